@@ -1,0 +1,69 @@
+"""The gossip governor: which of the wished changes are announced now.
+
+lightningd sends every `channel_update` at once and has no limit of its own; other implementations drop what comes too
+often and say nothing (cln-rpc §1.7), so that a hasty node quotes prices that nobody knows. Hence a dead band, a least
+interval per channel, and a cap for the node; under the cap the changes that promise most go first, and the rest are
+visibly deferred.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from revops.domain.decision import FeeDecision, Outcome, Reason, ReasonCode, why
+from revops.domain.policy import FeesConfig
+
+
+def dead_band_ppm(current_ppm: int, policy: FeesConfig) -> int:
+    """Given the fee in force, return the least change that is worth an announcement."""
+    return max(policy.dead_band_ppm, math.ceil(current_ppm * policy.dead_band_ratio), 1)
+
+
+def gate(decision: FeeDecision, last_changed_at: float | None, policy: FeesConfig, now: float) -> FeeDecision:
+    """Given a wished change and when the channel's fee last changed, return it, or the skip that it becomes.
+
+    A fee outside the bounds is corrected at once. A last change in the future (a clock that went back) counts as just
+    now.
+    """
+    if any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons):
+        return decision
+    change_ppm = abs(decision.new_ppm - decision.old_ppm)
+    same_base = decision.new_base_msat == decision.old_base_msat
+    if change_ppm == 0 and same_base:
+        return replace(decision, outcome=Outcome.SKIP)
+    band_ppm = dead_band_ppm(decision.old_ppm, policy)
+    if change_ppm < band_ppm and same_base:
+        return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
+    if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
+        age_hours = round(max(now - last_changed_at, 0) / 3600, 1)
+        interval_hours = round(policy.min_interval_seconds / 3600, 1)
+        return _skip(decision, why(ReasonCode.MIN_INTERVAL, age_hours=age_hours, interval_hours=interval_hours))
+    return decision
+
+
+def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> list[FeeDecision]:
+    """Given gated decisions and the updates of the last 24 hours, return them with those beyond the cap deferred."""
+    wanted = [decision for decision in decisions if decision.outcome is Outcome.CHANGE]
+    wanted.sort(key=lambda decision: (-_urgency(decision), -decision.expected_gain_msat, decision.channel_id))
+    free_count = max(policy.max_updates_per_day - used_count, 0)
+    deferred = {decision.channel_id: rank for rank, decision in enumerate(wanted, start=1) if rank > free_count}
+    return [
+        _defer(decision, used_count, policy.max_updates_per_day, deferred[decision.channel_id])
+        if decision.channel_id in deferred
+        else decision
+        for decision in decisions
+    ]
+
+
+def _urgency(decision: FeeDecision) -> int:
+    return int(any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons))
+
+
+def _skip(decision: FeeDecision, reason: Reason) -> FeeDecision:
+    return replace(decision, outcome=Outcome.SKIP, reasons=(*decision.reasons, reason))
+
+
+def _defer(decision: FeeDecision, used_count: int, cap_count: int, rank: int) -> FeeDecision:
+    reason = why(ReasonCode.DAILY_CAP, used_count=used_count, cap_count=cap_count, rank=rank)
+    return replace(decision, outcome=Outcome.DEFER, reasons=(*decision.reasons, reason))

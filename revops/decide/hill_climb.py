@@ -1,0 +1,133 @@
+"""`hill_climb`: perturb the fee, look at what the channel earned per open hour, keep the direction or turn round.
+
+Steps are in the logarithm of the fee (10 ppm is a lot at 30 ppm and nothing at 1,000). A better rate lengthens the
+step a little, a worse one halves it, so the search narrows where the income is flat. Two rates are compared only when
+their difference is larger than the noise of counting so few forwards (a Poisson count of n has the error sqrt(n));
+until then the channel is watched, up to `PATIENCE` windows. What is learnt from is what was broadcast, counted from
+the moment it took effect: `setchannel` honours the old price for 600 s.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from revops.decide.openness import count_open_time
+from revops.domain.decision import FeeState, Reason, ReasonCode, why
+from revops.domain.policy import FeesConfig
+from revops.domain.snapshot import FeeInput
+
+#: lightningd accepts the former fee for this long after a raise (setchannel's `enforcedelay`).
+EFFECTIVE_AFTER_SECONDS: Final = 600.0
+#: A comparison that is still within its noise after this many windows is decided anyway.
+PATIENCE: Final = 4
+STEP_GROWTH: Final = 1.2
+STEP_SHRINK: Final = 0.5
+FIRST_STEP_RATIO: Final = 0.1
+LEAST_STEP_RATIO: Final = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A strategy's wish: a fee, why, and what it remembers if nothing is sent and if something is.
+
+    `rate_msat` is what the channel earned per open hour. `if_sent` still holds the old fee: the caller fills in the
+    one that the rails let through.
+    """
+
+    ppm: int
+    rate_msat: float
+    reasons: tuple[Reason, ...]
+    state: FeeState
+    if_sent: FeeState
+
+
+def propose(fee_input: FeeInput, policy: FeesConfig, now: float) -> Proposal:
+    """Given one channel and what it earned since its window started, return the fee that should be tried next."""
+    fee_ppm = fee_input.channel.local_terms.fee_ppm
+    known = fee_input.state
+    if known is None:
+        fresh = _fresh(fee_ppm, now)
+        return _stay(fee_ppm, 0.0, fresh, why(ReasonCode.FIRST_SEEN, fee_ppm=fee_ppm))
+    if known.fee_ppm != fee_ppm:
+        fresh = replace(_fresh(fee_ppm, now), idle_open_seconds=known.idle_open_seconds)
+        reason = why(ReasonCode.EXTERNAL_CHANGE, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)
+        return _stay(fee_ppm, 0.0, fresh, reason)
+    state = count_open_time(known, fee_input.channel, fee_input.last_earned_at, now)
+    open_hours = state.open_seconds / 3600
+    rate_msat, error_msat = _rate(fee_input, open_hours)
+    if not _conclusive(state, rate_msat, error_msat, policy.min_interval_seconds):
+        reason = why(
+            ReasonCode.OBSERVING,
+            fee_ppm=fee_ppm,
+            open_hours=round(open_hours, 1),
+            needed_hours=round(policy.min_interval_seconds / 3600, 1),
+            forward_count=fee_input.earned_count,
+        )
+        return _stay(fee_ppm, rate_msat, state, reason)
+    return _step(fee_ppm, state, rate_msat, error_msat, policy)
+
+
+def _fresh(fee_ppm: int, now: float) -> FeeState:
+    return FeeState(fee_ppm=fee_ppm, window_start_at=now, counted_at=now, step_ratio=FIRST_STEP_RATIO)
+
+
+def _stay(fee_ppm: int, rate_msat: float, state: FeeState, reason: Reason) -> Proposal:
+    return Proposal(fee_ppm, rate_msat, (reason,), state, _reset(state))
+
+
+def _reset(state: FeeState) -> FeeState:
+    """A new window after `state`; the caller gives it the fee and the moment."""
+    return replace(state, open_seconds=0.0)
+
+
+def _rate(fee_input: FeeInput, open_hours: float) -> tuple[float, float]:
+    """The income per open hour in msat, and its Poisson error."""
+    if open_hours <= 0:
+        return 0.0, 0.0
+    rate_msat = fee_input.earned_msat / open_hours
+    error_msat = rate_msat / math.sqrt(fee_input.earned_count) if fee_input.earned_count else 0.0
+    return rate_msat, error_msat
+
+
+def _conclusive(state: FeeState, rate_msat: float, error_msat: float, window_seconds: int) -> bool:
+    if state.open_seconds < window_seconds:
+        return False
+    if state.last_rate_msat is None or state.open_seconds >= PATIENCE * window_seconds:
+        return True
+    noise_msat = math.hypot(error_msat, state.last_rate_error_msat or 0.0)
+    return abs(rate_msat - state.last_rate_msat) > noise_msat
+
+
+def _step(fee_ppm: int, state: FeeState, rate_msat: float, error_msat: float, policy: FeesConfig) -> Proposal:
+    """Keep, turn or start, and take one step from `fee_ppm`."""
+    last = state.last_rate_msat
+    if last is None:
+        code, direction, step = ReasonCode.CLIMB_PROBE, (1 if rate_msat > 0 else -1), state.step_ratio
+    elif rate_msat == 0:
+        # Nothing earned at this price: a cheaper one is the only experiment that can tell us something.
+        code = ReasonCode.CLIMB_KEEP if state.direction < 0 else ReasonCode.CLIMB_REVERSE
+        direction, step = -1, state.step_ratio
+    elif rate_msat >= last:
+        code, direction, step = ReasonCode.CLIMB_KEEP, state.direction, state.step_ratio * STEP_GROWTH
+    else:
+        code, direction, step = ReasonCode.CLIMB_REVERSE, -state.direction, state.step_ratio * STEP_SHRINK
+    step = min(max(step, LEAST_STEP_RATIO), policy.max_step_ratio)
+    # At a bound there is only one way to go; without revenue the ratchet still forbids to raise.
+    if fee_ppm >= policy.max_ppm:
+        direction = -1
+    elif fee_ppm <= policy.min_ppm:
+        direction = 1
+    change_ppm = max(round(fee_ppm * step), policy.dead_band_ppm, 1)
+    reason = why(
+        code,
+        fee_ppm=fee_ppm,
+        rate_msat=round(rate_msat),
+        last_rate_msat=round(last or 0),
+        step_percent=round(direction * step * 100, 1),
+    )
+    if_sent = replace(
+        _reset(state), direction=direction, step_ratio=step, last_rate_msat=rate_msat, last_rate_error_msat=error_msat
+    )
+    return Proposal(fee_ppm + direction * change_ppm, rate_msat, (reason,), state, if_sent)

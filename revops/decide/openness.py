@@ -1,0 +1,42 @@
+"""Open hours: the time in which a channel could have forwarded a typical payment.
+
+A price learns nothing while nothing could flow. A disconnected or drained channel that earns nothing says nothing
+about its fee, so rates are per open hour, and only open time counts towards "no revenue".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from revops.domain.channel import Channel
+from revops.domain.decision import FeeState
+
+#: A typical forward; measured on public nodes most are smaller. Small channels are judged by a share of their capacity.
+TYPICAL_PAYMENT_MSAT: Final = 25_000_000
+TYPICAL_SHARE: Final = 20
+#: Longer than this between two looks, and we don't know whether the channel was open all the time.
+LONGEST_GAP_SECONDS: Final = 6 * 3_600.0
+
+
+def could_route(channel: Channel) -> bool:
+    """Given a channel, return whether it could forward a typical payment now: usable, spendable, a slot free."""
+    offered = sum(1 for htlc in channel.htlcs if htlc.direction == "out")
+    typical_msat = min(TYPICAL_PAYMENT_MSAT, channel.capacity_msat // TYPICAL_SHARE)
+    return channel.usable and channel.spendable_msat >= typical_msat and offered < channel.max_accepted_htlcs
+
+
+def count_open_time(state: FeeState, channel: Channel, last_earned_at: float | None, now: float) -> FeeState:
+    """Given what was counted up to the last look, return it counted up to `now`.
+
+    A clock that went back counts nothing. A gap of more than six hours counts as six.
+    """
+    elapsed = min(max(now - state.counted_at, 0.0), LONGEST_GAP_SECONDS)
+    is_open = could_route(channel)
+    open_seconds = state.open_seconds + (elapsed if is_open else 0.0)
+    idle_open_seconds = state.idle_open_seconds + (elapsed if is_open else 0.0)
+    if last_earned_at is not None and last_earned_at >= state.counted_at:
+        idle_open_seconds = min(max(now - last_earned_at, 0.0), elapsed) if is_open else 0.0
+    return replace(
+        state, counted_at=max(now, state.counted_at), open_seconds=open_seconds, idle_open_seconds=idle_open_seconds
+    )

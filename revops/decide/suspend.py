@@ -1,0 +1,59 @@
+"""What suspends writing: reserves, a node that syncs, a clock that the chain does not confirm.
+
+Every check fails closed and says why; nothing here raises a ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from revops.domain.decision import Reason, ReasonCode, why
+from revops.domain.policy import ReserveConfig
+from revops.domain.snapshot import ClockMark, NodeView
+from revops.domain.units import MSAT_PER_SAT, sat_floor
+
+#: Bitcoin aims at a block in ten minutes.
+BLOCK_SECONDS: Final = 600
+#: A shorter step can't be told from a slow hour: 5 % of hours have two blocks or fewer.
+LEAST_STEP_SECONDS: Final = 4 * 3_600
+#: Fewer than this share of the expected blocks in four hours or more has a chance below one in a thousand (Poisson).
+LEAST_BLOCK_SHARE: Final = 0.35
+#: On a regtest chain blocks come when somebody asks for them.
+CLOCKLESS_NETWORKS: Final = frozenset({"regtest"})
+
+
+def reserve_reasons(view: NodeView, reserve: ReserveConfig) -> tuple[Reason, ...]:
+    """Given the node's funds and the reserve, return why writing is suspended; empty when both floors hold."""
+    funds = (
+        ("the wallet", view.wallet.spendable_msat, reserve.onchain_sat),
+        ("the channels", view.spendable_msat, reserve.offchain_sat),
+    )
+    return tuple(
+        why(ReasonCode.RESERVE_LOW, where=where, have_sat=sat_floor(have_msat), floor_sat=floor_sat)
+        for where, have_msat, floor_sat in funds
+        if have_msat < floor_sat * MSAT_PER_SAT
+    )
+
+
+def syncing_reasons(view: NodeView) -> tuple[Reason, ...]:
+    """Given the node, return why its view of the chain can't be trusted yet; empty when it is in sync."""
+    warning = view.node.sync_warning
+    return () if warning is None else (why(ReasonCode.NODE_SYNCING, warning=warning),)
+
+
+def clock_reasons(marks: Sequence[ClockMark], now: float, blockheight: int, network: str) -> tuple[Reason, ...]:
+    """Given earlier (clock, height) pairs, return why the clock is doubted; empty when the chain confirms it.
+
+    A clock that jumps forward would empty the spending windows at once. So for every mark the chain must have grown
+    by a fair share of the blocks that the clock says have passed. A clock that went back is harmless: it only makes
+    old spending count for longer.
+    """
+    if network in CLOCKLESS_NETWORKS:
+        return ()
+    for mark in marks:
+        elapsed = now - mark.marked_at
+        block_count = blockheight - mark.blockheight
+        if elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS:
+            return (why(ReasonCode.CLOCK_DOUBTFUL, elapsed_hours=round(elapsed / 3600, 1), block_count=block_count),)
+    return ()

@@ -1,0 +1,103 @@
+"""Channels as the node lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+#: States in which a channel forwards payments. A splice in flight keeps the channel usable.
+LIVE_STATES: Final = frozenset({"CHANNELD_NORMAL", "CHANNELD_AWAITING_SPLICE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one side of a channel asks for (its `channel_update`)."""
+
+    fee_base_msat: int
+    fee_ppm: int
+    htlc_min_msat: int
+    htlc_max_msat: int
+    cltv_delta_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Htlc:
+    """A payment in flight on a channel. `direction` is "in" or "out" as seen from us."""
+
+    direction: str
+    amount_msat: int
+    expiry_blockheight: int
+    payment_hash: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A committed channel (`listpeerchannels`). Amounts are clamped to the supply of bitcoin."""
+
+    channel_id: str
+    peer_id: str
+    scid: str | None
+    alias_local: str | None
+    alias_remote: str | None
+    direction: int | None
+    state: str
+    opener: str
+    private: bool
+    connected: bool
+    capacity_msat: int
+    local_msat: int
+    spendable_msat: int
+    receivable_msat: int
+    our_reserve_msat: int
+    their_reserve_msat: int
+    local_terms: Terms
+    remote_terms: Terms | None
+    max_accepted_htlcs: int
+    htlcs: tuple[Htlc, ...] = ()
+    opened_at: int | None = None
+    last_stable_connection_at: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the channel could forward if its peer were connected."""
+        return self.state in LIVE_STATES
+
+    @property
+    def usable(self) -> bool:
+        """Whether the channel can forward now."""
+        return self.live and self.connected
+
+    @property
+    def name(self) -> str:
+        """What people and most RPCs call it: the scid, else our alias for it, else its channel_id."""
+        return self.scid or self.alias_local or self.channel_id
+
+    @property
+    def local_ratio(self) -> float:
+        """Our share of the capacity, 0 to 1."""
+        return self.local_msat / self.capacity_msat if self.capacity_msat else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedChannel:
+    """A channel that is gone (`listclosedchannels`)."""
+
+    channel_id: str
+    peer_id: str | None
+    scid: str | None
+    alias_local: str | None
+    opener: str
+    closer: str | None
+    close_cause: str
+    capacity_msat: int
+    final_local_msat: int
+    last_stable_connection_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """What gossip says of a peer. The alias was chosen by a stranger: escape it before it is shown."""
+
+    node_id: str
+    alias: str | None

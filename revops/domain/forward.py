@@ -1,0 +1,96 @@
+"""Forwards (`listforwards`) and the node's own money movements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+class ForwardStatus(IntEnum):
+    """What became of a forward. The numbers are stored: never change them."""
+
+    OFFERED = 0
+    SETTLED = 1
+    LOCAL_FAILED = 2
+    FAILED = 3
+
+    @property
+    def final(self) -> bool:
+        """Whether it can't change any more."""
+        return self is not ForwardStatus.OFFERED
+
+
+FORWARD_STATUS_OF: Final = {
+    "offered": ForwardStatus.OFFERED,
+    "settled": ForwardStatus.SETTLED,
+    "local_failed": ForwardStatus.LOCAL_FAILED,
+    "failed": ForwardStatus.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One payment that we passed on, or tried to. `out_*` and `fee_msat` are known only where the node decided on an
+    exit.
+    """
+
+    created_index: int
+    updated_index: int | None
+    in_scid: str
+    in_htlc_id: int | None
+    out_scid: str | None
+    in_msat: int
+    out_msat: int | None
+    fee_msat: int | None
+    status: ForwardStatus
+    received_at: float
+    resolved_at: float | None
+    failcode: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMove:
+    """One change of a channel's balance (`listchannelmoves`); the account is a channel_id."""
+
+    created_index: int
+    account: str
+    credit_msat: int
+    debit_msat: int
+    moved_at: int
+    tag: str
+    payment_hash: str | None
+    fees_msat: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainMove:
+    """One change on the chain (`listchainmoves`); the account is "wallet", "external" or a channel_id."""
+
+    created_index: int
+    account: str
+    credit_msat: int
+    debit_msat: int
+    moved_at: int
+    tag: str
+    extra_tags: tuple[str, ...]
+    outpoint: str
+    spending_txid: str | None
+    output_msat: int
+    blockheight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What went through one channel in a window. `earned` is credited where a payment left, `sourced` where it
+    entered.
+    """
+
+    in_msat: int = 0
+    out_msat: int = 0
+    in_count: int = 0
+    out_count: int = 0
+    earned_msat: int = 0
+    sourced_msat: int = 0
+    refused_count: int = 0
+    last_settled_at: float | None = None

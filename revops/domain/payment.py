@@ -1,0 +1,76 @@
+"""Routes and payments of our own, as a circular rebalance needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a route as `sendpay` takes it: what arrives at `node_id` over `scid`, and with how many blocks
+    left.
+    """
+
+    node_id: str
+    scid: str
+    direction: int
+    amount_msat: int
+    delay_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """One step of a path from `getroutes`, in one meaning for every node version: what enters and what leaves a
+    channel.
+    """
+
+    scid: str
+    direction: int
+    node_id_out: str
+    amount_in_msat: int
+    amount_out_msat: int
+    cltv_in_blocks: int
+    cltv_out_blocks: int
+
+
+class PaymentStatus(StrEnum):
+    """Where a payment stands. Only COMPLETE and FAILED are final: anything else may still cost money."""
+
+    PENDING = "pending"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment attempt from the node's own records (`listsendpays`). `amount_sent_msat` includes the route's fee."""
+
+    payment_hash: str
+    status: PaymentStatus
+    amount_msat: int | None
+    amount_sent_msat: int
+    destination: str | None
+    created_at: int
+    completed_at: int | None
+    error: str | None = None
+    erring_scidd: str | None = None
+
+    @property
+    def fee_msat(self) -> int | None:
+        """What the route cost; None where the node doesn't know what arrived."""
+        return None if self.amount_msat is None else self.amount_sent_msat - self.amount_msat
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice of our own, the far end of a circular payment. The secret is needed by `sendpay` and is never
+    printed.
+    """
+
+    label: str
+    payment_hash: str
+    payment_secret: str | None
+    status: str
+    amount_msat: int | None
+    expires_at: int

@@ -1,0 +1,161 @@
+"""What the operator decides: every key of the configuration file, with its type, bounds and default, once.
+
+These structs are the file's schema (`revops/config.py` reads the TOML into them) and the parameters of the decisions,
+so that nothing is declared twice. Unknown keys and wrong types are refused by msgspec; limits that cross each other
+by the `__post_init__` of the section that holds them, whose message starts with the key at fault.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
+Sat = Annotated[int, Meta(ge=0, le=2_100_000_000_000_000)]
+Msat = Annotated[int, Meta(ge=0, le=4_294_967_295)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[int, Meta(ge=0, le=366 * 86_400)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Mode = Literal["observe", "act"]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections: frozen, by keyword, unknown keys refused."""
+
+
+class NodeConfig(Section, frozen=True, kw_only=True):
+    """Where lightningd is."""
+
+    rpc_path: Annotated[str, Meta(min_length=1)]
+    name: str = ""
+    #: A total deadline for one call, however slowly the bytes arrive.
+    rpc_timeout_seconds: Annotated[int, Meta(ge=1, le=600)] = 60
+
+
+class DatabaseConfig(Section, frozen=True, kw_only=True):
+    """Where the records are. Empty: an SQLite file in the state directory."""
+
+    url: str = ""
+    #: Locks live here. Empty: beside the SQLite file, or ~/.local/state/revops for another database.
+    state_dir: str = ""
+
+
+class MetricsConfig(Section, frozen=True, kw_only=True):
+    """Where node_exporter's textfile collector looks. Empty: no .prom files."""
+
+    textfile_dir: str = ""
+
+
+class FeesConfig(Section, frozen=True, kw_only=True):
+    """Fee setting: the strategy, and the rails that nothing passes."""
+
+    mode: Mode = "observe"
+    strategy: Literal["hill_climb", "off"] = "hill_climb"
+    min_ppm: Ppm = 10
+    max_ppm: Ppm = 2_500
+    base_msat: Msat = 0
+    #: Largest change of one update, as a share of the fee in force.
+    max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.25
+    #: Least time between two updates of one channel: the network needs it to hear of a price, and we to learn from it.
+    min_interval_seconds: Annotated[int, Meta(ge=600, le=30 * 86_400)] = 8 * 3_600
+    #: Updates of all channels together in 24 hours: gossip costs the network.
+    max_updates_per_day: Annotated[int, Meta(ge=0, le=100_000)] = 100
+    #: A change smaller than the larger of these two isn't worth a gossip message.
+    dead_band_ppm: Ppm = 2
+    dead_band_ratio: Ratio = 0.03
+    #: Open time without revenue after which a fee isn't raised any more, and after which it is lowered.
+    zero_flow_hold_seconds: Seconds = 24 * 3_600
+    zero_flow_drop_seconds: Seconds = 72 * 3_600
+    #: What a drop for want of revenue leaves of the fee.
+    zero_flow_drop_ratio: Annotated[float, Meta(gt=0, lt=1)] = 0.85
+
+    def __post_init__(self) -> None:
+        if self.min_ppm > self.max_ppm:
+            raise ValueError(f"min_ppm = {self.min_ppm} is above max_ppm = {self.max_ppm}")
+        if self.zero_flow_hold_seconds > self.zero_flow_drop_seconds:
+            raise ValueError("zero_flow_hold_seconds is above zero_flow_drop_seconds")
+
+
+class RebalanceConfig(Section, frozen=True, kw_only=True):
+    """Circular rebalancing."""
+
+    mode: Mode = "observe"
+    executor: Literal["auto", "native", "none"] = "auto"
+    #: Payments of ours that may be under way at once.
+    max_in_flight: Annotated[int, Meta(ge=1, le=50)] = 2
+    max_jobs_per_plan: Annotated[int, Meta(ge=1, le=100)] = 5
+    min_amount_sat: Annotated[int, Meta(ge=1, le=100_000_000)] = 50_000
+    max_amount_sat: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
+    #: No route dearer than this is taken, whatever it promises.
+    max_fee_ppm: Ppm = 1_000
+    #: The most of a target's realised income per sat that a refill may cost.
+    income_share_ratio: Ratio = 0.5
+    #: A target has less of its capacity on our side than `low_ratio`, a source more than `high_ratio`.
+    low_ratio: Ratio = 0.3
+    high_ratio: Ratio = 0.6
+    #: Realised forwards of this many days are the forecast for as many.
+    horizon_days: Annotated[int, Meta(ge=1, le=90)] = 14
+    plan_lifetime_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
+    #: After a failure a pair of channels is left alone for this long, doubled with each further failure.
+    cooldown_seconds: Seconds = 2 * 3_600
+    #: How long a run waits for its payment before it leaves it to the next run.
+    wait_seconds: Annotated[int, Meta(ge=0, le=600)] = 60
+
+    def __post_init__(self) -> None:
+        if self.min_amount_sat > self.max_amount_sat:
+            raise ValueError(f"min_amount_sat = {self.min_amount_sat} is above max_amount_sat = {self.max_amount_sat}")
+        if self.low_ratio >= self.high_ratio:
+            raise ValueError(f"low_ratio = {self.low_ratio} is not below high_ratio = {self.high_ratio}")
+
+
+class BudgetConfig(Section, frozen=True, kw_only=True):
+    """What may be spent on routing fees. Nothing, until the operator names a figure."""
+
+    daily_sat: Sat = 0
+    weekly_sat: Sat = 0
+    #: The weekly limit is also at most this share of what forwards earned in the last seven days.
+    revenue_share_ratio: Annotated[float, Meta(ge=0, le=10)] = 0.5
+
+    def __post_init__(self) -> None:
+        if self.daily_sat > self.weekly_sat:
+            raise ValueError(f"daily_sat = {self.daily_sat} is above weekly_sat = {self.weekly_sat}")
+
+
+class ReserveConfig(Section, frozen=True, kw_only=True):
+    """Funds below which nothing is written to the node. `exempt` can list "fees"."""
+
+    onchain_sat: Sat = 100_000
+    offchain_sat: Sat = 0
+    exempt: tuple[Literal["fees"], ...] = ()
+
+
+class RetentionConfig(Section, frozen=True, kw_only=True):
+    """How long raw rows are kept; what they add up to is kept for ever."""
+
+    forwards_days: Annotated[int, Meta(ge=30, le=36_500)] = 120
+    moves_days: Annotated[int, Meta(ge=30, le=36_500)] = 400
+    events_days: Days = 90
+    samples_days: Days = 90
+    decisions_days: Days = 180
+    runs_days: Days = 60
+
+
+class ReportConfig(Section, frozen=True, kw_only=True):
+    """What `revops report` shows by default."""
+
+    window_days: Days = 7
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    node: NodeConfig
+    database: DatabaseConfig = field(default_factory=DatabaseConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    fees: FeesConfig = field(default_factory=FeesConfig)
+    rebalance: RebalanceConfig = field(default_factory=RebalanceConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    reserve: ReserveConfig = field(default_factory=ReserveConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)

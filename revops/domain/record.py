@@ -1,0 +1,187 @@
+"""What the records say, in the shape in which reports, metrics and people read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from revops.domain.decision import BudgetVerdict, Reason
+from revops.domain.forward import Flow
+from revops.domain.payment import PaymentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run of a command. `exit_code` and `finished_at` are None where it was killed."""
+
+    command: str
+    started_at: float
+    finished_at: float | None
+    exit_code: int | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """A decision as it was recorded; one that repeats extends `last_at` and counts up instead of standing again."""
+
+    command: str
+    channel_id: str | None
+    name: str
+    outcome: str
+    old_ppm: int | None
+    new_ppm: int | None
+    amount_msat: int | None
+    reasons: tuple[Reason, ...]
+    first_at: float
+    last_at: float
+    repeat_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """A call that changes the node, written down before it is made. `status`: pending, done, failed or unknown."""
+
+    action_key: int
+    method: str
+    channel_id: str | None
+    request: dict[str, object]
+    status: str
+    reply: dict[str, object] | None
+    created_at: float
+    settled_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeChange:
+    """A fee that came into force on a channel; `source` is "revops" or "external"."""
+
+    channel_id: str
+    changed_at: float
+    old_ppm: int | None
+    new_ppm: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A rebalance job. `status`: planned, reserved, sending, in_flight, settled, failed, released or expired.
+
+    From `reserved` on, `label` names its invoice and `reserve_key` its reservation; from `sending` on there is a
+    `payment_hash`, and money may be under way.
+    """
+
+    job_key: int
+    plan_key: int
+    source_channel_id: str
+    target_channel_id: str
+    amount_msat: int
+    max_fee_msat: int
+    expected_gain_msat: int
+    status: str
+    created_at: float
+    expires_at: float
+    label: str | None = None
+    payment_hash: str | None = None
+    reserve_key: int | None = None
+    reserved_msat: int | None = None
+    fee_msat: int | None = None
+    finished_at: float | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a job ended, from the node's own records."""
+
+    status: PaymentStatus
+    fee_msat: int
+    settled_at: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The reconciliation: what the node says it earned, against our rows.
+
+    `opening_msat` is what it earned before it kept rows; None until the first complete sync.
+    """
+
+    node_fees_msat: int
+    recorded_fees_msat: int
+    opening_msat: int | None
+    checked_at: float
+
+    @property
+    def difference_msat(self) -> int | None:
+        """Node's figure less ours; 0 when the books are right, None before there is an opening row."""
+        if self.opening_msat is None:
+            return None
+        return self.node_fees_msat - self.opening_msat - self.recorded_fees_msat
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a window. Net is what forwards earned less what rebalances cost."""
+
+    earned_msat: int
+    forwarded_msat: int
+    settled_count: int
+    failed_count: int
+    refused_count: int
+    rebalance_fees_msat: int
+    rebalanced_msat: int
+    rebalance_count: int
+
+    @property
+    def net_msat(self) -> int:
+        """Earned less spent; negative where rebalancing cost more than forwards earned."""
+        return self.earned_msat - self.rebalance_fees_msat
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRecord:
+    """A channel, open or closed, as the last sync saw it, with its flows in the window and ever."""
+
+    channel_id: str
+    name: str
+    peer_id: str | None
+    alias: str | None
+    state: str
+    open: bool
+    private: bool
+    connected: bool
+    capacity_msat: int
+    local_msat: int
+    spendable_msat: int
+    receivable_msat: int
+    fee_base_msat: int | None
+    fee_ppm: int | None
+    htlc_count: int
+    opened_at: int | None
+    window: Flow
+    lifetime: Flow
+    window_rebalanced_in_msat: int
+    window_rebalance_fees_msat: int
+    lifetime_rebalance_fees_msat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that `revops report` shows. Built from records alone; `synced_at` is the data's age."""
+
+    taken_at: float
+    synced_at: float | None
+    window_days: int
+    node_id: str
+    alias: str
+    version: str
+    network: str
+    blockheight: int
+    wallet_spendable_msat: int
+    window: Totals
+    lifetime: Totals
+    books: Books | None
+    budget: BudgetVerdict
+    channels: tuple[ChannelRecord, ...]
+    decisions: tuple[DecisionRecord, ...]
+    runs: tuple[RunRecord, ...]

@@ -1,0 +1,75 @@
+"""All that a decision sees: the node at one moment, and what the records add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from revops.domain.channel import Channel
+from revops.domain.decision import FeeState
+from revops.domain.forward import Flow
+from revops.domain.node import NodeInfo, Wallet
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """The node, its wallet and its committed channels, read within one run."""
+
+    taken_at: float
+    node: NodeInfo
+    wallet: Wallet
+    channels: tuple[Channel, ...]
+
+    @property
+    def spendable_msat(self) -> int:
+        """What the usable channels could send, together."""
+        return sum(channel.spendable_msat for channel in self.channels if channel.usable)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeInput:
+    """One channel as a fee decision sees it. `earned_*` are settled forwards out of it since its state's window
+    started.
+    """
+
+    channel: Channel
+    state: FeeState | None
+    earned_msat: int
+    earned_count: int
+    last_earned_at: float | None
+    last_changed_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeSnapshot:
+    """What `fees adjust` decides on. `updates_last_day_count` counts all channels' updates in the last 24 hours."""
+
+    view: NodeView
+    inputs: tuple[FeeInput, ...]
+    updates_last_day_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairHistory:
+    """What became of earlier rebalances from one channel to another: failures in a row, and when the last one ended."""
+
+    failure_count: int
+    last_failed_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceSnapshot:
+    """What `rebalance plan` decides on. Flows are those of the horizon; keys are channel_ids."""
+
+    view: NodeView
+    flows: dict[str, Flow]
+    in_flight: frozenset[str]
+    pair_history: dict[tuple[str, str], PairHistory]
+    budget_left_msat: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMark:
+    """A moment at which clock and block height were read together."""
+
+    marked_at: float
+    blockheight: int

@@ -1,0 +1,84 @@
+"""The errors that a person may see, and the exit code of each.
+
+One tree, handled at one place (`cli/main.py`): a `RevopsError` becomes one line on stderr and its class's exit code.
+Codes follow sysexits(3) from 64 up; 1 is kept for `budget check`, 2 for usage (Click's own). They never change:
+crontabs and monitoring depend on them.
+"""
+
+from __future__ import annotations
+
+
+class RevopsError(Exception):
+    """An error whose message tells an operator what is wrong and what to do. Base of all of ours."""
+
+    exit_code: int = 70
+
+
+class NothingLeft(RevopsError):
+    """`budget check`: there is nothing left to reserve. A predicate that is false, not a failure."""
+
+    exit_code = 1
+
+
+class DataError(RevopsError):
+    """The node or the database said something that can't be true: nothing is written, somebody should look."""
+
+    exit_code = 65
+
+
+class UnavailableError(RevopsError):
+    """lightningd or the database can't be reached; the next run may find it."""
+
+    exit_code = 69
+
+
+class BugError(RevopsError):
+    """An invariant of ours is broken. The message asks for a report."""
+
+    exit_code = 70
+
+
+class OutputError(RevopsError):
+    """A file that we should write (.prom, report, backup) can't be written."""
+
+    exit_code = 73
+
+
+class DiskError(RevopsError):
+    """Reading or writing failed below us: disk full, input/output error, read-only file system."""
+
+    exit_code = 74
+
+
+class TemporaryError(RevopsError):
+    """Another run holds the lock, the node is still syncing, or the database is busy: the next run tries again."""
+
+    exit_code = 75
+
+
+class PermissionDenied(RevopsError):
+    """The operating system refuses us a file or socket."""
+
+    exit_code = 77
+
+
+class ConfigError(RevopsError):
+    """The configuration file, the environment or the database's schema version is wrong: an operator has to act."""
+
+    exit_code = 78
+
+
+#: What each exit code means, in README's words; a test compares the two.
+EXIT_CODES: dict[int, str] = {
+    0: "done, also when there was nothing to do, and after a dry run",
+    1: "`budget check` only: nothing is left to reserve",
+    2: "usage: an unknown command or option",
+    65: "the node or the database said something that can't be true; nothing was written",
+    69: "lightningd or the database can't be reached, or part of the work failed",
+    70: "a bug in revops",
+    73: "an output file can't be written",
+    74: "disk full, read-only or failing",
+    75: "try again later: a lock is held, the node is syncing, or the database is busy",
+    77: "permission denied on a file or socket",
+    78: "the configuration or the database's schema version is wrong",
+}
