@@ -25,9 +25,14 @@ CLOCKLESS_NETWORKS: Final = frozenset({"regtest"})
 
 def reserve_reasons(view: NodeView, reserve: ReserveConfig) -> tuple[Reason, ...]:
     """Given the node's funds and the reserve, return why writing is suspended; empty when both floors hold."""
+    return funds_reasons(view.wallet.spendable_msat, view.spendable_msat, reserve)
+
+
+def funds_reasons(wallet_msat: int, channels_msat: int, reserve: ReserveConfig) -> tuple[Reason, ...]:
+    """Given confirmed, unreserved on-chain funds and what the channels could send, return as `reserve_reasons` does."""
     funds = (
-        ("the wallet", view.wallet.spendable_msat, reserve.onchain_sat),
-        ("the channels", view.spendable_msat, reserve.offchain_sat),
+        ("the wallet", wallet_msat, reserve.onchain_sat),
+        ("the channels", channels_msat, reserve.offchain_sat),
     )
     return tuple(
         why(ReasonCode.RESERVE_LOW, where=where, have_sat=sat_floor(have_msat), floor_sat=floor_sat)

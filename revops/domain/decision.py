@@ -52,6 +52,7 @@ class ReasonCode(StrEnum):
     RESERVE_LOW = "reserve_low"
     NODE_SYNCING = "node_syncing"
     CLOCK_DOUBTFUL = "clock_doubtful"
+    NEVER_SYNCED = "never_synced"
     # rebalancing
     BALANCED = "balanced"
     NO_INCOME = "no_income"
@@ -69,6 +70,7 @@ class ReasonCode(StrEnum):
     NO_ROUTE = "no_route"
     ROUTE_TOO_DEAR = "route_too_dear"
     ROUTE_REFUSED = "route_refused"
+    ROUTE_FOUND = "route_found"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_PENDING = "payment_pending"
     PAYMENT_SETTLED = "payment_settled"
@@ -106,6 +108,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.RESERVE_LOW: "{where} holds {have_sat} sat, reserve is {floor_sat}: suspended",
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
     ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: spending suspended",
+    ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",
     ReasonCode.BALANCED: "{local_percent} % is ours, between {low_percent} and {high_percent}: nothing to do",
     ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",
     ReasonCode.NO_SOURCE: "no channel has liquidity to spare cheaply enough",
@@ -124,6 +127,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.NO_ROUTE: "no route: {message}",
     ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
     ReasonCode.ROUTE_REFUSED: "route refused: {message}",
+    ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
     ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
     ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",

@@ -1,0 +1,35 @@
+"""The last step of a run: what the records say, as `.prom` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from revops.cycle.verdict import read_verdict
+from revops.domain.decision import Reason
+from revops.domain.policy import Config
+from revops.metrics.collect import CommandRun, node_label
+from revops.metrics.textfile import write_command_metrics, write_node_metrics
+from revops.store import queries
+from revops.store.engine import Database
+
+#: The decisions that a metrics file could show: none, they are for people.
+NO_DECISIONS = 0
+
+
+def export_command(config: Config, run: CommandRun) -> None:
+    """Given how a run ended, write its own file, if there is a folder for it. Raise OutputError where that fails."""
+    if config.metrics.textfile_dir:
+        write_command_metrics(Path(config.metrics.textfile_dir), config.node.name or "node", run)
+
+
+def export_node(
+    config: Config, database: Database, node_key: int, now: float, suspended: tuple[Reason, ...] = ()
+) -> None:
+    """Given the records, write the node's file: state, sums, budget. An older snapshot doesn't replace a newer one."""
+    if not config.metrics.textfile_dir:
+        return
+    with database.read(node_key) as tx:
+        verdict = read_verdict(tx, config.budget, now, suspended)
+        report = queries.report(tx, now, config.report.window_days, verdict, NO_DECISIONS)
+    label = node_label(config.node.name, report.node_id)
+    write_node_metrics(Path(config.metrics.textfile_dir), label, report)

@@ -1,0 +1,249 @@
+"""Copy what is new on the node into the database, exactly once. Every command that may act starts with this.
+
+Two cursors on forwards, since a row can change after it was made: `created` finds new rows, `updated` finds changes.
+The first sync notes where `updated` stands, makes the `created` pass, and starts `updated` there, so that history
+isn't read twice. Each page and its cursor are one transaction: a run killed anywhere goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeVar
+
+from revops.domain.forward import Forward
+from revops.domain.node import NodeInfo
+from revops.domain.options import Progress, no_progress
+from revops.domain.snapshot import NodeView
+from revops.domain.summary import SyncSummary
+from revops.errors import DataError
+from revops.node.reader import Reader
+from revops.store import books, channels, forwards, moves, nodes, samples
+from revops.store.engine import Database, Tx
+
+#: pyln-client's read loop is quadratic in the size of a reply; at 5,000 rows it costs next to nothing.
+PAGE_SIZE: Final = 5_000
+#: The `updated` pass is repeated while the node forwards during the sync, so that the books can be compared.
+MOST_PASSES: Final = 5
+ALIAS_AGE_SECONDS: Final = 86_400.0
+ALIASES_A_RUN: Final = 50
+CREATED: Final = "forwards_created"
+UPDATED: Final = "forwards_updated"
+
+
+class _Indexed(Protocol):
+    @property
+    def created_index(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_Indexed)
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What one sync found: the node as it was read, and the counts for a person."""
+
+    view: NodeView
+    summary: SyncSummary
+
+
+def sync_node(
+    database: Database,
+    node_key: int,
+    reader: Reader,
+    info: NodeInfo,
+    clock: Callable[[], float],
+    progress: Progress = no_progress,
+) -> Synced:
+    """Given a node and its key, copy what is new; return what was found, with the view that was read.
+
+    Raise DataError, with nothing written, where the node's indexes lie below our cursors: it was restored from a
+    backup, and new rows would take the place of ones that we know.
+    """
+    _refuse_restored(database, node_key, reader)
+    before_msat = info.fees_collected_msat
+    view = _read_view(reader, info, clock)
+    closed = reader.closed_channels()
+    feerates = reader.feerates(view.taken_at)
+    with database.transaction(node_key) as tx:
+        channels.record_channels(tx, view.channels, view.taken_at)
+        channels.record_closed(tx, closed, view.taken_at)
+        samples.record_feerates(tx, feerates)
+        samples.record_clock_mark(tx, view.taken_at, info.blockheight)
+    ingest = _Ingest(database, node_key, reader, clock, progress)
+    ingest.forwards()
+    _reconcile(ingest, before_msat)
+    ingest.moves()
+    _learn_aliases(database, node_key, reader, view.taken_at)
+    with database.transaction(node_key) as tx:
+        nodes.record_node(
+            tx,
+            info,
+            wallet_spendable_msat=view.wallet.spendable_msat,
+            channels_spendable_msat=view.spendable_msat,
+            synced_at=view.taken_at,
+        )
+        reconciled = books.books(tx)
+    summary = SyncSummary(
+        taken_at=view.taken_at,
+        new_forward_count=ingest.new_count,
+        changed_forward_count=ingest.changed_count,
+        move_count=ingest.move_count,
+        event_count=ingest.event_count,
+        channel_count=len(view.channels),
+        closed_channel_count=len(closed),
+        books=reconciled,
+    )
+    return Synced(view, summary)
+
+
+def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> NodeView:
+    taken_at = clock()
+    return NodeView(taken_at=taken_at, node=info, wallet=reader.wallet(), channels=reader.channels())
+
+
+def _refuse_restored(database: Database, node_key: int, reader: Reader) -> None:
+    with database.read(node_key) as tx:
+        known = {(name, index): forwards.cursor(tx, f"{name}_{index}") for name, index in CURSORS}
+    for (subsystem, index), cursor in known.items():
+        if cursor > 0 and (top := reader.top_index(subsystem, index)) < cursor:
+            raise DataError(
+                f"wait {subsystem}: the node's {index} index is {top}, but {cursor} rows were read before: the node's "
+                "database was restored from a backup. Nothing was written; move this database away and start a new one"
+            )
+
+
+CURSORS: Final[tuple[tuple[str, Literal["created", "updated"]], ...]] = (
+    ("forwards", "created"),
+    ("forwards", "updated"),
+    ("channelmoves", "created"),
+    ("chainmoves", "created"),
+    ("networkevents", "created"),
+)
+
+
+class _Ingest:
+    """The passes over the node's lists, with their counts."""
+
+    def __init__(
+        self, database: Database, node_key: int, reader: Reader, clock: Callable[[], float], progress: Progress
+    ) -> None:
+        self.database = database
+        self.node_key = node_key
+        self.reader = reader
+        self.clock = clock
+        self.progress = progress
+        self.new_count = 0
+        self.changed_count = 0
+        self.move_count = 0
+        self.event_count = 0
+
+    def forwards(self) -> None:
+        """Both passes; on the very first sync `updated` starts where it stood before the `created` pass."""
+        with self.database.read(self.node_key) as tx:
+            first = forwards.cursor(tx, CREATED) == 0 and forwards.cursor(tx, UPDATED) == 0
+        if first:
+            updated_top = self.reader.top_index("forwards", "updated")
+            with self.database.transaction(self.node_key) as tx:
+                forwards.set_cursor(tx, UPDATED, updated_top)
+        self.pass_over("created", CREATED)
+        self.pass_over("updated", UPDATED)
+
+    def pass_over(self, index: Literal["created", "updated"], cursor_name: str) -> None:
+        """Read all pages after the cursor."""
+        total = self.reader.top_index("forwards", index)
+        while True:
+            with self.database.read(self.node_key) as tx:
+                cursor = forwards.cursor(tx, cursor_name)
+            if cursor >= total:
+                return
+            page = self.reader.forwards(index, cursor + 1, PAGE_SIZE)
+            self._resolve(page)
+            with self.database.transaction(self.node_key) as tx:
+                count = forwards.ingest(tx, page, self.clock())
+                # Rows that the node has deleted leave gaps, at the end too: the top index is as far as there is.
+                last = max((_index(row, index) for row in page), default=total)
+                forwards.set_cursor(tx, cursor_name, last if len(page) == PAGE_SIZE else max(last, total))
+            self.new_count += count.inserted
+            self.changed_count += count.updated
+            self.progress(f"forwards ({index})", min(last, total), total)
+
+    def moves(self) -> None:
+        """The node's own ledger of channel and chain moves, and its peers' comings and goings."""
+        self.move_count += self._plain("channelmoves", self.reader.channel_moves, moves.ingest_channel_moves)
+        self.move_count += self._plain("chainmoves", self.reader.chain_moves, moves.ingest_chain_moves)
+        self.event_count += self._plain("networkevents", self.reader.node_events, moves.ingest_events)
+
+    def _plain(
+        self,
+        subsystem: str,
+        read: Callable[[int, int], Sequence[Row]],
+        ingest: Callable[[Tx, Sequence[Row]], object],
+    ) -> int:
+        """One pass over a list whose rows never change; return how many were read."""
+        total = self.reader.top_index(subsystem, "created")
+        name = f"{subsystem}_created"
+        count = 0
+        while True:
+            with self.database.read(self.node_key) as tx:
+                cursor = forwards.cursor(tx, name)
+            if cursor >= total:
+                return count
+            page = read(cursor + 1, PAGE_SIZE)
+            count += len(page)
+            with self.database.transaction(self.node_key) as tx:
+                ingest(tx, page)
+                last = max((row.created_index for row in page), default=total)
+                forwards.set_cursor(tx, name, last if len(page) == PAGE_SIZE else max(last, total))
+            self.progress(subsystem, min(last, total), total)
+
+    def _resolve(self, page: Sequence[Forward]) -> None:
+        """Find the channels of scids that are new to us: the node still knows those from before a splice."""
+        scids = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
+        with self.database.read(self.node_key) as tx:
+            unknown = channels.unknown_scids(tx, sorted(scids))
+        found = {scid: self.reader.channel_by_scid(scid) for scid in sorted(unknown)}
+        if not found:
+            return
+        with self.database.transaction(self.node_key) as tx:
+            for scid, channel in found.items():
+                if channel is None:
+                    channels.add_placeholder(tx, scid, self.clock())
+                else:
+                    channels.attach_scid(tx, scid, channel.channel_id)
+
+
+def _index(row: Forward, index: Literal["created", "updated"]) -> int:
+    if index == "created":
+        return row.created_index
+    if row.updated_index is None:
+        raise DataError(f"listforwards: forward {row.created_index} came by index=updated without an updated_index")
+    return row.updated_index
+
+
+def _reconcile(ingest: _Ingest, before_msat: int) -> None:
+    """Compare the node's own sum of fees with ours, at a moment when both have stood still.
+
+    What the node had earned before it kept the rows that we found becomes the opening row, once. On a node that
+    forwards all the time no such moment may come: then the last comparison stays, and the next run tries again.
+    """
+    for _ in range(MOST_PASSES):
+        after_msat = ingest.reader.info().fees_collected_msat
+        if after_msat == before_msat:
+            with ingest.database.transaction(ingest.node_key) as tx:
+                books.record_reconciliation(tx, after_msat, ingest.clock())
+            return
+        before_msat = after_msat
+        ingest.pass_over("created", CREATED)
+        ingest.pass_over("updated", UPDATED)
+
+
+def _learn_aliases(database: Database, node_key: int, reader: Reader, now: float) -> None:
+    """Ask gossip for the names of peers, a few a run."""
+    with database.read(node_key) as tx:
+        peers = channels.peers_without_alias(tx, now - ALIAS_AGE_SECONDS, ALIASES_A_RUN)
+    found = [(peer_id, reader.peer(peer_id).alias) for peer_id in peers]
+    if found:
+        with database.transaction(node_key) as tx:
+            for peer_id, alias in found:
+                channels.record_alias(tx, peer_id, alias, now)

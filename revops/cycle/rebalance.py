@@ -1,0 +1,159 @@
+"""`revops rebalance plan` and `revops rebalance run`.
+
+A plan is stored and good for a while; `run` looks at the node again and executes only what still holds. Settling what
+earlier runs left in flight comes first and needs no budget, no reserve and no mode: it is a cure, not a risk.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from revops.actuate.pricing import LAYER, Prepared, ensure_layer, final_cltv_blocks, prepare
+from revops.actuate.rebalance import Executor, JobOutcome
+from revops.cycle.export import export_node
+from revops.cycle.session import Clock, Session, open_session
+from revops.cycle.ingest import Synced
+from revops.cycle.verdict import limits_in_force, read_verdict
+from revops.decide.rebalance import plan_rebalances
+from revops.domain.decision import Reason, ReasonCode, RebalancePlan, why
+from revops.domain.options import CommonOptions
+from revops.domain.record import JobRecord
+from revops.domain.snapshot import NodeView, RebalanceSnapshot
+from revops.domain.summary import RebalanceSummary
+from revops.store import decisions, flows, ledger, plans
+
+PLAN = "rebalance plan"
+RUN = "rebalance run"
+DAY_SECONDS = 86_400
+
+
+def plan(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
+    """Given the flags, decide which channels are worth refilling, and store the plan."""
+    with open_session(options, PLAN, "rebalance", clock) as session:
+        synced = session.sync()
+        view = synced.view
+        suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
+        policy = session.config.rebalance
+        with session.database.read(session.node_key) as tx:
+            since_at = view.taken_at - policy.horizon_days * DAY_SECONDS
+            snapshot = RebalanceSnapshot(
+                view=view,
+                flows=flows.flows(tx, since_at),
+                in_flight=plans.in_flight_channels(tx),
+                pair_history=plans.pair_history(tx, since_at),
+                budget_left_msat=read_verdict(tx, session.config.budget, view.taken_at).left_msat,
+            )
+        decided = plan_rebalances(snapshot, policy, suspended)
+        session.count(decision.outcome for decision in decided.decisions)
+        if session.run_key is not None:
+            with session.database.transaction(session.node_key) as tx:
+                plans.add_plan(tx, session.run_key, decided)
+                decisions.record_rebalance_plan(tx, session.run_key, decided)
+            export_node(session.config, session.database, session.node_key, session.clock(), suspended)
+        return decided
+
+
+def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
+    """Given the flags, settle what is in flight and execute what is planned; return what became of each job.
+
+    A dry run prices the routes of the planned jobs and sends nothing.
+    """
+    with open_session(options, RUN, "rebalance", clock, writes=True) as session:
+        synced = session.sync()
+        if session.run_key is None:
+            return _dry_run(session, synced)
+        executor = _executor(session)
+        with session.database.transaction(session.node_key) as tx:
+            ledger.take_fence(tx, session.run_key)
+        with session.database.read(session.node_key) as tx:
+            left_open = plans.open_jobs(tx)
+        outcomes = [executor.settle(job) for job in left_open]
+        suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
+        if not suspended:
+            # What was settled has moved balances: the jobs are judged by the node as it is now.
+            view = replace(synced.view, channels=session.reader.channels()) if left_open else synced.view
+            outcomes += _execute_planned(session, executor, view)
+        session.count(outcome.status for outcome in outcomes)
+        export_node(session.config, session.database, session.node_key, session.clock(), suspended)
+        return _summary(session, synced.view, outcomes, suspended)
+
+
+def _mode_reasons(session: Session) -> tuple[Reason, ...]:
+    reasons: list[Reason] = []
+    if session.config.rebalance.mode != "act":
+        reasons.append(why(ReasonCode.OBSERVE_MODE))
+    if session.config.rebalance.executor == "none":
+        reasons.append(why(ReasonCode.EXECUTOR_NONE))
+    return tuple(reasons)
+
+
+def _executor(session: Session) -> Executor:
+    budget = session.config.budget
+    return Executor(
+        database=session.database,
+        node_key=session.node_key,
+        run_key=session.recorded_run_key(),
+        reader=session.reader,
+        writer=session.writer,
+        policy=session.config.rebalance,
+        clock=session.clock,
+        limits=lambda tx, at: limits_in_force(tx, budget, at),
+    )
+
+
+def _execute_planned(session: Session, executor: Executor, view: NodeView) -> list[JobOutcome]:
+    """Execute the planned jobs one by one, as long as fewer than `max_in_flight` payments are under way."""
+    with session.database.transaction(session.node_key) as tx:
+        plans.expire_jobs(tx, session.clock())
+        planned = plans.planned_jobs(tx)
+    if not planned:
+        return []
+    ensure_layer(session.reader, session.writer, view.node.node_id, session.clock())
+    cltv_blocks = final_cltv_blocks(session.reader)
+    outcomes: list[JobOutcome] = []
+    for job in planned:
+        with session.database.read(session.node_key) as tx:
+            if len(plans.open_jobs(tx)) >= session.config.rebalance.max_in_flight:
+                break
+            busy = plans.in_flight_channels(tx)
+        prepared = prepare(job, view, busy, session.reader, cltv_blocks)
+        if isinstance(prepared, Prepared):
+            outcomes.append(executor.execute(prepared))
+        else:
+            outcomes.append(executor.give_up(job, prepared))
+    return outcomes
+
+
+def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
+    """Say what a run would do: the route and price of each planned job, by reading alone."""
+    with session.database.read(session.node_key) as tx:
+        planned = plans.planned_jobs(tx)
+        busy = plans.in_flight_channels(tx)
+    suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
+    disabled = session.reader.layer_disabled_nodes(LAYER)
+    layered = disabled is not None and synced.view.node.node_id in disabled
+    cltv_blocks = final_cltv_blocks(session.reader)
+    outcomes: list[JobOutcome] = []
+    for job in planned:
+        prepared = prepare(job, synced.view, busy, session.reader, cltv_blocks, layered=layered)
+        if isinstance(prepared, Prepared):
+            reason = why(ReasonCode.ROUTE_FOUND, fee_msat=prepared.fee_msat, hop_count=len(prepared.route))
+            outcomes.append(JobOutcome(job, job.status, prepared.fee_msat, reason))
+        else:
+            outcomes.append(JobOutcome(job, job.status, 0, prepared))
+    return _summary(session, synced.view, outcomes, suspended)
+
+
+def _summary(
+    session: Session, view: NodeView, outcomes: list[JobOutcome], suspended: tuple[Reason, ...]
+) -> RebalanceSummary:
+    def after(outcome: JobOutcome) -> JobRecord:
+        return replace(outcome.job, status=outcome.status, fee_msat=outcome.fee_msat, reason=outcome.reason)
+
+    return RebalanceSummary(
+        taken_at=session.clock(),
+        jobs=tuple(after(outcome) for outcome in outcomes),
+        names={channel.channel_id: channel.name for channel in view.channels},
+        reasons=suspended,
+    )

@@ -1,0 +1,75 @@
+"""What the commands share that only read: the records of one node, without the node, a lock, or a row of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from revops import __version__
+from revops import config as configuration
+from revops.cycle.export import export_command
+from revops.cycle.session import CLOCK_MARKS_SECONDS, Clock, exit_code_of
+from revops.decide.suspend import clock_reasons, funds_reasons
+from revops.domain.decision import Reason, ReasonCode, why
+from revops.domain.options import CommonOptions
+from revops.domain.policy import Config
+from revops.domain.text import printable
+from revops.errors import ConfigError
+from revops.metrics.collect import CommandRun
+from revops.store import nodes, samples
+from revops.store.engine import Database, Tx
+
+
+@dataclass
+class Records:
+    """One node's records. `exit_code` is what the run's metrics will show; a predicate that is false sets it to 1."""
+
+    config: Config
+    database: Database
+    node_key: int
+    exit_code: int = 0
+
+    def suspensions(self, tx: Tx, now: float) -> tuple[Reason, ...]:
+        """Given the moment, return why spending is suspended, as far as the last sync can tell."""
+        row = nodes.node_row(tx)
+        if row.wallet_spendable_msat is None or row.channels_spendable_msat is None or row.blockheight is None:
+            return (why(ReasonCode.NEVER_SYNCED),)
+        reserve = funds_reasons(row.wallet_spendable_msat, row.channels_spendable_msat, self.config.reserve)
+        marks = samples.clock_marks(tx, now - CLOCK_MARKS_SECONDS)
+        synced_at = row.synced_at or now
+        return (*reserve, *clock_reasons(marks, synced_at, row.blockheight, row.network))
+
+
+@contextmanager
+def open_records(options: CommonOptions, command: str, clock: Clock = time.time) -> Iterator[Records]:
+    """Given the flags, yield the records of the configured node; write the command's own metrics at the end.
+
+    Raise ConfigError where it isn't clear which node is meant.
+    """
+    config = configuration.load(options)
+    started_at = clock()
+    exit_code = 0
+    try:
+        with closing(Database.open(configuration.database_url(config), read_only=True)) as database:
+            records = Records(config, database, _choose(database, config.node.name))
+            yield records
+            exit_code = records.exit_code
+    except BaseException as error:
+        exit_code = exit_code_of(error)
+        raise
+    finally:
+        run = CommandRun(command, started_at, clock(), exit_code, None, __version__)
+        export_command(config, run)
+
+
+def _choose(database: Database, name: str) -> int:
+    known = database.known_nodes()
+    if not known:
+        raise ConfigError("the database knows no node yet: run `revops sync` first")
+    fitting = [node.node_key for node in known if name and (name == node.alias or node.node_id.startswith(name))]
+    if len(known) == 1 or len(fitting) == 1:
+        return fitting[0] if fitting else known[0].node_key
+    names = ", ".join(printable(node.alias or node.node_id) for node in known)
+    raise ConfigError(f"node.name must say which node of the database is meant: {names}")

@@ -1,0 +1,26 @@
+"""`revops report`: what the records say. Reads them only, and prints their age."""
+
+from __future__ import annotations
+
+import time
+
+from revops.cycle.records import open_records
+from revops.cycle.session import Clock
+from revops.cycle.verdict import read_verdict
+from revops.domain.options import CommonOptions
+from revops.domain.record import Report
+from revops.store import queries
+
+COMMAND = "report"
+
+
+def run(
+    options: CommonOptions, window_days: int | None = None, decision_limit: int = 20, clock: Clock = time.time
+) -> Report:
+    """Given the flags, the window and how many decisions to show, return the report."""
+    with open_records(options, COMMAND, clock) as records:
+        now = clock()
+        days = window_days or records.config.report.window_days
+        with records.database.read(records.node_key) as tx:
+            verdict = read_verdict(tx, records.config.budget, now, records.suspensions(tx, now))
+            return queries.report(tx, now, days, verdict, decision_limit)

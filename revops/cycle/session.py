@@ -1,0 +1,245 @@
+"""What every cycle shares: configuration, locks, database, node, the run's row and its metrics.
+
+A cycle's own file is then only its decision. The frame sees to it that each run, a failed one too, ends with its exit
+code in the database and in its `.prom` file, and that a dry run leaves neither.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from revops import __version__
+from revops import config as configuration
+from revops.cycle.export import export_command
+from revops.cycle.ingest import Synced, sync_node
+from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
+from revops.domain.decision import Reason
+from revops.domain.node import NodeInfo
+from revops.domain.options import CommonOptions
+from revops.domain.policy import Config
+from revops.errors import BugError, RevopsError
+from revops.lock import Domain, hold
+from revops.metrics.collect import CommandRun
+from revops.node.errors import one_line
+from revops.node.reader import NodeReader
+from revops.node.rpc import Rpc
+from revops.node.version import check_version
+from revops.node.writer import DryRunWriter, NodeWriter, Writer
+from revops.store import locks, runs, samples
+from revops.store.engine import Database
+
+Clock = Callable[[], float]
+#: Older marks than the longest spending window tell nothing about it.
+CLOCK_MARKS_SECONDS = 8 * 86_400
+INTERRUPTED_EXIT_CODE = 130
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Session:
+    """One run of a command that looks at the node."""
+
+    options: CommonOptions
+    config: Config
+    command: str
+    clock: Clock
+    database: Database
+    node_key: int
+    info: NodeInfo
+    reader: NodeReader
+    writer: Writer
+    #: None in a dry run, which leaves no trace.
+    run_key: int | None
+    #: How many decisions ended how, for the command's metrics.
+    decision_counts: dict[str, int] | None = field(default=None)
+
+    @property
+    def node_label(self) -> str:
+        """What names the node in metrics and locks."""
+        return label_of(self.config)
+
+    def count(self, outcomes: Iterable[str]) -> None:
+        """Given the outcomes of this run's decisions, keep their counts for the metrics."""
+        self.decision_counts = dict(Counter(str(outcome) for outcome in outcomes))
+
+    def recorded_run_key(self) -> int:
+        """The run's key where something is to be recorded under it; never called in a dry run."""
+        if self.run_key is None:
+            raise RuntimeError("a dry run records nothing")
+        return self.run_key
+
+    def sync(self) -> Synced:
+        """Copy what is new on the node, one process at a time."""
+        with (
+            hold(
+                configuration.state_dir(self.config),
+                self.node_label,
+                "sync",
+                command=self.command,
+                wait_seconds=self.options.lock_wait_seconds,
+            ),
+            locks.advisory_lock(self.database, self.node_key, "sync", wait_seconds=self.options.lock_wait_seconds),
+        ):
+            # Read again under the lock: the figures must not be older than what another run has just written.
+            info = self.reader.info()
+            return sync_node(self.database, self.node_key, self.reader, info, self.clock, self.options.progress)
+
+    def suspensions(self, synced: Synced, *, exempt: bool = False, spending: bool = False) -> tuple[Reason, ...]:
+        """Given the node as it is, return why nothing may be written to it now; empty when it may.
+
+        `exempt` leaves the reserve out (reserve.exempt lists the caller); `spending` asks for the clock's
+        confirmation too.
+        """
+        view = synced.view
+        reasons = syncing_reasons(view)
+        if not exempt:
+            reasons += reserve_reasons(view, self.config.reserve)
+        if spending:
+            with self.database.read(self.node_key) as tx:
+                marks = samples.clock_marks(tx, view.taken_at - CLOCK_MARKS_SECONDS)
+            reasons += clock_reasons(marks, view.taken_at, view.node.blockheight, view.node.network)
+        return reasons
+
+
+def label_of(config: Config) -> str:
+    """Given the configuration, return what names the node in metrics and locks."""
+    return config.node.name.strip() or "node"
+
+
+@contextmanager
+def open_session(
+    options: CommonOptions, command: str, domain: Domain | None, clock: Clock = time.time, *, writes: bool = False
+) -> Iterator[Session]:
+    """Given the flags and the command, yield a session whose locks are held and whose run is recorded.
+
+    `domain` is the lock that keeps two runs that act apart; None for a command that only syncs. `writes` lets the
+    command's listed writing calls through, unless it is a dry run.
+    """
+    config = configuration.load(options)
+    with ExitStack() as stack:
+        run = _Run(options, config, command, clock(), clock)
+        try:
+            session = _enter(stack, run, domain, writes=writes and not options.dry_run)
+            run.begin(session)
+            yield session
+            run.end(0, None)
+        except BaseException as error:
+            run.fail(error)
+            raise
+
+
+def _enter(stack: ExitStack, run: _Run, domain: Domain | None, *, writes: bool) -> Session:
+    """Take the locks, open the database, say hello to the node. Whatever was opened is closed by the stack."""
+    config, options = run.config, run.options
+    # A dry run neither acts nor decides for the record: it takes no lock and holds up no run that does.
+    domain = None if options.dry_run else domain
+    wait_seconds = options.lock_wait_seconds
+    if domain is not None:
+        state_dir = configuration.state_dir(config)
+        stack.enter_context(hold(state_dir, label_of(config), domain, command=run.command, wait_seconds=wait_seconds))
+    run.database = stack.enter_context(closing(Database.open(configuration.database_url(config))))
+    session = _connect(run, run.database, writes=writes)
+    if domain is not None:
+        stack.enter_context(locks.advisory_lock(run.database, session.node_key, domain, wait_seconds=wait_seconds))
+    return session
+
+
+def _connect(run: _Run, database: Database, *, writes: bool) -> Session:
+    """Greet the node, refuse versions that aren't supported, and find or make its key."""
+    config = run.config
+    rpc = Rpc(
+        Path(config.node.rpc_path).expanduser(),
+        command=run.command,
+        timeout_seconds=config.node.rpc_timeout_seconds,
+        writes_allowed=writes,
+    )
+    reader = NodeReader(rpc)
+    info = reader.info()
+    warning = check_version(info.version)
+    if warning is not None:
+        _log.warning("%s", warning)
+    return Session(
+        options=run.options,
+        config=config,
+        command=run.command,
+        clock=run.clock,
+        database=database,
+        node_key=database.node_key(info.node_id, info.alias, info.network),
+        info=info,
+        reader=reader,
+        writer=NodeWriter(rpc) if writes else DryRunWriter(),
+        run_key=None,
+    )
+
+
+@dataclass
+class _Run:
+    """The run's own bookkeeping, which must also work when everything else has failed."""
+
+    options: CommonOptions
+    config: Config
+    command: str
+    started_at: float
+    clock: Clock
+    database: Database | None = None
+    session: Session | None = None
+    recorded: bool = False
+
+    def begin(self, session: Session) -> None:
+        self.session = session
+        if not self.options.dry_run:
+            with session.database.transaction(session.node_key) as tx:
+                session.run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
+
+    def end(self, exit_code: int, message: str | None) -> None:
+        """Record the end in the database, then show it in the metrics."""
+        if self.options.dry_run:
+            return
+        finished_at = self.clock()
+        last_success_at = self._record(finished_at, exit_code, message)
+        self.recorded = True
+        counts = self.session.decision_counts if self.session is not None else None
+        run = CommandRun(self.command, self.started_at, finished_at, exit_code, last_success_at, __version__, counts)
+        export_command(self.config, run)
+
+    def fail(self, error: BaseException) -> None:
+        """Record how the run failed. What goes wrong with that is only logged: the first error is the one to report."""
+        exit_code = exit_code_of(error)
+        try:
+            if not self.recorded:
+                self.end(exit_code, one_line(str(error)) or type(error).__name__)
+            elif self.session is not None:
+                # The work is done and recorded, but its metrics could not be written.
+                self._record(self.clock(), exit_code, one_line(str(error)))
+        except RevopsError as second:
+            _log.warning("the failed run left no record: %s", second)
+
+    def _record(self, finished_at: float, exit_code: int, message: str | None) -> float | None:
+        """Close the run's row; make one for a run that failed before it had one. Return the last success on record."""
+        if self.database is None:
+            return None
+        if self.session is not None:
+            node_key, run_key = self.session.node_key, self.session.run_key
+        else:
+            known = self.database.known_nodes()
+            if len(known) != 1:
+                return None
+            node_key, run_key = known[0][0], None
+        with self.database.transaction(node_key) as tx:
+            if run_key is None:
+                run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
+            runs.end_run(tx, run_key, finished_at, exit_code, message)
+            return runs.last_success(tx, self.command)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Given what ended a run, return the exit code that the process will have."""
+    if isinstance(error, RevopsError):
+        return error.exit_code
+    return INTERRUPTED_EXIT_CODE if isinstance(error, KeyboardInterrupt) else BugError.exit_code

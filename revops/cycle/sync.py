@@ -1,0 +1,22 @@
+"""`revops sync`: copy what is new on the node into the database, and show its state in the metrics."""
+
+from __future__ import annotations
+
+import time
+
+from revops.cycle.export import export_node
+from revops.cycle.session import Clock, open_session
+from revops.domain.options import CommonOptions
+from revops.domain.summary import SyncSummary
+
+COMMAND = "sync"
+
+
+def run(options: CommonOptions, clock: Clock = time.time) -> SyncSummary:
+    """Given the flags, sync; return what was copied. A dry run syncs too, but leaves no run and no metrics."""
+    with open_session(options, COMMAND, None, clock) as session:
+        synced = session.sync()
+        if not options.dry_run:
+            suspended = session.suspensions(synced, spending=True)
+            export_node(session.config, session.database, session.node_key, session.clock(), suspended)
+        return synced.summary

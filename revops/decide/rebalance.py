@@ -1,0 +1,261 @@
+"""`rebalance plan`, decided: which channel is worth refilling, out of which, how much, and at what price at most.
+
+A refill is worth it only against income that was realised. Per sat that moves from a source to a target:
+
+    gain_ppm = income_ppm(target) - opportunity_ppm(source) - route price
+
+`income_ppm` is what forwards out of a channel earned per sat in the horizon, and the amount is at most what they
+moved in it: liquidity that nobody has bought is not bought for them. `opportunity_ppm` is the source's own income,
+weighted by the share of its liquidity that the horizon used. Posted fees don't enter: an earlier tool priced refills
+by them and lost. The price of the route is found and checked again at execution; here it gets its ceiling.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from revops.domain.channel import Channel
+from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.forward import Flow
+from revops.domain.policy import RebalanceConfig
+from revops.domain.snapshot import PairHistory, RebalanceSnapshot
+from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_floor, share_msat
+
+#: Left on a channel for the commitment fee and for other payments while ours is under way.
+MARGIN_SHARE: Final = 50
+#: The wait after a failure doubles this many times at most.
+MOST_DOUBLINGS: Final = 6
+_IDLE: Final = Flow()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A target with one possible source, and what that promises."""
+
+    source: Channel
+    amount_msat: int
+    max_fee_ppm: int
+    gain_msat: int
+
+    @property
+    def max_fee_msat(self) -> int:
+        return share_msat(self.amount_msat, self.max_fee_ppm)
+
+
+def plan_rebalances(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, suspended: tuple[Reason, ...] = ()
+) -> RebalancePlan:
+    """Given a snapshot, the policy and what suspends spending, return the jobs that are worth their price.
+
+    The most profitable targets choose first; each channel takes part in one job at most, and all jobs together cost
+    no more than the budget that is left. The plan depends on nothing but the arguments.
+    """
+    now = snapshot.view.taken_at
+    chosen: list[RebalanceDecision] = []
+    taken: set[str] = set(snapshot.in_flight)
+    left_msat = snapshot.budget_left_msat
+    channels_of_peer = Counter(channel.peer_id for channel in snapshot.view.channels if channel.live)
+    for target in _by_income(snapshot):
+        decision = _decide_target(target, snapshot, policy, taken, left_msat, channels_of_peer)
+        if decision.outcome is Outcome.CHANGE:
+            job_count = sum(1 for earlier in chosen if earlier.outcome is Outcome.CHANGE)
+            if job_count >= policy.max_jobs_per_plan:
+                decision = _with(decision, Outcome.DEFER, why(ReasonCode.PLAN_FULL, job_count=job_count))
+            elif suspended:
+                decision = _with(decision, Outcome.DEFER, *suspended)
+            else:
+                left_msat -= decision.max_fee_msat
+            taken |= {decision.target_channel_id, decision.source_channel_id or ""}
+        chosen.append(decision)
+    return RebalancePlan(now, now + policy.plan_lifetime_seconds, tuple(chosen))
+
+
+def pair_cooldown_seconds(history: PairHistory | None, policy: RebalanceConfig) -> float:
+    """Given the failures of a pair, return how long after the last one it is left alone; 0 without failures."""
+    if history is None or history.failure_count <= 0:
+        return 0.0
+    return policy.cooldown_seconds * 2.0 ** min(history.failure_count - 1, MOST_DOUBLINGS)
+
+
+def _by_income(snapshot: RebalanceSnapshot) -> list[Channel]:
+    """Live channels, the best earners first."""
+
+    def key(channel: Channel) -> tuple[int, str]:
+        return -snapshot.flows.get(channel.channel_id, _IDLE).earned_msat, channel.channel_id
+
+    return sorted((channel for channel in snapshot.view.channels if channel.live), key=key)
+
+
+def _decide_target(
+    target: Channel,
+    snapshot: RebalanceSnapshot,
+    policy: RebalanceConfig,
+    taken: set[str],
+    left_msat: int,
+    channels_of_peer: Counter[str],
+) -> RebalanceDecision:
+    """One target's decision, before the plan's own limits."""
+    flow = snapshot.flows.get(target.channel_id, _IDLE)
+    obstacle = _target_obstacle(target, flow, policy, taken, channels_of_peer)
+    if obstacle is not None:
+        return _skip(target, obstacle)
+    income_ppm = ppm_of(flow.earned_msat, flow.out_msat)
+    wanted_msat = _wanted_msat(target, flow, policy)
+    if wanted_msat < policy.min_amount_sat * MSAT_PER_SAT:
+        return _skip(target, _too_small(wanted_msat, policy))
+    now = snapshot.view.taken_at
+    cooling: list[Reason] = []
+    pairs: list[_Pair] = []
+    for source in snapshot.view.channels:
+        if not _may_give(source, target, policy, taken, channels_of_peer):
+            continue
+        history = snapshot.pair_history.get((source.channel_id, target.channel_id))
+        wait = pair_cooldown_seconds(history, policy)
+        if history is not None and now < history.last_failed_at + wait:
+            wait_minutes = round((history.last_failed_at + wait - now) / 60)
+            cooling.append(why(ReasonCode.COOLING_DOWN, failure_count=history.failure_count, wait_minutes=wait_minutes))
+            continue
+        pair = _pair(source, snapshot.flows.get(source.channel_id, _IDLE), income_ppm, wanted_msat, policy)
+        if pair is not None:
+            pairs.append(pair)
+    if not pairs:
+        return _skip(target, cooling[0] if cooling else why(ReasonCode.NO_SOURCE))
+    best = min(pairs, key=lambda pair: (-pair.gain_msat, pair.source.channel_id))
+    return _within_budget(target, best, flow, income_ppm, left_msat, policy)
+
+
+def _target_obstacle(
+    target: Channel, flow: Flow, policy: RebalanceConfig, taken: set[str], channels_of_peer: Counter[str]
+) -> Reason | None:
+    """Why a channel isn't refilled at all; None if it may be."""
+    if not target.usable:
+        return why(ReasonCode.NOT_USABLE, state=target.state if target.connected else "peer is not connected")
+    if target.channel_id in taken:
+        return why(ReasonCode.IN_FLIGHT)
+    if target.local_ratio >= policy.low_ratio:
+        return why(
+            ReasonCode.BALANCED,
+            local_percent=round(target.local_ratio * 100),
+            low_percent=round(policy.low_ratio * 100),
+            high_percent=round(policy.high_ratio * 100),
+        )
+    if channels_of_peer[target.peer_id] > 1:
+        return why(ReasonCode.SEVERAL_CHANNELS, channel_count=channels_of_peer[target.peer_id])
+    if flow.out_msat <= 0 or flow.earned_msat <= 0:
+        return why(ReasonCode.NO_INCOME, horizon_days=policy.horizon_days)
+    return None
+
+
+def _wanted_msat(target: Channel, flow: Flow, policy: RebalanceConfig) -> int:
+    """How much the target should get: up to the middle of the band, no more than the horizon sold, or than fits."""
+    middle_ratio = (policy.low_ratio + policy.high_ratio) / 2
+    missing_msat = int(target.capacity_msat * middle_ratio) - target.local_msat
+    fits_msat = target.receivable_msat - target.capacity_msat // MARGIN_SHARE
+    largest_msat = policy.max_amount_sat * MSAT_PER_SAT
+    if target.remote_terms is not None:
+        largest_msat = min(largest_msat, target.remote_terms.htlc_max_msat)
+    wanted_msat = min(missing_msat, fits_msat, largest_msat, flow.out_msat)
+    return max(wanted_msat, 0) // MSAT_PER_SAT * MSAT_PER_SAT
+
+
+def _may_give(
+    source: Channel, target: Channel, policy: RebalanceConfig, taken: set[str], channels_of_peer: Counter[str]
+) -> bool:
+    return (
+        source.usable
+        and source.peer_id != target.peer_id
+        and source.channel_id not in taken
+        and source.local_ratio > policy.high_ratio
+        and channels_of_peer[source.peer_id] == 1
+    )
+
+
+def _pair(source: Channel, flow: Flow, income_ppm: int, wanted_msat: int, policy: RebalanceConfig) -> _Pair | None:
+    """What a source promises to a target; None where it has too little to give or where no price would pay."""
+    above_msat = source.local_msat - int(source.capacity_msat * policy.high_ratio)
+    spare_msat = min(above_msat, source.spendable_msat - source.capacity_msat // MARGIN_SHARE)
+    amount_msat = min(wanted_msat, max(spare_msat, 0)) // MSAT_PER_SAT * MSAT_PER_SAT
+    if amount_msat < policy.min_amount_sat * MSAT_PER_SAT:
+        return None
+    used_ppm = min(PPM, ppm_of(flow.out_msat, max(source.local_msat, 1)))
+    opportunity_ppm = -(-ppm_of(flow.earned_msat, flow.out_msat) * used_ppm // PPM)
+    max_fee_ppm = min(policy.max_fee_ppm, int((income_ppm - opportunity_ppm) * policy.income_share_ratio))
+    if max_fee_ppm <= 0:
+        return None
+    gain_msat = share_msat(amount_msat, income_ppm - opportunity_ppm - max_fee_ppm)
+    return _Pair(source, amount_msat, max_fee_ppm, gain_msat)
+
+
+def _within_budget(
+    target: Channel, pair: _Pair, flow: Flow, income_ppm: int, left_msat: int, policy: RebalanceConfig
+) -> RebalanceDecision:
+    """The job, cut to the budget; deferred where what is left doesn't buy the least amount."""
+    refill = why(
+        ReasonCode.REFILL,
+        income_ppm=income_ppm,
+        out_sat=sat_floor(flow.out_msat),
+        horizon_days=policy.horizon_days,
+        max_fee_ppm=pair.max_fee_ppm,
+    )
+    amount_msat = pair.amount_msat
+    if pair.max_fee_msat > left_msat:
+        amount_msat = max(left_msat, 0) * PPM // pair.max_fee_ppm // MSAT_PER_SAT * MSAT_PER_SAT
+    affordable = amount_msat >= policy.min_amount_sat * MSAT_PER_SAT
+    kept_msat = amount_msat if affordable else pair.amount_msat
+    decision = RebalanceDecision(
+        target_channel_id=target.channel_id,
+        target_name=target.name,
+        source_channel_id=pair.source.channel_id,
+        source_name=pair.source.name,
+        outcome=Outcome.CHANGE,
+        amount_msat=kept_msat,
+        max_fee_msat=share_msat(kept_msat, pair.max_fee_ppm),
+        expected_gain_msat=pair.gain_msat * kept_msat // pair.amount_msat,
+        reasons=(refill,),
+    )
+    if affordable:
+        return decision
+    exhausted = why(
+        ReasonCode.BUDGET_EXHAUSTED,
+        left_sat=sat_floor(max(left_msat, 0)),
+        wanted_sat=sat_floor(pair.max_fee_msat),
+        window="day and week",
+    )
+    return _with(decision, Outcome.DEFER, exhausted)
+
+
+def _with(decision: RebalanceDecision, outcome: Outcome, *reasons: Reason) -> RebalanceDecision:
+    return replace(decision, outcome=outcome, reasons=(*decision.reasons, *reasons))
+
+
+def _skip(target: Channel, *reasons: Reason) -> RebalanceDecision:
+    return RebalanceDecision(target.channel_id, target.name, None, None, Outcome.SKIP, 0, 0, 0, reasons)
+
+
+def _too_small(wanted_msat: int, policy: RebalanceConfig) -> Reason:
+    return why(ReasonCode.TOO_SMALL, amount_sat=sat_floor(wanted_msat), min_sat=policy.min_amount_sat)
+
+
+def revalidate(
+    source: Channel | None, target: Channel | None, amount_msat: int, in_flight: Sequence[str]
+) -> Reason | None:
+    """Given a stored job's channels as they are now, return why it can't be executed any more; None if it can."""
+    for channel, have_msat, side in (
+        (source, source.spendable_msat if source else 0, "the source"),
+        (target, target.receivable_msat if target else 0, "the target"),
+    ):
+        if channel is None or not channel.usable:
+            return why(ReasonCode.NOT_USABLE, state=f"{side} is " + (channel.state if channel else "gone"))
+        if channel.channel_id in in_flight:
+            return why(ReasonCode.IN_FLIGHT)
+        if have_msat < amount_msat:
+            return why(
+                ReasonCode.LIQUIDITY_CHANGED,
+                side=side,
+                have_sat=sat_floor(have_msat),
+                wanted_sat=sat_floor(amount_msat),
+            )
+    return None

@@ -1,0 +1,37 @@
+"""What every command is told by the person or crontab that starts it: the flags, as one value.
+
+`cli` makes it, `cycle` takes it. The configuration is not in it: `revops.config.load(options)` reads that, since flags
+override it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Told of long work: what is being done, how many are done, of how many (None: not known).
+Progress = Callable[[str, int, int | None], None]
+
+
+def no_progress(_label: str, _done: int, _total: int | None) -> None:
+    """Report progress to nobody: cron has no use for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """The flags that all commands share. None means: not given.
+
+    `metrics_dir` is "" for `--metrics-dir none`. `verbosity` is -1 for -q, 1 for -v, 2 for -vv. `color` is False for
+    --no-color, else None (the terminal decides).
+    """
+
+    config_path: Path | None = None
+    database_url: str | None = None
+    metrics_dir: str | None = None
+    dry_run: bool = False
+    json: bool = False
+    verbosity: int = 0
+    lock_wait_seconds: float = 30.0
+    color: bool | None = None
+    progress: Progress = field(default=no_progress, compare=False, repr=False)

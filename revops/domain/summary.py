@@ -1,0 +1,94 @@
+"""What a command has done, for the person who started it. Returned by `cycle`, rendered by `cli`, stored nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from revops.domain.decision import Reason
+from revops.domain.record import Books, JobRecord, Report
+from revops.domain.snapshot import NodeView
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSummary:
+    """What one sync copied. Counts are rows of this run; `channel_count` is the channels that the node lists."""
+
+    taken_at: float
+    new_forward_count: int
+    changed_forward_count: int
+    move_count: int
+    event_count: int
+    channel_count: int
+    closed_channel_count: int
+    books: Books | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollupSummary:
+    """What one rollup summarised and pruned. `pruned_count` is by kind of row ("forwards", "moves", "runs", ...)."""
+
+    taken_at: float
+    rolled_up_count: int
+    pruned_count: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceSummary:
+    """What `rebalance run` did: each job that it settled or sent, as it stands now.
+
+    `names` gives the name of each channel_id in `jobs`; `reasons` say why the run as a whole sent nothing.
+    """
+
+    taken_at: float
+    jobs: tuple[JobRecord, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """The database's schema: `version_before` is None where there was no database. `url` carries no password."""
+
+    url: str
+    version_before: str | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """A copy of the database."""
+
+    target: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What `init` learnt of a node before there is a configuration.
+
+    `earned_msat` is what forwards of the last `window_days` earned; `complete` is False where there were more forwards
+    than were read, so that it is a lower bound. `textfile_dir` is where node_exporter seems to look, if anywhere.
+    """
+
+    rpc_path: str
+    view: NodeView
+    window_days: int
+    earned_msat: int
+    forward_count: int
+    complete: bool
+    textfile_dir: str | None = None
+    textfile_dir_writable: bool = False
+    version_warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSummary:
+    """A simulated node with a history, and where it lives."""
+
+    directory: str
+    config_path: str
+    rpc_path: str
+    days: int
+    seed: int
+    report: Report

@@ -1,0 +1,52 @@
+"""Texts from strangers, made harmless before they reach a terminal, a log line, a label or a table.
+
+Aliases and descriptions are chosen by others. Control characters move cursors and clear screens, bidirectional
+overrides make one text read as another, line separators forge log lines. What can't be seen is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+#: Unicode categories without a glyph of their own: control, format (all bidi and zero-width marks), surrogate, private
+#: use, unassigned, line and paragraph separator.
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+#: A cell that starts like this is a formula for a spreadsheet.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+_USERINFO: Final = re.compile(r"^([^:/?#]+://[^:/@]*):.*@", re.DOTALL)
+_SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword)=)[^&#]*", re.IGNORECASE)
+
+
+def printable(text: str) -> str:
+    """Given any text, return it on one line with all that is invisible written as \\xNN, \\uNNNN or \\UNNNNNNNN."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _INVISIBLE:
+        return character
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def csv_cell(text: str) -> str:
+    """Given any text, return it printable and with a leading quote where a spreadsheet would run it as a formula."""
+    safe = "'" + text if text.startswith(_FORMULA) else text
+    return printable(safe)
+
+
+def has_password(url: str) -> bool:
+    """Given a database URL, return whether it carries a password."""
+    return without_password(url) != url
+
+
+def without_password(url: str) -> str:
+    """Given a database URL, return it with its password as ***. Hides too much rather than too little."""
+    return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))
