@@ -14,7 +14,7 @@ from revops.errors import NothingLeft
 COMMAND = "budget check"
 
 
-def check(options: CommonOptions, clock: Clock = time.time) -> BudgetVerdict:
+def run(options: CommonOptions, clock: Clock = time.time) -> BudgetVerdict:
     """Given the flags, return the verdict; the caller turns "nothing left" into exit code 1."""
     with open_records(options, COMMAND, clock) as records:
         now = clock()

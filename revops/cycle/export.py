@@ -7,7 +7,7 @@ from pathlib import Path
 from revops.cycle.verdict import read_verdict
 from revops.domain.decision import Reason
 from revops.domain.policy import Config
-from revops.metrics.collect import CommandRun, node_label
+from revops.metrics.collect import CommandRun
 from revops.metrics.textfile import write_command_metrics, write_node_metrics
 from revops.store import queries
 from revops.store.engine import Database
@@ -16,10 +16,15 @@ from revops.store.engine import Database
 NO_DECISIONS = 0
 
 
+def label_of(config: Config) -> str:
+    """Given the configuration, return what names the node in metrics and locks, also when the node is away."""
+    return config.node.name.strip() or "node"
+
+
 def export_command(config: Config, run: CommandRun) -> None:
     """Given how a run ended, write its own file, if there is a folder for it. Raise OutputError where that fails."""
     if config.metrics.textfile_dir:
-        write_command_metrics(Path(config.metrics.textfile_dir), config.node.name or "node", run)
+        write_command_metrics(Path(config.metrics.textfile_dir), label_of(config), run)
 
 
 def export_node(
@@ -31,5 +36,4 @@ def export_node(
     with database.read(node_key) as tx:
         verdict = read_verdict(tx, config.budget, now, suspended)
         report = queries.report(tx, now, config.report.window_days, verdict, NO_DECISIONS)
-    label = node_label(config.node.name, report.node_id)
-    write_node_metrics(Path(config.metrics.textfile_dir), label, report)
+    write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report)

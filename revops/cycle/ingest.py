@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from revops.domain.forward import Forward
 from revops.domain.node import NodeInfo
@@ -17,7 +17,7 @@ from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
 from revops.errors import DataError
-from revops.node.reader import Reader
+from revops.node.reader import ForwardIndex, Reader, Subsystem
 from revops.store import books, channels, forwards, moves, nodes, samples
 from revops.store.engine import Database, Tx
 
@@ -113,7 +113,7 @@ def _refuse_restored(database: Database, node_key: int, reader: Reader) -> None:
             )
 
 
-CURSORS: Final[tuple[tuple[str, Literal["created", "updated"]], ...]] = (
+CURSORS: Final[tuple[tuple[Subsystem, ForwardIndex], ...]] = (
     ("forwards", "created"),
     ("forwards", "updated"),
     ("channelmoves", "created"),
@@ -149,7 +149,7 @@ class _Ingest:
         self.pass_over("created", CREATED)
         self.pass_over("updated", UPDATED)
 
-    def pass_over(self, index: Literal["created", "updated"], cursor_name: str) -> None:
+    def pass_over(self, index: ForwardIndex, cursor_name: str) -> None:
         """Read all pages after the cursor."""
         total = self.reader.top_index("forwards", index)
         while True:
@@ -176,7 +176,7 @@ class _Ingest:
 
     def _plain(
         self,
-        subsystem: str,
+        subsystem: Subsystem,
         read: Callable[[int, int], Sequence[Row]],
         ingest: Callable[[Tx, Sequence[Row]], object],
     ) -> int:
@@ -213,7 +213,7 @@ class _Ingest:
                     channels.attach_scid(tx, scid, channel.channel_id)
 
 
-def _index(row: Forward, index: Literal["created", "updated"]) -> int:
+def _index(row: Forward, index: ForwardIndex) -> int:
     if index == "created":
         return row.created_index
     if row.updated_index is None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from revops.actuate.pricing import LAYER, Prepared, ensure_layer, final_cltv_blocks, prepare
 from revops.actuate.rebalance import Executor, JobOutcome
 from revops.cycle.export import export_node
-from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.ingest import Synced
+from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.verdict import limits_in_force, read_verdict
 from revops.decide.rebalance import plan_rebalances
 from revops.domain.decision import Reason, ReasonCode, RebalancePlan, why

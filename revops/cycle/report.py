@@ -15,7 +15,7 @@ COMMAND = "report"
 
 
 def run(
-    options: CommonOptions, window_days: int | None = None, decision_limit: int = 20, clock: Clock = time.time
+    options: CommonOptions, window_days: int | None = None, decision_count: int = 20, clock: Clock = time.time
 ) -> Report:
     """Given the flags, the window and how many decisions to show, return the report."""
     with open_records(options, COMMAND, clock) as records:
@@ -23,4 +23,4 @@ def run(
         days = window_days or records.config.report.window_days
         with records.database.read(records.node_key) as tx:
             verdict = read_verdict(tx, records.config.budget, now, records.suspensions(tx, now))
-            return queries.report(tx, now, days, verdict, decision_limit)
+            return queries.report(tx, now, days, verdict, decision_count)

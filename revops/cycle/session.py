@@ -16,7 +16,7 @@ from pathlib import Path
 
 from revops import __version__
 from revops import config as configuration
-from revops.cycle.export import export_command
+from revops.cycle.export import export_command, label_of
 from revops.cycle.ingest import Synced, sync_node
 from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
 from revops.domain.decision import Reason
@@ -105,11 +105,6 @@ class Session:
                 marks = samples.clock_marks(tx, view.taken_at - CLOCK_MARKS_SECONDS)
             reasons += clock_reasons(marks, view.taken_at, view.node.blockheight, view.node.network)
         return reasons
-
-
-def label_of(config: Config) -> str:
-    """Given the configuration, return what names the node in metrics and locks."""
-    return config.node.name.strip() or "node"
 
 
 @contextmanager

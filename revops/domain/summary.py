@@ -83,12 +83,48 @@ class FirstLook:
 
 
 @dataclass(frozen=True, slots=True)
+class InitSummary:
+    """What `init` wrote. `database` is None in a dry run, which writes nothing; `text` is the configuration."""
+
+    config_path: str
+    text: str
+    seen: FirstLook
+    database: DatabaseState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One sum in four places. They are equal, or the books are wrong."""
+
+    name: str
+    node_msat: int
+    database_msat: int
+    metrics_msat: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether all three agree to the msat."""
+        return self.node_msat == self.database_msat == self.metrics_msat
+
+
+@dataclass(frozen=True, slots=True)
 class DemoSummary:
-    """A simulated node with a history, and where it lives."""
+    """What the demo did on its simulated node, and where everything lies."""
 
     directory: str
     config_path: str
     rpc_path: str
+    database_path: str
+    metrics_dir: str
     days: int
     seed: int
+    run_count: int
+    earned_msat: int
+    rebalance_fees_msat: int
+    comparisons: tuple[Comparison, ...]
     report: Report
+
+    @property
+    def net_msat(self) -> int:
+        """Earned less spent while revops ran."""
+        return self.earned_msat - self.rebalance_fees_msat

@@ -1,0 +1,197 @@
+"""`revops init`: look at a node before there is a configuration, write the first one, and create the database.
+
+The node is only read. What is written is a new file, and an existing one only when told to; the values in it come from
+`revops/config_suggest.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from stat import S_ISSOCK
+from typing import Final
+
+from revops.config import home_dir
+from revops.config_suggest import document, suggest
+from revops.cycle import db
+from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.options import CommonOptions
+from revops.domain.snapshot import NodeView
+from revops.domain.summary import FirstLook, InitSummary
+from revops.errors import ConfigError, DataError, OutputError, PermissionDenied, RevopsError
+from revops.node.reader import NodeReader, Reader
+from revops.node.rpc import Rpc
+from revops.node.version import check_version
+
+_log = logging.getLogger(__name__)
+
+COMMAND: Final = "init"
+WINDOW_DAYS: Final = 7
+_DAY_SECONDS: Final = 86_400
+_PAGE_SIZE: Final = 5_000
+#: 200,000 forwards are enough for an estimate; a node with more in a week gets a lower bound and is told so.
+_MOST_PAGES: Final = 40
+_TIMEOUT_SECONDS: Final = 60.0
+
+#: Where packages and guides put node_exporter's textfile collector, Debian's first.
+TEXTFILE_DIRS: Final = (
+    "/var/lib/prometheus/node-exporter",
+    "/var/lib/node_exporter/textfile_collector",
+    "/var/lib/node_exporter/textfile",
+    "/var/lib/node_exporter",
+)
+
+
+def run(
+    options: CommonOptions,
+    rpc_path: Path | None = None,
+    output: Path | None = None,
+    *,
+    force: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> InitSummary:
+    """Given the flags, look at the node, write the configuration and create its database; a dry run only looks.
+
+    Raise ConfigError where there is a configuration already and no `force`, and whatever `look` and `db.upgrade` raise.
+    """
+    path = (output or options.config_path or default_output(os.environ)).expanduser().absolute()
+    if path.exists() and not (force or options.dry_run):
+        raise ConfigError(_taken(path))  # before the node is asked: nobody waits for an answer that can't be used
+    seen = look(rpc_path, clock)
+    if seen.version_warning is not None:
+        _log.warning("%s", seen.version_warning)
+    text = document(seen, suggest(seen))
+    if options.dry_run:
+        return InitSummary(str(path), text, seen, None)
+    write(path, text, force=force)
+    try:
+        database = db.upgrade(replace(options, config_path=path))
+    except RevopsError:
+        _log.warning("%s is written, but its database isn't: mend what follows, then run `revops db upgrade`", path)
+        raise
+    return InitSummary(str(path), text, seen, database)
+
+
+def default_output(environment: Mapping[str, str]) -> Path:
+    """Given the environment, return where the file goes when nobody says. Not XDG_CONFIG_HOME: cron doesn't have it."""
+    named = environment.get("REVOPS_CONFIG")
+    return Path(named) if named else home_dir() / ".config" / "revops" / "config.toml"
+
+
+def default_rpc_paths() -> tuple[Path, ...]:
+    """Return where lightningd's socket usually is, best first."""
+    folders = (home_dir() / ".lightning", Path("/var/lib/lightningd"), Path("/var/lib/lightning"))
+    paths = [folder / "bitcoin" / "lightning-rpc" for folder in folders]
+    return (*paths, Path("/var/lib/lightning/.lightning/bitcoin/lightning-rpc"))
+
+
+def find_rpc(named: Path | None) -> Path:
+    """Given --rpc-path or None, return the socket's path. Raise ConfigError or PermissionDenied with what was tried."""
+    candidates = (named.expanduser().absolute(),) if named is not None else default_rpc_paths()
+    for path in candidates:
+        try:
+            kind = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            raise PermissionDenied(
+                f"{path}: {error.strerror}; be lightningd's user, or in its group with rpc-file-mode=0660"
+            ) from error
+        if not S_ISSOCK(kind):
+            raise ConfigError(
+                f"{path} is not a socket; the RPC socket is the file lightning-rpc in the network's folder"
+            )
+        return path
+    tried = ", ".join(str(path) for path in candidates)
+    raise ConfigError(f"no RPC socket at {tried}; is lightningd running? `revops init --rpc-path PATH` names another")
+
+
+def look(rpc_path: Path | None, clock: Callable[[], float] = time.time) -> FirstLook:
+    """Given the socket's path (None: the usual places), return what is seen there.
+
+    Raise ConfigError where there is no socket, or lightningd is too old; NodeError where it doesn't answer.
+    """
+    path = find_rpc(rpc_path)
+    rpc = Rpc(path, command=COMMAND, timeout_seconds=_TIMEOUT_SECONDS, writes_allowed=False)
+    return look_through(NodeReader(rpc), str(path), clock())
+
+
+def look_through(reader: Reader, rpc_path: str, now: float) -> FirstLook:
+    """Given a reader and the time, return the node, its revenue of the last week, and where node_exporter looks."""
+    info = reader.info()
+    warning = check_version(info.version)
+    view = NodeView(taken_at=now, node=info, wallet=reader.wallet(), channels=reader.channels())
+    earned_msat, count, complete = _recent_income(reader, now - WINDOW_DAYS * _DAY_SECONDS)
+    folder = next((name for name in TEXTFILE_DIRS if Path(name).is_dir()), None)
+    return FirstLook(
+        rpc_path=rpc_path,
+        view=view,
+        window_days=WINDOW_DAYS,
+        earned_msat=earned_msat,
+        forward_count=count,
+        complete=complete,
+        textfile_dir=folder,
+        textfile_dir_writable=folder is not None and os.access(folder, os.W_OK | os.X_OK),
+        version_warning=warning,
+    )
+
+
+def _recent_income(reader: Reader, since: float) -> tuple[int, int, bool]:
+    """Page backwards until a whole page is older. Return what settled earned, how many, and whether that is all."""
+    end = reader.top_index("forwards", "created")
+    earned_msat = count = 0
+    for _ in range(_MOST_PAGES):
+        if end <= 0:
+            return earned_msat, count, True
+        start = max(1, end - _PAGE_SIZE + 1)
+        page = reader.forwards("created", start, end - start + 1)
+        recent = [row for row in page if row.created_index <= end and row.received_at >= since]
+        settled = [row for row in recent if row.status is ForwardStatus.SETTLED]
+        earned_msat += sum(_fee_msat(row) for row in settled)
+        count += len(settled)
+        if page and not recent:
+            return earned_msat, count, True
+        end = start - 1
+    return earned_msat, count, end <= 0
+
+
+def _fee_msat(row: Forward) -> int:
+    if row.fee_msat is None:
+        raise DataError(f"listforwards: forward {row.created_index} is settled but has no fee_msat")
+    return row.fee_msat
+
+
+def write(path: Path, text: str, *, force: bool) -> None:
+    """Given a path and the text, write the file with mode 0600, whole or not at all.
+
+    Raise ConfigError where it exists without `force`, PermissionDenied or OutputError where it can't be written.
+    """
+    # A file that is replaced must never be half of one; a new one is made in place, so that nobody's is overwritten.
+    place = path.with_name(f".{path.name}.{os.getpid()}") if force else path
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(descriptor)
+            if force:
+                place.replace(path)
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+    except FileExistsError as error:
+        raise ConfigError(_taken(path)) from error
+    except PermissionError as error:
+        raise PermissionDenied(f"{path}: {error.strerror}; --output writes elsewhere") from error
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def _taken(path: Path) -> str:
+    return f"{path} exists; --force replaces it, --output writes another"
