@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
 from revops.cycle import db, fees, init, rebalance, report, rollup, sync
 from revops.domain.options import CommonOptions
@@ -129,7 +130,7 @@ def _prepared(folder: Path) -> Place:
 def _set_up(place: Place, options: CommonOptions, node: SimulatedNode) -> None:
     """What an operator does: `init`, read what it wrote, write `act`, name a budget."""
     seen = init.look(place.rpc, lambda: node.now_at)
-    suggestions = init.suggest(seen)
+    suggestions = suggest(seen)
     weekly_sat = max(int(suggestions["budget.weekly_sat"].value), 2_000)
     suggestions |= {
         "node.name": Suggestion(NAME, "The demo's name for it."),
@@ -140,7 +141,7 @@ def _set_up(place: Place, options: CommonOptions, node: SimulatedNode) -> None:
         "budget.weekly_sat": Suggestion(weekly_sat, "Half of what the last week earned, 2,000 sat at least."),
         "budget.daily_sat": Suggestion(weekly_sat // 3, "A third of weekly_sat."),
     }
-    init.write(place.config, init.document(seen, suggestions), force=False)
+    init.write(place.config, document(seen, suggestions), force=False)
     db.upgrade(options)
 
 

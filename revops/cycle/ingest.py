@@ -18,7 +18,7 @@ from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
-from revops.store import books, channels, forwards, moves, nodes, samples
+from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids
 from revops.store.engine import Database, Tx
 
 #: pyln-client's read loop is quadratic in the size of a reply; at 5,000 rows it costs next to nothing.
@@ -27,8 +27,6 @@ PAGE_SIZE: Final = 5_000
 MOST_PASSES: Final = 5
 ALIAS_AGE_SECONDS: Final = 86_400.0
 ALIASES_A_RUN: Final = 50
-CREATED: Final = "forwards_created"
-UPDATED: Final = "forwards_updated"
 
 
 class _Indexed(Protocol):
@@ -104,7 +102,7 @@ def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> No
 
 def _refuse_restored(database: Database, node_key: int, reader: Reader) -> None:
     with database.read(node_key) as tx:
-        known = {(name, index): forwards.cursor(tx, f"{name}_{index}") for name, index in CURSORS}
+        known = {(name, index): cursors.cursor(tx, f"{name}_{index}") for name, index in CURSORS}
     for (subsystem, index), cursor in known.items():
         if cursor > 0 and (top := reader.top_index(subsystem, index)) < cursor:
             raise DataError(
@@ -141,20 +139,20 @@ class _Ingest:
     def forwards(self) -> None:
         """Both passes; on the very first sync `updated` starts where it stood before the `created` pass."""
         with self.database.read(self.node_key) as tx:
-            first = forwards.cursor(tx, CREATED) == 0 and forwards.cursor(tx, UPDATED) == 0
-        if first:
+            known = (cursors.cursor(tx, cursors.FORWARDS_CREATED), cursors.cursor(tx, cursors.FORWARDS_UPDATED))
+        if known == (0, 0):
             updated_top = self.reader.top_index("forwards", "updated")
             with self.database.transaction(self.node_key) as tx:
-                forwards.set_cursor(tx, UPDATED, updated_top)
-        self.pass_over("created", CREATED)
-        self.pass_over("updated", UPDATED)
+                cursors.set_cursor(tx, cursors.FORWARDS_UPDATED, updated_top)
+        self.pass_over("created", cursors.FORWARDS_CREATED)
+        self.pass_over("updated", cursors.FORWARDS_UPDATED)
 
     def pass_over(self, index: ForwardIndex, cursor_name: str) -> None:
         """Read all pages after the cursor."""
         total = self.reader.top_index("forwards", index)
         while True:
             with self.database.read(self.node_key) as tx:
-                cursor = forwards.cursor(tx, cursor_name)
+                cursor = cursors.cursor(tx, cursor_name)
             if cursor >= total:
                 return
             page = self.reader.forwards(index, cursor + 1, PAGE_SIZE)
@@ -163,7 +161,7 @@ class _Ingest:
                 count = forwards.ingest(tx, page, self.clock())
                 # Rows that the node has deleted leave gaps, at the end too: the top index is as far as there is.
                 last = max((_index(row, index) for row in page), default=total)
-                forwards.set_cursor(tx, cursor_name, last if len(page) == PAGE_SIZE else max(last, total))
+                cursors.set_cursor(tx, cursor_name, last if len(page) == PAGE_SIZE else max(last, total))
             self.new_count += count.inserted
             self.changed_count += count.updated
             self.progress(f"forwards ({index})", min(last, total), total)
@@ -186,7 +184,7 @@ class _Ingest:
         count = 0
         while True:
             with self.database.read(self.node_key) as tx:
-                cursor = forwards.cursor(tx, name)
+                cursor = cursors.cursor(tx, name)
             if cursor >= total:
                 return count
             page = read(cursor + 1, PAGE_SIZE)
@@ -194,23 +192,23 @@ class _Ingest:
             with self.database.transaction(self.node_key) as tx:
                 ingest(tx, page)
                 last = max((row.created_index for row in page), default=total)
-                forwards.set_cursor(tx, name, last if len(page) == PAGE_SIZE else max(last, total))
+                cursors.set_cursor(tx, name, last if len(page) == PAGE_SIZE else max(last, total))
             self.progress(subsystem, min(last, total), total)
 
     def _resolve(self, page: Sequence[Forward]) -> None:
         """Find the channels of scids that are new to us: the node still knows those from before a splice."""
-        scids = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
+        named = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
         with self.database.read(self.node_key) as tx:
-            unknown = channels.unknown_scids(tx, sorted(scids))
+            unknown = scids.unknown_scids(tx, sorted(named))
         found = {scid: self.reader.channel_by_scid(scid) for scid in sorted(unknown)}
         if not found:
             return
         with self.database.transaction(self.node_key) as tx:
             for scid, channel in found.items():
                 if channel is None:
-                    channels.add_placeholder(tx, scid, self.clock())
+                    scids.add_placeholder(tx, scid, self.clock())
                 else:
-                    channels.attach_scid(tx, scid, channel.channel_id)
+                    scids.attach_scid(tx, scid, channel.channel_id)
 
 
 def _index(row: Forward, index: ForwardIndex) -> int:
@@ -234,8 +232,8 @@ def _reconcile(ingest: _Ingest, before_msat: int) -> None:
                 books.record_reconciliation(tx, after_msat, ingest.clock())
             return
         before_msat = after_msat
-        ingest.pass_over("created", CREATED)
-        ingest.pass_over("updated", UPDATED)
+        ingest.pass_over("created", cursors.FORWARDS_CREATED)
+        ingest.pass_over("updated", cursors.FORWARDS_UPDATED)
 
 
 def _learn_aliases(database: Database, node_key: int, reader: Reader, now: float) -> None:

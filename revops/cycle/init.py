@@ -16,7 +16,8 @@ from stat import S_ISSOCK
 from typing import Final
 
 from revops.config import home_dir
-from revops.config_suggest import document, suggest
+from revops.config_suggest import document as document  # `demo` does what `init` does, step by step
+from revops.config_suggest import suggest as suggest
 from revops.cycle import db
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.options import CommonOptions

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+from revops.decide.governor import dead_band_ppm
 from revops.decide.openness import count_open_time
 from revops.domain.decision import FeeState, Reason, ReasonCode, why
 from revops.domain.policy import FeesConfig
@@ -50,11 +51,11 @@ def propose(fee_input: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if known is None:
         fresh = _fresh(fee_ppm, now)
         return _stay(fee_ppm, 0.0, fresh, why(ReasonCode.FIRST_SEEN, fee_ppm=fee_ppm))
+    state = count_open_time(known, fee_input.channel, fee_input.last_earned_at, now)
     if known.fee_ppm != fee_ppm:
-        fresh = replace(_fresh(fee_ppm, now), idle_open_seconds=known.idle_open_seconds)
+        fresh = replace(_fresh(fee_ppm, now), idle_open_seconds=state.idle_open_seconds)
         reason = why(ReasonCode.EXTERNAL_CHANGE, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)
         return _stay(fee_ppm, 0.0, fresh, reason)
-    state = count_open_time(known, fee_input.channel, fee_input.last_earned_at, now)
     open_hours = state.open_seconds / 3600
     rate_msat, error_msat = _rate(fee_input, open_hours)
     if not _conclusive(state, rate_msat, error_msat, policy.min_interval_seconds):
@@ -114,12 +115,13 @@ def _step(fee_ppm: int, state: FeeState, rate_msat: float, error_msat: float, po
     else:
         code, direction, step = ReasonCode.CLIMB_REVERSE, -state.direction, state.step_ratio * STEP_SHRINK
     step = min(max(step, LEAST_STEP_RATIO), policy.max_step_ratio)
-    # At a bound there is only one way to go; without revenue the ratchet still forbids to raise.
+    # At a bound there is only one way to go; without revenue that is never up.
     if fee_ppm >= policy.max_ppm:
         direction = -1
-    elif fee_ppm <= policy.min_ppm:
+    elif fee_ppm <= policy.min_ppm and rate_msat > 0:
         direction = 1
-    change_ppm = max(round(fee_ppm * step), policy.dead_band_ppm, 1)
+    # A step within the dead band would never be announced, and nothing would ever be learnt from it.
+    change_ppm = max(round(fee_ppm * step), dead_band_ppm(fee_ppm, policy))
     reason = why(
         code,
         fee_ppm=fee_ppm,

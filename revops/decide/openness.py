@@ -29,11 +29,13 @@ def could_route(channel: Channel) -> bool:
 def count_open_time(state: FeeState, channel: Channel, last_earned_at: float | None, now: float) -> FeeState:
     """Given what was counted up to the last look, return it counted up to `now`.
 
-    A clock that went back counts nothing. A gap of more than six hours counts as six.
+    A clock that went back counts nothing. A gap of more than six hours counts as six. What lies before the window's
+    start belongs to the former price and counts for idleness only.
     """
     elapsed = min(max(now - state.counted_at, 0.0), LONGEST_GAP_SECONDS)
+    in_window = min(max(now - max(state.counted_at, state.window_start_at), 0.0), LONGEST_GAP_SECONDS)
     is_open = could_route(channel)
-    open_seconds = state.open_seconds + (elapsed if is_open else 0.0)
+    open_seconds = state.open_seconds + (in_window if is_open else 0.0)
     idle_open_seconds = state.idle_open_seconds + (elapsed if is_open else 0.0)
     if last_earned_at is not None and last_earned_at >= state.counted_at:
         idle_open_seconds = min(max(now - last_earned_at, 0.0), elapsed) if is_open else 0.0

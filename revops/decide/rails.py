@@ -79,7 +79,8 @@ def _zero_flow(
             reasons.append(why(ReasonCode.ZERO_FLOW_DROP, idle_hours=idle_hours, fee_ppm=dropped))
             return dropped
         return ppm
-    if idle_open_seconds >= policy.zero_flow_hold_seconds and ppm > current_ppm >= policy.min_ppm:
+    held = max(current_ppm, policy.min_ppm)
+    if idle_open_seconds >= policy.zero_flow_hold_seconds and ppm > held:
         reasons.append(why(ReasonCode.ZERO_FLOW_HOLD, idle_hours=idle_hours))
-        return current_ppm
+        return held
     return ppm

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_SCID: Final = re.compile(r"(\d{1,8})x(\d{1,8})x(\d{1,5})")
+_SCID: Final = re.compile(r"([0-9]{1,8})x([0-9]{1,8})x([0-9]{1,5})")
 _HEX64: Final = re.compile(r"[0-9a-f]{64}")
 _NODE_ID: Final = re.compile(r"0[23][0-9a-f]{64}")
 

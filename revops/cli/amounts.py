@@ -1,0 +1,53 @@
+"""Figures and instants as people read them. The only place where msat become sat and seconds become words.
+
+Rounding is against ourselves: what came in down, what went out up.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from revops.domain.units import ppm_of, ppm_of_ceil, sat_ceil, sat_floor
+
+
+def income(amount_msat: int) -> str:
+    """Given an amount that is ours, return whole sat, rounded down, with thousands separators."""
+    return f"{sat_floor(amount_msat):,}"
+
+
+def cost(amount_msat: int) -> str:
+    """Given an amount that we pay, return whole sat, rounded up."""
+    return f"{sat_ceil(amount_msat):,}"
+
+
+def income_rate(part_msat: int, whole_msat: int) -> str:
+    """Given what was earned on an amount, return ppm; "-" where nothing moved."""
+    return f"{ppm_of(part_msat, whole_msat):,}" if whole_msat > 0 else "-"
+
+
+def cost_rate(part_msat: int, whole_msat: int) -> str:
+    """Given what was paid on an amount, return ppm; "-" where nothing moved."""
+    return f"{ppm_of_ceil(part_msat, whole_msat):,}" if whole_msat > 0 else "-"
+
+
+def share(part: int, whole: int) -> str:
+    """Given a part and the whole, return per cent; "-" where there is no whole."""
+    return f"{100 * part // whole} %" if whole > 0 else "-"
+
+
+def instant(at: float) -> str:
+    """Given a UTC epoch, return it to the minute."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def span(seconds: float) -> str:
+    """Given a span, return it in the largest unit that leaves at least two of it."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def age(at: float | None, now: float) -> str:
+    """Given an instant and now, return how long ago it was."""
+    return "never" if at is None else f"{span(now - at)} ago"

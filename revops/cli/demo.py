@@ -1,0 +1,74 @@
+"""`revops demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from revops.cli import render_report
+from revops.cli.amounts import cost, income
+from revops.cli.options import Command, common
+from revops.cli.output import Block, Line, Output, Table
+from revops.domain.options import CommonOptions
+from revops.domain.summary import Comparison, DemoSummary
+
+
+@click.command("demo", cls=Command)
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=14, show_default=True, metavar="N", help="Days of history."
+)
+@click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed is the same node.")
+@click.option(
+    "--channels", "channel_count", type=click.IntRange(2, 500), default=12, show_default=True, metavar="N",
+    help="Channels of the simulated node.",
+)  # fmt: skip
+@click.option(
+    "--dir", "directory", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Where it lives. Default: a new temporary folder.",
+)  # fmt: skip
+@click.option("--serve", is_flag=True, help="Keep the simulated node running until Ctrl-C, to try commands on it.")
+@common
+def demo(options: CommonOptions, days: int, seed: int, channel_count: int, directory: Path | None, serve: bool) -> None:
+    """Show revops at work on a simulated node: no lightningd, no bitcoin, nothing to configure."""
+    from revops.cycle import demo as cycle
+
+    output = Output(options)
+
+    def ready(summary: DemoSummary) -> None:
+        output.product("demo", summary, lambda: _blocks(summary, serve=serve))
+
+    with output.working() as watched:
+        summary = cycle.run(
+            watched,
+            days=days,
+            seed=seed,
+            channel_count=channel_count,
+            directory=directory.absolute() if directory else None,
+            serve=serve,
+            ready=ready if serve else None,
+        )
+    if not serve:
+        ready(summary)
+
+
+def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
+    figures = (comparison.node_msat, comparison.database_msat, comparison.metrics_msat)
+    return (comparison.name, *(f"{figure:,}" for figure in figures), "yes" if comparison.equal else "NO")
+
+
+def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
+    yield from render_report.report(summary.report)
+    yield Line("")
+    yield Line(
+        f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
+        f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat)}, net {income(summary.net_msat)}"
+    )
+    rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)
+    yield Table("Books (msat)", ("", ">node", ">database", ">metrics", "agree"), rows)
+    yield Line(f"all of it is in {summary.directory}, metrics in {summary.metrics_dir}")
+    yield Line(f"try: revops report --config {summary.config_path}")
+    if serve:
+        yield Line(f"the node answers on {summary.rpc_path} until Ctrl-C; in another terminal try:")
+        yield Line(f"     revops fees adjust --dry-run --config {summary.config_path}")

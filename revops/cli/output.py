@@ -1,0 +1,186 @@
+"""The only module that prints: standard output carries the product, standard error the messages.
+
+Renderers return blocks; here they become rich tables on a terminal and plain ones elsewhere (rich cuts cells at 80
+columns where there is no terminal). Every text passes `printable`, and rich's markup is never switched on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from revops.cli.plain import plain
+from revops.domain.options import CommonOptions
+from revops.domain.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table. A heading that begins with ">" names a column of numbers, aligned to the right."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Block = Line | Table
+Blocks = Iterable[Block]
+
+
+def on_terminal(stream: IO[str] | None) -> bool:
+    """Given a stream (None where it was closed before we started), return whether a person reads it directly."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where and how one run prints."""
+
+    options: CommonOptions
+
+    def product(self, command: str, value: Any, render: Callable[[], Blocks]) -> None:
+        """Print what the person asked for, whatever the stream: one JSON document with --json, else the blocks."""
+        if self.options.json:
+            document = {"schema_version": SCHEMA_VERSION, "command": command, **plain(value)}
+            self.write(json.dumps(document, indent=2, allow_nan=False))
+        else:
+            self.blocks(render())
+
+    def news(self, command: str, value: Any, render: Callable[[], Blocks]) -> None:
+        """Print what a command did where somebody reads it: on a terminal, with --json, -n or -v. Not for cron."""
+        options = self.options
+        wanted = options.dry_run or options.verbosity > 0 or on_terminal(sys.stdout)
+        if options.json or (wanted and options.verbosity >= 0):
+            self.product(command, value, render)
+
+    def blocks(self, blocks: Blocks) -> None:
+        """Print blocks, tables in the way that fits the stream."""
+        console = self._console() if on_terminal(sys.stdout) else None
+        for block in blocks:
+            if isinstance(block, Line):
+                self.write(printable(block.text))
+            elif console is not None:
+                _rich_table(console, block)
+            else:
+                self.write(_plain_table(block))
+
+    def text(self, text: str) -> None:
+        """Print a text of several lines as it is but for its control characters: a configuration, a file."""
+        for line in text.splitlines():
+            self.write(printable(line))
+
+    def write(self, text: str) -> None:
+        """Print lines that are safe already."""
+        print(text)
+
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        plain_terminal = os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
+        no_color = self.options.color is False or plain_terminal
+        return Console(no_color=no_color, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+    @contextmanager
+    def working(self) -> Iterator[CommonOptions]:
+        """Yield the options with a progress bar on standard error behind them, where somebody sees it."""
+        if not on_terminal(sys.stderr) or self.options.json or self.options.verbosity < 0:
+            yield self.options
+            return
+        from rich.console import Console
+        from rich.progress import Progress, TaskID
+
+        tasks: dict[str, TaskID] = {}
+        console = Console(stderr=True, markup=False, emoji=False, no_color=self.options.color is False)
+        with Progress(console=console, transient=True) as bars:
+
+            def advance(label: str, done: int, total: int | None) -> None:
+                if label not in tasks:
+                    tasks[label] = bars.add_task(printable(label).replace("[", "("), total=total)
+                bars.update(tasks[label], completed=done, total=total)
+
+            yield replace(self.options, progress=advance)
+
+
+def _plain_table(table: Table) -> str:
+    from tabulate import tabulate
+
+    text = tabulate(
+        [[printable(cell) for cell in row] for row in table.rows],
+        headers=[heading.lstrip(">") for heading in table.headings],
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=[_side(heading) for heading in table.headings] if table.rows else None,
+    )
+    return f"{printable(table.title)}\n{text}\n" if table.title else text
+
+
+def _rich_table(console: Console, table: Table) -> None:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    title = Text(printable(table.title), style="bold") if table.title else None
+    shown = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in table.headings:
+        right = _side(heading) == "right"
+        shown.add_column(heading.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(shown)
+    console.print()
+
+
+def _side(heading: str) -> str:
+    return "right" if heading.startswith(">") else "left"
+
+
+def error(message: str) -> None:
+    """Print one line on standard error. Where that is closed there is nobody left to tell; the exit code remains."""
+    if sys.stderr is None or sys.stderr.closed:
+        return
+    try:
+        print(f"revops: {printable(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        return
+
+
+def prepare_streams() -> None:
+    """Let no alias end a run: what a terminal's encoding can't show is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Bring standard output out now, while an error can still become an exit code."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
+
+
+def abandon_stdout() -> None:
+    """The reader is gone: point standard output nowhere, so that the interpreter's last flush has nothing to say."""
+    try:
+        number = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # no real file: nothing is flushed at the end
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)

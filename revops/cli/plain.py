@@ -1,0 +1,54 @@
+"""Values of the domain as JSON-able dicts: fields by name, in order, with their derived amounts and sentences.
+
+Key names are an interface: dashboards and scripts read them. A test holds the list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, Final
+
+from revops.domain.decision import BudgetVerdict, Reason, WindowBudget
+from revops.domain.record import Books, Totals
+from revops.domain.summary import Comparison, DemoSummary
+
+#: Derived figures that stand beside the fields, so that no reader has to compute them.
+DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
+    Reason: ("sentence",),
+    WindowBudget: ("left_msat",),
+    BudgetVerdict: ("left_msat",),
+    Totals: ("net_msat",),
+    Books: ("difference_msat",),
+    Comparison: ("equal",),
+    DemoSummary: ("net_msat",),
+}
+
+
+def plain(value: Any) -> Any:
+    """Given a value of the domain, return it in the types of JSON. A number that isn't finite becomes null.
+
+    Raise TypeError for what has no place in a document.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in fields(value)] + list(DERIVED.get(type(value), ()))
+        return {name: plain(getattr(value, name)) for name in names}
+    if isinstance(value, Enum):
+        return value.name.lower() if isinstance(value.value, int) else value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item) for item in value)
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    raise TypeError(f"{type(value).__name__} has no place in a JSON document")

@@ -1,0 +1,40 @@
+"""`revops rebalance plan` and `revops rebalance run`."""
+
+from __future__ import annotations
+
+import click
+
+from revops.cli import render
+from revops.cli.groups import LazyGroup
+from revops.cli.options import Command, common
+from revops.cli.output import Output
+from revops.domain.options import CommonOptions
+
+
+@click.group("rebalance", cls=LazyGroup)
+def rebalance() -> None:
+    """Refill the channels that earn, out of those that have to spare."""
+
+
+@rebalance.command("plan", cls=Command)
+@common
+def plan(options: CommonOptions) -> None:
+    """Choose circular rebalances that are worth their cost, store them as a plan, and print it."""
+    from revops.cycle import rebalance as cycle
+
+    output = Output(options)
+    with output.working() as watched:
+        chosen = cycle.plan(watched)
+    output.product("rebalance plan", chosen, lambda: render.rebalance_plan(chosen, each_skip=options.verbosity > 0))
+
+
+@rebalance.command("run", cls=Command)
+@common
+def run(options: CommonOptions) -> None:
+    """Settle what earlier runs left in flight, then execute the stored plan within the budget."""
+    from revops.cycle import rebalance as cycle
+
+    output = Output(options)
+    with output.working() as watched:
+        summary = cycle.run(watched)
+    output.news("rebalance run", summary, lambda: render.rebalance_run(summary))

@@ -1,0 +1,211 @@
+"""Plans, verdicts and summaries as blocks for people. Pure: what is printed where is `output.py`'s business."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from revops.cli.amounts import cost, cost_rate, income, instant
+from revops.cli.output import Block, Line, Table
+from revops.domain.decision import (
+    BudgetVerdict,
+    FeeDecision,
+    FeePlan,
+    Outcome,
+    Reason,
+    RebalanceDecision,
+    RebalancePlan,
+    WindowBudget,
+)
+from revops.domain.record import Books, JobRecord
+from revops.domain.summary import (
+    BackupSummary,
+    DatabaseState,
+    RebalanceSummary,
+    RollupSummary,
+    SyncSummary,
+)
+
+
+def sentences(reasons: Sequence[Reason]) -> str:
+    """Given reasons, return them as one text."""
+    return "; ".join(reason.sentence for reason in reasons)
+
+
+def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Block]:
+    """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, grouped or each."""
+    if plan.changes:
+        headings = ("channel", "peer", ">old ppm", ">new ppm", "why")
+        yield Table("", headings, tuple(_fee_row(decision) for decision in plan.changes))
+    others = [decision for decision in plan.decisions if decision.outcome is not Outcome.CHANGE]
+    if others and each_skip:
+        rows = tuple((d.name, d.peer_id[:12], f"{d.old_ppm:,}", str(d.outcome), sentences(d.reasons)) for d in others)
+        yield Table("", ("channel", "peer", ">ppm", "outcome", "why"), rows)
+    elif others and with_skips:
+        yield from _grouped(others)
+    yield Line(_counts([decision.outcome for decision in plan.decisions], "fee to change", "channels"))
+
+
+def _fee_row(decision: FeeDecision) -> tuple[str, ...]:
+    base = ""
+    if decision.old_base_msat != decision.new_base_msat:
+        base = f" (base {decision.old_base_msat} -> {decision.new_base_msat} msat)"
+    return (
+        decision.name,
+        decision.peer_id[:12],
+        f"{decision.old_ppm:,}",
+        f"{decision.new_ppm:,}",
+        sentences(decision.reasons) + base,
+    )
+
+
+def _grouped(decisions: Sequence[FeeDecision] | Sequence[RebalanceDecision]) -> Iterator[Block]:
+    """Skips by the last reason, which is the one that decided, with one channel as the example."""
+    groups: dict[tuple[str, str], list[FeeDecision | RebalanceDecision]] = defaultdict(list)
+    for decision in decisions:
+        code = str(decision.reasons[-1].code) if decision.reasons else "no_reason"
+        groups[decision.outcome, code].append(decision)
+    rows = tuple(
+        (f"{len(group):,}", str(outcome), code, f"{_name(group[0])}: {sentences(group[0].reasons)}")
+        for (outcome, code), group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    )
+    yield Table("", (">channels", "outcome", "reason", "for example"), rows)
+
+
+def _counts(outcomes: Sequence[Outcome], change: str, noun: str) -> str:
+    counts = {outcome: outcomes.count(outcome) for outcome in Outcome}
+    return (
+        f"{len(outcomes):,} {noun}: {counts[Outcome.CHANGE]:,} {change}, {counts[Outcome.DEFER]:,} deferred, "
+        f"{counts[Outcome.SKIP]:,} unchanged"
+    )
+
+
+def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
+    """Given a rebalance plan, render its jobs, and why the other channels are not refilled."""
+    if plan.jobs:
+        headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "why")
+        yield Table("", headings, tuple(_job_row(decision) for decision in plan.jobs))
+    others = [decision for decision in plan.decisions if decision.outcome is not Outcome.CHANGE]
+    if others and each_skip:
+        rows = tuple((d.target_name, str(d.outcome), sentences(d.reasons)) for d in others)
+        yield Table("", ("channel", "outcome", "why"), rows)
+    elif others:
+        yield from _grouped(others)
+    yield Line(_counts([decision.outcome for decision in plan.decisions], "to refill", "channels"))
+    if plan.jobs:
+        yield Line(f"good until {instant(plan.expires_at)}; `revops rebalance run` executes it in mode act")
+
+
+def _name(decision: FeeDecision | RebalanceDecision) -> str:
+    return decision.target_name if isinstance(decision, RebalanceDecision) else decision.name
+
+
+def _job_row(decision: RebalanceDecision) -> tuple[str, ...]:
+    return (
+        decision.target_name,
+        decision.source_name or "any",
+        income(decision.amount_msat),
+        cost(decision.max_fee_msat),
+        cost_rate(decision.max_fee_msat, decision.amount_msat),
+        income(decision.expected_gain_msat),
+        sentences(decision.reasons),
+    )
+
+
+def rebalance_run(summary: RebalanceSummary) -> Iterator[Block]:
+    """Given what a rebalance run did, render each job as it stands."""
+    for reason in summary.reasons:
+        yield Line(reason.sentence)
+    if summary.jobs:
+        headings = ("refill", "from", ">amount sat", "status", ">fee sat", ">ppm", "why")
+        yield Table("", headings, tuple(_done_row(job, summary.names) for job in summary.jobs))
+    else:
+        yield Line("no job to send or settle")
+
+
+def _done_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
+    paid = job.fee_msat is not None
+    return (
+        names.get(job.target_channel_id, job.target_channel_id[:12]),
+        names.get(job.source_channel_id, job.source_channel_id[:12]),
+        income(job.amount_msat),
+        job.status,
+        cost(job.fee_msat) if job.fee_msat is not None else f"at most {cost(job.max_fee_msat)}",
+        cost_rate(job.fee_msat or 0, job.amount_msat) if paid else "-",
+        job.reason.sentence if job.reason else "",
+    )
+
+
+def budget(verdict: BudgetVerdict) -> Iterator[Block]:
+    """Given the budget's state, render its windows, what suspends it, and what is left."""
+    rows = tuple(_window_row(window) for window in (verdict.daily, verdict.weekly))
+    yield Table("", ("budget", ">limit sat", ">spent sat", ">reserved sat", ">left sat"), rows)
+    for reason in verdict.suspended:
+        yield Line(reason.sentence)
+    yield Line(f"left for the next payment: {income(verdict.left_msat)} sat")
+
+
+def _window_row(window: WindowBudget) -> tuple[str, ...]:
+    return (
+        window.window,
+        income(window.limit_msat),
+        cost(window.spent_msat),
+        cost(window.reserved_msat),
+        income(window.left_msat),
+    )
+
+
+def nothing_left(verdict: BudgetVerdict) -> str:
+    """Given a verdict with nothing left, return why in one line."""
+    if verdict.suspended:
+        return f"nothing is left to reserve: {sentences(verdict.suspended)}"
+    tight = min((verdict.daily, verdict.weekly), key=lambda window: window.left_msat)
+    return (
+        f"nothing is left to reserve: {tight.window} limit {income(tight.limit_msat)} sat, "
+        f"spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}"
+    )
+
+
+def sync(summary: SyncSummary) -> Iterator[Block]:
+    """Given what a sync copied, render it in two lines."""
+    yield Line(
+        f"{summary.new_forward_count:,} new forwards, {summary.changed_forward_count:,} changed; "
+        f"{summary.move_count:,} moves, {summary.event_count:,} events; "
+        f"{summary.channel_count:,} channels, {summary.closed_channel_count:,} closed"
+    )
+    if summary.books is not None:
+        yield Line(books(summary.books))
+
+
+def books(value: Books) -> str:
+    """Given the reconciliation, return it as a sentence."""
+    difference_msat = value.difference_msat
+    if difference_msat is None:
+        return "books: not compared yet, the first sync isn't complete"
+    if difference_msat == 0:
+        return f"books: right, {income(value.node_fees_msat)} sat in all; compared {instant(value.checked_at)}"
+    return (
+        f"books: the node says {value.node_fees_msat:,} msat, our rows {value.recorded_fees_msat:,} and "
+        f"{value.opening_msat:,} before them: {difference_msat:+,} msat apart; compared {instant(value.checked_at)}"
+    )
+
+
+def rollup(summary: RollupSummary) -> Iterator[Block]:
+    """Given what a rollup did, render it."""
+    pruned = ", ".join(f"{count:,} {kind}" for kind, count in summary.pruned_count.items() if count) or "nothing"
+    yield Line(f"{summary.rolled_up_count:,} forwards summarised; pruned: {pruned}")
+
+
+def database(state: DatabaseState) -> Iterator[Block]:
+    """Given the schema's state, render it in one line."""
+    if state.version_before is None:
+        yield Line(f"{state.url}: created, schema {state.version}")
+    elif state.version_before == state.version:
+        yield Line(f"{state.url}: schema {state.version}, up to date")
+    else:
+        yield Line(f"{state.url}: schema {state.version_before} -> {state.version}")
+
+
+def backup(summary: BackupSummary) -> Iterator[Block]:
+    """Given a backup, render where it is."""
+    yield Line(f"{summary.target}: {summary.size_bytes:,} bytes")

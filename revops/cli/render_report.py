@@ -1,0 +1,142 @@
+"""`revops report` as blocks: the node, what it earned and cost, its channels, and what was decided and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from revops.cli import render
+from revops.cli.amounts import age, cost, income, income_rate, instant, share
+from revops.cli.output import Block, Line, Table
+from revops.domain.record import ChannelRecord, DecisionRecord, Report, RunRecord, Totals
+
+
+def report(value: Report) -> Iterator[Block]:
+    """Given a report, render all of it."""
+    yield from _node(value)
+    yield Line("")
+    yield _profit(value)
+    if value.books is not None:
+        yield Line(render.books(value.books))
+    yield Line("")
+    yield from render.budget(value.budget)
+    yield Line("")
+    yield from _channels(value)
+    if value.decisions:
+        rows = tuple(_decision_row(decision) for decision in value.decisions)
+        headings = ("last", "command", "channel", "outcome", "what", ">times", "why")
+        yield Table("Decisions", headings, rows)
+    if value.runs:
+        rows = tuple(_run_row(run, value.taken_at) for run in value.runs)
+        yield Table("Runs", ("command", "started", ">took s", ">exit", "message"), rows)
+
+
+def _node(value: Report) -> Iterator[Block]:
+    yield Line(f"{value.alias or value.node_id[:12]}  {value.node_id}  {value.network}")
+    yield Line(
+        f"lightningd {value.version}, block {value.blockheight:,}, "
+        f"{income(value.wallet_spendable_msat)} sat on chain; synced {age(value.synced_at, value.taken_at)}"
+    )
+
+
+def _profit(value: Report) -> Table:
+    window, ever = value.window, value.lifetime
+    rows = (
+        ("earned by forwards, sat", income(window.earned_msat), income(ever.earned_msat)),
+        ("spent on rebalancing, sat", cost(window.rebalance_fees_msat), cost(ever.rebalance_fees_msat)),
+        ("net, sat", income(window.net_msat), income(ever.net_msat)),
+        ("forwarded, sat", income(window.forwarded_msat), income(ever.forwarded_msat)),
+        ("earned, ppm", *_per_window(window, ever)),
+        ("forwards settled", f"{window.settled_count:,}", f"{ever.settled_count:,}"),
+        ("failed later", f"{window.failed_count:,}", f"{ever.failed_count:,}"),
+        ("refused by us", f"{window.refused_count:,}", f"{ever.refused_count:,}"),
+        ("rebalances", f"{window.rebalance_count:,}", f"{ever.rebalance_count:,}"),
+        ("rebalanced, sat", income(window.rebalanced_msat), income(ever.rebalanced_msat)),
+    )
+    return Table("Profit and loss", ("", f">{value.window_days} d", ">ever"), rows)
+
+
+def _per_window(window: Totals, ever: Totals) -> tuple[str, str]:
+    return (
+        income_rate(window.earned_msat, window.forwarded_msat),
+        income_rate(ever.earned_msat, ever.forwarded_msat),
+    )
+
+
+def _channels(value: Report) -> Iterator[Block]:
+    # The record calls the built-in name `open`; a channel that is gone keeps its earnings.
+    standing = [channel for channel in value.channels if channel.open]
+    gone = [channel for channel in value.channels if not channel.open]
+    days = f"{value.window_days} d"
+    if standing:
+        headings = (
+            "channel", "peer", "state", ">capacity", ">local", ">ppm", f">in {days}", f">out {days}",
+            f">earned {days}", f">rebalanced {days}", f">its cost {days}", ">net ever",
+        )  # fmt: skip
+        rows = tuple(_channel_row(channel) for channel in _best_first(standing))
+        yield Table("Channels (sat)", headings, rows)
+    if gone:
+        earned_msat = sum(channel.lifetime.earned_msat for channel in gone)
+        spent_msat = sum(channel.lifetime_rebalance_fees_msat for channel in gone)
+        yield Line(
+            f"{len(gone):,} closed channels earned {income(earned_msat)} sat, "
+            f"and cost {cost(spent_msat)} sat in rebalances"
+        )
+
+
+def _best_first(channels: Sequence[ChannelRecord]) -> list[ChannelRecord]:
+    return sorted(channels, key=lambda channel: (-channel.window.earned_msat, channel.name))
+
+
+def _channel_row(channel: ChannelRecord) -> tuple[str, ...]:
+    return (
+        channel.name,
+        channel.alias or (channel.peer_id or "")[:12],
+        _state(channel),
+        income(channel.capacity_msat),
+        share(channel.local_msat, channel.capacity_msat),
+        "-" if channel.fee_ppm is None else f"{channel.fee_ppm:,}",
+        income(channel.window.in_msat),
+        income(channel.window.out_msat),
+        income(channel.window.earned_msat),
+        income(channel.window_rebalanced_in_msat),
+        cost(channel.window_rebalance_fees_msat),
+        income(channel.lifetime.earned_msat - channel.lifetime_rebalance_fees_msat),
+    )
+
+
+def _state(channel: ChannelRecord) -> str:
+    state = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "splicing"}.get(channel.state)
+    words = [state or channel.state.lower()]
+    if not channel.connected:
+        words.append("offline")
+    if channel.private:
+        words.append("private")
+    return ", ".join(words)
+
+
+def _decision_row(decision: DecisionRecord) -> tuple[str, ...]:
+    return (
+        instant(decision.last_at),
+        decision.command,
+        decision.name,
+        decision.outcome,
+        _what(decision),
+        f"{decision.repeat_count:,}",
+        render.sentences(decision.reasons),
+    )
+
+
+def _what(decision: DecisionRecord) -> str:
+    if decision.amount_msat is not None:
+        return f"{income(decision.amount_msat)} sat"
+    if decision.new_ppm is None or decision.old_ppm is None:
+        return ""
+    if decision.old_ppm == decision.new_ppm:
+        return f"{decision.old_ppm:,} ppm"
+    return f"{decision.old_ppm:,} -> {decision.new_ppm:,} ppm"
+
+
+def _run_row(run: RunRecord, now: float) -> tuple[str, ...]:
+    took = "" if run.finished_at is None else f"{run.finished_at - run.started_at:.1f}"
+    code = "killed?" if run.exit_code is None else str(run.exit_code)
+    return (run.command, age(run.started_at, now), took, code, run.message or "")

@@ -1,0 +1,188 @@
+"""Raw values from file, environment and flags → the structs of `domain/policy.py`, with every fault said at once.
+
+msgspec stops at the first fault; an operator wants all of them. So each key is converted by itself, then each section
+(for limits that cross each other), then the whole. `revops/config.py` finds the values, this module judges them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import FieldInfo, fields
+
+from revops.domain.policy import Config, Section
+
+_UNITS: Final = {
+    "sat": "amounts here are in sat",
+    "msat": "amounts here are in msat",
+    "ppm": "rates here are in ppm",
+    "seconds": "spans here are in seconds",
+    "days": "spans here are in days",
+    "ratio": "shares here are ratios, 0.5 for a half",
+}
+_FOREIGN_UNITS: Final = ("btc", "sats", "msats", "minutes", "hours", "weeks", "second", "day", "percent", "pct")
+_POSTGRES: Final = re.compile(r"^postgres(ql)?://")
+
+
+@dataclass(frozen=True, slots=True)
+class RawValue:
+    """A value before it is judged. `origin` is what an operator must mend: a file, a variable, a flag.
+
+    `text` says that it came as a string and is read by the type of its key; values of the file keep their TOML type.
+    """
+
+    value: Any
+    origin: str
+    text: bool = False
+
+
+#: section → key → value
+Raw = dict[str, dict[str, RawValue]]
+
+
+def sections() -> dict[str, type[Section]]:
+    """Return the sections of the file, by name, in order."""
+    return {field.name: field.type for field in fields(Config) if _is_section(field.type)}
+
+
+def _is_section(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
+    """Given a section, return its keys in order, with type and default."""
+    return {field.name: field for field in fields(section)}
+
+
+def build(raw: Raw, home: str, faults: list[str]) -> Config | None:
+    """Given raw values and the file they should be in, return the configuration.
+
+    Add what is wrong to `faults`, and return None if anything is.
+    """
+    built: dict[str, Section] = {}
+    for name, section in sections().items():
+        values = dict(_converted(name, section, raw.get(name, {}), faults))
+        missing = [key for key, field in keys_of(section).items() if field.required and key not in raw.get(name, {})]
+        faults += [f"{home}: {name}.{key}: is missing, and has no default" for key in missing]
+        if missing or values.keys() != raw.get(name, {}).keys():
+            continue
+        try:
+            built[name] = msgspec.convert(values, section)
+        except ValueError as error:  # limits that cross each other; the message starts with the key
+            origins = dict.fromkeys(given.origin for given in raw.get(name, {}).values())
+            faults.append(f"{', '.join(origins)}: {name}.{error}")
+    return None if faults else Config(**built)  # type: ignore[arg-type]  # by name, types from `sections()`
+
+
+def _converted(
+    name: str, section: type[Section], raw: Mapping[str, RawValue], faults: list[str]
+) -> Iterator[tuple[str, Any]]:
+    known = keys_of(section)
+    for key, given in raw.items():
+        if key not in known:
+            faults.append(f"{given.origin}: {name}.{key}: {unknown_key(name, key)}")
+            continue
+        try:
+            yield key, _value_of(f"{name}.{key}", known[key].type, given)
+        except ValueError as error:  # msgspec.ValidationError is one
+            faults.append(f"{given.origin}: {name}.{key}{_sentence(error, known[key].type)}")
+
+
+def _value_of(path: str, kind: Any, given: RawValue) -> Any:
+    value = given.value
+    if given.text and _is_list(kind):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    converted = msgspec.convert(value, kind, strict=not given.text)
+    return _NORMALISED[path](converted) if path in _NORMALISED else converted
+
+
+def _is_list(kind: Any) -> bool:
+    return getattr(kind, "__origin__", kind) in {list, tuple}
+
+
+def _sentence(error: ValueError, kind: Any) -> str:
+    """Given what msgspec said, return it with our punctuation, and the allowed words where it was one of a list."""
+    message, _, place = str(error).replace("`", "").partition(" - at $")
+    words = allowed_words(kind)
+    if message.startswith("Invalid enum value") and words:
+        message += ", expected " + " or ".join(f'"{word}"' for word in words)
+    return f"{place}: {message}"
+
+
+def allowed_words(kind: Any) -> tuple[str, ...]:
+    """Given the type of a key (or of a list), return the words that it admits; none where it isn't a list of words."""
+    info = msgspec.inspect.type_info(kind)
+    if isinstance(info, msgspec.inspect.VarTupleType):
+        info = info.item_type
+    return tuple(str(word) for word in info.values) if isinstance(info, msgspec.inspect.LiteralType) else ()
+
+
+def unknown_section(name: str, *, table: bool) -> str:
+    """Given a name at the top of the file that isn't a section, return what is wrong and what was probably meant."""
+    homes = [section for section, kind in sections().items() if name in keys_of(kind)]
+    if not table and homes:
+        return f"unknown key at the top of the file; it belongs in [{'] or ['.join(homes)}]"
+    near = difflib.get_close_matches(name, sections(), n=1)
+    return f"unknown section; did you mean [{near[0]}]?" if near else f"unknown section; known: {', '.join(sections())}"
+
+
+def unknown_key(section: str, key: str) -> str:
+    """Given a key that its section doesn't have, return what was probably meant: unit, spelling or place."""
+    known = keys_of(sections()[section])
+    stem, _, unit = key.rpartition("_")
+    for name in known:
+        known_stem, _, known_unit = name.rpartition("_")
+        if known_unit in _UNITS and (key == known_stem or (stem == known_stem and _is_unit(unit))):
+            return f"unknown key; {_UNITS[known_unit]}: {name}"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    if near:
+        return f"unknown key; did you mean {near[0]}?"
+    homes = [name for name, kind in sections().items() if key in keys_of(kind)]
+    return f"unknown key; it belongs in [{'] or ['.join(homes)}]" if homes else "unknown key"
+
+
+def _is_unit(text: str) -> bool:
+    return text in _UNITS or text in _FOREIGN_UNITS
+
+
+def _absolute(text: str) -> str:
+    """Given a path, return it with ~ expanded. Raise ValueError for a relative one: cron runs somewhere else."""
+    if not text:
+        return text
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{text!r}: {error}") from error
+    if not path.is_absolute():
+        raise ValueError(f"{text!r} is relative; cron starts in another directory, so paths must be absolute")
+    return str(path)
+
+
+def _database_url(url: str) -> str:
+    """Given a database URL, return it with its driver named and its path absolute. Raise ValueError if useless."""
+    if not url:
+        return url
+    if url.startswith(("sqlite:///", "sqlite+pysqlite:///")):
+        scheme, _, rest = url.partition(":///")
+        path, mark, query = rest.partition("?")
+        if path in {"", ":memory:"}:
+            raise ValueError("a database in memory forgets everything at the end of each run")
+        return f"{scheme}:///{_absolute(path)}{mark}{query}"
+    if _POSTGRES.match(url) or url.startswith("postgresql+psycopg://"):
+        return _POSTGRES.sub("postgresql+psycopg://", url)
+    # The URL itself is not shown: it may hold a password.
+    raise ValueError("expected sqlite:////absolute/path or postgresql+psycopg://user@host/name")
+
+
+_NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
+    "node.rpc_path": _absolute,
+    "metrics.textfile_dir": _absolute,
+    "database.state_dir": _absolute,
+    "database.url": _database_url,
+}

@@ -1,0 +1,196 @@
+"""The commented configuration that `revops init` writes, and the effective one that `revops config show` prints.
+
+Keys, types, bounds and defaults come from the structs of `domain/policy.py`; only the sentences stand here. A test
+holds that every key has a sentence and that what is written loads.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from revops.config_schema import allowed_words, keys_of, sections
+from revops.domain.policy import Config
+from revops.domain.text import printable, without_password
+from revops.errors import ConfigError
+
+_WIDTH: Final = 110
+
+SECTION_TEXTS: Final[Mapping[str, str]] = {
+    "node": "Where lightningd is.",
+    "database": "Where the records are. Locks live beside an SQLite file, so that all runs on it meet.",
+    "metrics": "Files for the textfile collector of node_exporter.",
+    "fees": "Fee setting: the strategy, and the rails that nothing passes.",
+    "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
+    "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
+    "reserve": "Funds below which nothing is written to the node.",
+    "retention": "How long single rows are kept, in days. What they add up to is kept for ever.",
+    "report": "What `revops report` shows by default.",
+}
+
+KEY_TEXTS: Final[Mapping[str, str]] = {
+    "node.rpc_path": "The RPC socket: absolute, and writable for the user that runs revops.",
+    "node.name": "What this node is called in messages and metrics. Empty: its alias.",
+    "node.rpc_timeout_seconds": "A total deadline for one call, however slowly the bytes arrive.",
+    "database.url": "sqlite:////absolute/path or postgresql+psycopg://user@host/name. Empty: revops.sqlite3 in"
+    " state_dir. Keep a password out of here: PostgreSQL reads ~/.pgpass.",
+    "database.state_dir": "Where the lock files live. Empty: beside the SQLite file, or ~/.local/state/revops for"
+    " another database. XDG_STATE_HOME is not used: cron doesn't have it.",
+    "metrics.textfile_dir": "node_exporter's --collector.textfile.directory. Empty: no .prom files.",
+    "fees.mode": '"observe" computes and records what it would do, "act" does it.',
+    "fees.strategy": '"hill_climb" tries prices and keeps what earns more per open hour; "off" leaves fees alone.',
+    "fees.min_ppm": "No fee below this is ever sent.",
+    "fees.max_ppm": "No fee above this is ever sent.",
+    "fees.base_msat": "The base fee of every channel. 0 lets payments be split freely.",
+    "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
+    "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
+    " price, and we need it to learn from one.",
+    "fees.max_updates_per_day": "Updates of all channels together in 24 hours: gossip costs the network.",
+    "fees.dead_band_ppm": "A change smaller than the larger of the two dead bands isn't worth a gossip message.",
+    "fees.dead_band_ratio": "The same as a share of the fee in force.",
+    "fees.zero_flow_hold_seconds": "Open time without revenue after which a fee isn't raised any more.",
+    "fees.zero_flow_drop_seconds": "Open time without revenue after which a fee is lowered.",
+    "fees.zero_flow_drop_ratio": "What such a drop leaves of the fee.",
+    "rebalance.mode": '"observe" plans and records, "act" pays for it.',
+    "rebalance.executor": 'How jobs are executed. "none": plans only.',
+    "rebalance.max_in_flight": "Payments of ours that may be under way at once.",
+    "rebalance.max_jobs_per_plan": "Jobs in one plan at most, the best ones first.",
+    "rebalance.min_amount_sat": "A smaller rebalance isn't worth its trouble.",
+    "rebalance.max_amount_sat": "One rebalance moves at most this.",
+    "rebalance.max_fee_ppm": "No route dearer than this is taken, whatever it promises.",
+    "rebalance.income_share_ratio": "The most of a target's realised income per sat that a refill may cost.",
+    "rebalance.low_ratio": "A target has less than this share of its capacity on our side.",
+    "rebalance.high_ratio": "A source has more than this share of its capacity on our side.",
+    "rebalance.horizon_days": "Realised forwards of this many days are the forecast for as many.",
+    "rebalance.plan_lifetime_seconds": "An older plan isn't executed any more.",
+    "rebalance.cooldown_seconds": "After a failure a pair of channels is left alone for this long, doubled with each"
+    " further failure.",
+    "rebalance.wait_seconds": "How long a run waits for its payment before it leaves it to the next run.",
+    "budget.daily_sat": "Routing fees in any 24 hours at most.",
+    "budget.weekly_sat": "Routing fees in any 7 days at most.",
+    "budget.revenue_share_ratio": "The weekly limit is also at most this share of what forwards earned in 7 days.",
+    "reserve.onchain_sat": "Confirmed, unreserved funds in the on-chain wallet. You need them to bump the fee of a"
+    " force-close.",
+    "reserve.offchain_sat": "What the usable channels can send, together.",
+    "reserve.exempt": 'Operations that go on below the reserve: "fees", since setting a fee costs nothing.',
+    "retention.forwards_days": "Forwards.",
+    "retention.moves_days": "Movements of money.",
+    "retention.events_days": "Peers that connected and disconnected.",
+    "retention.samples_days": "Samples of balances and feerates.",
+    "retention.decisions_days": "Decisions with their reasons.",
+    "retention.runs_days": "Runs of commands.",
+    "report.window_days": "Days of the window beside the lifetime figures.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A value for this node, and why: the numbers that led to it. `active` False leaves it commented."""
+
+    value: Any
+    why: str
+    active: bool = True
+
+
+def render(suggestions: Mapping[str, Suggestion], heading: tuple[str, ...]) -> str:
+    """Given suggestions by "section.key" and lines for the top, return the file's text: every key, explained."""
+    lines = [f"# {printable(line)}".rstrip() for line in heading]
+    for section in sections():
+        lines += ["", "", *_comment(SECTION_TEXTS[section]), f"[{section}]"]
+        for key, field in keys_of(sections()[section]).items():
+            path = f"{section}.{key}"
+            default = None if field.required else default_of(path)
+            lines += ["", *_entry(path, key, default, suggestions.get(path))]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(path: str, key: str, default: Any, suggestion: Suggestion | None) -> Iterator[str]:
+    section, _, name = path.partition(".")
+    bounds = bounds_of(keys_of(sections()[section])[name].type)
+    yield from _comment(KEY_TEXTS[path] + (f" ({bounds})" if bounds else ""))
+    if suggestion is None:
+        yield f"# {key} = {toml_value(default)}"
+        return
+    known = "" if default is None or default == suggestion.value else f" Default: {toml_value(default)}."
+    yield from _comment(printable(suggestion.why) + known)
+    yield f"{'' if suggestion.active else '# '}{key} = {toml_value(suggestion.value)}"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
+
+
+def default_of(path: str) -> Any:
+    """Given "section.key", return its default. Raise KeyError for an unknown key or one without."""
+    section, _, key = path.partition(".")
+    field = keys_of(sections()[section])[key]
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    if field.default is msgspec.NODEFAULT:
+        raise KeyError(path)
+    return field.default
+
+
+def bounds_of(kind: Any) -> str:
+    """Given the type of a key, return what it admits, for a person; "" where anything goes."""
+    words = allowed_words(kind)
+    if words:
+        return " or ".join(f'"{word}"' for word in words)
+    info = msgspec.inspect.type_info(kind)
+    if not isinstance(info, (msgspec.inspect.IntType, msgspec.inspect.FloatType)):
+        return ""
+    low = f"above {_number(info.gt)}" if info.gt is not None else _number(info.ge)
+    high = f"below {_number(info.lt)}" if info.lt is not None else _number(info.le)
+    return f"{low} to {high}"
+
+
+def _number(value: float | None) -> str:
+    return "any" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def toml_value(value: Any) -> str:
+    """Given a value of the configuration, return it as TOML. Raise ConfigError for text that TOML can't hold."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return f"{value:_}"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        return _toml_string(value)
+    return "[" + ", ".join(toml_value(item) for item in value) + "]"
+
+
+def _toml_string(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{printable(text)}: not UTF-8, which a configuration file must be") from error
+    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def effective(config: Config, origins: Mapping[str, str]) -> str:
+    """Given a configuration and the origins of its values, return it as TOML, passwords hidden, origins as comments."""
+    lines: list[str] = []
+    for section, kind in sections().items():
+        lines += [f"[{section}]", *_lines_of(section, tuple(keys_of(kind)), config, origins), ""]
+    return "\n".join(lines[:-1])
+
+
+def _lines_of(section: str, keys: tuple[str, ...], config: Config, origins: Mapping[str, str]) -> Iterator[str]:
+    pairs = [(key, f"{key} = {toml_value(shown(section, key, config))}") for key in keys]
+    width = max(len(text) for _, text in pairs)
+    for key, text in pairs:
+        yield f"{text:<{min(width, 60)}}  # {printable(origins.get(f'{section}.{key}', 'default'))}"
+
+
+def shown(section: str, key: str, config: Config) -> Any:
+    """Given a key, return its value in force as it may be shown: without a password."""
+    value = getattr(getattr(config, section), key)
+    return without_password(value) if (section, key) == ("database", "url") else value

@@ -1,0 +1,35 @@
+"""`revops db upgrade|check|backup`: the schema, which no other command touches, and a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from revops import config as configuration
+from revops.domain.options import CommonOptions
+from revops.domain.summary import BackupSummary, DatabaseState
+from revops.errors import ConfigError, DataError
+from revops.store import upgrade as schema
+from revops.store.tables import SCHEMA_VERSION
+
+
+def upgrade(options: CommonOptions) -> DatabaseState:
+    """Given the flags, create the database or bring its schema up to date; return what it was and is."""
+    return schema.upgrade(configuration.database_url(configuration.load(options)))
+
+
+def check(options: CommonOptions) -> DatabaseState:
+    """Given the flags, return the schema's version where all is well.
+
+    Raise ConfigError where `revops db upgrade` is needed, DataError where the file or the ledger is damaged.
+    """
+    found = schema.check(configuration.database_url(configuration.load(options)))
+    if found.version != SCHEMA_VERSION:
+        raise ConfigError(f"database {found.url}: {'; '.join(found.problems)}: run `revops db upgrade`")
+    if found.problems:
+        raise DataError(f"database {found.url}: {'; '.join(found.problems)}")
+    return DatabaseState(url=found.url, version_before=found.version, version=found.version)
+
+
+def backup(options: CommonOptions, target: Path) -> BackupSummary:
+    """Given the flags and a file that doesn't exist, copy the database there while others go on using it."""
+    return schema.backup(configuration.database_url(configuration.load(options)), target)

@@ -1,0 +1,1 @@
+"""The last step of the path for machines: records to `.prom` files for node_exporter's textfile collector."""

@@ -1,0 +1,198 @@
+"""From metric families to `.prom` files that node_exporter's textfile collector reads.
+
+A reader must never see half a file, nor one that it may not open: each is written beside its target, made readable for
+all whatever the umask (prometheus_client's own writer leaves 0600 under umask 077), forced to disk and renamed over the
+old one. Writers take turns by a lock on the folder itself, which leaves nothing behind and which no killed run keeps.
+
+Prometheus holds every value as a 64-bit float. Whole msat are exact up to 2^53 (90,071 BTC), also where the file writes
+them with an exponent; beyond, they are rounded to the nearest float. The books are the records, not the metrics.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import mkstemp
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from revops.domain.record import Report
+from revops.domain.text import printable
+from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
+from revops.metrics.catalog import Kind, Metric
+from revops.metrics.collect import CommandRun, Family, command_families, node_families
+
+if TYPE_CHECKING:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+#: node_exporter runs as another user.
+_FILE_MODE: Final = 0o644
+#: Names of files in the making: hidden, and without the ending that node_exporter looks for.
+_TEMPORARY_PREFIX: Final = ".revops_"
+_TEMPORARY_SUFFIX: Final = ".tmp"
+#: Others hold the folder for the time of one small write.
+_LOCK_WAIT_SECONDS: Final = 10.0
+_LOCK_POLL_SECONDS: Final = 0.05
+#: By how much a snapshot can overtake another. Runs take minutes.
+_OVERTAKE_SECONDS: Final = 3_600.0
+
+
+def write_node_metrics(folder: Path, node_label: str, report: Report) -> None:
+    """Given the textfile folder, the node's label and its report, replace the node's file, unless it shows a newer one.
+
+    Two runs can finish out of order. A present file that is of the future by the machine's clock, and more than an hour
+    ahead of this report, was not written by a faster run but under a wrong clock, and is replaced; else it would stay.
+
+    Raise OutputError, PermissionDenied, DiskError or TemporaryError if it can't be written; the old file then stands.
+    """
+    path = folder / f"revops_{_in_file_name(node_label)}.prom"
+    with _turn(folder) as descriptor:
+        present_at = _present_value(path, Metric.SNAPSHOT_TIMESTAMP)
+        if present_at is not None and _overtaken(report.taken_at, present_at, time.time()):
+            return
+        _replace(path, render(node_families(node_label, report)), descriptor)
+
+
+def write_command_metrics(folder: Path, node_label: str, run: CommandRun) -> None:
+    """Given the textfile folder, the node's label and a run that ends, replace the file of that command.
+
+    The time of the last success never goes back and doesn't vanish while the records can't be read, which would silence
+    the alert that watches it: what the present file says stands, unless it says a time after this run.
+
+    Raise OutputError, PermissionDenied, DiskError or TemporaryError if it can't be written; the old file then stands.
+    """
+    path = folder / f"revops_{_in_file_name(node_label)}_{_in_file_name(run.command, space='_')}.prom"
+    with _turn(folder) as descriptor:
+        known = (run.last_success_at, _present_value(path, Metric.COMMAND_LAST_SUCCESS))
+        last_success_at = max((at for at in known if at is not None and at <= run.finished_at), default=None)
+        run = replace(run, last_success_at=last_success_at)
+        _replace(path, render(command_families(node_label, run)), descriptor)
+
+
+def render(families: tuple[Family, ...]) -> bytes:
+    """Given metric families, return them in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(families))
+    return generate_latest(registry)
+
+
+@dataclass(frozen=True)
+class _Collector:
+    """What prometheus_client asks for families. With a registry of its own, this process' own figures stay out."""
+
+    families: tuple[Family, ...]
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        makers = {Kind.COUNTER: CounterMetricFamily, Kind.GAUGE: GaugeMetricFamily}
+        for family in self.families:
+            definition = family.definition
+            made = makers[definition.kind](definition.name, definition.help, labels=definition.labels)
+            for sample in family.samples:
+                made.add_metric(sample.label_values, sample.value)
+            yield made
+
+
+def _in_file_name(text: str, space: str = "%20") -> str:
+    """Given a label or command, return it fit for a file's name, one to one.
+
+    Only letters, digits, "-" and "." stay. "_" doesn't, since it separates node and command: a node "a_sync" must not
+    write over the runs of `sync` on a node "a".
+    """
+    encoded = quote(text, safe="", errors="surrogatepass")
+    return encoded.replace("_", "%5F").replace("~", "%7E").replace("%20", space)
+
+
+def _overtaken(taken_at: float, present_at: float, now: float) -> bool:
+    """Given when a snapshot and the present file's were taken, and the time, return whether the present file stands."""
+    of_wrong_clock = present_at > now and present_at - taken_at > _OVERTAKE_SECONDS
+    return present_at > taken_at and not of_wrong_clock
+
+
+def _present_value(path: Path, metric: Metric) -> float | None:
+    """Given a file of ours and a metric of one series, return its value; None if file or series isn't there.
+
+    Only our own lines are looked at: a label can't start a line, since line breaks in it are escaped.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    for line in text.split("\n"):
+        if line.startswith(metric.value.name + "{"):
+            with suppress(ValueError):
+                return float(line.rpartition(" ")[2])
+    return None
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[int]:
+    """Given the folder, hold it for this process and yield its descriptor. The system's errors become ours."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(folder, descriptor)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _described(folder, error) from error
+
+
+def _lock(folder: Path, descriptor: int) -> None:
+    """Given the open folder, lock it until it is closed. Raise TemporaryError if others hold it too long."""
+    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                held = f"has been locked for {_LOCK_WAIT_SECONDS:.0f} s: nothing written"
+                raise TemporaryError(f"metrics folder {printable(str(folder))} {held}") from None
+            time.sleep(_LOCK_POLL_SECONDS)
+        else:
+            return
+
+
+def _replace(path: Path, content: bytes, folder_descriptor: int) -> None:
+    """Given a path in the held folder and its new content, put it there as a whole, readable by all, and on disk."""
+    for left_over in path.parent.glob(f"{_TEMPORARY_PREFIX}*{_TEMPORARY_SUFFIX}"):
+        # A killed run left it. One that belongs to somebody else is no reason to fail.
+        with suppress(PermissionError):
+            left_over.unlink(missing_ok=True)
+    descriptor, name = mkstemp(dir=path.parent, prefix=_TEMPORARY_PREFIX, suffix=_TEMPORARY_SUFFIX)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), _FILE_MODE)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    os.fsync(folder_descriptor)
+
+
+def _described(folder: Path, error: OSError) -> RevopsError:
+    """Given what the system refused in the folder, return our error with what to do about it."""
+    what = f"metrics folder {printable(str(folder))}"
+    if isinstance(error, FileNotFoundError):
+        return OutputError(f"{what} doesn't exist: create it, or change metrics.textfile_dir")
+    if isinstance(error, NotADirectoryError):
+        return OutputError(f"{what} is not a folder: change metrics.textfile_dir")
+    cause = error.strerror or type(error).__name__
+    if isinstance(error, PermissionError):
+        return PermissionDenied(f"{what}: {cause}: let this user read and write there, or change metrics.textfile_dir")
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}:
+        return DiskError(f"{what}: {cause}")
+    return OutputError(f"{what}: {cause}: metrics can't be written there")

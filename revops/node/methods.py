@@ -1,0 +1,73 @@
+"""Every RPC method that revops may call, which command needs it, and whether it writes. Anything else is refused.
+
+This list is the answer to "what can this tool do to my node?". Some methods are missing on purpose:
+`bkpr-listbalances` and `setconfig` can stop lightningd (CLN issues 9487 and 9351), and `autoclean-*` deletes records
+that we have yet to copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from revops.errors import BugError
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What a method may be used for."""
+
+    writes: bool
+    commands: frozenset[str]
+
+
+_SYNCING: Final = frozenset({"sync", "fees adjust", "rebalance plan", "rebalance run", "rollup"})
+_LOOKING: Final = _SYNCING | {"init"}
+_FEES: Final = frozenset({"fees adjust"})
+_RUN: Final = frozenset({"rebalance run"})
+
+METHODS: Final[Mapping[str, Method]] = {
+    # what sync copies; every command that may act starts with it
+    "getinfo": Method(writes=False, commands=_LOOKING),
+    "listpeerchannels": Method(writes=False, commands=_LOOKING),
+    "listfunds": Method(writes=False, commands=_LOOKING),
+    "listclosedchannels": Method(writes=False, commands=_SYNCING),
+    "listnodes": Method(writes=False, commands=_SYNCING),
+    "listforwards": Method(writes=False, commands=_LOOKING),
+    "listchannelmoves": Method(writes=False, commands=_SYNCING),
+    "listchainmoves": Method(writes=False, commands=_SYNCING),
+    "listnetworkevents": Method(writes=False, commands=_SYNCING),
+    "wait": Method(writes=False, commands=_LOOKING),
+    "feerates": Method(writes=False, commands=_SYNCING),
+    # settings of the node that bound what we send
+    "listconfigs": Method(writes=False, commands=_RUN),
+    # fees
+    "setchannel": Method(writes=True, commands=_FEES),
+    # routes
+    "getroutes": Method(writes=False, commands=_RUN),
+    "askrene-listlayers": Method(writes=False, commands=_RUN),
+    "askrene-create-layer": Method(writes=True, commands=_RUN),
+    "askrene-disable-node": Method(writes=True, commands=_RUN),
+    "askrene-inform-channel": Method(writes=True, commands=_RUN),
+    "askrene-age": Method(writes=True, commands=_RUN),
+    # circular payments
+    "invoice": Method(writes=True, commands=_RUN),
+    "delinvoice": Method(writes=True, commands=_RUN),
+    "listinvoices": Method(writes=False, commands=_RUN),
+    "sendpay": Method(writes=True, commands=_RUN),
+    "waitsendpay": Method(writes=False, commands=_RUN),
+    "listsendpays": Method(writes=False, commands=_RUN),
+}
+
+
+def permitted(method: str, command: str, *, writes_allowed: bool) -> Method:
+    """Given a method and the command that wants it, return its entry. Raise BugError where it may not be called."""
+    entry = METHODS.get(method)
+    if entry is None:
+        raise BugError(f"{method}: not on the list of methods that revops may call; please report this")
+    if command not in entry.commands:
+        raise BugError(f"{method}: not listed for `revops {command}`; please report this")
+    if entry.writes and not writes_allowed:
+        raise BugError(f"{method}: changes the node, and this run may only look; please report this")
+    return entry

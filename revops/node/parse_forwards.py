@@ -1,0 +1,93 @@
+"""`listforwards`, `listchannelmoves`, `listchainmoves` and `listnetworkevents`: the rows that sync copies, page by
+page.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from revops.domain.forward import FORWARD_STATUS_OF, ChainMove, ChannelMove, Forward, ForwardStatus
+from revops.domain.node import NodeEvent
+from revops.node.fields import Fields
+
+_RESOLVED: Final = frozenset({ForwardStatus.SETTLED, ForwardStatus.FAILED})
+_NANOSECONDS: Final = 1_000_000_000
+
+
+def forwards(reply: dict[str, object]) -> tuple[Forward, ...]:
+    """Given the reply of `listforwards`, return its rows."""
+    return tuple(_forward(row) for row in Fields("listforwards", reply).rows("forwards"))
+
+
+def _forward(row: Fields) -> Forward:
+    status = FORWARD_STATUS_OF[row.one_of("status", tuple(FORWARD_STATUS_OF))]
+    # An exit's amount, fee and channel come together; a settled forward has them, a failed one may.
+    left = status is ForwardStatus.SETTLED or "out_msat" in row
+    return Forward(
+        created_index=row.whole("created_index"),
+        updated_index=row.maybe(row.whole, "updated_index"),
+        in_scid=row.scid("in_channel"),
+        in_htlc_id=row.maybe(row.whole, "in_htlc_id"),
+        out_scid=row.scid("out_channel") if left else row.maybe(row.scid, "out_channel"),
+        in_msat=row.msat("in_msat"),
+        out_msat=row.msat("out_msat") if left else None,
+        fee_msat=row.msat("fee_msat") if left else None,
+        status=status,
+        received_at=row.number("received_time"),
+        resolved_at=row.number("resolved_time") if status in _RESOLVED else None,
+        failcode=row.maybe(row.whole, "failcode"),
+    )
+
+
+def channel_moves(reply: dict[str, object]) -> tuple[ChannelMove, ...]:
+    """Given the reply of `listchannelmoves`, return its rows."""
+    return tuple(_channel_move(row) for row in Fields("listchannelmoves", reply).rows("channelmoves"))
+
+
+def _channel_move(row: Fields) -> ChannelMove:
+    return ChannelMove(
+        created_index=row.whole("created_index"),
+        account=row.text("account_id"),
+        credit_msat=row.msat("credit_msat"),
+        debit_msat=row.msat("debit_msat"),
+        moved_at=row.whole("timestamp"),
+        tag=row.text("primary_tag"),
+        payment_hash=row.maybe(row.hash, "payment_hash"),
+        fees_msat=row.msat("fees_msat"),
+    )
+
+
+def chain_moves(reply: dict[str, object]) -> tuple[ChainMove, ...]:
+    """Given the reply of `listchainmoves`, return its rows."""
+    return tuple(_chain_move(row) for row in Fields("listchainmoves", reply).rows("chainmoves"))
+
+
+def _chain_move(row: Fields) -> ChainMove:
+    return ChainMove(
+        created_index=row.whole("created_index"),
+        account=row.text("account_id"),
+        credit_msat=row.msat("credit_msat"),
+        debit_msat=row.msat("debit_msat"),
+        moved_at=row.whole("timestamp"),
+        tag=row.text("primary_tag"),
+        extra_tags=row.texts("extra_tags"),
+        outpoint=row.text("utxo"),
+        spending_txid=row.maybe(row.hash, "spending_txid"),
+        output_msat=row.msat("output_msat"),
+        blockheight=row.whole("blockheight"),
+    )
+
+
+def node_events(reply: dict[str, object]) -> tuple[NodeEvent, ...]:
+    """Given the reply of `listnetworkevents`, return its rows. A kind that we don't know is kept as it is."""
+    return tuple(_node_event(row) for row in Fields("listnetworkevents", reply).rows("networkevents"))
+
+
+def _node_event(row: Fields) -> NodeEvent:
+    return NodeEvent(
+        created_index=row.whole("created_index"),
+        peer_id=row.node_id("peer_id"),
+        kind=row.text("type"),
+        happened_at=row.whole("timestamp"),
+        duration_seconds=row.whole("duration_nsec") / _NANOSECONDS if "duration_nsec" in row else None,
+    )

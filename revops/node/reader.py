@@ -1,0 +1,241 @@
+"""What revops asks of the node, as domain values. Nothing here changes the node.
+
+Lists are read by page: lightningd builds a reply in one piece, and a million forwards at once can take it down. The
+caller turns the pages, so that it can keep each one before it asks for the next.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Final, Literal, Protocol
+
+from revops.domain.channel import Channel, ClosedChannel, PeerInfo
+from revops.domain.forward import ChainMove, ChannelMove, Forward
+from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
+from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
+from revops.node import parse_channels, parse_forwards, parse_node, parse_payments, parse_routes
+from revops.node.errors import NodeError, garbage
+from revops.node.rpc import Caller
+
+ForwardIndex = Literal["created", "updated"]
+Subsystem = Literal["forwards", "channelmoves", "chainmoves", "networkevents", "invoices", "sendpays", "htlcs"]
+IndexName = Literal["created", "updated", "deleted"]
+
+_INVALID_PARAMS: Final = -32602
+#: `waitsendpay`: still pending when the time was up. Every other code of it is final (lightningd/pay.c).
+_STILL_PENDING: Final = 200
+_NEVER_MADE: Final = 208
+_PAYMENT_FAILED: Final = frozenset({202, 203, 204, _NEVER_MADE, 209})
+#: lightningd answers when its own timer rings; this is for the answer to arrive.
+_WAIT_MARGIN_SECONDS: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """The node as the cycles see it; `NodeReader` says what each method does."""
+
+    def info(self) -> NodeInfo: ...
+    def channels(self) -> tuple[Channel, ...]: ...
+    def channel_by_scid(self, scid: str) -> Channel | None: ...
+    def closed_channels(self) -> tuple[ClosedChannel, ...]: ...
+    def peer(self, node_id: str) -> PeerInfo: ...
+    def wallet(self) -> Wallet: ...
+    def feerates(self, sampled_at: float) -> Feerates: ...
+    def forwards(self, index: ForwardIndex, start: int, limit: int) -> tuple[Forward, ...]: ...
+    def top_index(self, subsystem: Subsystem, indexname: IndexName) -> int: ...
+    def channel_moves(self, start: int, limit: int) -> tuple[ChannelMove, ...]: ...
+    def chain_moves(self, start: int, limit: int) -> tuple[ChainMove, ...]: ...
+    def node_events(self, start: int, limit: int) -> tuple[NodeEvent, ...]: ...
+    def invoice(self, label: str) -> Invoice | None: ...
+    def payments(self, payment_hash: str) -> tuple[Payment, ...]: ...
+    def wait_payment(self, payment_hash: str, timeout_seconds: int) -> Payment: ...
+    def path(
+        self,
+        source_id: str,
+        destination_id: str,
+        amount_msat: int,
+        max_fee_msat: int,
+        final_cltv_blocks: int,
+        layers: tuple[str, ...],
+    ) -> tuple[PathStep, ...]: ...
+    def layer_disabled_nodes(self, layer: str) -> frozenset[str] | None: ...
+    def config_int(self, name: str) -> int | None: ...
+
+
+class NodeReader:
+    """The reader of a real node. Every method raises NodeError where there is no answer, or one that can't be true."""
+
+    def __init__(self, rpc: Caller) -> None:
+        self._rpc = rpc
+
+    def info(self) -> NodeInfo:
+        """Return the node at this moment."""
+        return parse_node.node_info(self._rpc.call("getinfo"))
+
+    def channels(self) -> tuple[Channel, ...]:
+        """Return all committed channels, whatever their state. Those still being opened have no funds of ours to
+        speak of.
+        """
+        found, opening_count = parse_channels.channels(self._rpc.call("listpeerchannels"))
+        if opening_count:
+            _log.info("%d channels are still being opened and left out", opening_count)
+        return found
+
+    def channel_by_scid(self, scid: str) -> Channel | None:
+        """Given an scid, also one from before a splice or a local alias, return the channel, or None where it is
+        gone.
+        """
+        reply = self._rpc.call("listpeerchannels", {"short_channel_id": scid})
+        found, _ = parse_channels.channels(reply)
+        if len(found) > 1:
+            raise garbage("listpeerchannels", f"lists {len(found)} channels for one short_channel_id")
+        return found[0] if found else None
+
+    def closed_channels(self) -> tuple[ClosedChannel, ...]:
+        """Return the channels that are gone."""
+        return parse_channels.closed_channels(self._rpc.call("listclosedchannels"))
+
+    def peer(self, node_id: str) -> PeerInfo:
+        """Given a node id, return what gossip says of it; its alias is None where it never announced itself."""
+        return parse_node.peer_info(self._rpc.call("listnodes", {"id": node_id}), node_id)
+
+    def wallet(self) -> Wallet:
+        """Return the on-chain wallet."""
+        return parse_node.wallet(self._rpc.call("listfunds"))
+
+    def feerates(self, sampled_at: float) -> Feerates:
+        """Given the time, return the on-chain feerates of now."""
+        return parse_node.feerates(self._rpc.call("feerates", {"style": "perkw"}), sampled_at)
+
+    def forwards(self, index: ForwardIndex, start: int, limit: int) -> tuple[Forward, ...]:
+        """Given an index and where to start in it, return at most `limit` forwards in its order.
+
+        By `updated`, rows that never changed after they were made are not listed (wallet/wallet.c).
+        """
+        return parse_forwards.forwards(self._page("listforwards", index, start, limit))
+
+    def top_index(self, subsystem: Subsystem, indexname: IndexName) -> int:
+        """Given a list and one of its indexes, return how far it has come. Never blocks: it waits for 0."""
+        reply = self._rpc.call("wait", {"subsystem": subsystem, "indexname": indexname, "nextvalue": 0})
+        return parse_node.index_value(reply, subsystem, indexname)
+
+    def channel_moves(self, start: int, limit: int) -> tuple[ChannelMove, ...]:
+        """Given a created index to start at, return at most `limit` changes of channel balances."""
+        return parse_forwards.channel_moves(self._page("listchannelmoves", "created", start, limit))
+
+    def chain_moves(self, start: int, limit: int) -> tuple[ChainMove, ...]:
+        """Given a created index to start at, return at most `limit` changes on the chain."""
+        return parse_forwards.chain_moves(self._page("listchainmoves", "created", start, limit))
+
+    def node_events(self, start: int, limit: int) -> tuple[NodeEvent, ...]:
+        """Given a created index to start at, return at most `limit` connects, disconnects, failures and pings."""
+        return parse_forwards.node_events(self._page("listnetworkevents", "created", start, limit))
+
+    def _page(self, method: str, index: str, start: int, limit: int) -> dict[str, object]:
+        return self._rpc.call(method, {"index": index, "start": start, "limit": limit})
+
+    def invoice(self, label: str) -> Invoice | None:
+        """Given a label, return our invoice of that name, or None. The node doesn't tell its secret again."""
+        return parse_payments.invoice(self._rpc.call("listinvoices", {"label": label}), label)
+
+    def payments(self, payment_hash: str) -> tuple[Payment, ...]:
+        """Given a payment hash, return all attempts on it from the node's records, oldest first."""
+        reply = self._rpc.call("listsendpays", {"payment_hash": payment_hash})
+        return parse_payments.payments(reply, payment_hash)
+
+    def wait_payment(self, payment_hash: str, timeout_seconds: int) -> Payment:
+        """Given a payment hash, wait at most so long for its end, and return where it stands.
+
+        PENDING when the time was up (code 200): the HTLC may still settle hours later. FAILED, with the reason in
+        `error`, only where `waitsendpay` says so and the node's records know of no attempt that is pending or
+        complete. Where no payment was ever made (208), `created_at` and `amount_sent_msat` are 0.
+        """
+        params = {"payment_hash": payment_hash, "timeout": timeout_seconds}
+        try:
+            reply = self._rpc.call("waitsendpay", params, timeout_seconds=timeout_seconds + _WAIT_MARGIN_SECONDS)
+        except NodeError as error:
+            if error.code != _STILL_PENDING and error.code not in _PAYMENT_FAILED:
+                raise
+            return self._not_complete(payment_hash, error)
+        return parse_payments.payment("waitsendpay", reply, payment_hash)
+
+    def _not_complete(self, payment_hash: str, error: NodeError) -> Payment:
+        """The error's data repeats the attempt as it was before (status "pending"), so the records are asked."""
+        attempts = self.payments(payment_hash)
+        if error.code == _STILL_PENDING:
+            if not attempts:
+                raise garbage("listsendpays", "has no record of a payment that waitsendpay calls pending")
+            return replace(attempts[-1], status=PaymentStatus.PENDING, completed_at=None)
+        for attempt in attempts:
+            if attempt.status is not PaymentStatus.FAILED:
+                return attempt
+        if not attempts and error.code != _NEVER_MADE:
+            raise garbage("listsendpays", "has no record of a payment that waitsendpay calls failed")
+        last = attempts[-1] if attempts else _never_made(payment_hash)
+        return replace(
+            last, error=f"{error.answer} (code {error.code})", erring_scidd=parse_payments.erring_scidd(error.data)
+        )
+
+    def path(
+        self,
+        source_id: str,
+        destination_id: str,
+        amount_msat: int,
+        max_fee_msat: int,
+        final_cltv_blocks: int,
+        layers: tuple[str, ...],
+    ) -> tuple[PathStep, ...]:
+        """Given two nodes and what has to arrive, return one path between them, checked from end to end.
+
+        Raise NodeError with code 205 (no route), 206 (too dear or too long), 210 (the search took too long) or -32602
+        (no such layer), and exit code 65 where the path doesn't add up.
+        """
+        wanted = parse_routes.RouteRequest(source_id, destination_id, amount_msat, max_fee_msat, final_cltv_blocks)
+        params = {
+            "source": source_id,
+            "destination": destination_id,
+            "amount_msat": amount_msat,
+            "layers": list(layers),
+            "maxfee_msat": max_fee_msat,
+            "final_cltv": final_cltv_blocks,
+            "maxparts": 1,
+        }
+        return parse_routes.path(self._rpc.call("getroutes", params), wanted)
+
+    def layer_disabled_nodes(self, layer: str) -> frozenset[str] | None:
+        """Given the name of an askrene layer, return the nodes that it disables, or None where there is no such
+        layer.
+        """
+        reply = self._call_or_none("askrene-listlayers", {"layer": layer})
+        return None if reply is None else parse_node.disabled_nodes(reply, layer)
+
+    def config_int(self, name: str) -> int | None:
+        """Given the name of an option, return its whole number, or None where this node has no such option.
+
+        Only the one option is asked for: the whole list holds passwords.
+        """
+        reply = self._call_or_none("listconfigs", {"config": name})
+        return None if reply is None else parse_node.config_value(reply, name)
+
+    def _call_or_none(self, method: str, params: dict[str, object]) -> dict[str, object] | None:
+        """Both methods refuse a name that they don't know as an invalid parameter."""
+        try:
+            return self._rpc.call(method, params)
+        except NodeError as error:
+            if error.code == _INVALID_PARAMS:
+                return None
+            raise
+
+
+def _never_made(payment_hash: str) -> Payment:
+    return Payment(
+        payment_hash=payment_hash,
+        status=PaymentStatus.FAILED,
+        amount_msat=None,
+        amount_sent_msat=0,
+        destination=None,
+        created_at=0,
+        completed_at=None,
+    )

@@ -1,0 +1,94 @@
+"""pyln-client with bounds: the only module that imports pyln, loaded with the first call.
+
+What pyln lacks is added where its two primitives read and write: a deadline, a limit on the size of a reply, and a
+buffer that isn't copied and searched anew with each packet (its own is quadratic). Everything else is pyln's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any, Final, NoReturn
+
+from pyln.client.lightning import LightningRpc, RpcError, UnixSocket
+
+from revops.node.deadline import DeadlineError
+
+__all__ = ["BoundedClient", "MalformedReplyError", "RpcError"]
+
+_CHUNK_BYTES: Final = 1 << 18
+_END_OF_REPLY: Final = b"\n\n"
+
+
+class MalformedReplyError(Exception):
+    """The bytes are not a reply. The message says how, and never quotes them: a reply may hold secrets."""
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise MalformedReplyError("is not JSON (NaN or Infinity)")
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return the logger for pyln: it dumps whole requests and replies at DEBUG, secrets included, so it stops above."""
+    logger = logging.getLogger("revops.node.pyln")
+    logger.setLevel(logging.WARNING)
+    return logger
+
+
+class BoundedClient(LightningRpc):  # type: ignore[misc]  # pyln ships no types
+    """One call's client. `sent` tells whether the request may have reached the node."""
+
+    def __init__(self, path: str, expires_at: float, max_reply_bytes: int) -> None:
+        super().__init__(path, logger=_quiet_logger())
+        self.caller_name = "revops"
+        self.sent = False
+        self._expires_at = expires_at
+        self._bytes_left = max_reply_bytes
+
+    def _left_seconds(self) -> float:
+        left = self._expires_at - time.monotonic()
+        if left <= 0:
+            raise DeadlineError
+        return left
+
+    def _writeobj(self, sock: UnixSocket, obj: dict[str, Any]) -> None:
+        sock.sock.settimeout(self._left_seconds())
+        self.sent = True
+        super()._writeobj(sock, obj)
+
+    def _readobj(self, sock: UnixSocket, buff: bytes = b"") -> tuple[dict[str, Any], bytes]:
+        """Given what is left of earlier packets, return the next JSON object and what follows it.
+
+        Raise ConnectionResetError, DeadlineError or MalformedReplyError where there is none.
+        """
+        received = bytearray(buff)
+        searched = 0
+        while (end := received.find(_END_OF_REPLY, searched)) < 0:
+            searched = max(0, len(received) - 1)
+            sock.sock.settimeout(self._left_seconds())
+            chunk = sock.recv(_CHUNK_BYTES)
+            if not chunk:
+                raise ConnectionResetError
+            self._bytes_left -= len(chunk)
+            if self._bytes_left < 0:
+                raise MalformedReplyError("is larger than any reply should be")
+            received += chunk
+        return _decode(bytes(received[:end])), bytes(received[end + len(_END_OF_REPLY) :])
+
+
+def _decode(reply: bytes) -> dict[str, Any]:
+    """Given the bytes of a reply, return its object. Raise MalformedReplyError for anything else."""
+    try:
+        value = json.loads(reply.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise MalformedReplyError("is not UTF-8") from None
+    except RecursionError:
+        raise MalformedReplyError("is nested too deeply") from None
+    except ValueError:
+        raise MalformedReplyError("is not JSON") from None
+    if not isinstance(value, dict):
+        raise MalformedReplyError("is not a JSON object")
+    if not isinstance(value.get("id"), str):
+        raise MalformedReplyError("has no id")
+    return value

@@ -1,0 +1,160 @@
+"""Every way in which revops changes the node, and its dry twin that changes nothing. Only `actuate` holds one.
+
+A NodeError with `outcome_unknown` means that the call may have been carried out: look at the node's records, never
+repeat it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
+from revops.node.errors import NodeError
+from revops.node.fields import Fields
+from revops.node.parse_channels import FeesReply, fees_reply
+from revops.node.parse_payments import new_invoice, payment, route_json
+from revops.node.rpc import Caller
+
+__all__ = ["DryRunWriter", "FeesReply", "NodeWriter", "Writer"]
+
+_NO_SUCH_INVOICE: Final = 905
+_OTHER_STATUS: Final = 906
+
+
+class Writer(Protocol):
+    """What may be done to the node; `NodeWriter` says what each method does."""
+
+    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply: ...
+    def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice: ...
+    def delete_invoice(self, label: str) -> bool: ...
+    def send_pay(self, route: tuple[Hop, ...], payment_hash: str, payment_secret: str, label: str) -> Payment: ...
+    def create_layer(self, layer: str) -> None: ...
+    def disable_node(self, layer: str, node_id: str) -> None: ...
+    def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None: ...
+    def age_layer(self, layer: str, cutoff_at: int) -> None: ...
+
+
+class NodeWriter:
+    """The writer of a real node. Every method raises NodeError where the node refuses or its reply can't be true."""
+
+    def __init__(self, rpc: Caller) -> None:
+        self._rpc = rpc
+
+    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply:
+        """Given one channel and its new fees, return what is in force now: compare, the node clamps silently.
+
+        The channel_id is sent, since a peer's id would hit all its channels and an scid changes with a splice. The
+        old fees stay good for lightningd's default of 600 s.
+        """
+        params = {"id": channel_id, "feebase": fee_base_msat, "feeppm": fee_ppm}
+        return fees_reply(self._rpc.call("setchannel", params), channel_id)
+
+    def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
+        """Given a fresh label and what the invoice is for, return it with its payment secret."""
+        params = {"amount_msat": amount_msat, "label": label, "description": description, "expiry": expiry_seconds}
+        return new_invoice(self._rpc.call("invoice", params), label, amount_msat)
+
+    def delete_invoice(self, label: str) -> bool:
+        """Given a label, delete our invoice of that name unless it is paid. Return whether it was deleted here."""
+        try:
+            self._delete(label, "unpaid")
+        except NodeError as error:
+            if error.code == _NO_SUCH_INVOICE:
+                return False
+            if error.code != _OTHER_STATUS:
+                raise
+            if not isinstance(error.data, dict) or error.data.get("current_status") != "expired":
+                return False
+            self._delete(label, "expired")
+        return True
+
+    def _delete(self, label: str, status: str) -> None:
+        reply = Fields("delinvoice", self._rpc.call("delinvoice", {"label": label, "status": status}))
+        if reply.text("label") != label:
+            raise reply.wrong("label", "is not the one that was asked for")
+
+    def send_pay(self, route: tuple[Hop, ...], payment_hash: str, payment_secret: str, label: str) -> Payment:
+        """Given a route whose last hop is the payee, send one payment along it. Return it, PENDING as a rule.
+
+        lightningd knows no fee limit here: the caller has checked what the route costs. A hash that is already
+        complete is answered with that payment, and one that is under way with code 200.
+        """
+        params = {
+            "route": route_json(route),
+            "payment_hash": payment_hash,
+            "payment_secret": payment_secret,
+            "label": label,
+        }
+        return payment("sendpay", self._rpc.call("sendpay", params), payment_hash)
+
+    def create_layer(self, layer: str) -> None:
+        """Given a name, make an empty askrene layer of that name, which lasts until lightningd stops."""
+        self._rpc.call("askrene-create-layer", {"layer": layer})
+
+    def disable_node(self, layer: str, node_id: str) -> None:
+        """Given a layer and a node, keep routes that use the layer away from the node."""
+        self._rpc.call("askrene-disable-node", {"layer": layer, "node": node_id})
+
+    def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None:
+        """Given a layer and a channel with direction, note there that the channel couldn't pass the amount."""
+        params = {"layer": layer, "short_channel_id_dir": scidd, "amount_msat": amount_msat, "inform": "constrained"}
+        self._rpc.call("askrene-inform-channel", params)
+
+    def age_layer(self, layer: str, cutoff_at: int) -> None:
+        """Given a layer and an instant, forget what the layer learnt before it."""
+        self._rpc.call("askrene-age", {"layer": layer, "cutoff": cutoff_at})
+
+
+class DryRunWriter:
+    """A writer that sends nothing and answers as the node would, were all well. Its invoices belong to nobody."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+
+    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply:
+        """Return the fees as if they were in force."""
+        return FeesReply(channel_id=channel_id, fee_base_msat=fee_base_msat, fee_ppm=fee_ppm, warnings=())
+
+    def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
+        """Return an invoice that nobody can pay: its hash has no known preimage."""
+        return Invoice(
+            label=label,
+            payment_hash=hashlib.sha256(f"dry run {label}".encode()).hexdigest(),
+            payment_secret="00" * 32,
+            status="unpaid",
+            amount_msat=amount_msat,
+            expires_at=int(self._clock()) + expiry_seconds,
+        )
+
+    def delete_invoice(self, label: str) -> bool:
+        """Return True, as if it had been there."""
+        return True
+
+    def send_pay(self, route: tuple[Hop, ...], payment_hash: str, payment_secret: str, label: str) -> Payment:
+        """Return the payment as if it had been sent. Don't wait for it."""
+        if not route:
+            raise ValueError("a payment needs a route")
+        return Payment(
+            payment_hash=payment_hash,
+            status=PaymentStatus.PENDING,
+            amount_msat=route[-1].amount_msat,
+            amount_sent_msat=route[0].amount_msat,
+            destination=route[-1].node_id,
+            created_at=int(self._clock()),
+            completed_at=None,
+        )
+
+    def create_layer(self, layer: str) -> None:
+        """Do nothing."""
+
+    def disable_node(self, layer: str, node_id: str) -> None:
+        """Do nothing."""
+
+    def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None:
+        """Do nothing."""
+
+    def age_layer(self, layer: str, cutoff_at: int) -> None:
+        """Do nothing."""

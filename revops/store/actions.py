@@ -1,0 +1,74 @@
+"""Calls that change the node, written down before they are made: a run that is killed leaves evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import insert, select, update
+
+from revops.domain.record import ActionRecord
+from revops.errors import BugError
+from revops.store.codec import dump, load_object
+from revops.store.engine import Tx
+from revops.store.keys import channel_key, next_keys
+from revops.store.tables import action, channel
+
+PENDING: Final = "pending"
+_SETTLED: Final = frozenset({"done", "failed", "unknown"})
+
+
+def begin_action(
+    tx: Tx, run_key: int, method: str, channel_id: str | None, request: Mapping[str, object], created_at: float
+) -> int:
+    """Given a call that is about to be made, write it down as pending; return its key."""
+    key = next_keys(tx, "action")
+    values = {
+        "node_key": tx.node_key,
+        "action_key": key,
+        "run_key": run_key,
+        "method": method,
+        "channel_key": None if channel_id is None else channel_key(tx, channel_id),
+        "request_json": dump(dict(request)),
+        "status": PENDING,
+        "created_at": created_at,
+    }
+    tx.connection.execute(insert(action).values(values))
+    return key
+
+
+def finish_action(tx: Tx, action_key: int, status: str, reply: Mapping[str, object] | None, settled_at: float) -> None:
+    """Given how a pending call ended (done, failed, unknown), record it. Raise BugError where it isn't pending."""
+    if status not in _SETTLED:
+        raise BugError(f"action {action_key} can't end as {status!r}")
+    row = (action.c.node_key == tx.node_key, action.c.action_key == action_key, action.c.status == PENDING)
+    values = {
+        "status": status,
+        "reply_json": None if reply is None else dump(dict(reply)),
+        "settled_at": settled_at,
+    }
+    if tx.connection.execute(update(action).where(*row).values(values)).rowcount != 1:
+        raise BugError(f"action {action_key} is not pending")
+
+
+def pending_actions(tx: Tx, method: str) -> tuple[ActionRecord, ...]:
+    """Given a method, return its calls whose end is not known, oldest first."""
+    statement = (
+        select(action, channel.c.channel_id)
+        .outerjoin(channel, (channel.c.node_key == action.c.node_key) & (channel.c.channel_key == action.c.channel_key))
+        .where(action.c.node_key == tx.node_key, action.c.status == PENDING, action.c.method == method)
+        .order_by(action.c.action_key)
+    )
+    return tuple(
+        ActionRecord(
+            action_key=row.action_key,
+            method=row.method,
+            channel_id=row.channel_id,
+            request=load_object(row.request_json),
+            status=row.status,
+            reply=None if row.reply_json is None else load_object(row.reply_json),
+            created_at=row.created_at,
+            settled_at=row.settled_at,
+        )
+        for row in tx.connection.execute(statement)
+    )

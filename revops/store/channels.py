@@ -1,0 +1,163 @@
+"""Channels and peers as the node lists them, what they were called before, and what became of them.
+
+Rows are for ever: a channel that is gone keeps its history. The names that it had are `scids`' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, or_, select, update
+
+from revops.domain.channel import Channel, ClosedChannel
+from revops.store.engine import Tx
+from revops.store.keys import ensure_channels, ensure_peers, upsert
+from revops.store.scids import add_placeholder, attach_scid, names_of, record_names, resolve_scids, unknown_scids
+from revops.store.tables import channel, closed_channel, peer
+
+__all__ = [
+    "add_placeholder",
+    "attach_scid",
+    "peers_without_alias",
+    "record_alias",
+    "record_channels",
+    "record_closed",
+    "resolve_scids",
+    "unknown_scids",
+]
+
+#: No longer listed, and not yet named by listclosedchannels; and closed for good.
+GONE_STATE: Final = "GONE"
+CLOSED_STATE: Final = "CLOSED"
+
+
+def record_channels(tx: Tx, channels: Sequence[Channel], seen_at: float) -> None:
+    """Given all channels that the node lists, record them; those that it lists no more become GONE, closed at
+    `seen_at`.
+    """
+    known_peers = ensure_peers(tx, (item.peer_id for item in channels))
+    known = ensure_channels(tx, (item.channel_id for item in channels), seen_at)
+    _record_connected(tx, {known_peers[item.peer_id] for item in channels if item.connected})
+    rows = [_row(item, known[item.channel_id], known_peers[item.peer_id], seen_at) for item in channels]
+    if rows:
+        statement = update(channel).where(
+            channel.c.node_key == tx.node_key, channel.c.channel_key == bindparam("b_key")
+        )
+        tx.connection.execute(statement, rows)  # sets the columns that the rows name
+    _record_gone(tx, {known[item.channel_id] for item in channels}, seen_at)
+    record_names(tx, names_of(channels, known), seen_at)
+
+
+def _record_connected(tx: Tx, connected_keys: Collection[int]) -> None:
+    mine = peer.c.node_key == tx.node_key
+    tx.connection.execute(update(peer).where(mine, peer.c.connected).values(connected=False))
+    if connected_keys:
+        rows = [{"b_key": key} for key in sorted(connected_keys)]
+        statement = update(peer).where(mine, peer.c.peer_key == bindparam("b_key")).values(connected=True)
+        tx.connection.execute(statement, rows)
+
+
+def _row(item: Channel, channel_key: int, peer_key: int, seen_at: float) -> dict[str, Any]:
+    remote = item.remote_terms
+    return {
+        "b_key": channel_key,
+        "peer_key": peer_key,
+        "scid": item.scid,
+        "alias_local": item.alias_local,
+        "alias_remote": item.alias_remote,
+        "direction": item.direction,
+        "state": item.state,
+        "opener": item.opener,
+        "private": item.private,
+        "connected": item.connected,
+        "capacity_msat": item.capacity_msat,
+        "local_msat": item.local_msat,
+        "spendable_msat": item.spendable_msat,
+        "receivable_msat": item.receivable_msat,
+        "our_reserve_msat": item.our_reserve_msat,
+        "their_reserve_msat": item.their_reserve_msat,
+        "fee_base_msat": item.local_terms.fee_base_msat,
+        "fee_ppm": item.local_terms.fee_ppm,
+        "htlc_min_msat": item.local_terms.htlc_min_msat,
+        "htlc_max_msat": item.local_terms.htlc_max_msat,
+        "cltv_delta_blocks": item.local_terms.cltv_delta_blocks,
+        "remote_fee_base_msat": remote.fee_base_msat if remote else None,
+        "remote_fee_ppm": remote.fee_ppm if remote else None,
+        "remote_htlc_min_msat": remote.htlc_min_msat if remote else None,
+        "remote_htlc_max_msat": remote.htlc_max_msat if remote else None,
+        "remote_cltv_delta_blocks": remote.cltv_delta_blocks if remote else None,
+        "max_accepted_htlcs": item.max_accepted_htlcs,
+        "htlc_count": len(item.htlcs),
+        "opened_at": item.opened_at,
+        "last_stable_connection_at": item.last_stable_connection_at,
+        "last_seen_at": seen_at,
+        "closed_at": None,
+    }
+
+
+def _record_gone(tx: Tx, listed_keys: Collection[int], seen_at: float) -> None:
+    mine = channel.c.node_key == tx.node_key
+    open_keys = tx.connection.execute(select(channel.c.channel_key).where(mine, channel.c.closed_at.is_(None)))
+    gone = [{"b_key": key} for key in open_keys.scalars() if key not in listed_keys]
+    if gone:
+        values = {"state": GONE_STATE, "closed_at": seen_at, "connected": False, "htlc_count": 0}
+        values |= {"spendable_msat": 0, "receivable_msat": 0}
+        statement = update(channel).where(mine, channel.c.channel_key == bindparam("b_key")).values(values)
+        tx.connection.execute(statement, gone)
+
+
+def record_closed(tx: Tx, closed: Sequence[ClosedChannel], seen_at: float) -> None:
+    """Given the channels that the node calls closed, record what is known of each, also of those never seen open."""
+    known_peers = ensure_peers(tx, (item.peer_id for item in closed if item.peer_id is not None))
+    known = ensure_channels(tx, (item.channel_id for item in closed), seen_at)
+    for item in closed:
+        key = known[item.channel_id]
+        facts = {
+            "opener": item.opener,
+            "closer": item.closer,
+            "close_cause": item.close_cause,
+            "capacity_msat": item.capacity_msat,
+            "final_local_msat": item.final_local_msat,
+            "last_stable_connection_at": item.last_stable_connection_at,
+        }
+        insert = upsert(tx, closed_channel).values(node_key=tx.node_key, channel_key=key, seen_at=seen_at, **facts)
+        insert = insert.on_conflict_do_update(index_elements=["node_key", "channel_key"], set_=facts)
+        tx.connection.execute(insert)
+        values: dict[str, Any] = {
+            "state": CLOSED_STATE,
+            "connected": False,
+            "opener": item.opener,
+            "capacity_msat": item.capacity_msat,
+            "local_msat": item.final_local_msat,
+            "spendable_msat": 0,
+            "receivable_msat": 0,
+            "htlc_count": 0,
+            "closed_at": func.coalesce(channel.c.closed_at, seen_at),
+            "scid": func.coalesce(item.scid, channel.c.scid),
+            "alias_local": func.coalesce(item.alias_local, channel.c.alias_local),
+        }
+        if item.peer_id is not None:
+            values["peer_key"] = known_peers[item.peer_id]
+        row = (channel.c.node_key == tx.node_key) & (channel.c.channel_key == key)
+        tx.connection.execute(update(channel).where(row).values(values))
+    record_names(tx, names_of(closed, known), seen_at)
+
+
+def record_alias(tx: Tx, peer_id: str, alias: str | None, checked_at: float) -> None:
+    """Given what gossip calls a peer (None: nothing), record it with the moment of asking."""
+    values = {"alias_checked_at": checked_at} if alias is None else {"alias": alias, "alias_checked_at": checked_at}
+    row = (peer.c.node_key == tx.node_key) & (peer.c.peer_id == peer_id)
+    tx.connection.execute(update(peer).where(row).values(values))
+
+
+def peers_without_alias(tx: Tx, checked_before_at: float, limit: int) -> tuple[str, ...]:
+    """Return at most `limit` peer_ids whose alias was never asked for, or last before that instant; oldest first."""
+    stale = or_(peer.c.alias_checked_at.is_(None), peer.c.alias_checked_at < checked_before_at)
+    statement = (
+        select(peer.c.peer_id)
+        .where(peer.c.node_key == tx.node_key, stale)
+        .order_by(func.coalesce(peer.c.alias_checked_at, 0.0), peer.c.peer_key)
+        .limit(limit)
+    )
+    return tuple(tx.connection.execute(statement).scalars())

@@ -1,0 +1,61 @@
+"""Values that are stored as JSON: reasons, strategy states, requests. Read back strictly: a state half read would
+misprice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+from revops.domain.decision import FeeState, Reason, ReasonCode
+from revops.errors import DataError
+
+
+def dump(value: Any) -> str:
+    """Given a plain value, return its JSON. Raise ValueError for infinities and NaN: they are no JSON."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def load_object(document: str) -> dict[str, object]:
+    """Given a JSON object, return it. Raise DataError for anything else."""
+    value = json.loads(document)
+    if not isinstance(value, dict):
+        raise DataError(f"database: {document[:60]!r} is not a JSON object")
+    return value
+
+
+def dump_reasons(reasons: Iterable[Reason]) -> str:
+    """Given reasons, return them as a JSON list of [code, numbers]."""
+    return dump([[str(reason.code), dict(reason.numbers)] for reason in reasons])
+
+
+def load_reasons(document: str) -> tuple[Reason, ...]:
+    """Given what `dump_reasons` made, return the reasons. Raise DataError for a code of another version."""
+    try:
+        return tuple(Reason(ReasonCode(code), numbers) for code, numbers in json.loads(document))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"database: reasons can't be read ({error}); were they written by a newer revops?") from error
+
+
+def dump_state(state: FeeState) -> str:
+    """Given a strategy's state, return its JSON."""
+    return dump(asdict(state))
+
+
+def load_state(document: str) -> FeeState:
+    """Given what `dump_state` made, now or in an earlier version, return the state.
+
+    Fields that have come since take their defaults. Raise DataError where one without default is missing, or one is
+    not known.
+    """
+    stored = load_object(document)
+    known = {field.name: field for field in fields(FeeState)}
+    missing = [name for name, field in known.items() if field.default is MISSING and name not in stored]
+    unknown = stored.keys() - known.keys()
+    if missing or unknown:
+        names = ", ".join([*missing, *sorted(unknown)])
+        raise DataError(f"database: a fee state can't be read ({names}); was it written by a newer revops?")
+    values: dict[str, Any] = stored
+    return FeeState(**values)

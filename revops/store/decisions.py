@@ -1,0 +1,210 @@
+"""Decisions as they were taken, skips too. One that repeats the last of its channel extends it: most runs decide the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from revops.domain.decision import FeeDecision, FeePlan, Reason, RebalanceDecision, RebalancePlan
+from revops.domain.record import DecisionRecord
+from revops.store.codec import dump_reasons, load_reasons
+from revops.store.engine import Tx
+from revops.store.keys import channel_keys, next_keys, upsert
+from revops.store.tables import channel, decision, decision_tally
+
+FEES: Final = "fees adjust"
+REBALANCE: Final = "rebalance plan"
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A decision of either kind, as a row."""
+
+    channel_id: str
+    source_channel_id: str | None
+    name: str
+    outcome: str
+    old_ppm: int | None
+    new_ppm: int | None
+    amount_msat: int | None
+    expected_gain_msat: int
+    reasons: tuple[Reason, ...]
+
+
+def record_fee_plan(tx: Tx, run_key: int, plan: FeePlan) -> None:
+    """Given the fee decisions of a run, record each. Raise BugError for a channel that was never recorded."""
+    _record(tx, run_key, FEES, plan.taken_at, [_from_fee(item) for item in plan.decisions])
+
+
+def record_rebalance_plan(tx: Tx, run_key: int, plan: RebalancePlan) -> None:
+    """Given the rebalance decisions of a run, record each under its target."""
+    _record(tx, run_key, REBALANCE, plan.created_at, [_from_rebalance(item) for item in plan.decisions])
+
+
+def _from_fee(item: FeeDecision) -> _Taken:
+    return _Taken(
+        channel_id=item.channel_id,
+        source_channel_id=None,
+        name=item.name,
+        outcome=str(item.outcome),
+        old_ppm=item.old_ppm,
+        new_ppm=item.new_ppm,
+        amount_msat=None,
+        expected_gain_msat=item.expected_gain_msat,
+        reasons=item.reasons,
+    )
+
+
+def _from_rebalance(item: RebalanceDecision) -> _Taken:
+    name = item.target_name if item.source_name is None else f"{item.source_name} -> {item.target_name}"
+    return _Taken(
+        channel_id=item.target_channel_id,
+        source_channel_id=item.source_channel_id,
+        name=name,
+        outcome=str(item.outcome),
+        old_ppm=None,
+        new_ppm=None,
+        amount_msat=item.amount_msat,
+        expected_gain_msat=item.expected_gain_msat,
+        reasons=item.reasons,
+    )
+
+
+def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence[_Taken]) -> None:
+    if not items:
+        return
+    keys = channel_keys(tx)
+    last = _last_decisions(tx, command)
+    new: list[dict[str, Any]] = []
+    repeated: list[dict[str, Any]] = []
+    for item in items:
+        row = _row(item, keys, taken_at)
+        # Taken out of `last`, so that two decisions of one plan never extend the same row.
+        before = last.pop(_identity(row, item.reasons), None)
+        if before is None:
+            new.append(row)
+        else:
+            repeated.append({"b_key": before} | {name: row[name] for name in _NEWEST})
+    if new:
+        first_key = next_keys(tx, "decision", len(new))
+        rows = [
+            {"node_key": tx.node_key, "decision_key": key, "run_key": run_key, "command": command, **row}
+            for key, row in enumerate(new, first_key)
+        ]
+        tx.connection.execute(insert(decision), rows)
+    if repeated:
+        mine = (decision.c.node_key == tx.node_key, decision.c.decision_key == bindparam("b_key"))
+        more = update(decision).where(*mine).values(repeat_count=decision.c.repeat_count + 1)
+        tx.connection.execute(more, repeated)
+    _tally(tx, command, items)
+
+
+#: What a repeat replaces: the numbers, not what the decision was.
+_NEWEST: Final = ("name", "amount_msat", "expected_gain_msat", "reasons_json", "last_at")
+
+
+def _row(item: _Taken, keys: Mapping[str, int], taken_at: float) -> dict[str, Any]:
+    return {
+        "channel_key": keys[item.channel_id],
+        "source_channel_key": keys[item.source_channel_id] if item.source_channel_id is not None else 0,
+        "name": item.name,
+        "outcome": item.outcome,
+        "old_ppm": item.old_ppm,
+        "new_ppm": item.new_ppm,
+        "amount_msat": item.amount_msat,
+        "expected_gain_msat": item.expected_gain_msat,
+        "reasons_json": dump_reasons(item.reasons),
+        "first_at": taken_at,
+        "last_at": taken_at,
+        "repeat_count": 0,
+    }
+
+
+def _identity(row: Mapping[str, Any], reasons: Sequence[Reason]) -> tuple[Any, ...]:
+    """What makes two decisions the same: all but their numbers."""
+    codes = tuple(reason.code for reason in reasons)
+    return (row["channel_key"], row["source_channel_key"], row["outcome"], row["old_ppm"], row["new_ppm"], codes)
+
+
+def _last_decisions(tx: Tx, command: str) -> dict[tuple[Any, ...], int]:
+    """The key of each decision that was the last of its channel (a plan may hold several of one), by its identity."""
+    latest = (
+        select(decision.c.channel_key, func.max(decision.c.last_at).label("last_at"))
+        .where(decision.c.node_key == tx.node_key, decision.c.command == command)
+        .group_by(decision.c.channel_key)
+        .subquery()
+    )
+    statement = (
+        select(decision)
+        .join(latest, (latest.c.channel_key == decision.c.channel_key) & (latest.c.last_at == decision.c.last_at))
+        .where(decision.c.node_key == tx.node_key, decision.c.command == command)
+    )
+    return {
+        _identity(dict(row._mapping), load_reasons(row.reasons_json)): row.decision_key
+        for row in tx.connection.execute(statement)
+    }
+
+
+def _tally(tx: Tx, command: str, items: Sequence[_Taken]) -> None:
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.outcome] = counts.get(item.outcome, 0) + 1
+    insert_ = upsert(tx, decision_tally)
+    total = decision_tally.c.decision_count + insert_.excluded.decision_count
+    tx.connection.execute(
+        insert_.on_conflict_do_update(
+            index_elements=["node_key", "command", "outcome"], set_={"decision_count": total}
+        ),
+        [
+            {"node_key": tx.node_key, "command": command, "outcome": outcome, "decision_count": count}
+            for outcome, count in sorted(counts.items())
+        ],
+    )
+
+
+def decision_counts(tx: Tx) -> dict[tuple[str, str], int]:
+    """Return how many decisions were ever taken, by (command, outcome). Retention doesn't lower it."""
+    rows = tx.connection.execute(select(decision_tally).where(decision_tally.c.node_key == tx.node_key))
+    return {(row.command, row.outcome): row.decision_count for row in rows}
+
+
+def recent_decisions(
+    tx: Tx, limit: int, command: str | None = None, channel_id: str | None = None
+) -> tuple[DecisionRecord, ...]:
+    """Return at most `limit` decisions, the newest first, of one command or channel if asked for."""
+    statement = (
+        select(decision, channel.c.channel_id)
+        .outerjoin(
+            channel,
+            (channel.c.node_key == decision.c.node_key) & (channel.c.channel_key == decision.c.channel_key),
+        )
+        .where(decision.c.node_key == tx.node_key)
+        .order_by(decision.c.last_at.desc(), decision.c.decision_key.desc())
+        .limit(limit)
+    )
+    if command is not None:
+        statement = statement.where(decision.c.command == command)
+    if channel_id is not None:
+        statement = statement.where(channel.c.channel_id == channel_id)
+    return tuple(_record_of(row) for row in tx.connection.execute(statement))
+
+
+def _record_of(row: Any) -> DecisionRecord:
+    return DecisionRecord(
+        command=row.command,
+        channel_id=row.channel_id,
+        name=row.name,
+        outcome=row.outcome,
+        old_ppm=row.old_ppm,
+        new_ppm=row.new_ppm,
+        amount_msat=row.amount_msat,
+        reasons=load_reasons(row.reasons_json),
+        first_at=row.first_at,
+        last_at=row.last_at,
+        repeat_count=row.repeat_count,
+    )

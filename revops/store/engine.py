@@ -1,0 +1,247 @@
+"""Opening a database and giving out transactions. All else in this package goes through a `Tx` from here.
+
+A write transaction takes its lock at the start (SQLite: BEGIN IMMEDIATE): a deferred one that reads, then writes,
+fails under overlap whatever the timeout. A read sees one moment (SQLite: WAL snapshot; PostgreSQL: REPEATABLE READ),
+so that a report adds up. Writes on PostgreSQL are READ COMMITTED on purpose: the ledger locks its head row first and
+reads its totals after, and each statement must see what was committed while it waited; REPEATABLE READ would show it
+the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+
+from revops.errors import BugError, ConfigError, DataError
+from revops.store import tables
+from revops.store import url as urls
+from revops.store.faults import UPGRADE, explained, translated
+from revops.store.files import has_content
+from revops.store.tables import SCHEMA_VERSION
+
+_READS: Final = "revops_reads"
+
+
+@dataclass(frozen=True, slots=True)
+class Tx:
+    """An open transaction, and the node whose rows it is about."""
+
+    connection: Connection
+    node_key: int
+
+
+class KnownNode(NamedTuple):
+    """A node that has rows in this database."""
+
+    node_key: int
+    node_id: str
+    alias: str
+
+
+class Database:
+    """An open database whose schema is the one this version knows."""
+
+    def __init__(self, engine: Engine, url: URL, *, read_only: bool) -> None:
+        self._engine: Final = engine
+        self._url: Final = url
+        self._read_only: Final = read_only
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False, read_only: bool = False) -> Self:
+        """Given a URL, open the database. With `create`, make it first where there is none; never migrate an older
+        one.
+
+        Raise ConfigError where there is none, or its schema is older or newer than ours; UnavailableError,
+        PermissionDenied, DiskError or DataError where it can't be read.
+        """
+        parsed = urls.parse_url(url)
+        engine = make_engine(parsed, read_only=read_only)
+        found = schema_version(parsed, engine)
+        if found is None and create and not read_only:
+            from revops.store.upgrade import upgrade  # Alembic costs as much as everything else together
+
+            found = upgrade(url).version
+        if found != SCHEMA_VERSION:
+            engine.dispose()
+            raise ConfigError(_wrong_version(urls.shown(parsed), found))
+        return cls(engine, parsed, read_only=read_only)
+
+    def close(self) -> None:
+        """Close all connections. On SQLite this also folds the write-ahead log into the file."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def shown_url(self) -> str:
+        """Where it is, without a password."""
+        return urls.shown(self._url)
+
+    @contextmanager
+    def transaction(self, node_key: int) -> Iterator[Tx]:
+        """Write: all of the body or nothing of it. Never wait for the node inside: others wait for the lock."""
+        if self._read_only:
+            raise BugError(f"database {self.shown_url} was opened for reading only")
+        with translated(self._url), self._engine.connect() as connection, connection.begin():
+            yield Tx(connection, node_key)
+
+    @contextmanager
+    def read(self, node_key: int) -> Iterator[Tx]:
+        """Read one consistent moment; blocks no writer."""
+        with translated(self._url), self._engine.connect() as connection:
+            options: dict[str, Any] = {_READS: True}
+            if not urls.is_sqlite(self._url):
+                options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            with connection.execution_options(**options).begin():
+                yield Tx(connection, node_key)
+
+    @contextmanager
+    def session(self) -> Iterator[Connection | None]:
+        """A PostgreSQL connection of its own, without a transaction, closed for good at the end; None on SQLite."""
+        if urls.is_sqlite(self._url):
+            yield None
+            return
+        with translated(self._url), self._engine.connect() as pooled:
+            connection = pooled.execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()
+            yield connection
+
+    def node_key(self, node_id: str, alias: str, network: str) -> int:
+        """Given who the node says it is, return its key, a new one where it isn't known.
+
+        Raise DataError when the same node_id was recorded on another network.
+        """
+        columns = (tables.node.c.node_key, tables.node.c.network)
+        find = select(*columns).where(tables.node.c.node_id == node_id)
+        with self.read(0) as tx:
+            row = tx.connection.execute(find).one_or_none()
+        if row is None:
+            row = self._add_node(node_id, alias, network)
+        if row.network != network:
+            raise DataError(f"node {node_id} was recorded on {row.network}, getinfo says {network}")
+        return int(row.node_key)
+
+    def _add_node(self, node_id: str, alias: str, network: str) -> Any:
+        from revops.store.keys import next_keys, upsert
+
+        with self.transaction(0) as tx:
+            values = {"node_key": next_keys(tx, "node"), "node_id": node_id, "alias": alias, "network": network}
+            statement = upsert(tx, tables.node).values(values).on_conflict_do_nothing(index_elements=["node_id"])
+            tx.connection.execute(statement)
+            columns = (tables.node.c.node_key, tables.node.c.network)
+            return tx.connection.execute(select(*columns).where(tables.node.c.node_id == node_id)).one()
+
+    def known_nodes(self) -> tuple[KnownNode, ...]:
+        """Return the nodes that have rows here, oldest first."""
+        statement = select(tables.node.c.node_key, tables.node.c.node_id, tables.node.c.alias)
+        with self.read(0) as tx:
+            rows = tx.connection.execute(statement.order_by(tables.node.c.node_key))
+            return tuple(KnownNode(row.node_key, row.node_id, row.alias) for row in rows)
+
+
+def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -> Engine:
+    """Given a parsed URL, return an engine with our settings. `migrating` leaves foreign keys to Alembic's batches."""
+    if urls.is_sqlite(url):
+        engine = create_engine(
+            urls.sqlite_engine_url(urls.sqlite_path(url)),
+            poolclass=QueuePool,
+            hide_parameters=True,
+            connect_args={"timeout": urls.LOCK_TIMEOUT_SECONDS},
+        )
+        _prepare_sqlite(engine, read_only=read_only, foreign_keys=not migrating)
+        return engine
+    try:
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            isolation_level="READ COMMITTED",
+            connect_args=urls.postgresql_arguments(url),
+        )
+    except ModuleNotFoundError as error:
+        raise ConfigError("[database] url: PostgreSQL needs a driver: pip install 'revops[postgres]'") from error
+    _prepare_postgresql(engine)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> None:
+    """Settings of each connection, the busy timeout first: the others may have to wait already.
+
+    synchronous=FULL, not the usual NORMAL of WAL: with NORMAL the last commits can vanish with the power, among them
+    a reservation whose payment was already sent. One more fsync per commit is cheap beside that.
+    """
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {urls.LOCK_TIMEOUT_SECONDS * 1000}")
+        if not read_only:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+        cursor.close()
+
+    def begun(connection: Connection) -> None:
+        reads = read_only or connection.get_execution_options().get(_READS, False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """Bound every wait. Plain SET works through a pooler, too, where start-up options don't."""
+
+    def connected(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {urls.LOCK_TIMEOUT_SECONDS * 1000}")
+            cursor.execute(f"SET statement_timeout = {urls.STATEMENT_TIMEOUT_SECONDS * 1000}")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {urls.IDLE_TIMEOUT_SECONDS * 1000}")
+        connection.commit()
+
+    event.listen(engine, "connect", connected)
+
+
+def schema_version(url: URL, engine: Engine) -> str | None:
+    """Given a parsed URL and its engine, return the migration that the database stands at; None without a schema of
+    ours.
+
+    Alembic is not asked: importing it costs more than a whole run. Raise as `Database.open` does.
+    """
+    if urls.is_sqlite(url) and not has_content(urls.sqlite_path(url)):
+        return None
+    try:
+        with engine.connect() as connection:
+            versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    except DBAPIError as error:
+        engine.dispose()
+        if _no_such_table(error):
+            return None
+        raise explained(url, error) from error
+    if len(versions) > 1:
+        raise DataError(f"database {urls.shown(url)}: alembic_version has {len(versions)} rows, one is expected")
+    return str(versions[0]) if versions else None
+
+
+def _no_such_table(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlstate", None)
+    return code == "42P01" if code is not None else str(error.orig).startswith("no such table")
+
+
+def _wrong_version(where: str, found: str | None) -> str:
+    if found is None:
+        return f"database {where}: there is no schema of revops: {UPGRADE}"
+    if found < SCHEMA_VERSION:
+        return f"database {where}: its schema is {found}, this revops needs {SCHEMA_VERSION}: {UPGRADE}"
+    return f"database {where}: its schema {found} is newer than {SCHEMA_VERSION}: upgrade revops itself"

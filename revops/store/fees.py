@@ -1,0 +1,152 @@
+"""What fee setting remembers: the strategy's state, the fees that were in force, and what each price has earned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Integer,
+    Values,
+    column,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    values,
+)
+
+from revops.domain.decision import FeeState
+from revops.domain.forward import ForwardStatus
+from revops.domain.record import FeeChange
+from revops.store.codec import dump_state, load_state
+from revops.store.days import DAY_SECONDS
+from revops.store.engine import Tx
+from revops.store.flows import status_literal
+from revops.store.keys import channel_key, channel_keys, next_keys, upsert
+from revops.store.tables import channel, fee_change, fee_state, forward, forward_day
+
+STRATEGY: Final = "hill_climb"
+#: `FeeChange.source` of our own changes.
+REVOPS: Final = "revops"
+_ONE: Final = literal_column("1", BigInteger)
+
+
+def fee_states(tx: Tx) -> dict[str, FeeState]:
+    """Return what the strategy remembers of each channel_id. Raise DataError for a state of a newer version."""
+    statement = (
+        select(channel.c.channel_id, fee_state.c.state_json)
+        .join(
+            channel, (channel.c.node_key == fee_state.c.node_key) & (channel.c.channel_key == fee_state.c.channel_key)
+        )
+        .where(fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
+    )
+    return {row.channel_id: load_state(row.state_json) for row in tx.connection.execute(statement)}
+
+
+def save_fee_state(tx: Tx, channel_id: str, state: FeeState, updated_at: float) -> None:
+    """Given what the strategy remembers of a channel now, keep it in place of what it remembered."""
+    facts = {"strategy": STRATEGY, "state_json": dump_state(state), "updated_at": updated_at}
+    row = upsert(tx, fee_state).values(node_key=tx.node_key, channel_key=channel_key(tx, channel_id), **facts)
+    tx.connection.execute(row.on_conflict_do_update(index_elements=["node_key", "channel_key"], set_=facts))
+
+
+def record_fee_change(tx: Tx, change: FeeChange) -> None:
+    """Given a fee that came into force, record it."""
+    tx.connection.execute(
+        insert(fee_change).values(
+            node_key=tx.node_key,
+            change_key=next_keys(tx, "fee_change"),
+            channel_key=channel_key(tx, change.channel_id),
+            changed_at=change.changed_at,
+            old_ppm=change.old_ppm,
+            new_ppm=change.new_ppm,
+            source=change.source,
+        )
+    )
+
+
+def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
+    """Return the last recorded change of each channel_id."""
+    mine = fee_change.c.node_key == tx.node_key
+    latest = select(func.max(fee_change.c.change_key)).where(mine).group_by(fee_change.c.channel_key)
+    statement = (
+        select(fee_change, channel.c.channel_id)
+        .join(
+            channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
+        )
+        .where(mine, fee_change.c.change_key.in_(latest))
+    )
+    return {
+        row.channel_id: FeeChange(row.channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
+        for row in tx.connection.execute(statement)
+    }
+
+
+def fee_updates_since(tx: Tx, since_at: float) -> int:
+    """Return how many changes of ours came into force at `since_at` or later, over all channels."""
+    recent = (
+        fee_change.c.node_key == tx.node_key,
+        fee_change.c.changed_at >= since_at,
+        fee_change.c.source == REVOPS,
+    )
+    count: int = tx.connection.execute(select(func.count()).where(*recent)).scalar_one()
+    return count
+
+
+def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, tuple[int, int, float | None]]:
+    """Given the start of each channel_id's price, return (earned msat, forwards, last settled) of those that earned.
+
+    A forward counts if it was received since then: one that was accepted before was accepted at another price. Of
+    days that were summarised only whole ones count.
+    """
+    keys = channel_keys(tx)
+    starts = {keys[channel_id]: start for channel_id, start in since_at.items() if channel_id in keys}
+    if not starts:
+        return {}
+    prices = _prices(starts).cte("price")
+    raw = (
+        select(
+            prices.c.price_key,
+            forward.c.fee_msat,
+            forward.c.counted_at.label("last_at"),
+            _ONE.label("settled_count"),
+        )
+        .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
+        .where(forward.c.node_key == tx.node_key, forward.c.status == status_literal(ForwardStatus.SETTLED))
+    )
+    days = (
+        select(
+            prices.c.price_key,
+            forward_day.c.fee_msat,
+            forward_day.c.last_settled_at.label("last_at"),
+            forward_day.c.settled_count,
+        )
+        .join(
+            forward_day,
+            (forward_day.c.out_channel_key == prices.c.price_key)
+            & (forward_day.c.day * DAY_SECONDS >= prices.c.since_at),
+        )
+        .where(
+            forward_day.c.node_key == tx.node_key,
+            forward_day.c.day >= int(min(starts.values()) // DAY_SECONDS),
+            forward_day.c.settled_count > 0,
+        )
+    )
+    both = union_all(raw, days).subquery()
+    statement = select(
+        both.c.price_key, func.sum(both.c.fee_msat), func.sum(both.c.settled_count), func.max(both.c.last_at)
+    ).group_by(both.c.price_key)
+    ids = {key: channel_id for channel_id, key in keys.items()}
+    return {
+        ids[key]: (int(earned_msat), int(count), last_at)
+        for key, earned_msat, count, last_at in tx.connection.execute(statement)
+    }
+
+
+def _prices(starts: Mapping[int, float]) -> Values:
+    """The windows as a table of (channel_key, start), so that one query answers for all channels."""
+    return values(column("price_key", Integer), column("since_at", Double), name="price").data(sorted(starts.items()))

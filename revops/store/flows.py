@@ -1,0 +1,151 @@
+"""What went through channels: sums over raw forwards and over the days into which old ones were summarised.
+
+Both parts are disjoint, so totals don't depend on when a rollup ran. Days are whole: a window that begins or ends
+inside a day of which rows were already pruned leaves those out; retention is a month at least, windows that decide
+are shorter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+
+from revops.domain.forward import Flow, ForwardStatus
+from revops.store.days import DAY_SECONDS
+from revops.store.engine import Tx
+from revops.store.keys import total
+from revops.store.tables import channel, forward, forward_day
+
+
+def status_literal(status: ForwardStatus) -> ColumnElement[int]:
+    """A status written into the SQL: the partial indexes are only used where their condition stands literally."""
+    return literal_column(str(int(status)), Integer)
+
+
+def raw_window(tx: Tx, status: ForwardStatus, since_at: float | None, until_at: float | None) -> list[Any]:
+    """The condition for raw forwards of one status, counted from `since_at` to before `until_at` (None: no bound)."""
+    condition: list[Any] = [forward.c.node_key == tx.node_key, forward.c.status == status_literal(status)]
+    if since_at is not None:
+        condition.append(forward.c.counted_at >= since_at)
+    if until_at is not None:
+        condition.append(forward.c.counted_at < until_at)
+    return condition
+
+
+def day_window(tx: Tx, since_at: float | None, until_at: float | None) -> list[Any]:
+    """The condition for summarised days that lie wholly in the window."""
+    condition: list[Any] = [forward_day.c.node_key == tx.node_key]
+    if since_at is not None:
+        condition.append(forward_day.c.day >= math.ceil(since_at / DAY_SECONDS))
+    if until_at is not None:
+        condition.append(forward_day.c.day < math.floor(until_at / DAY_SECONDS))
+    return condition
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A flow being added up."""
+
+    in_msat: int = 0
+    out_msat: int = 0
+    in_count: int = 0
+    out_count: int = 0
+    earned_msat: int = 0
+    sourced_msat: int = 0
+    refused_count: int = 0
+    last_settled_at: float | None = None
+
+    def settled_at(self, at: float | None) -> None:
+        if at is not None and (self.last_settled_at is None or at > self.last_settled_at):
+            self.last_settled_at = at
+
+    def flow(self) -> Flow:
+        return Flow(
+            in_msat=self.in_msat,
+            out_msat=self.out_msat,
+            in_count=self.in_count,
+            out_count=self.out_count,
+            earned_msat=self.earned_msat,
+            sourced_msat=self.sourced_msat,
+            refused_count=self.refused_count,
+            last_settled_at=self.last_settled_at,
+        )
+
+
+def flows(tx: Tx, since_at: float | None, until_at: float | None = None) -> dict[str, Flow]:
+    """Given a window (None: no bound), return the flow of each channel_id that had any; amounts in msat.
+
+    `in_*` is what entered by a channel, `out_*` what left by it. A refusal (local_failed) is counted on the exit that
+    was wanted.
+    """
+    by_key = flows_by_key(tx, since_at, until_at)
+    statement = select(channel.c.channel_key, channel.c.channel_id).where(channel.c.node_key == tx.node_key)
+    ids = {row.channel_key: row.channel_id for row in tx.connection.execute(statement)}
+    return {ids[key]: flow for key, flow in by_key.items()}
+
+
+def flows_by_key(tx: Tx, since_at: float | None, until_at: float | None = None) -> dict[int, Flow]:
+    """As `flows`, by channel_key."""
+    sums: dict[int, _Sum] = {}
+    for row in _settled(tx, since_at, until_at):
+        if row.out_channel_key:
+            out = sums.setdefault(row.out_channel_key, _Sum())
+            out.out_msat += int(row.out_msat)
+            out.out_count += int(row.settled_count)
+            out.earned_msat += int(row.fee_msat)
+            out.settled_at(row.last_at)
+        entry = sums.setdefault(row.in_channel_key, _Sum())
+        entry.in_msat += int(row.in_msat)
+        entry.in_count += int(row.settled_count)
+        entry.sourced_msat += int(row.fee_msat)
+        entry.settled_at(row.last_at)
+    for row in _refused(tx, since_at, until_at):
+        sums.setdefault(row.out_channel_key, _Sum()).refused_count += int(row.refused_count)
+    return {key: sum_.flow() for key, sum_ in sums.items()}
+
+
+_PAIR: Final = ("in_channel_key", "out_channel_key")
+
+
+def _settled(tx: Tx, since_at: float | None, until_at: float | None) -> Iterator[Any]:
+    """Settled sums by entry and exit: few rows, whatever the number of forwards."""
+    raw = select(
+        *(forward.c[name] for name in _PAIR),
+        func.count().label("settled_count"),
+        total(forward.c.in_msat).label("in_msat"),
+        total(forward.c.out_msat).label("out_msat"),
+        total(forward.c.fee_msat).label("fee_msat"),
+        func.max(forward.c.counted_at).label("last_at"),
+    ).where(*raw_window(tx, ForwardStatus.SETTLED, since_at, until_at))
+    yield from tx.connection.execute(raw.group_by(*(forward.c[name] for name in _PAIR)))
+    days = select(
+        *(forward_day.c[name] for name in _PAIR),
+        total(forward_day.c.settled_count).label("settled_count"),
+        total(forward_day.c.settled_in_msat).label("in_msat"),
+        total(forward_day.c.settled_out_msat).label("out_msat"),
+        total(forward_day.c.fee_msat).label("fee_msat"),
+        func.max(forward_day.c.last_settled_at).label("last_at"),
+    ).where(*day_window(tx, since_at, until_at), forward_day.c.settled_count > 0)
+    yield from tx.connection.execute(days.group_by(*(forward_day.c[name] for name in _PAIR)))
+
+
+def _refused(tx: Tx, since_at: float | None, until_at: float | None) -> Iterator[Any]:
+    raw = select(forward.c.out_channel_key, func.count().label("refused_count")).where(
+        *raw_window(tx, ForwardStatus.LOCAL_FAILED, since_at, until_at), forward.c.out_channel_key.is_not(None)
+    )
+    yield from tx.connection.execute(raw.group_by(forward.c.out_channel_key))
+    days = select(forward_day.c.out_channel_key, total(forward_day.c.refused_count).label("refused_count")).where(
+        *day_window(tx, since_at, until_at), forward_day.c.refused_count > 0, forward_day.c.out_channel_key != 0
+    )
+    yield from tx.connection.execute(days.group_by(forward_day.c.out_channel_key))
+
+
+def settled_fees_msat(tx: Tx, since_at: float | None, until_at: float | None = None) -> int:
+    """Given a window (None: no bound), return what settled forwards earned in it."""
+    raw = select(total(forward.c.fee_msat)).where(*raw_window(tx, ForwardStatus.SETTLED, since_at, until_at))
+    days = select(total(forward_day.c.fee_msat)).where(*day_window(tx, since_at, until_at))
+    return sum(int(tx.connection.execute(part).scalar_one()) for part in (raw, days))

@@ -1,0 +1,135 @@
+"""Copying forwards, exactly once: whatever is repeated, interrupted or comes in another order, each counts once.
+
+The key is the node's `created_index`. Cursors say how far the node's two indexes were read; they are set in the
+transaction that holds the page. What a rollup has pruned is never let in again: `PRUNED` is the highest index that it
+took, and since it only takes rows that the created pass has seen, a row up to there that is missing was summarised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, or_, select
+
+from revops.domain.forward import Forward, ForwardStatus
+from revops.errors import BugError, DataError
+from revops.store.cursors import PRUNED, cursor, set_cursor
+from revops.store.engine import Tx
+from revops.store.keys import chunks, upsert
+from revops.store.scids import resolve_scids
+from revops.store.tables import forward
+
+__all__ = ["IngestCount", "cursor", "ingest", "set_cursor"]
+
+_COMPARED: Final = (
+    "updated_index",
+    "in_channel_key",
+    "in_htlc_id",
+    "out_channel_key",
+    "in_msat",
+    "out_msat",
+    "fee_msat",
+    "status",
+    "received_at",
+    "resolved_at",
+    "failcode",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestCount:
+    """What became of a page: rows that were new, that changed, and that we had (or had summarised) already."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float) -> IngestCount:
+    """Given a page of forwards, store what is new or has changed. Set the cursor in the same transaction.
+
+    None is counted later than `seen_at`: income that a wrong clock dated into the future would never leave a window,
+    and the spending that it allows neither. Each scid must be known (`channels.unknown_scids`), else BugError. Raise
+    DataError for a settled forward without its amounts: a sum over it would be wrong for ever.
+    """
+    newest: dict[int, Forward] = {}
+    for item in forwards:
+        have = newest.get(item.created_index)
+        if have is None or _rank(item.status, item.updated_index) >= _rank(have.status, have.updated_index):
+            newest[item.created_index] = item
+    keys = resolve_scids(tx, _scids(forwards))
+    rows = {index: _row(tx.node_key, item, keys, seen_at) for index, item in newest.items()}
+    stored = _stored(tx, rows)
+    pruned_index = cursor(tx, PRUNED)
+    new = [row for index, row in rows.items() if index not in stored and index > pruned_index]
+    changed = [row for index, row in rows.items() if index in stored and _supersedes(row, stored[index])]
+    _write(tx, new + changed)
+    return IngestCount(len(new), len(changed), len(forwards) - len(new) - len(changed))
+
+
+def _scids(forwards: Sequence[Forward]) -> set[str]:
+    return {item.in_scid for item in forwards} | {item.out_scid for item in forwards if item.out_scid is not None}
+
+
+def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) -> dict[str, Any]:
+    missing = {scid for scid in (item.in_scid, item.out_scid) if scid is not None and scid not in keys}
+    if missing:
+        raise BugError(
+            f"forward {item.created_index}: {', '.join(sorted(missing))} was not resolved before it was stored"
+        )
+    settled = item.status is ForwardStatus.SETTLED
+    if settled and (item.out_scid is None or item.out_msat is None or item.fee_msat is None):
+        raise DataError(
+            f"listforwards: forward {item.created_index} is settled without out_channel, out_msat or fee_msat"
+        )
+    return {
+        "node_key": node_key,
+        "created_index": item.created_index,
+        "updated_index": item.updated_index,
+        "in_channel_key": keys[item.in_scid],
+        "in_htlc_id": item.in_htlc_id,
+        "out_channel_key": None if item.out_scid is None else keys[item.out_scid],
+        "in_msat": item.in_msat,
+        "out_msat": item.out_msat,
+        "fee_msat": item.fee_msat,
+        "status": int(item.status),
+        "received_at": item.received_at,
+        "resolved_at": item.resolved_at,
+        "counted_at": min(seen_at, item.received_at if item.resolved_at is None else item.resolved_at),
+        "failcode": item.failcode,
+    }
+
+
+def _stored(tx: Tx, rows: Mapping[int, Any]) -> dict[int, Row[Any]]:
+    columns = [forward.c.created_index, *(forward.c[name] for name in _COMPARED)]
+    found: dict[int, Row[Any]] = {}
+    for indexes in chunks(rows):
+        statement = select(*columns).where(forward.c.node_key == tx.node_key, forward.c.created_index.in_(indexes))
+        found.update((row.created_index, row) for row in tx.connection.execute(statement))
+    return found
+
+
+def _rank(status: int, updated_index: int | None) -> tuple[bool, int]:
+    """What is final stands above what isn't; among equals the later change wins."""
+    return ForwardStatus(status).final, updated_index or 0
+
+
+def _supersedes(row: Mapping[str, Any], stored: Row[Any]) -> bool:
+    if _rank(row["status"], row["updated_index"]) < _rank(stored.status, stored.updated_index):
+        return False
+    return any(row[name] != getattr(stored, name) for name in _COMPARED)
+
+
+def _write(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rule of `_supersedes` stands in the statement, too: on PostgreSQL another session may have been faster."""
+    if not rows:
+        return
+    insert = upsert(tx, forward)
+    insert = insert.on_conflict_do_update(
+        index_elements=["node_key", "created_index"],
+        set_={name: insert.excluded[name] for name in (*_COMPARED, "counted_at")},
+        where=or_(forward.c.status == int(ForwardStatus.OFFERED), insert.excluded.status != int(ForwardStatus.OFFERED)),
+    )
+    tx.connection.execute(insert, list(rows))

@@ -1,0 +1,123 @@
+"""Small integer keys instead of hex ids: giving them out, and finding them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import Table, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite import Insert
+
+from revops.errors import BugError
+from revops.store.engine import Tx
+from revops.store.tables import channel, peer, serial
+
+_Item = TypeVar("_Item")
+#: Values in one IN list; SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
+_CHUNK: Final = 5_000
+#: State of a channel of which only the id is known.
+UNKNOWN_STATE: Final = "UNKNOWN"
+
+
+def upsert(tx: Tx, table: Table) -> Insert:
+    """Given a table, return its INSERT that knows ON CONFLICT. Both databases spell it alike; SQLAlchemy keeps two."""
+    if tx.connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # imported only where it is used: it costs time
+
+        return cast(Insert, postgresql.insert(table))
+    return sqlite.insert(table)
+
+
+def chunks(items: Iterable[_Item], size: int = _CHUNK) -> Iterator[list[_Item]]:
+    """Given items, yield them in lists of at most `size`."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def next_keys(tx: Tx, name: str, count: int = 1) -> int:
+    """Given a kind of key, reserve `count` of them and return the first. The row is locked until the transaction
+    ends.
+    """
+    statement = upsert(tx, serial).values(node_key=tx.node_key, name=name, last_key=count)
+    statement = statement.on_conflict_do_update(
+        index_elements=["node_key", "name"], set_={"last_key": serial.c.last_key + count}
+    )
+    last_key: int = tx.connection.execute(statement.returning(serial.c.last_key)).scalar_one()
+    return last_key - count + 1
+
+
+def channel_keys(tx: Tx) -> dict[str, int]:
+    """Return the key of every channel_id that was ever seen."""
+    rows = tx.connection.execute(
+        select(channel.c.channel_id, channel.c.channel_key).where(channel.c.node_key == tx.node_key)
+    )
+    return {row.channel_id: row.channel_key for row in rows}
+
+
+def peer_keys(tx: Tx) -> dict[str, int]:
+    """Return the key of every peer_id that was ever seen."""
+    rows = tx.connection.execute(select(peer.c.peer_id, peer.c.peer_key).where(peer.c.node_key == tx.node_key))
+    return {row.peer_id: row.peer_key for row in rows}
+
+
+def channel_key(tx: Tx, channel_id: str) -> int:
+    """Given a channel_id, return its key. Raise BugError when it was never recorded."""
+    statement = select(channel.c.channel_key).where(
+        channel.c.node_key == tx.node_key, channel.c.channel_id == channel_id
+    )
+    key: int | None = tx.connection.execute(statement).scalar()
+    if key is None:
+        raise BugError(f"channel {channel_id} was never recorded: sync comes first")
+    return key
+
+
+def ensure_peers(tx: Tx, peer_ids: Iterable[str]) -> dict[str, int]:
+    """Given peer_ids, add the ones that are new, and return the key of every peer."""
+    known = peer_keys(tx)
+    new = sorted({peer_id for peer_id in peer_ids if peer_id not in known})
+    if new:
+        first_key = next_keys(tx, "peer", len(new))
+        rows = [
+            {"node_key": tx.node_key, "peer_key": key, "peer_id": peer_id, "connected": False}
+            for key, peer_id in enumerate(new, first_key)
+        ]
+        tx.connection.execute(peer.insert(), rows)
+        known.update((str(row["peer_id"]), cast(int, row["peer_key"])) for row in rows)
+    return known
+
+
+def ensure_channels(tx: Tx, channel_ids: Iterable[str], seen_at: float) -> dict[str, int]:
+    """Given channel_ids, add bare rows for the new ones, and return the key of every channel.
+
+    A bare row stands for a channel that is not listed now (`closed_at` is set); a listing that names it completes it.
+    """
+    known = channel_keys(tx)
+    new = sorted({channel_id for channel_id in channel_ids if channel_id not in known})
+    if new:
+        first_key = next_keys(tx, "channel", len(new))
+        rows: Sequence[dict[str, Any]] = [
+            {
+                "node_key": tx.node_key,
+                "channel_key": key,
+                "channel_id": channel_id,
+                "state": UNKNOWN_STATE,
+                "private": False,
+                "connected": False,
+                "htlc_count": 0,
+                "first_seen_at": seen_at,
+                "last_seen_at": seen_at,
+                "closed_at": seen_at,
+            }
+            for key, channel_id in enumerate(new, first_key)
+        ]
+        tx.connection.execute(channel.insert(), rows)
+        known.update((row["channel_id"], row["channel_key"]) for row in rows)
+    return known
+
+
+def total(column: Any) -> Any:
+    """Given a column, return its sum, 0 over no rows. PostgreSQL sums bigint into numeric: wrap results in `int`."""
+    return func.coalesce(func.sum(column), 0)

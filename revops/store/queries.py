@@ -1,0 +1,150 @@
+"""What reports and metrics read: all of it from the records, in one read transaction, without the node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from revops.domain.decision import BudgetVerdict
+from revops.domain.forward import Flow, ForwardStatus
+from revops.domain.record import ChannelRecord, Report, Totals
+from revops.store.books import books
+from revops.store.days import DAY_SECONDS
+from revops.store.decisions import recent_decisions
+from revops.store.engine import Tx
+from revops.store.flows import day_window, flows_by_key, raw_window
+from revops.store.keys import total
+from revops.store.nodes import node_row
+from revops.store.runs import last_runs
+from revops.store.tables import channel, forward, forward_day, peer, rebalance_job, spend_ledger
+
+_NO_FLOW: Final = Flow()
+
+
+def report(tx: Tx, now: float, window_days: int, budget: BudgetVerdict, decision_limit: int) -> Report:
+    """Given the moment and the window, return all that a report shows."""
+    node = node_row(tx)
+    since_at = now - window_days * DAY_SECONDS
+    window, lifetime = flows_by_key(tx, since_at), flows_by_key(tx, None)
+    return Report(
+        taken_at=now,
+        synced_at=node.synced_at,
+        window_days=window_days,
+        node_id=node.node_id,
+        alias=node.alias,
+        version=node.version or "",
+        network=node.network,
+        blockheight=node.blockheight or 0,
+        wallet_spendable_msat=node.wallet_spendable_msat or 0,
+        window=_totals(tx, since_at, window),
+        lifetime=_totals(tx, None, lifetime),
+        books=books(tx),
+        budget=budget,
+        channels=_channels(tx, since_at, window, lifetime),
+        decisions=recent_decisions(tx, decision_limit),
+        runs=last_runs(tx),
+    )
+
+
+def channel_records(tx: Tx, since_at: float) -> tuple[ChannelRecord, ...]:
+    """Return every channel, open or closed, with its flows since `since_at` and ever; the best earner first."""
+    return _channels(tx, since_at, flows_by_key(tx, since_at), flows_by_key(tx, None))
+
+
+def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, Flow]) -> Totals:
+    """Each settled forward leaves by one channel, so the exits of all channels add up to the node."""
+    flows = by_key.values()
+    fees_msat, amount_msat, count = _rebalances(tx, since_at)
+    return Totals(
+        earned_msat=sum(flow.earned_msat for flow in flows),
+        forwarded_msat=sum(flow.out_msat for flow in flows),
+        settled_count=sum(flow.out_count for flow in flows),
+        failed_count=_count(tx, ForwardStatus.FAILED, "failed_count", since_at),
+        refused_count=_count(tx, ForwardStatus.LOCAL_FAILED, "refused_count", since_at),
+        rebalance_fees_msat=fees_msat,
+        rebalanced_msat=amount_msat,
+        rebalance_count=count,
+    )
+
+
+def _count(tx: Tx, status: ForwardStatus, column: str, since_at: float | None) -> int:
+    raw = select(func.count()).select_from(forward).where(*raw_window(tx, status, since_at, None))
+    days = select(total(forward_day.c[column])).where(*day_window(tx, since_at, None))
+    return sum(int(tx.connection.execute(part).scalar_one()) for part in (raw, days))
+
+
+def _rebalances(tx: Tx, since_at: float | None) -> tuple[int, int, int]:
+    """What rebalances cost, by the ledger, and what they moved, by its jobs."""
+    entry = spend_ledger.c
+    condition = [entry.node_key == tx.node_key, entry.kind == "settle"]
+    if since_at is not None:
+        condition.append(entry.entered_at >= since_at)
+    statement = (
+        select(total(entry.amount_msat), total(rebalance_job.c.amount_msat), func.count())
+        .join(rebalance_job, (rebalance_job.c.node_key == entry.node_key) & (rebalance_job.c.job_key == entry.job_key))
+        .where(*condition)
+    )
+    fees_msat, amount_msat, count = tx.connection.execute(statement).one()
+    return int(fees_msat), int(amount_msat), int(count)
+
+
+def _rebalances_by_target(tx: Tx, since_at: float | None) -> dict[int, tuple[int, int]]:
+    """For each target channel_key: what arrived, and what it cost."""
+    entry, jobs = spend_ledger.c, rebalance_job.c
+    condition = [entry.node_key == tx.node_key, entry.kind == "settle"]
+    if since_at is not None:
+        condition.append(entry.entered_at >= since_at)
+    statement = (
+        select(jobs.target_channel_key, total(jobs.amount_msat), total(entry.amount_msat))
+        .join(spend_ledger, (jobs.node_key == entry.node_key) & (jobs.job_key == entry.job_key))
+        .where(*condition)
+        .group_by(jobs.target_channel_key)
+    )
+    return {key: (int(amount), int(fees)) for key, amount, fees in tx.connection.execute(statement)}
+
+
+def _channels(
+    tx: Tx, since_at: float, window: Mapping[int, Flow], lifetime: Mapping[int, Flow]
+) -> tuple[ChannelRecord, ...]:
+    recent, ever = _rebalances_by_target(tx, since_at), _rebalances_by_target(tx, None)
+    statement = (
+        select(channel, peer.c.peer_id, peer.c.alias)
+        .outerjoin(peer, (peer.c.node_key == channel.c.node_key) & (peer.c.peer_key == channel.c.peer_key))
+        .where(channel.c.node_key == tx.node_key)
+    )
+    records = []
+    for row in tx.connection.execute(statement):
+        key = row.channel_key
+        flow_pair = window.get(key, _NO_FLOW), lifetime.get(key, _NO_FLOW)
+        records.append(_record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0))))
+    records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))
+    return tuple(records)
+
+
+def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], ever: tuple[int, int]) -> ChannelRecord:
+    """A channel that only its forwards or moves remember has no figures; it holds nothing any more."""
+    return ChannelRecord(
+        channel_id=row.channel_id,
+        name=row.scid or row.alias_local or row.channel_id,
+        peer_id=row.peer_id,
+        alias=row.alias,
+        state=row.state,
+        open=row.closed_at is None,
+        private=row.private,
+        connected=row.connected,
+        capacity_msat=row.capacity_msat or 0,
+        local_msat=row.local_msat or 0,
+        spendable_msat=row.spendable_msat or 0,
+        receivable_msat=row.receivable_msat or 0,
+        fee_base_msat=row.fee_base_msat,
+        fee_ppm=row.fee_ppm,
+        htlc_count=row.htlc_count,
+        opened_at=row.opened_at,
+        window=window,
+        lifetime=lifetime,
+        window_rebalanced_in_msat=recent[0],
+        window_rebalance_fees_msat=recent[1],
+        lifetime_rebalance_fees_msat=ever[1],
+    )

@@ -1,0 +1,54 @@
+"""The runs of each command: when, how they ended, and the last success."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import func, insert, select, update
+
+from revops.domain.record import RunRecord
+from revops.errors import BugError
+from revops.store.engine import Tx
+from revops.store.keys import next_keys
+from revops.store.tables import run
+
+INTERRUPTED: Final = "interrupted: it never reported its end"
+
+
+def begin_run(tx: Tx, command: str, started_at: float, version: str) -> int:
+    """Given a command that starts, return its run's key. Earlier runs of it that never ended are marked as
+    interrupted.
+
+    Keys grow with every run, so that of two runs the later one is known.
+    """
+    unfinished = (run.c.node_key == tx.node_key, run.c.command == command, run.c.finished_at.is_(None))
+    tx.connection.execute(update(run).where(*unfinished, run.c.message.is_(None)).values(message=INTERRUPTED))
+    run_key = next_keys(tx, "run")
+    values = {"node_key": tx.node_key, "run_key": run_key, "command": command, "version": version}
+    tx.connection.execute(insert(run).values(**values, started_at=started_at))
+    return run_key
+
+
+def end_run(tx: Tx, run_key: int, finished_at: float, exit_code: int, message: str | None) -> None:
+    """Given how a run ended, record it; a later word (its metrics could not be written) replaces an earlier one."""
+    row = (run.c.node_key == tx.node_key, run.c.run_key == run_key)
+    values = {"finished_at": finished_at, "exit_code": exit_code, "message": message}
+    if tx.connection.execute(update(run).where(*row).values(values)).rowcount != 1:
+        raise BugError(f"run {run_key} ends without having begun")
+
+
+def last_runs(tx: Tx) -> tuple[RunRecord, ...]:
+    """Return the last run of each command, by command."""
+    latest = select(func.max(run.c.run_key)).where(run.c.node_key == tx.node_key).group_by(run.c.command)
+    statement = select(run).where(run.c.node_key == tx.node_key, run.c.run_key.in_(latest)).order_by(run.c.command)
+    return tuple(
+        RunRecord(row.command, row.started_at, row.finished_at, row.exit_code, row.message)
+        for row in tx.connection.execute(statement)
+    )
+
+
+def last_success(tx: Tx, command: str) -> float | None:
+    """Given a command, return when it last ended with exit code 0; None if never."""
+    ended = (run.c.node_key == tx.node_key, run.c.command == command, run.c.exit_code == 0)
+    at: float | None = tx.connection.execute(select(func.max(run.c.finished_at)).where(*ended)).scalar()
+    return at

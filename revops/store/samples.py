@@ -1,0 +1,47 @@
+"""Measurements of the surroundings: feerates on the chain, and clock and block height read together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Final
+
+from sqlalchemy import delete, select
+
+from revops.domain.node import Feerates
+from revops.domain.snapshot import ClockMark
+from revops.store.engine import Tx
+from revops.store.keys import upsert
+from revops.store.tables import clock_mark, feerate_sample
+
+_MARK_INTERVAL_SECONDS: Final = 3_600
+#: Two weeks of blocks: more than the longest spending window. Counted in blocks, since the clock is what is in doubt.
+_KEPT_BLOCKS: Final = 2_016
+
+
+def record_feerates(tx: Tx, feerates: Feerates) -> None:
+    """Given the feerates of one moment, record them; a second sample of the same moment changes nothing."""
+    insert = upsert(tx, feerate_sample).values(node_key=tx.node_key, **asdict(feerates))
+    tx.connection.execute(insert.on_conflict_do_nothing(index_elements=["node_key", "sampled_at"]))
+
+
+def record_clock_mark(tx: Tx, at: float, blockheight: int) -> None:
+    """Given the clock and the height read together, record them, at most once an hour; forget marks two weeks of
+    blocks old.
+    """
+    mine = clock_mark.c.node_key == tx.node_key
+    recent = (mine, clock_mark.c.marked_at > at - _MARK_INTERVAL_SECONDS, clock_mark.c.marked_at <= at)
+    if tx.connection.execute(select(clock_mark.c.marked_at).where(*recent).limit(1)).first() is not None:
+        return
+    insert = upsert(tx, clock_mark).values(node_key=tx.node_key, marked_at=at, blockheight=blockheight)
+    tx.connection.execute(insert.on_conflict_do_nothing(index_elements=["node_key", "marked_at"]))
+    tx.connection.execute(delete(clock_mark).where(mine, clock_mark.c.blockheight < blockheight - _KEPT_BLOCKS))
+
+
+def clock_marks(tx: Tx, since_at: float) -> tuple[ClockMark, ...]:
+    """Return the marks whose clock showed `since_at` or later, in the clock's order."""
+    statement = (
+        select(clock_mark.c.marked_at, clock_mark.c.blockheight)
+        .where(clock_mark.c.node_key == tx.node_key, clock_mark.c.marked_at >= since_at)
+        .order_by(clock_mark.c.marked_at)
+    )
+    return tuple(ClockMark(row.marked_at, row.blockheight) for row in tx.connection.execute(statement))

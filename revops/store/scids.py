@@ -1,0 +1,114 @@
+"""Every name that a channel ever had, since forwards keep the name of their time.
+
+A splice gives a channel a new scid, and a zero-conf channel starts under our alias for it. A name that nobody can
+explain gets a placeholder channel, so that totals still add up; when the channel turns up, its forwards move over to
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sqlalchemy import delete, func, or_, select, update
+
+from revops.domain.channel import Channel, ClosedChannel
+from revops.store.days import DAY_SUMS, add_days
+from revops.store.engine import Tx
+from revops.store.keys import ensure_channels, upsert
+from revops.store.tables import channel, channel_scid, forward, forward_day
+
+_PLACEHOLDER: Final = "unknown:"
+
+
+def resolve_scids(tx: Tx, scids: Iterable[str]) -> dict[str, int]:
+    """Given scids or aliases, return the channel_key of each that is known."""
+    known = _known(tx)
+    return {scid: known[scid] for scid in set(scids) if scid in known}
+
+
+def unknown_scids(tx: Tx, scids: Iterable[str]) -> set[str]:
+    """Given scids or aliases, return those that name no channel yet."""
+    return set(scids) - _known(tx).keys()
+
+
+def add_placeholder(tx: Tx, scid: str, seen_at: float) -> int:
+    """Given an scid that nobody can explain, return the key of a channel that stands for it, a new one if need be."""
+    known = _known(tx)
+    if scid not in known:
+        channel_id = _PLACEHOLDER + scid
+        key = ensure_channels(tx, [channel_id], seen_at)[channel_id]
+        tx.connection.execute(
+            update(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == key).values(scid=scid)
+        )
+        record_names(tx, [(scid, key)], seen_at)
+        return key
+    return known[scid]
+
+
+def attach_scid(tx: Tx, scid: str, channel_id: str) -> None:
+    """Given an scid and the channel that the node says it named, record that; a placeholder's forwards move over.
+
+    A channel that was opened since the last listing gets a bare row, which the next listing completes.
+    """
+    listed = select(func.coalesce(func.max(channel.c.last_seen_at), 0.0)).where(channel.c.node_key == tx.node_key)
+    seen_at: float = tx.connection.execute(listed).scalar_one()
+    key = ensure_channels(tx, [channel_id], seen_at)[channel_id]
+    record_names(tx, [(scid, key)], seen_at)
+
+
+def names_of(channels: Iterable[Channel] | Iterable[ClosedChannel], keys: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Given channels, return what forwards may call each: its scid, and our alias while it had none."""
+    pairs = ((name, keys[item.channel_id]) for item in channels for name in (item.scid, item.alias_local))
+    return [(name, key) for name, key in pairs if name is not None]
+
+
+def record_names(tx: Tx, names: Iterable[tuple[str, int]], seen_at: float) -> None:
+    """Given (scid, channel_key), record the new ones. A name that stood for a placeholder brings its forwards along."""
+    known = _known(tx)
+    placeholders = _placeholders(tx) if known else frozenset()
+    for scid, key in names:
+        before = known.get(scid)
+        if before == key:
+            continue
+        values = {"node_key": tx.node_key, "scid": scid, "channel_key": key, "first_seen_at": seen_at}
+        insert = upsert(tx, channel_scid).values(values)
+        insert = insert.on_conflict_do_update(index_elements=["node_key", "scid"], set_={"channel_key": key})
+        tx.connection.execute(insert)
+        known[scid] = key
+        if before is not None and before in placeholders:
+            _merge(tx, before, key)
+
+
+def _known(tx: Tx) -> dict[str, int]:
+    statement = select(channel_scid.c.scid, channel_scid.c.channel_key).where(channel_scid.c.node_key == tx.node_key)
+    return {row.scid: row.channel_key for row in tx.connection.execute(statement)}
+
+
+def _placeholders(tx: Tx) -> frozenset[int]:
+    statement = select(channel.c.channel_key).where(
+        channel.c.node_key == tx.node_key, channel.c.channel_id.startswith(_PLACEHOLDER)
+    )
+    return frozenset(tx.connection.execute(statement).scalars())
+
+
+def _merge(tx: Tx, old_key: int, new_key: int) -> None:
+    """Give a placeholder's history to the channel that it stood for, and drop it."""
+    for column in (forward.c.in_channel_key, forward.c.out_channel_key):
+        tx.connection.execute(
+            update(forward).where(forward.c.node_key == tx.node_key, column == old_key).values({column: new_key})
+        )
+    touched = (
+        forward_day.c.node_key == tx.node_key,
+        or_(forward_day.c.in_channel_key == old_key, forward_day.c.out_channel_key == old_key),
+    )
+    columns = ("day", "in_channel_key", "out_channel_key", *DAY_SUMS, "last_settled_at")
+    rows = tx.connection.execute(select(*(forward_day.c[name] for name in columns)).where(*touched)).all()
+    tx.connection.execute(delete(forward_day).where(*touched))
+    moved = {old_key: new_key}
+    for row in rows:
+        sums = row._asdict()
+        for name in ("in_channel_key", "out_channel_key"):
+            sums[name] = moved.get(sums[name], sums[name])
+        add_days(tx, [sums])
+    tx.connection.execute(delete(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == old_key))

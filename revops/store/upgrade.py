@@ -1,0 +1,181 @@
+"""Making and migrating a database, checking it, and copying it. The only module that imports Alembic, and only when
+asked.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import alembic.command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.engine import URL
+
+from revops.domain.summary import BackupSummary, DatabaseState
+from revops.errors import BugError, ConfigError, DataError, OutputError
+from revops.store import tables
+from revops.store.engine import make_engine, schema_version
+from revops.store.faults import explained_sqlite, translated
+from revops.store.files import create_file
+from revops.store.tables import SCHEMA_VERSION
+from revops.store.url import is_sqlite, parse_url, shown, sqlite_path
+
+#: Held while migrating: two upgrades at once would both try to make the same table.
+_UPGRADE_LOCK = 7_310_214_902_557_483
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCheck:
+    """What `check` found. `problems` is empty where all is well."""
+
+    url: str
+    version: str | None
+    problems: tuple[str, ...]
+
+
+def migrations_directory() -> Path:
+    """Return where the migrations are: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for directory in (package / "migrations", package.parent / "migrations"):
+        if (directory / "env.py").is_file():
+            return directory
+    raise BugError(f"the migrations are missing beside {package}: install revops anew")
+
+
+def upgrade(url: str) -> DatabaseState:
+    """Given a URL, make the database if need be and bring its schema up to date; all of it or nothing.
+
+    Raise ConfigError for a schema that is newer than ours, and as `Database.open` does.
+    """
+    parsed = parse_url(url)
+    if is_sqlite(parsed):
+        create_file(sqlite_path(parsed))
+    with _engine(parsed) as engine:
+        before = schema_version(parsed, engine)
+        if before is not None and before > SCHEMA_VERSION:
+            raise ConfigError(
+                f"database {shown(parsed)}: its schema {before} is newer than {SCHEMA_VERSION}: upgrade revops"
+            )
+        if before != SCHEMA_VERSION:
+            with translated(parsed), engine.begin() as connection:
+                _migrate(parsed, connection)
+    return DatabaseState(url=shown(parsed), version_before=before, version=SCHEMA_VERSION)
+
+
+@contextmanager
+def _engine(url: URL) -> Iterator[Engine]:
+    engine = make_engine(url, migrating=True)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _migrate(url: URL, connection: Connection) -> None:
+    if not is_sqlite(url):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
+    alembic.command.upgrade(_config(connection), "head")
+    broken = _broken_references(connection) if is_sqlite(url) else []
+    if broken:
+        raise DataError(f"database {shown(url)}: {broken[0]}; nothing was changed")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    # Alembic reads options through configparser, to which % is special.
+    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    return config
+
+
+def check(url: str) -> DatabaseCheck:
+    """Given a URL, look at the schema, the file and the ledger; return what is wrong. Raise as `Database.open` does.
+
+    Reads the whole of an SQLite file: for people, not for cron.
+    """
+    parsed = parse_url(url)
+    with _engine(parsed) as engine:
+        version = schema_version(parsed, engine)
+        if version is None:
+            raise ConfigError(f"database {shown(parsed)}: there is no schema of revops: run `revops db upgrade`")
+        with translated(parsed), engine.connect() as connection:
+            problems = _file_problems(connection) if is_sqlite(parsed) else []
+            if version != SCHEMA_VERSION:
+                problems.append(f"the schema is {version}, this revops needs {SCHEMA_VERSION}")
+            else:
+                problems += [*_schema_problems(connection), *_ledger_problems(connection)]
+    return DatabaseCheck(url=shown(parsed), version=version, problems=tuple(problems))
+
+
+def _file_problems(connection: Connection) -> list[str]:
+    answers = connection.execute(text("PRAGMA integrity_check")).scalars().all()
+    return [str(answer) for answer in answers if answer != "ok"] + _broken_references(connection)
+
+
+def _broken_references(connection: Connection) -> list[str]:
+    rows = connection.execute(text("PRAGMA foreign_key_check")).all()
+    return [f"a row of {row[0]} refers to a row of {row[2]} that doesn't exist" for row in rows]
+
+
+def _schema_problems(connection: Connection) -> list[str]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return [f"the schema differs: {difference}" for difference in compare_metadata(context, tables.metadata)]
+
+
+def _ledger_problems(connection: Connection) -> list[str]:
+    head, entry = tables.ledger_head.c, tables.spend_ledger.c
+    counted = (
+        select(func.count()).where(entry.node_key == head.node_key).correlate(tables.ledger_head).scalar_subquery()
+    )
+    rows = connection.execute(select(head.node_key, head.entry_count, counted.label("found")))
+    return [
+        f"node {row.node_key}: the spend ledger has {row.found} entries, {row.entry_count} were written"
+        for row in rows
+        if row.found != row.entry_count
+    ]
+
+
+def backup(url: str, target: Path) -> BackupSummary:
+    """Given a URL and a file that doesn't exist yet, copy the SQLite database there while others go on using it.
+
+    The copy is for its owner alone, and appears under its name only when it is whole. Raise OutputError where the
+    target can't be written or exists, ConfigError for PostgreSQL: pg_dump does that better.
+    """
+    parsed = parse_url(url)
+    if not is_sqlite(parsed):
+        raise ConfigError(f"database {shown(parsed)}: use pg_dump to back up PostgreSQL")
+    with _engine(parsed) as engine:
+        if schema_version(parsed, engine) is None:
+            raise ConfigError(f"database {shown(parsed)}: there is no schema of revops, nothing to back up")
+    part = target.with_name(f".{target.name}.part")
+    try:
+        if target.exists():
+            raise OutputError(f"backup {target}: there is such a file already")
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        part.chmod(0o600)
+        _copy(parsed, part)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.rename(target)
+    except OSError as error:
+        raise OutputError(f"backup {target}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return BackupSummary(target=str(target), size_bytes=target.stat().st_size)
+
+
+def _copy(url: URL, part: Path) -> None:
+    try:
+        with closing(sqlite3.connect(sqlite_path(url))) as source, closing(sqlite3.connect(part)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+    except sqlite3.Error as error:
+        raise explained_sqlite(url, error) from error

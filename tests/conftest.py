@@ -1,0 +1,25 @@
+"""For all tests: one deterministic hypothesis profile, and no `revops` setting leaking in from the shell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+#: Variables that tell tests where tools and schemas are; they configure nothing in `revops`.
+TEST_VARIABLES = frozenset({"REVOPS_CLN_SCHEMAS", "REVOPS_SLING_PLUGIN"})
+
+settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_the_shell() -> Iterator[None]:
+    """Take `REVOPS_*` out of the environment: the environment overrides the config file."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("REVOPS_")]:
+            if name not in TEST_VARIABLES:
+                patch.delenv(name)
+        yield

@@ -1,0 +1,154 @@
+"""The rails: nothing passes them, whatever a strategy says and however the policy is set."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from revops.decide.rails import apply_rails, sane, step_limit_ppm, within_bounds
+from revops.domain.decision import ReasonCode
+from revops.domain.policy import FeesConfig
+from revops.domain.units import MAX_U32
+from tests.builders import HOUR
+from tests.strategies import fees_policies, fees_ppm
+
+proposals = st.one_of(
+    fees_ppm,
+    st.integers(-(2**63), 2**63),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.sampled_from((math.nan, math.inf, -math.inf, 2.0**63, -0.0, 2**63)),
+)
+idle_times = st.one_of(st.floats(0, 100 * 24 * HOUR), st.sampled_from((0.0, -1.0, math.inf)))
+
+#: 10 to 2,500 ppm, steps of a quarter, hold after 24 h, drop after 72 h to 85 %.
+DEFAULT = FeesConfig()
+
+
+@given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=st.floats(), routable=st.booleans())
+def test_nothing_leaves_the_bounds(
+    policy: FeesConfig, current: int, proposal: float, idle: float, routable: bool
+) -> None:
+    ppm, _ = apply_rails(current, proposal, idle, routable, policy)
+    assert type(ppm) is int
+    assert policy.min_ppm <= ppm <= policy.max_ppm
+
+
+@given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=idle_times, routable=st.booleans())
+def test_no_change_is_larger_than_the_step_unless_the_fee_was_out_of_bounds(
+    policy: FeesConfig, current: int, proposal: float, idle: float, routable: bool
+) -> None:
+    ppm, reasons = apply_rails(current, proposal, idle, routable, policy)
+    outside = not policy.min_ppm <= current <= policy.max_ppm
+    assert outside is any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in reasons)
+    assert outside or abs(ppm - current) <= step_limit_ppm(current, policy)
+
+
+@given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=idle_times, routable=st.booleans())
+@example(policy=FeesConfig(), current=5, proposal=600, idle=30 * HOUR, routable=True)
+def test_a_fee_without_revenue_is_never_raised(
+    policy: FeesConfig, current: int, proposal: float, idle: float, routable: bool
+) -> None:
+    ppm, _ = apply_rails(current, proposal, idle, routable, policy)
+    if idle >= policy.zero_flow_hold_seconds:
+        assert ppm <= max(current, policy.min_ppm)
+    if idle >= policy.zero_flow_drop_seconds and routable and policy.min_ppm < current <= policy.max_ppm:
+        assert ppm < current
+
+
+@given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=idle_times, routable=st.booleans())
+def test_what_the_rails_did_is_said_and_only_that(
+    policy: FeesConfig, current: int, proposal: float, idle: float, routable: bool
+) -> None:
+    ppm, reasons = apply_rails(current, proposal, idle, routable, policy)
+    assert all(reason.sentence for reason in reasons)
+    assert len({reason.code for reason in reasons}) == len(reasons)
+    if ppm != sane(proposal, current):
+        assert reasons
+
+
+@given(current=fees_ppm, proposal=proposals)
+def test_a_sane_proposal_is_a_whole_number_that_setchannel_can_express(current: int, proposal: float) -> None:
+    ppm = sane(proposal, current)
+    assert type(ppm) is int
+    assert 0 <= ppm <= MAX_U32
+    if isinstance(proposal, float) and not math.isfinite(proposal):
+        assert ppm == current
+    elif 0 <= proposal <= MAX_U32:
+        assert ppm == int(proposal)
+
+
+@given(policy=fees_policies(), ppm=st.integers(-(2**63), 2**63))
+def test_bounds_are_bounds(policy: FeesConfig, ppm: int) -> None:
+    bounded = within_bounds(ppm, policy)
+    assert policy.min_ppm <= bounded <= policy.max_ppm
+    assert bounded == ppm or not policy.min_ppm <= ppm <= policy.max_ppm
+
+
+F, C, H, D, S, O = (
+    ReasonCode.FLOOR,
+    ReasonCode.CEILING,
+    ReasonCode.ZERO_FLOW_HOLD,
+    ReasonCode.ZERO_FLOW_DROP,
+    ReasonCode.STEP_LIMIT,
+    ReasonCode.OUT_OF_BOUNDS,
+)
+
+
+@pytest.mark.parametrize(
+    ("current", "proposal", "idle_hours", "routable", "expected", "codes"),
+    [
+        (100, 110, 0, True, 110, []),
+        (100, 110.9, 0, True, 110, []),
+        (100, math.nan, 0, True, 100, []),
+        (100, math.inf, 0, True, 100, []),
+        (100, -5, 0, True, 75, [F, S]),
+        (100, 2**63, 0, True, 125, [C, S]),
+        (100, 126, 0, True, 125, [S]),
+        (100, 74, 0, True, 75, [S]),
+        (11, 5, 0, True, 10, [F, S][:1]),
+        (2_450, 2_600, 0, True, 2_500, [C]),
+        # Without revenue: held from 24 h on, dropped from 72 h on if the channel could have routed.
+        (100, 110, 23.9, True, 110, []),
+        (100, 110, 24, True, 100, [H]),
+        (100, 90, 24, True, 90, []),
+        (100, 110, 72, False, 100, [H]),
+        (100, 110, 72, True, 85, [D]),
+        (100, 90, 72, True, 85, [D]),
+        (100, 80, 72, True, 80, []),
+        (11, 11, 72, True, 10, [D]),
+        (10, 12, 72, True, 10, [H]),
+        # Out of bounds: back inside at once, however far, and no further than that without revenue.
+        (5_000, 5_000, 0, True, 2_500, [C, O]),
+        (5_000, 6_000, 24, True, 2_500, [H, C, O]),
+        (5_000, 5_000, 72, True, 2_500, [D, C, O]),
+        (0, 0, 0, True, 10, [F, O]),
+        (5, 55, 0, True, 55, [O]),
+        (5, 55, 24, True, 10, [H, O]),
+        (5, 55, 72, True, 10, [H, O]),
+    ],
+)
+def test_each_rail(
+    current: int, proposal: float, idle_hours: float, routable: bool, expected: int, codes: list[ReasonCode]
+) -> None:
+    ppm, reasons = apply_rails(current, proposal, idle_hours * HOUR, routable, DEFAULT)
+    assert ppm == expected
+    assert [reason.code for reason in reasons] == codes
+
+
+def test_the_floor_never_beats_the_ceiling() -> None:
+    policy = FeesConfig(min_ppm=300, max_ppm=300)
+    assert {apply_rails(current, wish, 0, True, policy)[0] for current in (0, 300, 900) for wish in (0, 300, 900)} == {
+        300
+    }
+
+
+@pytest.mark.parametrize(("current", "limit"), [(0, 2), (7, 2), (8, 2), (12, 3), (100, 25), (2_500, 625)])
+def test_a_step_is_a_share_of_the_fee_and_passes_the_dead_band(current: int, limit: int) -> None:
+    assert step_limit_ppm(current, DEFAULT) == limit
+
+
+def test_even_a_free_channel_can_take_a_step() -> None:
+    assert step_limit_ppm(0, FeesConfig(dead_band_ppm=0, max_step_ratio=0.01)) == 1

@@ -1,0 +1,67 @@
+"""Every reason has a sentence, and whoever gives the reason gives all of the sentence's numbers."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import revops
+from revops.domain.decision import SENTENCES, Reason, ReasonCode, why
+
+SOURCES = sorted(Path(revops.__file__).parent.rglob("*.py"))
+#: The climb's three codes are chosen at run time; the properties of `decide_fees` render them.
+CHOSEN_AT_RUN_TIME = {ReasonCode.CLIMB_KEEP, ReasonCode.CLIMB_REVERSE, ReasonCode.CLIMB_PROBE}
+
+
+def fields_of(code: ReasonCode) -> set[str]:
+    return {name for _text, name, _spec, _conversion in Formatter().parse(SENTENCES[code]) if name is not None}
+
+
+def emitted() -> list[tuple[str, ReasonCode, set[str]]]:
+    """Every `why(ReasonCode.X, ...)` in the package: where, which code, which numbers."""
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "why"):
+                continue
+            code = node.args[0]
+            if isinstance(code, ast.Attribute):
+                where = f"{path.name}:{node.lineno}"
+                found.append((where, ReasonCode[code.attr], {word.arg or "**" for word in node.keywords}))
+    return found
+
+
+EMITTED = emitted()
+
+
+@pytest.mark.parametrize("code", ReasonCode)
+def test_every_code_has_a_sentence_that_renders(code: ReasonCode) -> None:
+    sentence = Reason(code, dict.fromkeys(fields_of(code), 7)).sentence
+    assert sentence
+    assert "{" not in sentence
+
+
+def test_there_is_no_sentence_without_a_code() -> None:
+    assert set(SENTENCES) == set(ReasonCode)
+    assert len(set(SENTENCES.values())) == len(SENTENCES)
+
+
+@pytest.mark.parametrize(("where", "code", "numbers"), EMITTED, ids=[f"{where}-{code}" for where, code, _ in EMITTED])
+def test_whoever_gives_a_reason_gives_its_numbers(where: str, code: ReasonCode, numbers: set[str]) -> None:
+    assert numbers == fields_of(code), where
+
+
+def test_every_code_is_given_somewhere() -> None:
+    assert {code for _, code, _ in EMITTED} | CHOSEN_AT_RUN_TIME == set(ReasonCode)
+
+
+def test_a_reason_without_its_numbers_is_a_bug_that_shows() -> None:
+    with pytest.raises(KeyError):
+        _ = why(ReasonCode.FLOOR).sentence
+
+
+def test_stored_values_of_codes_do_not_change() -> None:
+    assert all(code.value == code.name.lower() for code in ReasonCode)

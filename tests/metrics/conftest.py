@@ -1,0 +1,102 @@
+"""A node whose every figure is another number, so that a family which reads the wrong field shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from revops.domain.decision import BudgetVerdict, ReasonCode, WindowBudget, why
+from revops.domain.forward import Flow
+from revops.domain.record import Books, ChannelRecord, Report, Totals
+from revops.metrics.collect import CommandRun
+
+NODE_ID = "02" + "ab" * 32
+PEER_ID = "03" + "cd" * 32
+
+
+@pytest.fixture
+def channel() -> ChannelRecord:
+    return ChannelRecord(
+        channel_id="11" * 32,
+        name="700000x12x1",
+        peer_id=PEER_ID,
+        alias="a peer",
+        state="CHANNELD_NORMAL",
+        open=True,
+        private=False,
+        connected=True,
+        capacity_msat=5_000_000_000,
+        local_msat=3_000_000_001,
+        spendable_msat=2_900_000_002,
+        receivable_msat=1_900_000_003,
+        fee_base_msat=1_004,
+        fee_ppm=250,
+        htlc_count=3,
+        opened_at=1_700_000_000,
+        window=Flow(in_msat=1, out_msat=2, in_count=1, out_count=1, earned_msat=1, sourced_msat=1),
+        lifetime=Flow(
+            in_msat=7_000_000_005,
+            out_msat=8_000_000_006,
+            in_count=71,
+            out_count=82,
+            earned_msat=930_007,
+            sourced_msat=840_008,
+            refused_count=19,
+        ),
+        window_rebalanced_in_msat=9,
+        window_rebalance_fees_msat=10,
+        lifetime_rebalance_fees_msat=55_011,
+    )
+
+
+@pytest.fixture
+def report(channel: ChannelRecord) -> Report:
+    return Report(
+        taken_at=1_750_000_000.25,
+        synced_at=1_749_999_990.5,
+        window_days=7,
+        node_id=NODE_ID,
+        alias="our alias",
+        version="v26.06.6",
+        network="bitcoin",
+        blockheight=900_123,
+        wallet_spendable_msat=12_345_000,
+        window=Totals(1, 2, 3, 4, 5, 6, 7, 8),
+        lifetime=Totals(
+            earned_msat=1_000_201,
+            forwarded_msat=15_000_000_202,
+            settled_count=203,
+            failed_count=204,
+            refused_count=205,
+            rebalance_fees_msat=3_000_206,
+            rebalanced_msat=6_000_000_207,
+            rebalance_count=28,
+        ),
+        books=Books(
+            node_fees_msat=1_500_300, recorded_fees_msat=1_000_201, opening_msat=500_000, checked_at=1_749_999_991.0
+        ),
+        budget=BudgetVerdict(
+            taken_at=1_750_000_000.25,
+            daily=WindowBudget("daily", limit_msat=100_000, spent_msat=20_000, reserved_msat=3_000),
+            weekly=WindowBudget("weekly", limit_msat=400_000, spent_msat=350_000, reserved_msat=60_000),
+            suspended=(
+                why(ReasonCode.RESERVE_LOW, where="on-chain wallet", have_sat=12, floor_sat=100),
+                why(ReasonCode.RESERVE_LOW, where="off-chain", have_sat=1, floor_sat=2),
+            ),
+        ),
+        channels=(channel,),
+        decisions=(),
+        runs=(),
+    )
+
+
+@pytest.fixture
+def run() -> CommandRun:
+    return CommandRun(
+        command="fees adjust",
+        started_at=1_750_000_000.0,
+        finished_at=1_750_000_002.5,
+        exit_code=0,
+        last_success_at=1_749_998_000.0,
+        version="0.1.0",
+        decision_counts={"change": 2, "skip": 31, "defer": 0},
+    )

@@ -1,0 +1,208 @@
+"""Families say what the records say, and nothing where the records say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from revops.domain.decision import ReasonCode, why
+from revops.domain.record import ChannelRecord, Report
+from revops.metrics.catalog import CATALOG, Place
+from revops.metrics.collect import CommandRun, Family, command_families, node_families
+
+PEER_ID = "03" + "cd" * 32
+CHANNEL = ("main", "700000x12x1", PEER_ID)
+
+#: Every series of the fixtures' node, written out.
+EXPECTED_NODE = {
+    "revops_snapshot_timestamp_seconds": {("main",): 1_750_000_000.25},
+    "revops_synced_timestamp_seconds": {("main",): 1_749_999_990.5},
+    "revops_node_info": {("main", "02" + "ab" * 32, "bitcoin", "v26.06.6"): 1},
+    "revops_node_blockheight": {("main",): 900_123},
+    "revops_node_wallet_spendable_msat": {("main",): 12_345_000},
+    "revops_node_net_msat": {("main",): -2_000_005},
+    "revops_node_fees_earned_msat_total": {("main",): 1_000_201},
+    "revops_node_forwarded_msat_total": {("main",): 15_000_000_202},
+    "revops_node_forwards_settled_total": {("main",): 203},
+    "revops_node_forwards_failed_total": {("main",): 204},
+    "revops_node_forwards_refused_total": {("main",): 205},
+    "revops_node_rebalance_fees_msat_total": {("main",): 3_000_206},
+    "revops_node_rebalanced_msat_total": {("main",): 6_000_000_207},
+    "revops_node_rebalances_total": {("main",): 28},
+    "revops_books_node_fees_msat": {("main",): 1_500_300},
+    "revops_books_recorded_fees_msat": {("main",): 1_000_201},
+    "revops_books_opening_msat": {("main",): 500_000},
+    "revops_books_difference_msat": {("main",): 99},
+    "revops_books_checked_timestamp_seconds": {("main",): 1_749_999_991},
+    "revops_budget_limit_msat": {("main", "daily"): 100_000, ("main", "weekly"): 400_000},
+    "revops_budget_spent_msat": {("main", "daily"): 20_000, ("main", "weekly"): 350_000},
+    "revops_budget_reserved_msat": {("main", "daily"): 3_000, ("main", "weekly"): 60_000},
+    "revops_budget_left_msat": {("main", "daily"): 77_000, ("main", "weekly"): 0},
+    "revops_spending_left_msat": {("main",): 0},
+    "revops_spending_suspended": {
+        ("main", "clock_doubtful"): 0,
+        ("main", "node_syncing"): 0,
+        ("main", "reserve_low"): 1,
+    },
+    "revops_channel_info": {("main", "700000x12x1", "11" * 32, PEER_ID, "a peer"): 1},
+    "revops_channel_capacity_msat": {CHANNEL: 5_000_000_000},
+    "revops_channel_local_msat": {CHANNEL: 3_000_000_001},
+    "revops_channel_spendable_msat": {CHANNEL: 2_900_000_002},
+    "revops_channel_receivable_msat": {CHANNEL: 1_900_000_003},
+    "revops_channel_fee_ppm": {CHANNEL: 250},
+    "revops_channel_fee_base_msat": {CHANNEL: 1_004},
+    "revops_channel_htlcs_in_flight": {CHANNEL: 3},
+    "revops_channel_connected": {CHANNEL: 1},
+    "revops_channel_forwarded_in_msat_total": {CHANNEL: 7_000_000_005},
+    "revops_channel_forwarded_out_msat_total": {CHANNEL: 8_000_000_006},
+    "revops_channel_forwards_settled_in_total": {CHANNEL: 71},
+    "revops_channel_forwards_settled_out_total": {CHANNEL: 82},
+    "revops_channel_forwards_refused_total": {CHANNEL: 19},
+    "revops_channel_fees_earned_msat_total": {CHANNEL: 930_007},
+    "revops_channel_fees_sourced_msat_total": {CHANNEL: 840_008},
+    "revops_channel_rebalance_fees_msat_total": {CHANNEL: 55_011},
+}
+
+RUN = ("main", "fees adjust")
+EXPECTED_RUN = {
+    "revops_command_last_run_timestamp_seconds": {RUN: 1_750_000_002.5},
+    "revops_command_last_success_timestamp_seconds": {RUN: 1_750_000_002.5},
+    "revops_command_last_duration_seconds": {RUN: 2.5},
+    "revops_command_last_exit_code": {RUN: 0},
+    "revops_command_last_decisions": {(*RUN, "change"): 2, (*RUN, "defer"): 0, (*RUN, "skip"): 31},
+    "revops_build_info": {(*RUN, "0.1.0"): 1},
+}
+
+
+def series(families: Iterable[Family]) -> dict[str, dict[tuple[str, ...], float]]:
+    """Given families, return their values by name and labels; a series that stands twice is an error."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in families:
+        assert family.definition.name not in found
+        values = found.setdefault(family.definition.name, {})
+        for sample in family.samples:
+            assert len(sample.label_values) == len(family.definition.labels)
+            assert sample.label_values not in values
+            values[sample.label_values] = sample.value
+    return found
+
+
+def test_node_families_are_the_report(report: Report) -> None:
+    assert series(node_families("main", report)) == EXPECTED_NODE
+
+
+def test_command_families_are_the_run(run: CommandRun) -> None:
+    assert series(command_families("main", run)) == EXPECTED_RUN
+
+
+def test_the_two_kinds_of_file_hold_the_whole_catalogue_and_share_nothing(report: Report, run: CommandRun) -> None:
+    node = [family.definition for family in node_families("main", report)]
+    command = [family.definition for family in command_families("main", run)]
+    assert (*node, *command) == CATALOG
+    assert {definition.place for definition in node} == {Place.NODE}
+    assert {definition.place for definition in command} == {Place.COMMAND}
+
+
+def test_what_is_not_known_is_absent_and_not_zero(report: Report, channel: ChannelRecord) -> None:
+    unknown = replace(channel, fee_base_msat=None, fee_ppm=None, alias=None, peer_id=None)
+    found = series(node_families("main", replace(report, synced_at=None, books=None, channels=(unknown,))))
+    absent = {
+        "revops_synced_timestamp_seconds",
+        "revops_books_node_fees_msat",
+        "revops_books_recorded_fees_msat",
+        "revops_books_opening_msat",
+        "revops_books_difference_msat",
+        "revops_books_checked_timestamp_seconds",
+        "revops_channel_fee_ppm",
+        "revops_channel_fee_base_msat",
+    }
+    assert EXPECTED_NODE.keys() - found.keys() == absent
+    assert found["revops_channel_info"] == {("main", "700000x12x1", "11" * 32, "", ""): 1}
+
+
+def test_books_without_an_opening_row_have_no_difference(report: Report) -> None:
+    assert report.books is not None
+    found = series(node_families("main", replace(report, books=replace(report.books, opening_msat=None))))
+    assert "revops_books_node_fees_msat" in found
+    assert not {"revops_books_opening_msat", "revops_books_difference_msat"} & found.keys()
+
+
+def test_a_node_without_channels_has_only_its_own_families(report: Report) -> None:
+    found = series(node_families("main", replace(report, channels=())))
+    assert found.keys() == {name for name in EXPECTED_NODE if not name.startswith("revops_channel_")}
+
+
+def test_closed_channels_are_left_out(report: Report, channel: ChannelRecord) -> None:
+    closed = replace(channel, channel_id="22" * 32, name="600000x1x0", open=False)
+    assert series(node_families("main", replace(report, channels=(closed, channel)))) == EXPECTED_NODE
+
+
+def test_a_disconnected_channel_says_so(report: Report, channel: ChannelRecord) -> None:
+    found = series(node_families("main", replace(report, channels=(replace(channel, connected=False),))))
+    assert found["revops_channel_connected"] == {CHANNEL: 0}
+
+
+def test_channels_with_one_name_go_by_their_ids(report: Report, channel: ChannelRecord) -> None:
+    twin = replace(channel, channel_id="22" * 32, local_msat=7)
+    other = replace(channel, channel_id="33" * 32, name="700001x1x1", local_msat=8)
+    found = series(node_families("main", replace(report, channels=(channel, twin, other))))
+    assert found["revops_channel_local_msat"] == {
+        ("main", "11" * 32, PEER_ID): 3_000_000_001,
+        ("main", "22" * 32, PEER_ID): 7,
+        ("main", "700001x1x1", PEER_ID): 8,
+    }
+
+
+def test_a_suspension_of_another_kind_is_shown_as_well(report: Report) -> None:
+    verdict = replace(report.budget, suspended=(why(ReasonCode.OBSERVE_MODE),))
+    found = series(node_families("main", replace(report, budget=verdict)))
+    assert found["revops_spending_suspended"] == {
+        ("main", "clock_doubtful"): 0,
+        ("main", "node_syncing"): 0,
+        ("main", "observe_mode"): 1,
+        ("main", "reserve_low"): 0,
+    }
+
+
+def test_spending_left_is_the_smaller_window_where_nothing_is_suspended(report: Report) -> None:
+    weekly = replace(report.budget.weekly, spent_msat=0)
+    verdict = replace(report.budget, weekly=weekly, suspended=())
+    found = series(node_families("main", replace(report, budget=verdict)))
+    assert found["revops_spending_left_msat"] == {("main",): 77_000}
+    assert set(found["revops_spending_suspended"].values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "last_success_at", "expected"),
+    [(0, None, 1_750_000_002.5), (1, 5.0, 1_750_000_002.5), (69, 5.0, 5.0), (75, 5.0, 5.0), (78, None, None)],
+)
+def test_last_success_is_the_last_run_that_did_its_work(
+    run: CommandRun, exit_code: int, last_success_at: float | None, expected: float | None
+) -> None:
+    changed = replace(run, exit_code=exit_code, last_success_at=last_success_at)
+    found = series(command_families("main", changed))
+    assert found.get("revops_command_last_success_timestamp_seconds", {}).get(RUN) == expected
+    assert found["revops_command_last_exit_code"] == {RUN: exit_code}
+    assert found["revops_command_last_run_timestamp_seconds"] == {RUN: 1_750_000_002.5}
+
+
+def test_a_run_without_decisions_has_no_such_family(run: CommandRun) -> None:
+    assert "revops_command_last_decisions" not in series(command_families("main", replace(run, decision_counts=None)))
+
+
+def test_a_clock_set_back_during_the_run_gives_no_negative_duration(run: CommandRun) -> None:
+    found = series(command_families("main", replace(run, finished_at=run.started_at - 60)))
+    assert found["revops_command_last_duration_seconds"] == {RUN: 0}
+
+
+def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: CommandRun) -> None:
+    evil, shown = "a\nb\x1b[31m\u202e\udcff", r"a\x0ab\x1b[31m\u202e\udcff"
+    changed = replace(channel, alias=evil, name=evil, peer_id=evil, channel_id=evil)
+    families = [
+        *node_families(evil, replace(report, channels=(changed,), version=evil, network=evil, node_id=evil)),
+        *command_families(evil, replace(run, command=evil, version=evil, decision_counts={evil: 1})),
+    ]
+    values = {value for family in families for sample in family.samples for value in sample.label_values}
+    assert values == {shown, "daily", "weekly", "clock_doubtful", "node_syncing", "reserve_low"}

@@ -1,0 +1,191 @@
+"""What the parsers make of real replies: each value where it belongs."""
+
+from __future__ import annotations
+
+import pytest
+
+from revops.domain.channel import Htlc, Terms
+from revops.domain.forward import ForwardStatus
+from revops.domain.units import MAX_MSAT
+from revops.node import parse_channels, parse_forwards, parse_node
+from revops.node.errors import NodeError
+from tests.node.samples import CLOSED_CHANNELS, reply
+
+
+def test_node_info() -> None:
+    info = parse_node.node_info(reply("getinfo"))
+    assert (info.alias, info.version, info.network) == ("alice", "v26.06.6", "regtest")
+    assert (info.blockheight, info.fees_collected_msat, info.sync_warning) == (233, 2_388_171, None)
+
+
+def test_sync_warnings_are_joined() -> None:
+    warned = reply("getinfo") | {"warning_bitcoind_sync": "a", "warning_lightningd_sync": "b"}
+    assert parse_node.node_info(warned).sync_warning == "a; b"
+
+
+def test_channel() -> None:
+    (channel, other), opening_count = parse_channels.channels(reply("listpeerchannels"))
+    assert opening_count == 0
+    assert channel.channel_id == "d379fe1fa40aff055026ba9d0a978227be10af8fa3c4d6b2d625dd3e633d7122"
+    assert channel.peer_id == "023dc3f4d6c1efdec0892011c0485e32a19b212cf052d53d282f83b9af8319c7ef"
+    assert (channel.scid, channel.direction, channel.private) == ("123x1x0", 1, False)
+    assert (channel.alias_local, channel.alias_remote) == ("16133624x4673719x57399", "9471920x9996359x43453")
+    assert (channel.state, channel.opener, channel.connected) == ("CHANNELD_NORMAL", "remote", True)
+    assert (channel.capacity_msat, channel.local_msat) == (10_000_000_000, 4_160_086_330)
+    assert (channel.spendable_msat, channel.receivable_msat) == (4_060_086_330, 5_735_607_670)
+    assert (channel.our_reserve_msat, channel.their_reserve_msat) == (100_000_000, 100_000_000)
+    assert channel.local_terms == Terms(0, 40, 0, 9_900_000_000, 6)
+    assert channel.remote_terms == Terms(0, 150, 0, 9_900_000_000, 6)
+    assert (channel.max_accepted_htlcs, channel.htlcs) == (483, ())
+    assert channel.opened_at == 1_795_352_465  # 2026-11-22T13:01:05.355Z
+    assert channel.last_stable_connection_at is None
+    assert other.channel_id != channel.channel_id
+
+
+def test_a_splice_keeps_the_channel_its_birthday_and_its_life() -> None:
+    (channel,), _ = parse_channels.channels(reply("listpeerchannels.splice"))
+    assert channel.state == "CHANNELD_AWAITING_SPLICE"
+    assert channel.usable
+    assert channel.opened_at == 1_795_352_465
+    assert channel.last_stable_connection_at == 1_795_352_525
+
+
+def changed(**fields: object) -> dict[str, object]:
+    row = reply("listpeerchannels")["channels"][0] | fields
+    return {"channels": [{name: value for name, value in row.items() if value is not None}]}
+
+
+def test_a_log_that_starts_with_a_splice_tells_no_birthday() -> None:
+    change = {
+        "timestamp": "2026-11-22T13:02:14.501Z",
+        "old_state": "CHANNELD_AWAITING_SPLICE",
+        "new_state": "CHANNELD_NORMAL",
+    }
+    assert parse_channels.channels(changed(state_changes=[change]))[0][0].opened_at is None
+    assert parse_channels.channels(changed(state_changes=[]))[0][0].opened_at is None
+    assert parse_channels.channels(changed(state_changes=None))[0][0].opened_at is None
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-22T13:02:14", ""])
+def test_a_moment_without_a_zone_is_none(moment: str) -> None:
+    change = {"timestamp": moment, "old_state": "CHANNELD_AWAITING_LOCKIN", "new_state": "CHANNELD_NORMAL"}
+    with pytest.raises(NodeError, match=r"channels\[0\]\.state_changes\[0\]\.timestamp"):
+        parse_channels.channels(changed(state_changes=[change]))
+
+
+@pytest.mark.parametrize(
+    ("connected", "reestablished", "usable"), [(True, True, True), (True, False, False), (False, None, False)]
+)
+def test_connected_means_reestablished(connected: bool, reestablished: bool | None, usable: bool) -> None:
+    found, _ = parse_channels.channels(changed(peer_connected=connected, reestablished=reestablished))
+    assert found[0].connected is usable
+
+
+def test_a_channel_without_funding_is_counted_and_left_out() -> None:
+    opening: list[dict[str, object]] = [
+        {"peer_id": "02" * 33, "peer_connected": True, "state": state, "opener": "local", "features": []}
+        for state in ("OPENINGD", "DUALOPEND_OPEN_INIT")
+    ]
+    both = {"channels": opening + reply("listpeerchannels")["channels"]}
+    found, opening_count = parse_channels.channels(both)
+    assert (len(found), opening_count) == (2, 2)
+
+
+def test_a_channel_that_waits_for_its_funding_has_little() -> None:
+    waiting = changed(
+        state="CHANNELD_AWAITING_LOCKIN",
+        short_channel_id=None,
+        direction=None,
+        alias=None,
+        updates={"local": reply("listpeerchannels")["channels"][0]["updates"]["local"]},
+        state_changes=[],
+    )
+    (channel,), _ = parse_channels.channels(waiting)
+    assert (channel.scid, channel.alias_local, channel.alias_remote, channel.direction) == (None,) * 4
+    assert channel.remote_terms is None
+    assert channel.live is False
+
+
+def test_no_limit_is_the_supply_and_htlcs_are_kept() -> None:
+    htlc = {
+        "direction": "out",
+        "id": 3,
+        "amount_msat": 5_000,
+        "expiry": 900,
+        "payment_hash": "ab" * 32,
+        "state": "SENT_ADD_ACK_REVOCATION",
+        "local_trimmed": True,
+    }
+    terms = reply("listpeerchannels")["channels"][0]["updates"]
+    terms["remote"]["htlc_maximum_msat"] = 2**64 - 1
+    (channel,), _ = parse_channels.channels(changed(htlcs=[htlc], updates=terms))
+    assert channel.htlcs == (Htlc("out", 5_000, 900, "ab" * 32, "SENT_ADD_ACK_REVOCATION"),)
+    assert channel.remote_terms is not None
+    assert channel.remote_terms.htlc_max_msat == MAX_MSAT
+
+
+def test_closed_channel() -> None:
+    (closed,) = parse_channels.closed_channels(CLOSED_CHANNELS)
+    assert (closed.scid, closed.alias_local) == ("122x1x0", "16133624x4673719x57399")
+    assert (closed.opener, closed.closer, closed.close_cause) == ("local", "remote", "remote")
+    assert (closed.capacity_msat, closed.final_local_msat) == (5_000_000_000, 1_234_567_890)
+    bare = {**CLOSED_CHANNELS["closedchannels"][0]}
+    for name in ("peer_id", "short_channel_id", "alias", "closer", "last_stable_connection"):
+        del bare[name]
+    (closed,) = parse_channels.closed_channels({"closedchannels": [bare]})
+    assert (closed.peer_id, closed.scid, closed.alias_local, closed.closer) == (None,) * 4
+    assert closed.last_stable_connection_at is None
+
+
+def test_forwards() -> None:
+    settled, refused, failed = parse_forwards.forwards(reply("listforwards"))
+    assert (settled.created_index, settled.updated_index, settled.status) == (1, 1, ForwardStatus.SETTLED)
+    assert (settled.in_scid, settled.out_scid, settled.in_htlc_id) == ("122x1x0", "123x1x0", 1)
+    assert (settled.in_msat, settled.out_msat, settled.fee_msat) == (29_576_546, 29_575_363, 1_183)
+    assert settled.received_at == pytest.approx(1_795_352_478.9703074)
+    assert settled.resolved_at == pytest.approx(1_795_352_479.151972)
+    assert (refused.status, refused.failcode, refused.out_scid) == (ForwardStatus.LOCAL_FAILED, 4103, "125x1x1")
+    assert (refused.out_msat, refused.fee_msat, refused.resolved_at, refused.updated_index) == (None,) * 4
+    assert (failed.status, failed.fee_msat) == (ForwardStatus.FAILED, 50_035)
+
+
+def test_an_ancient_forward_lacks_its_htlc_and_its_exit() -> None:
+    row = {"created_index": 1, "in_channel": "1x2x3", "in_msat": 5, "status": "offered", "received_time": 0}
+    (forward,) = parse_forwards.forwards({"forwards": [row]})
+    assert (forward.in_htlc_id, forward.out_scid, forward.received_at) == (None, None, 0.0)
+
+
+def test_moves_and_events() -> None:
+    ours, theirs = parse_forwards.channel_moves(reply("listchannelmoves"))
+    assert (ours.debit_msat, ours.credit_msat, ours.tag, ours.fees_msat) == (1_000_000_000, 0, "invoice", 0)
+    assert theirs.credit_msat == 1_000_000_000
+    first, spent, opened = parse_forwards.chain_moves(reply("listchainmoves"))
+    assert (first.account, first.credit_msat, first.spending_txid, first.blockheight) == (
+        "wallet",
+        50_000_000_000,
+        None,
+        121,
+    )
+    assert spent.spending_txid == "e166a0be9af4a0ab421f8dffc9c93f966d17ad1c839e3467331fb0c9bf940664"
+    assert (opened.tag, opened.extra_tags) == ("channel_open", ("opener",))
+    connect, inbound, disconnect = parse_forwards.node_events(reply("listnetworkevents"))
+    assert connect.kind == "connect"
+    assert connect.duration_seconds == pytest.approx(0.001990252)
+    assert inbound.duration_seconds is None
+    assert disconnect.duration_seconds == pytest.approx(43.093628651)
+
+
+def test_wallet_feerates_and_configs() -> None:
+    wallet = parse_node.wallet(reply("listfunds"))
+    assert wallet.spendable_msat == 100_000_000_000
+    assert wallet.outputs[0].outpoint == "7535b43b31fb2003a30402ec0fc2d2693aad7c22e1d86e38291ebc720d47baf6:0"
+    rates = parse_node.feerates(reply("feerates"), 5.0)
+    assert (rates.sampled_at, rates.floor_perkw, rates.blocks_2_perkw, rates.blocks_12_perkw) == (5.0, 253, 253, 253)
+    bare: dict[str, object] = {"perkw": {"min_acceptable": 1, "max_acceptable": 2, "floor": 253, "estimates": []}}
+    unknown = parse_node.feerates(bare, 5.0)
+    assert (unknown.opening_perkw, unknown.unilateral_close_perkw, unknown.blocks_2_perkw) == (None,) * 3
+    assert parse_node.config_value(reply("listconfigs"), "cltv-final") == 10
+    assert parse_node.config_value(reply("listconfigs"), "htlc-maximum-msat") == MAX_MSAT
+    assert parse_node.config_value(reply("listconfigs"), "no-such-option") is None
+    with pytest.raises(NodeError, match=r"configs\.network\.value_int is missing"):
+        parse_node.config_value(reply("listconfigs"), "network")
