@@ -13,7 +13,7 @@ from revops.domain.forward import Flow
 from revops.domain.policy import FeesConfig, RebalanceConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, PairHistory, RebalanceSnapshot
 from revops.domain.units import MAX_MSAT, MAX_U32
-from tests.builders import DAY, HOUR, NOW, channel_id, make_channel, make_htlc, make_view, node_id
+from tests.builders import DAY, HOUR, NOW, channel_id, make_channel, make_htlc, make_terms, make_view, node_id
 
 STATES = (*sorted(LIVE_STATES), "CHANNELD_AWAITING_LOCKIN", "CHANNELD_SHUTTING_DOWN", "ONCHAIN")
 SUSPENDED: tuple[Reason, ...] = (why(ReasonCode.OBSERVE_MODE),)
@@ -120,12 +120,20 @@ def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
 
 @st.composite
 def fee_inputs(draw: st.DrawFn, number: int = 1) -> FeeInput:
-    """Channel `number` with any history that the records could hold."""
+    """Channel `number` with any history that the records could hold; every other one is ripe for a step."""
     channel = draw(channels(number))
+    ripe = draw(st.booleans())
+    if ripe:
+        fee_ppm = draw(st.integers(0, 3_000))
+        channel = replace(channel, state="CHANNELD_NORMAL", local_terms=make_terms(fee_ppm=fee_ppm))
+    fee_ppm = channel.local_terms.fee_ppm
+    state = draw(fee_states(fee_ppm)) if ripe else draw(st.one_of(st.none(), fee_states(fee_ppm)))
+    if ripe and state is not None:
+        state = replace(state, fee_ppm=fee_ppm, open_seconds=draw(st.floats(8 * HOUR, 40 * HOUR)))
     earned_count = draw(st.one_of(st.just(0), st.integers(1, 1_000)))
     return FeeInput(
         channel=channel,
-        state=draw(st.one_of(st.none(), fee_states(channel.local_terms.fee_ppm))),
+        state=state,
         earned_msat=draw(st.integers(0, 10**10)) if earned_count else 0,
         earned_count=earned_count,
         last_earned_at=draw(st.one_of(st.none(), moments)),

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
-from revops.cycle.export import export_node
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
@@ -38,8 +37,6 @@ def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = tim
         plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
         session.count(decision.outcome for decision in plan.decisions)
         outcome = apply_fees(plan, policy, session.writer, _record(session, plan))
-        if not options.dry_run:
-            export_node(session.config, session.database, session.node_key, session.clock(), suspended)
         _raise_failures(outcome)
         return plan
 

@@ -58,7 +58,7 @@ def sync_node(
     Raise DataError, with nothing written, where the node's indexes lie below our cursors: it was restored from a
     backup, and new rows would take the place of ones that we know.
     """
-    _refuse_restored(database, node_key, reader)
+    tops = _read_tops(database, node_key, reader)
     before_msat = info.fees_collected_msat
     view = _read_view(reader, info, clock)
     closed = reader.closed_channels()
@@ -68,7 +68,7 @@ def sync_node(
         channels.record_closed(tx, closed, view.taken_at)
         samples.record_feerates(tx, feerates)
         samples.record_clock_mark(tx, view.taken_at, info.blockheight)
-    ingest = _Ingest(database, node_key, reader, clock, progress)
+    ingest = _Ingest(database, node_key, reader, tops, clock, progress)
     ingest.forwards()
     _reconcile(ingest, before_msat)
     ingest.moves()
@@ -100,17 +100,7 @@ def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> No
     return NodeView(taken_at=taken_at, node=info, wallet=reader.wallet(), channels=reader.channels())
 
 
-def _refuse_restored(database: Database, node_key: int, reader: Reader) -> None:
-    with database.read(node_key) as tx:
-        known = {(name, index): cursors.cursor(tx, f"{name}_{index}") for name, index in CURSORS}
-    for (subsystem, index), cursor in known.items():
-        if cursor > 0 and (top := reader.top_index(subsystem, index)) < cursor:
-            raise DataError(
-                f"wait {subsystem}: the node's {index} index is {top}, but {cursor} rows were read before: the node's "
-                "database was restored from a backup. Nothing was written; move this database away and start a new one"
-            )
-
-
+Tops = dict[tuple[Subsystem, ForwardIndex], int]
 CURSORS: Final[tuple[tuple[Subsystem, ForwardIndex], ...]] = (
     ("forwards", "created"),
     ("forwards", "updated"),
@@ -120,15 +110,37 @@ CURSORS: Final[tuple[tuple[Subsystem, ForwardIndex], ...]] = (
 )
 
 
+def _read_tops(database: Database, node_key: int, reader: Reader) -> Tops:
+    """Return how far each list of the node reaches now. Raise DataError where one ends before what we have read."""
+    tops = {(subsystem, index): reader.top_index(subsystem, index) for subsystem, index in CURSORS}
+    with database.read(node_key) as tx:
+        known = {(subsystem, index): cursors.cursor(tx, f"{subsystem}_{index}") for subsystem, index in CURSORS}
+    for (subsystem, index), cursor in known.items():
+        if tops[subsystem, index] < cursor:
+            raise DataError(
+                f"wait {subsystem}: the node's {index} index is {tops[subsystem, index]}, but {cursor} rows were read "
+                "before: the node's database was restored from a backup. Nothing was written; move this database away "
+                "and start a new one"
+            )
+    return tops
+
+
 class _Ingest:
     """The passes over the node's lists, with their counts."""
 
     def __init__(
-        self, database: Database, node_key: int, reader: Reader, clock: Callable[[], float], progress: Progress
+        self,
+        database: Database,
+        node_key: int,
+        reader: Reader,
+        tops: Tops,
+        clock: Callable[[], float],
+        progress: Progress,
     ) -> None:
         self.database = database
         self.node_key = node_key
         self.reader = reader
+        self.tops = tops
         self.clock = clock
         self.progress = progress
         self.new_count = 0
@@ -141,15 +153,23 @@ class _Ingest:
         with self.database.read(self.node_key) as tx:
             known = (cursors.cursor(tx, cursors.FORWARDS_CREATED), cursors.cursor(tx, cursors.FORWARDS_UPDATED))
         if known == (0, 0):
-            updated_top = self.reader.top_index("forwards", "updated")
             with self.database.transaction(self.node_key) as tx:
-                cursors.set_cursor(tx, cursors.FORWARDS_UPDATED, updated_top)
+                cursors.set_cursor(tx, cursors.FORWARDS_UPDATED, self.tops["forwards", "updated"])
+        self.pass_over("created", cursors.FORWARDS_CREATED)
+        self.pass_over("updated", cursors.FORWARDS_UPDATED)
+
+    def again(self) -> None:
+        """Both passes once more, up to where the node is by now."""
+        self.tops |= {
+            ("forwards", "created"): self.reader.top_index("forwards", "created"),
+            ("forwards", "updated"): self.reader.top_index("forwards", "updated"),
+        }
         self.pass_over("created", cursors.FORWARDS_CREATED)
         self.pass_over("updated", cursors.FORWARDS_UPDATED)
 
     def pass_over(self, index: ForwardIndex, cursor_name: str) -> None:
         """Read all pages after the cursor."""
-        total = self.reader.top_index("forwards", index)
+        total = self.tops["forwards", index]
         while True:
             with self.database.read(self.node_key) as tx:
                 cursor = cursors.cursor(tx, cursor_name)
@@ -179,7 +199,7 @@ class _Ingest:
         ingest: Callable[[Tx, Sequence[Row]], object],
     ) -> int:
         """One pass over a list whose rows never change; return how many were read."""
-        total = self.reader.top_index(subsystem, "created")
+        total = self.tops[subsystem, "created"]
         name = f"{subsystem}_created"
         count = 0
         while True:
@@ -232,8 +252,7 @@ def _reconcile(ingest: _Ingest, before_msat: int) -> None:
                 books.record_reconciliation(tx, after_msat, ingest.clock())
             return
         before_msat = after_msat
-        ingest.pass_over("created", cursors.FORWARDS_CREATED)
-        ingest.pass_over("updated", cursors.FORWARDS_UPDATED)
+        ingest.again()
 
 
 def _learn_aliases(database: Database, node_key: int, reader: Reader, now: float) -> None:

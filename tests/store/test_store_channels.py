@@ -100,7 +100,7 @@ def test_peers_are_connected_while_one_of_their_channels_is(database: Database, 
     with database.transaction(node_key) as tx:
         channels.record_channels(tx, [*shared, make_channel(3, connected=False)], NOW)
         states = select(peer.c.peer_id, peer.c.connected)
-        assert dict(tx.connection.execute(states).tuples()) == {node_id(9): True, node_id(3): False}
+        assert {tuple(row) for row in tx.connection.execute(states)} == {(node_id(9), True), (node_id(3), False)}
 
 
 def test_aliases_are_asked_for_oldest_first(database: Database, node_key: int) -> None:

@@ -1,0 +1,401 @@
+"""Each command: what it asks of its cycle, what it prints, when it is silent, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import revops.cycle
+from revops.cli.main import main
+from revops.domain.decision import (
+    BudgetVerdict,
+    FeeDecision,
+    FeePlan,
+    Outcome,
+    Reason,
+    ReasonCode,
+    RebalanceDecision,
+    RebalancePlan,
+    WindowBudget,
+    why,
+)
+from revops.domain.forward import Flow
+from revops.domain.options import CommonOptions
+from revops.domain.record import Books, ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
+from revops.domain.summary import (
+    BackupSummary,
+    Comparison,
+    DatabaseState,
+    DemoSummary,
+    RebalanceSummary,
+    RollupSummary,
+)
+
+NODE_ID = "02" + "ab" * 32
+CHANNEL_ID = "cd" * 32
+DEAD_BAND = why(ReasonCode.DEAD_BAND, change_ppm=1, band_ppm=3)
+STEP = why(ReasonCode.STEP_LIMIT, limit_ppm=125)
+
+
+class Calls(list[tuple[tuple[Any, ...], dict[str, Any]]]):
+    """What a cycle was asked."""
+
+
+@pytest.fixture
+def cycle(monkeypatch) -> Callable[..., Calls]:
+    def install(module: str, function: str, result: Any) -> Calls:
+        calls = Calls()
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            calls.append((args, kwargs))
+            return result
+
+        monkeypatch.setattr(revops.cycle, module, SimpleNamespace(**{function: called}), raising=False)
+        return calls
+
+    return install
+
+
+def fee(name: str, outcome: Outcome, old_ppm: int, new_ppm: int, *reasons: Reason) -> FeeDecision:
+    return FeeDecision(
+        channel_id=CHANNEL_ID, peer_id=NODE_ID, name=name, strategy="hill_climb", outcome=outcome, old_ppm=old_ppm,
+        proposed_ppm=new_ppm, new_ppm=new_ppm, old_base_msat=1, new_base_msat=0, expected_gain_msat=0,
+        reasons=reasons, state=None, state_if_sent=None,
+    )  # fmt: skip
+
+
+PLAN = FeePlan(
+    0.0,
+    (
+        fee("1x1x1", Outcome.CHANGE, 100, 125, STEP),
+        fee("2x1x1", Outcome.SKIP, 50, 51, DEAD_BAND),
+        fee("3x1x1", Outcome.SKIP, 60, 61, STEP, DEAD_BAND),
+        fee("4x1x1", Outcome.DEFER, 70, 80, why(ReasonCode.MIN_INTERVAL, age_hours=1, interval_hours=8)),
+    ),
+)
+
+
+def test_fees_adjust_is_silent_for_cron(cycle, capsys):
+    calls = cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert calls == [((CommonOptions(),), {"channels": ()})]
+
+
+def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
+    calls = cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust", "-n", "--channel", "1x1x1", "--channel", CHANNEL_ID]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert calls[0][1] == {"channels": ("1x1x1", CHANNEL_ID)}
+    assert calls[0][0][0].dry_run
+    assert lines[2].split()[:4] == ["1x1x1", NODE_ID[:12], "100", "125"]
+    assert "step limited to 125 ppm (base 1 -> 0 msat)" in lines[2]
+    assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
+    assert "3x1x1" not in out
+    assert lines[-1] == "4 channels: 1 fee to change, 1 deferred, 2 unchanged"
+
+
+def test_fees_adjust_verbose_lists_each_skip(cycle, capsys):
+    cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust", "-v"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("2x1x1", "3x1x1", "4x1x1", "last changed 1 h ago, least interval 8 h"))
+
+
+def test_fees_adjust_json_holds_every_decision(cycle, capsys):
+    cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [decision["name"] for decision in document["decisions"]] == ["1x1x1", "2x1x1", "3x1x1", "4x1x1"]
+    assert document["decisions"][0]["reasons"][0]["numbers"] == {"limit_ppm": 125}
+
+
+@pytest.mark.parametrize("name", ["1x1", "../x", "CD" * 32, "", "1x1x99999"])
+def test_a_channel_s_name_is_checked(cycle, capsys, name):
+    calls = cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust", "--channel", name]) == 2
+    assert calls == []
+    assert "short channel id" in capsys.readouterr().err
+
+
+REFILL = why(ReasonCode.REFILL, income_ppm=500, out_sat=1_000, horizon_days=14, max_fee_ppm=250)
+JOB = RebalanceDecision(CHANNEL_ID, "1x1x1", "ef" * 32, "2x2x2", Outcome.CHANGE, 10**8, 25_001, 24_999, (REFILL,))
+POOR = why(ReasonCode.NO_INCOME, horizon_days=14)
+SKIP = RebalanceDecision("aa" * 32, "3x3x3", None, None, Outcome.SKIP, 0, 0, 0, (POOR,))
+
+
+def test_rebalance_plan_prints_its_product(cycle, capsys):
+    cycle("rebalance", "plan", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
+    assert main(["rebalance", "plan"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
+    assert "no_income" in out
+    assert "good until 1970-01-01 01:00Z" in out
+    assert main(["rebalance", "plan", "-v"]) == 0
+    assert "forwards out of it earned nothing in 14 days" in capsys.readouterr().out
+
+
+def job(status: str, fee_msat: int | None) -> JobRecord:
+    return JobRecord(1, 1, "ef" * 32, CHANNEL_ID, 10**8, 25_001, 0, status, 0.0, 1.0, fee_msat=fee_msat, reason=POOR)
+
+
+def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
+    summary = RebalanceSummary(
+        0.0, (job("settled", 1_001), job("in_flight", None)), {CHANNEL_ID: "1x1x1"}, (why(ReasonCode.OBSERVE_MODE),)
+    )
+    cycle("rebalance", "run", summary)
+    assert main(["rebalance", "run"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["rebalance", "run", "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "observe mode: nothing is sent" in out
+    assert ["1x1x1", "efefefefefef", "100,000", "settled", "2", "11"] in [line.split()[:6] for line in out.splitlines()]
+    assert "at most 26" in out
+    cycle("rebalance", "run", RebalanceSummary(0.0, ()))
+    assert main(["rebalance", "run", "-v"]) == 0
+    assert capsys.readouterr().out == "no job to send or settle\n"
+
+
+def verdict(spent_msat: int = 0, *suspended: Reason) -> BudgetVerdict:
+    daily = WindowBudget("daily", 100_000, spent_msat, 0)
+    return BudgetVerdict(0.0, daily, WindowBudget("weekly", 300_000, spent_msat, 0), suspended)
+
+
+def test_budget_check_with_something_left(cycle, capsys):
+    cycle("budget", "run", verdict(1_001))
+    assert main(["budget", "check"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["budget", "check", "-v"]) == 0
+    assert "left for the next payment: 98 sat" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "why_text"),
+    [
+        (verdict(100_000), "nothing is left to reserve: daily limit 100 sat, spent 100, reserved 0"),
+        (verdict(0, why(ReasonCode.OBSERVE_MODE)), "nothing is left to reserve: observe mode: nothing is sent"),
+    ],
+)
+def test_budget_check_with_nothing_left(cycle, capsys, value, why_text):
+    cycle("budget", "run", value)
+    assert main(["budget", "check"]) == 1
+    assert capsys.readouterr() == ("", f"revops: {why_text}\n")
+    assert main(["budget", "check", "-q"]) == 1
+    assert capsys.readouterr() == ("", "")
+    assert main(["budget", "check", "--json", "-q"]) == 1
+    assert json.loads(capsys.readouterr().out)["left_msat"] == 0
+
+
+def test_rollup(cycle, capsys):
+    cycle("rollup", "run", RollupSummary(0.0, 12_345, {"forwards": 3, "runs": 0}))
+    assert main(["rollup"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["rollup", "-v"]) == 0
+    assert capsys.readouterr().out == "12,345 forwards summarised; pruned: 3 forwards\n"
+
+
+TOTALS = Totals(
+    earned_msat=5_000_999, forwarded_msat=10**10, settled_count=1_234, failed_count=5, refused_count=6,
+    rebalance_fees_msat=1_000_001, rebalanced_msat=2 * 10**9, rebalance_count=7,
+)  # fmt: skip
+CHANNEL = ChannelRecord(
+    channel_id=CHANNEL_ID, name="1x1x1", peer_id=NODE_ID, alias="evil\x1b[2J\nalias", state="CHANNELD_NORMAL",
+    open=True, private=True, connected=False, capacity_msat=10**10, local_msat=25 * 10**8, spendable_msat=1,
+    receivable_msat=1, fee_base_msat=0, fee_ppm=321, htlc_count=0, opened_at=None,
+    window=Flow(in_msat=10**6, out_msat=2 * 10**6, earned_msat=7_999), lifetime=Flow(earned_msat=9_999),
+    window_rebalanced_in_msat=3 * 10**6, window_rebalance_fees_msat=1_001, lifetime_rebalance_fees_msat=20_000,
+)  # fmt: skip
+DECISION = DecisionRecord("fees adjust", CHANNEL_ID, "1x1x1", "change", 100, 125, None, (STEP,), 0.0, 60.0, 3)
+REPORT = Report(
+    taken_at=1_000.0, synced_at=700.0, window_days=7, node_id=NODE_ID, alias="my\x07node", version="v26.06",
+    network="bitcoin", blockheight=900_000, wallet_spendable_msat=5_000_000, window=TOTALS, lifetime=TOTALS,
+    books=Books(6_000_000, 5_000_000, 1_000_000, 700.0), budget=verdict(1_001),
+    channels=(CHANNEL, replace(CHANNEL, name="2x2x2", open=False)), decisions=(DECISION,),
+    runs=(RunRecord("sync", 400.0, 401.5, 0, None), RunRecord("fees adjust", 500.0, None, None, None)),
+)  # fmt: skip
+
+
+def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
+    calls = cycle("report", "run", REPORT)
+    assert main(["report", "--window-days", "3", "--decisions", "5"]) == 0
+    out = capsys.readouterr().out
+    assert calls == [((CommonOptions(),), {"window_days": 3, "decision_count": 5})]
+    assert "\x1b" not in out
+    assert "\x07" not in out
+    assert "evil\\x1b[2J\\x0aalias" in out
+    rows = {line.split("  ")[0].strip(): line.split()[-2:] for line in out.splitlines()}
+    assert rows["earned by forwards, sat"] == ["5,000", "5,000"]
+    assert rows["spent on rebalancing, sat"] == ["1,001", "1,001"]
+    assert rows["net, sat"] == ["4,000", "4,000"]
+    assert rows["earned, ppm"] == ["500", "500"]
+    assert "synced 5 min ago" in out
+    assert "books: right, 6,000 sat in all" in out
+    assert "normal, offline, private" in out
+    assert "1 closed channels earned 9 sat, and cost 20 sat in rebalances" in out
+    assert "100 -> 125 ppm" in out
+    assert "killed?" in out
+    channel_row = next(line for line in out.splitlines() if line.startswith("1x1x1"))
+    assert channel_row.split()[-8:] == ["%", "321", "1,000", "2,000", "7", "3,000", "2", "-11"]
+
+
+def test_report_prints_also_when_told_to_be_quiet(cycle, capsys):
+    cycle("report", "run", replace(REPORT, books=None, channels=(), decisions=(), runs=(), synced_at=None))
+    assert main(["report", "-q"]) == 0
+    assert "synced never" in capsys.readouterr().out
+
+
+#: An interface: scripts and dashboards read these. Add, never rename; a change of meaning raises schema_version.
+REPORT_KEYS = [
+    "schema_version", "command", "taken_at", "synced_at", "window_days", "node_id", "alias", "version", "network",
+    "blockheight", "wallet_spendable_msat", "window", "lifetime", "books", "budget", "channels", "decisions", "runs",
+]  # fmt: skip
+
+
+def test_report_json_has_stable_keys(cycle, capsys):
+    cycle("report", "run", REPORT)
+    assert main(["report", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [key for key in document if key in REPORT_KEYS] == REPORT_KEYS
+    assert document["window"]["net_msat"] == 5_000_999 - 1_000_001
+    assert document["channels"][0]["window"]["earned_msat"] == 7_999
+
+
+@pytest.mark.parametrize(
+    ("books", "text"),
+    [
+        (Books(10, 5, None, 0.0), "books: not compared yet"),
+        (Books(10, 5, 3, 0.0), "books: the node says 10 msat, our rows 5 and 3 before them: +2 msat apart"),
+        (Books(7, 5, 3, 0.0), "-1 msat apart"),
+    ],
+)
+def test_books_say_their_difference(cycle, capsys, books, text):
+    cycle("report", "run", replace(REPORT, books=books))
+    assert main(["report"]) == 0
+    assert text in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--window-days", "0"], ["--decisions", "-1"], ["--window-days", "x"]])
+def test_report_refuses_nonsense(cycle, arguments):
+    calls = cycle("report", "run", REPORT)
+    assert main(["report", *arguments]) == 2
+    assert calls == []
+
+
+STATES = [
+    (DatabaseState("/x.db", None, "0002"), "/x.db: created, schema 0002"),
+    (DatabaseState("/x.db", "0001", "0002"), "/x.db: schema 0001 -> 0002"),
+    (DatabaseState("/x.db", "0002", "0002"), "/x.db: schema 0002, up to date"),
+]
+
+
+@pytest.mark.parametrize(("state", "text"), STATES)
+def test_db_upgrade_and_check(cycle, capsys, state, text):
+    for command in ("upgrade", "check"):
+        cycle("db", command, state)
+        assert main(["db", command]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert main(["db", command, "-v"]) == 0
+        assert capsys.readouterr().out == f"{text}\n"
+
+
+def test_db_backup(cycle, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = cycle("db", "backup", BackupSummary("t.db", 4_096))
+    assert main(["db", "backup", "t.db", "-v"]) == 0
+    assert calls[0][0][1] == tmp_path / "t.db"
+    assert capsys.readouterr().out == "t.db: 4,096 bytes\n"
+
+
+@pytest.mark.parametrize("arguments", [["upgrade"], ["backup", "t.db"]])
+def test_what_has_no_dry_run_refuses_one(cycle, capsys, arguments):
+    calls = cycle("db", arguments[0], None)
+    assert main(["db", *arguments, "--dry-run"]) == 2
+    assert calls == []
+    assert "no dry run" in capsys.readouterr().err
+
+
+DEMO = DemoSummary(
+    directory="/d", config_path="/d/config.toml", rpc_path="/d/rpc", database_path="/d/db", metrics_dir="/d/m",
+    days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
+    comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000),), report=REPORT,
+)  # fmt: skip
+
+
+def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = cycle("demo", "run", DEMO)
+    assert main(["demo", "--days", "3", "--seed", "4", "--channels", "5", "--dir", "here"]) == 0
+    out = capsys.readouterr().out
+    wanted = {"days": 3, "seed": 4, "channel_count": 5, "directory": tmp_path / "here", "serve": False, "ready": None}
+    assert calls[0][1] == wanted
+    assert "revops report --config /d/config.toml" in out
+    assert "earned 5 sat, spent 2, net 3" in out
+    assert "Ctrl-C" not in out
+
+
+def test_demo_that_serves_prints_when_the_node_answers(monkeypatch, capsys):
+    printed: list[str] = []
+
+    def run(_options: CommonOptions, *, ready: Callable[[DemoSummary], None], **_specific: Any) -> DemoSummary:
+        ready(DEMO)
+        printed.append(capsys.readouterr().out)
+        return DEMO
+
+    monkeypatch.setattr(revops.cycle, "demo", SimpleNamespace(run=run), raising=False)
+    assert main(["demo", "--serve"]) == 0
+    assert "/d/rpc until Ctrl-C" in printed[0]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def config_file(tmp_path) -> Path:
+    path: Path = tmp_path / "config.toml"
+    path.write_text(
+        '[node]\nrpc_path = "/run/rpc"\n[database]\nurl = "postgresql://me:s3cret@host/db"\n', encoding="utf-8"
+    )
+    path.chmod(0o600)
+    return path
+
+
+def test_config_show_says_values_and_origins(config_file, capsys, monkeypatch):
+    monkeypatch.setenv("REVOPS_FEES_MAX_PPM", "777")
+    arguments = ["config", "show", "-c", str(config_file), "--metrics-dir", "none"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "s3cret" not in out
+    parsed = tomllib.loads(out)
+    assert parsed["fees"]["max_ppm"] == 777
+    assert "# REVOPS_FEES_MAX_PPM" in out
+    assert "# --metrics-dir" in out
+    assert f"# {config_file}" in out
+    assert main([*arguments, "--json"]) == 0
+    text = capsys.readouterr().out
+    assert "s3cret" not in text
+    document = json.loads(text)
+    assert document["values"]["fees"]["max_ppm"] == {"value": 777, "origin": "REVOPS_FEES_MAX_PPM"}
+    assert document["values"]["fees"]["min_ppm"] == {"value": 10, "origin": "default"}
+
+
+def test_config_check(config_file, capsys):
+    assert main(["config", "check", "-c", str(config_file)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["config", "check", "-c", str(config_file), "-v"]) == 0
+    assert capsys.readouterr().out == f"ok: {config_file}\n"
+    config_file.chmod(0o666)
+    assert main(["config", "check", "-c", str(config_file)]) == 0
+    assert capsys.readouterr().err.count("revops: warning: ") == 2
+    with config_file.open("a", encoding="utf-8") as stream:
+        stream.write("[fees]\nmin_ppm = -1\n[budget]\nday = 2\n")
+    assert main(["config", "check", "-c", str(config_file)]) == 78
+    assert capsys.readouterr().err.splitlines() == [
+        f"revops: {config_file}: fees.min_ppm: Expected int >= 0",
+        f"revops: {config_file}: budget.day: unknown key",
+    ]

@@ -1,0 +1,220 @@
+"""`revops init`: what it reads of the node, what it writes, and what it refuses to overwrite."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revops.cli.main import main
+from revops.config import read
+from revops.cycle import init
+from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.options import CommonOptions
+from revops.errors import ConfigError, DataError, OutputError, PermissionDenied, UnavailableError
+from revops.node.methods import permitted
+from revops.sim.config import SimConfig
+from revops.sim.server import SimServer
+from revops.sim.world import SimulatedNode
+from tests.builders import make_channel, make_node, make_wallet
+
+NOW = 1_790_000_000.0
+DAY = 86_400
+
+
+class FakeReader:
+    """A node with forwards, one every `gap_seconds` back from now; it counts the pages that it is asked for."""
+
+    def __init__(self, count: int, gap_seconds: float, **changes: Any) -> None:
+        self.rows = [
+            Forward(
+                created_index=index, updated_index=None, in_scid="1x1x1", in_htlc_id=index, out_scid="2x2x2",
+                in_msat=1_001, out_msat=1_000, received_at=NOW - (count - index) * gap_seconds, resolved_at=None,
+                failcode=None, **{"fee_msat": 1, "status": ForwardStatus.SETTLED, **changes},
+            )
+            for index in range(1, count + 1)
+        ]  # fmt: skip
+        self.pages: list[tuple[int, int]] = []
+
+    def info(self) -> Any:
+        return make_node()
+
+    def wallet(self) -> Any:
+        return make_wallet()
+
+    def channels(self) -> Any:
+        return (make_channel(1), make_channel(2))
+
+    def top_index(self, subsystem: str, indexname: str) -> int:
+        assert (subsystem, indexname) == ("forwards", "created")
+        return len(self.rows)
+
+    def forwards(self, index: str, start: int, limit: int) -> tuple[Forward, ...]:
+        assert index == "created"
+        assert 1 <= limit <= 5_000
+        self.pages.append((start, limit))
+        return tuple(row for row in self.rows if row.created_index >= start)[:limit]
+
+
+def looked_at(reader: FakeReader) -> Any:
+    return init.look_through(reader, "/run/rpc", NOW)  # type: ignore[arg-type]
+
+
+def test_a_week_s_income_is_read_backwards_and_no_further():
+    reader = FakeReader(12_001, gap_seconds=7 * DAY / 6_000)
+    seen = looked_at(reader)
+    assert (seen.earned_msat, seen.forward_count, seen.complete) == (6_001, 6_001, True)
+    assert reader.pages == [(7_002, 5_000), (2_002, 5_000), (1, 2_001)]
+
+
+def test_a_node_without_forwards_earned_nothing():
+    seen = looked_at(FakeReader(0, 1))
+    assert (seen.earned_msat, seen.forward_count, seen.complete) == (0, 0, True)
+
+
+def test_only_what_settled_counts():
+    assert looked_at(FakeReader(10, 1, status=ForwardStatus.FAILED, fee_msat=5)).earned_msat == 0
+
+
+def test_a_settled_forward_without_a_fee_is_an_error():
+    with pytest.raises(DataError, match="fee_msat"):
+        looked_at(FakeReader(10, 1, fee_msat=None))
+
+
+def test_a_very_busy_node_gets_a_lower_bound(monkeypatch):
+    monkeypatch.setattr(init, "_MOST_PAGES", 2)
+    seen = looked_at(FakeReader(10_500, 1))
+    assert (seen.earned_msat, seen.complete) == (10_000, False)
+
+
+@pytest.mark.parametrize("method", ["getinfo", "listfunds", "listpeerchannels", "listforwards", "wait"])
+def test_what_init_reads_is_permitted_to_it(method):
+    assert permitted(method, "init", writes_allowed=False) is not None
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A unix socket's path holds 108 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="r"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    folder: Path = tmp_path
+    return folder
+
+
+def test_the_usual_places_are_tried_and_named(home):
+    with pytest.raises(ConfigError, match="--rpc-path") as caught:
+        init.find_rpc(None)
+    assert str(home / ".lightning/bitcoin/lightning-rpc") in str(caught.value)
+
+
+def test_a_socket_in_the_usual_place_is_found(short_dir, monkeypatch):
+    monkeypatch.setenv("HOME", str(short_dir))
+    path = short_dir / ".lightning/bitcoin/lightning-rpc"
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert init.find_rpc(None) == path
+
+
+def test_what_is_no_socket_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not a socket"):
+        init.find_rpc(tmp_path)
+
+
+def test_a_folder_that_others_may_not_enter_is_a_matter_of_permission(tmp_path, monkeypatch):
+    def refuse(_self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(PermissionDenied, match="rpc-file-mode"):
+        init.find_rpc(tmp_path / "rpc")
+
+
+def test_writing_is_private_and_overwrites_only_when_told(tmp_path):
+    path = tmp_path / "new" / "config.toml"
+    init.write(path, "one", force=False)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigError, match="--force"):
+        init.write(path, "two", force=False)
+    assert path.read_text() == "one"
+    path.chmod(0o644)
+    init.write(path, "three", force=True)
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("three", 0o600)
+    assert [each.name for each in path.parent.iterdir()] == ["config.toml"]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for force in (False, True):
+        with pytest.raises(OutputError, match="No space left"):
+            init.write(tmp_path / "config.toml", "text", force=force)
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def node(short_dir) -> Iterator[Path]:
+    world = SimulatedNode(SimConfig(seed=3, channel_count=4, start_at=1_790_000_000, history_days=2))
+    with SimServer(world, short_dir / "rpc"):
+        yield short_dir / "rpc"
+
+
+def test_init_makes_a_configuration_and_a_database(node, home, capsys):
+    assert main(["init", "--rpc-path", str(node)]) == 0
+    out = capsys.readouterr().out
+    path = home / ".config/revops/config.toml"
+    config = read(CommonOptions(), {}).config
+    assert config.node.rpc_path == str(node)
+    assert config.fees.mode == config.rebalance.mode == "observe"
+    assert path.stat().st_mode & 0o777 == 0o600
+    database = home / ".local/state/revops/revops.sqlite3"
+    assert database.stat().st_mode & 0o777 == 0o600
+    assert str(path) in out
+    assert "revops fees adjust --dry-run" in out
+    assert main(["db", "check"]) == 0
+    assert main(["init", "--rpc-path", str(node)]) == 78
+    assert "--force" in capsys.readouterr().err
+    assert main(["init", "--rpc-path", str(node), "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["config_path"] == str(path)
+
+
+def test_init_dry_run_prints_the_file_and_writes_nothing(node, home, capsys):
+    assert main(["init", "--rpc-path", str(node), "-n"]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["node"]["rpc_path"] == str(node)
+    assert list(home.iterdir()) == []
+
+
+def test_init_says_when_only_half_is_done(node, home, capsys, monkeypatch):
+    def refuse(_options: CommonOptions) -> None:
+        raise UnavailableError("no database today")
+
+    monkeypatch.setattr(init.db, "upgrade", refuse)
+    target = home / "c.toml"
+    assert main(["init", "--rpc-path", str(node), "-o", str(target)]) == 69
+    err = capsys.readouterr().err
+    assert "revops db upgrade" in err
+    assert "no database today" in err
+    assert target.exists()
+
+
+def test_init_without_a_node_writes_nothing(home, capsys):
+    assert main(["init"]) == 78
+    assert "is lightningd running?" in capsys.readouterr().err
+    assert list(home.iterdir()) == []

@@ -1,0 +1,258 @@
+"""`decide_fees`: what holds for every node and every policy that the configuration accepts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+
+from revops.decide.fees import decide_fees
+from revops.decide.governor import dead_band_ppm
+from revops.decide.hill_climb import EFFECTIVE_AFTER_SECONDS
+from revops.decide.rails import step_limit_ppm
+from revops.domain.decision import FeeDecision, FeePlan, Outcome, ReasonCode, why
+from revops.domain.policy import FeesConfig
+from revops.domain.snapshot import FeeInput, FeeSnapshot
+from tests.builders import (
+    HOUR,
+    NOW,
+    channel_id,
+    make_channel,
+    make_fee_input,
+    make_fee_snapshot,
+    make_state,
+    make_terms,
+)
+from tests.strategies import SUSPENDED, fee_inputs, fee_snapshots, fees_policies
+
+POLICY = FeesConfig()
+
+
+def codes(decision: FeeDecision) -> list[ReasonCode]:
+    return [reason.code for reason in decision.reasons]
+
+
+def urgent(decision: FeeDecision) -> bool:
+    return ReasonCode.OUT_OF_BOUNDS in codes(decision)
+
+
+def in_force(snapshot: FeeSnapshot, plan: FeePlan) -> FeeSnapshot:
+    """The node and the records just after the plan was carried out."""
+    decisions = {decision.channel_id: decision for decision in plan.decisions}
+
+    def after(fee_input: FeeInput) -> FeeInput:
+        decision = decisions[fee_input.channel.channel_id]
+        if decision.outcome is not Outcome.CHANGE:
+            return replace(fee_input, state=decision.state)
+        terms = replace(
+            fee_input.channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=decision.new_base_msat
+        )
+        return FeeInput(
+            channel=replace(fee_input.channel, local_terms=terms),
+            state=decision.state_if_sent,
+            earned_msat=0,
+            earned_count=0,
+            last_earned_at=fee_input.last_earned_at,
+            last_changed_at=snapshot.view.taken_at,
+        )
+
+    inputs = tuple(after(one) for one in snapshot.inputs)
+    view = replace(snapshot.view, channels=tuple(one.channel for one in inputs))
+    return FeeSnapshot(view, inputs, snapshot.updates_last_day_count + len(plan.changes))
+
+
+# What follows holds for any snapshot and policy.
+
+
+@given(snapshot=fee_snapshots(), policy=fees_policies(), data=st.data())
+def test_the_plan_depends_on_nothing_but_its_arguments_and_not_on_their_order(
+    snapshot: FeeSnapshot, policy: FeesConfig, data: st.DataObject
+) -> None:
+    plan = decide_fees(snapshot, policy)
+    shuffled = replace(snapshot, inputs=tuple(data.draw(st.permutations(snapshot.inputs))))
+    assert decide_fees(shuffled, policy) == plan == decide_fees(snapshot, policy)
+    assert plan.taken_at == NOW
+
+
+@given(snapshot=fee_snapshots(), policy=fees_policies())
+def test_each_channel_gets_one_decision(snapshot: FeeSnapshot, policy: FeesConfig) -> None:
+    plan = decide_fees(snapshot, policy)
+    inputs = sorted(snapshot.inputs, key=lambda one: one.channel.channel_id)
+    assert [decision.channel_id for decision in plan.decisions] == [one.channel.channel_id for one in inputs]
+    for decision, fee_input in zip(plan.decisions, inputs, strict=True):
+        terms = fee_input.channel.local_terms
+        assert (decision.old_ppm, decision.old_base_msat) == (terms.fee_ppm, terms.fee_base_msat)
+        assert (decision.peer_id, decision.name) == (fee_input.channel.peer_id, fee_input.channel.name)
+        assert decision.reasons
+        assert all(reason.sentence for reason in decision.reasons)
+
+
+@given(snapshot=fee_snapshots(), policy=fees_policies())
+def test_the_daily_cap_holds(snapshot: FeeSnapshot, policy: FeesConfig) -> None:
+    plan = decide_fees(snapshot, policy)
+    assert len(plan.changes) <= max(policy.max_updates_per_day - snapshot.updates_last_day_count, 0)
+    deferred = [decision for decision in plan.decisions if decision.outcome is Outcome.DEFER]
+    if any(urgent(decision) for decision in deferred):
+        assert all(urgent(decision) for decision in plan.changes)
+
+
+@given(fee_input=fee_inputs(), policy=fees_policies())
+def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesConfig) -> None:
+    decision = decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
+    if decision.outcome is not Outcome.CHANGE:
+        return
+    assert policy.strategy == "hill_climb"
+    assert fee_input.channel.live
+    assert policy.min_ppm <= decision.new_ppm <= policy.max_ppm
+    assert decision.new_base_msat == policy.base_msat
+    assert (decision.new_ppm, decision.new_base_msat) != (decision.old_ppm, decision.old_base_msat)
+    assert urgent(decision) is not (policy.min_ppm <= decision.old_ppm <= policy.max_ppm)
+    if urgent(decision):
+        return
+    change_ppm = abs(decision.new_ppm - decision.old_ppm)
+    assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
+    if decision.new_base_msat == decision.old_base_msat:
+        assert change_ppm >= dead_band_ppm(decision.old_ppm, policy)
+    if fee_input.last_changed_at is not None:
+        assert NOW - fee_input.last_changed_at >= policy.min_interval_seconds
+
+
+@given(fee_input=fee_inputs(), policy=fees_policies())
+def test_without_revenue_beyond_the_hold_time_a_fee_is_not_raised(fee_input: FeeInput, policy: FeesConfig) -> None:
+    decision = decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
+    if decision.state is not None and decision.state.idle_open_seconds >= policy.zero_flow_hold_seconds:
+        assert decision.new_ppm <= max(decision.old_ppm, policy.min_ppm)
+
+
+@given(fee_input=fee_inputs(), policy=fees_policies())
+def test_what_is_remembered_is_what_would_be_broadcast(fee_input: FeeInput, policy: FeesConfig) -> None:
+    decision = decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
+    sent = decision.state_if_sent
+    if sent is None:
+        assert decision.outcome is Outcome.SKIP
+        assert decision.state == fee_input.state
+        return
+    assert decision.state is not None
+    assert decision.state.fee_ppm == decision.old_ppm
+    assert sent.fee_ppm == decision.new_ppm
+    assert sent.window_start_at == NOW + EFFECTIVE_AFTER_SECONDS
+    assert sent.open_seconds == 0
+    assert sent.idle_open_seconds == decision.state.idle_open_seconds
+    if decision.new_ppm != decision.old_ppm:
+        assert (sent.direction > 0) is (decision.new_ppm > decision.old_ppm)
+
+
+@given(snapshot=fee_snapshots(), policy=fees_policies())
+def test_while_suspended_nothing_is_sent_and_every_wish_says_so(snapshot: FeeSnapshot, policy: FeesConfig) -> None:
+    free = decide_fees(snapshot, policy)
+    held = decide_fees(snapshot, policy, SUSPENDED)
+    assert held.changes == ()
+    for before, after in zip(free.decisions, held.decisions, strict=True):
+        if before.outcome is Outcome.CHANGE:
+            expected = replace(before, outcome=Outcome.DEFER, reasons=(*before.reasons, *SUSPENDED))
+            assert after == expected
+        else:
+            assert after == before
+
+
+@given(snapshot=fee_snapshots(), policy=fees_policies())
+def test_a_second_run_at_once_changes_nothing(snapshot: FeeSnapshot, policy: FeesConfig) -> None:
+    plan = decide_fees(snapshot, policy)
+    assert decide_fees(in_force(snapshot, plan), policy).changes == ()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ReasonCode.CLIMB_KEEP,
+        ReasonCode.CLIMB_REVERSE,
+        ReasonCode.CLIMB_PROBE,
+        ReasonCode.ZERO_FLOW_DROP,
+        ReasonCode.OUT_OF_BOUNDS,
+        ReasonCode.BASE_FEE,
+    ],
+)
+def test_the_strategies_reach_every_change(code: ReasonCode) -> None:
+    """Guards the properties above against snapshots in which nothing ever happens."""
+
+    def changes_by(snapshot: FeeSnapshot) -> bool:
+        return any(code in codes(decision) for decision in decide_fees(snapshot, POLICY).changes)
+
+    find(fee_snapshots(), changes_by, settings=settings(max_examples=300, phases=[Phase.generate]))
+
+
+# And single cases.
+
+
+def test_a_better_rate_keeps_the_direction() -> None:
+    decision = decide_fees(make_fee_snapshot(), POLICY).decisions[0]
+    assert (decision.outcome, decision.old_ppm, decision.proposed_ppm, decision.new_ppm) == (
+        Outcome.CHANGE,
+        100,
+        112,
+        112,
+    )
+    assert [reason.sentence for reason in decision.reasons] == [
+        "100 ppm earned 2000 msat per open hour, 1000 before: on, 12.0 %"
+    ]
+    # 2,000 msat an hour for a day, times a step of 12 %.
+    assert decision.expected_gain_msat == 5_760
+
+
+def test_off_is_off() -> None:
+    outside = make_fee_input(make_channel(fee_ppm=9_000))
+    decision = decide_fees(make_fee_snapshot(outside), FeesConfig(strategy="off")).decisions[0]
+    assert (decision.outcome, decision.new_ppm, codes(decision)) == (
+        Outcome.SKIP,
+        9_000,
+        [ReasonCode.STRATEGY_OFF],
+    )
+    assert decision.state == outside.state
+
+
+def test_a_channel_that_is_not_live_is_left_alone() -> None:
+    closing = make_fee_input(make_channel(state="CHANNELD_SHUTTING_DOWN", fee_ppm=9_000))
+    decision = decide_fees(make_fee_snapshot(closing), POLICY).decisions[0]
+    assert (decision.outcome, decision.new_ppm) == (Outcome.SKIP, 9_000)
+    assert [reason.sentence for reason in decision.reasons] == ["not usable: CHANNELD_SHUTTING_DOWN"]
+
+
+def test_a_disconnected_channel_keeps_its_price_however_long() -> None:
+    state = make_state(counted_at=NOW - HOUR, open_seconds=0.0, idle_open_seconds=200 * HOUR)
+    lost = make_fee_input(make_channel(connected=False), state=state, earned_msat=0, earned_count=0)
+    decision = decide_fees(make_fee_snapshot(lost), POLICY).decisions[0]
+    assert (decision.outcome, codes(decision)) == (Outcome.SKIP, [ReasonCode.OBSERVING])
+
+
+def test_another_base_fee_is_put_right_and_said() -> None:
+    channel = make_channel(local_terms=make_terms(fee_ppm=100, fee_base_msat=1_000))
+    decision = decide_fees(make_fee_snapshot(make_fee_input(channel, state=None)), POLICY).decisions[0]
+    assert (decision.outcome, decision.new_ppm, decision.new_base_msat) == (Outcome.CHANGE, 100, 0)
+    assert decision.reasons[-1].sentence == "base fee 1000 -> 0 msat"
+    assert decision.state_if_sent is not None
+    assert decision.state_if_sent.direction == 1
+
+
+def test_a_fee_changed_by_somebody_else_is_learnt_anew_but_kept_in_bounds() -> None:
+    inside = make_fee_input(make_channel(1, fee_ppm=700))
+    outside = make_fee_input(make_channel(2, fee_ppm=7_000), last_changed_at=NOW)
+    first, second = decide_fees(make_fee_snapshot(inside, outside), POLICY).decisions
+    assert (first.outcome, first.new_ppm, codes(first)) == (Outcome.SKIP, 700, [ReasonCode.EXTERNAL_CHANGE])
+    assert (second.outcome, second.new_ppm) == (Outcome.CHANGE, 2_500)
+    for decision in (first, second):
+        assert decision.state is not None
+        assert decision.state.last_rate_msat is None
+        assert decision.state.open_seconds == 0
+
+
+def test_the_last_updates_of_the_day_go_where_they_matter_most() -> None:
+    inputs = [
+        make_fee_input(make_channel(1), earned_msat=18_000),
+        make_fee_input(make_channel(2), earned_msat=36_000),
+        make_fee_input(make_channel(3, fee_ppm=9_000)),
+    ]
+    plan = decide_fees(make_fee_snapshot(*inputs, updates_last_day_count=98), POLICY)
+    assert [decision.channel_id for decision in plan.changes] == [channel_id(2), channel_id(3)]
+    assert plan.decisions[0].reasons[-1] == why(ReasonCode.DAILY_CAP, used_count=98, cap_count=100, rank=3)
