@@ -12,6 +12,8 @@ from hypothesis import settings
 TEST_VARIABLES = frozenset({"REVOPS_CLN_SCHEMAS", "REVOPS_SLING_PLUGIN"})
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+#: The exhaustive version: pytest --hypothesis-profile=campaign
+settings.register_profile("campaign", settings.get_profile("ci"), max_examples=5_000, derandomize=False)
 settings.load_profile("ci")
 
 

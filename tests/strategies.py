@@ -187,26 +187,33 @@ pair_histories: st.SearchStrategy[PairHistory] = st.builds(
 
 @st.composite
 def rebalance_snapshots(draw: st.DrawFn, max_channels: int = 6) -> RebalanceSnapshot:
-    """A node whose channels are mostly drained and sold, or full; some share a peer, a payment or a history."""
+    """A node whose channels are mostly full, or drained and sold; some share a peer, a payment or a history."""
     count = draw(st.integers(0, max_channels))
-    chosen: list[Channel] = []
-    for number in range(1, count + 1):
-        shares_peer = number > 1 and draw(st.integers(0, 6)) == 0
-        if draw(st.integers(0, 3)) == 0:
-            channel = draw(channels(number, peer_number=number - 1 if shares_peer else None))
-        else:
-            capacity_msat = draw(st.integers(10**9, 2 * 10**10))
-            ratio = draw(st.one_of(st.floats(0, 0.2), st.floats(0.7, 1)))
-            channel = make_channel(number, capacity_msat=capacity_msat, local_msat=int(capacity_msat * ratio))
-            channel = replace(channel, peer_id=node_id(number - 1)) if shares_peer else channel
-        chosen.append(channel)
     ids = [channel_id(number) for number in range(1, count + 1)]
+    chosen: list[Channel] = []
+    sold: dict[str, Flow] = {}
+    for number, own_id in enumerate(ids, start=1):
+        kind = draw(st.sampled_from(("drained", "full", "drained", "full", "any")))
+        if kind == "any":
+            channel = draw(channels(number))
+        else:
+            ratio = draw(st.floats(0, 0.2) if kind == "drained" else st.floats(0.7, 1))
+            capacity_msat = draw(st.integers(10**9, 2 * 10**10))
+            channel = make_channel(number, capacity_msat=capacity_msat, local_msat=int(capacity_msat * ratio))
+        if number > 1 and draw(st.integers(0, 9)) == 9:
+            channel = replace(channel, peer_id=node_id(number - 1))
+        chosen.append(channel)
+        if kind == "drained":
+            out_msat = draw(st.integers(10**8, 10**10))
+            sold[own_id] = Flow(out_msat=out_msat, out_count=9, earned_msat=out_msat // draw(st.integers(300, 5_000)))
+        elif draw(st.booleans()):
+            sold[own_id] = draw(flows())
     pairs = [(a, b) for a in ids for b in ids if a != b]
     history = draw(st.dictionaries(st.sampled_from(pairs), pair_histories, max_size=6)) if pairs else {}
     return RebalanceSnapshot(
         view=make_view(channels=tuple(chosen)),
-        flows={one: draw(flows()) for one in ids if draw(st.integers(0, 5)) > 0},
-        in_flight=frozenset(one for one in ids if draw(st.integers(0, 9)) == 0),
+        flows=sold,
+        in_flight=frozenset(one for one in ids if draw(st.integers(0, 9)) == 9),
         pair_history=history,
-        budget_left_msat=draw(st.one_of(st.just(0), st.integers(0, 10**6), st.integers(0, 10**10))),
+        budget_left_msat=draw(st.one_of(st.integers(10**5, 10**10), st.integers(0, 10**6))),
     )

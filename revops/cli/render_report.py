@@ -121,13 +121,13 @@ def _decision_row(decision: DecisionRecord) -> tuple[str, ...]:
         decision.name,
         decision.outcome,
         _what(decision),
-        f"{decision.repeat_count:,}",
+        f"{decision.repeat_count + 1:,}",
         render.sentences(decision.reasons),
     )
 
 
 def _what(decision: DecisionRecord) -> str:
-    if decision.amount_msat is not None:
+    if decision.amount_msat:
         return f"{income(decision.amount_msat)} sat"
     if decision.new_ppm is None or decision.old_ppm is None:
         return ""

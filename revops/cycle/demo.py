@@ -41,7 +41,7 @@ def hourly(*minutes: int, every_hours: int = 1) -> tuple[int, ...]:
 
 #: The lines of crontab.example that act, by the minutes of the day at which they run; a test holds the two together.
 SCHEDULE: Final[dict[str, tuple[int, ...]]] = {
-    "sync": hourly(0, 10, 20, 30, 40, 50),
+    "sync": hourly(2, 32),
     "fees adjust": hourly(12, 42),
     "rebalance plan": hourly(21),
     "rebalance run": hourly(25, 55),

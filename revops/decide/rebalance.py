@@ -22,7 +22,7 @@ from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecisio
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.snapshot import PairHistory, RebalanceSnapshot
-from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_floor, share_msat
+from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_ceil, sat_floor, share_msat
 
 #: Left on a channel for the commitment fee and for other payments while ours is under way.
 MARGIN_SHARE: Final = 50
@@ -104,10 +104,11 @@ def _decide_target(
         return _skip(target, obstacle)
     income_ppm = ppm_of(flow.earned_msat, flow.out_msat)
     wanted_msat = _wanted_msat(target, flow, policy)
-    if wanted_msat < policy.min_amount_sat * MSAT_PER_SAT:
-        return _skip(target, _too_small(wanted_msat, policy))
+    least_msat = _least_msat(target, policy)
+    if wanted_msat < least_msat:
+        return _skip(target, _too_small(wanted_msat, least_msat))
     now = snapshot.view.taken_at
-    cooling: list[Reason] = []
+    cooling: list[tuple[int, int]] = []
     pairs: list[_Pair] = []
     for source in snapshot.view.channels:
         if not _may_give(source, target, policy, taken, channels_of_peer):
@@ -116,15 +117,16 @@ def _decide_target(
         wait = pair_cooldown_seconds(history, policy)
         if history is not None and now < history.last_failed_at + wait:
             wait_minutes = round((history.last_failed_at + wait - now) / 60)
-            cooling.append(why(ReasonCode.COOLING_DOWN, failure_count=history.failure_count, wait_minutes=wait_minutes))
+            cooling.append((wait_minutes, history.failure_count))
             continue
-        pair = _pair(source, snapshot.flows.get(source.channel_id, _IDLE), income_ppm, wanted_msat, policy)
+        source_flow = snapshot.flows.get(source.channel_id, _IDLE)
+        pair = _pair(source, source_flow, income_ppm, wanted_msat, least_msat, policy)
         if pair is not None:
             pairs.append(pair)
     if not pairs:
-        return _skip(target, cooling[0] if cooling else why(ReasonCode.NO_SOURCE))
+        return _skip(target, _no_source(cooling))
     best = min(pairs, key=lambda pair: (-pair.gain_msat, pair.source.channel_id))
-    return _within_budget(target, best, flow, income_ppm, left_msat, policy)
+    return _within_budget(target, best, flow, income_ppm, least_msat, left_msat, policy)
 
 
 def _target_obstacle(
@@ -160,6 +162,22 @@ def _wanted_msat(target: Channel, flow: Flow, policy: RebalanceConfig) -> int:
     return max(wanted_msat, 0) // MSAT_PER_SAT * MSAT_PER_SAT
 
 
+def _least_msat(target: Channel, policy: RebalanceConfig) -> int:
+    """The least that is worth moving, and that the target's peer would forward; whole sat."""
+    least_msat = policy.min_amount_sat * MSAT_PER_SAT
+    if target.remote_terms is not None:
+        least_msat = max(least_msat, sat_ceil(target.remote_terms.htlc_min_msat) * MSAT_PER_SAT)
+    return least_msat
+
+
+def _no_source(cooling: list[tuple[int, int]]) -> Reason:
+    """Why there is no source: of the pairs that cool down (wait in minutes, failures), the one that may try first."""
+    if not cooling:
+        return why(ReasonCode.NO_SOURCE)
+    wait_minutes, failure_count = min(cooling)
+    return why(ReasonCode.COOLING_DOWN, failure_count=failure_count, wait_minutes=wait_minutes)
+
+
 def _may_give(
     source: Channel, target: Channel, policy: RebalanceConfig, taken: set[str], channels_of_peer: Counter[str]
 ) -> bool:
@@ -172,12 +190,14 @@ def _may_give(
     )
 
 
-def _pair(source: Channel, flow: Flow, income_ppm: int, wanted_msat: int, policy: RebalanceConfig) -> _Pair | None:
+def _pair(
+    source: Channel, flow: Flow, income_ppm: int, wanted_msat: int, least_msat: int, policy: RebalanceConfig
+) -> _Pair | None:
     """What a source promises to a target; None where it has too little to give or where no price would pay."""
     above_msat = source.local_msat - int(source.capacity_msat * policy.high_ratio)
     spare_msat = min(above_msat, source.spendable_msat - source.capacity_msat // MARGIN_SHARE)
     amount_msat = min(wanted_msat, max(spare_msat, 0)) // MSAT_PER_SAT * MSAT_PER_SAT
-    if amount_msat < policy.min_amount_sat * MSAT_PER_SAT:
+    if amount_msat < least_msat:
         return None
     used_ppm = min(PPM, ppm_of(flow.out_msat, max(source.local_msat, 1)))
     opportunity_ppm = -(-ppm_of(flow.earned_msat, flow.out_msat) * used_ppm // PPM)
@@ -189,7 +209,13 @@ def _pair(source: Channel, flow: Flow, income_ppm: int, wanted_msat: int, policy
 
 
 def _within_budget(
-    target: Channel, pair: _Pair, flow: Flow, income_ppm: int, left_msat: int, policy: RebalanceConfig
+    target: Channel,
+    pair: _Pair,
+    flow: Flow,
+    income_ppm: int,
+    least_msat: int,
+    left_msat: int,
+    policy: RebalanceConfig,
 ) -> RebalanceDecision:
     """The job, cut to the budget; deferred where what is left doesn't buy the least amount."""
     refill = why(
@@ -202,7 +228,7 @@ def _within_budget(
     amount_msat = pair.amount_msat
     if pair.max_fee_msat > left_msat:
         amount_msat = max(left_msat, 0) * PPM // pair.max_fee_ppm // MSAT_PER_SAT * MSAT_PER_SAT
-    affordable = amount_msat >= policy.min_amount_sat * MSAT_PER_SAT
+    affordable = amount_msat >= least_msat
     kept_msat = amount_msat if affordable else pair.amount_msat
     decision = RebalanceDecision(
         target_channel_id=target.channel_id,
@@ -234,8 +260,8 @@ def _skip(target: Channel, *reasons: Reason) -> RebalanceDecision:
     return RebalanceDecision(target.channel_id, target.name, None, None, Outcome.SKIP, 0, 0, 0, reasons)
 
 
-def _too_small(wanted_msat: int, policy: RebalanceConfig) -> Reason:
-    return why(ReasonCode.TOO_SMALL, amount_sat=sat_floor(wanted_msat), min_sat=policy.min_amount_sat)
+def _too_small(wanted_msat: int, least_msat: int) -> Reason:
+    return why(ReasonCode.TOO_SMALL, amount_sat=sat_floor(wanted_msat), min_sat=sat_floor(least_msat))
 
 
 def revalidate(
@@ -247,7 +273,8 @@ def revalidate(
         (target, target.receivable_msat if target else 0, "the target"),
     ):
         if channel is None or not channel.usable:
-            return why(ReasonCode.NOT_USABLE, state=f"{side} is " + (channel.state if channel else "gone"))
+            state = "gone" if channel is None else "not connected" if channel.live else channel.state
+            return why(ReasonCode.NOT_USABLE, state=f"{side} is {state}")
         if channel.channel_id in in_flight:
             return why(ReasonCode.IN_FLIGHT)
         if have_msat < amount_msat:

@@ -60,7 +60,7 @@ def circular_route(
     """
     end = inbound_end(target, amount_msat, final_cltv_blocks)
     _check_path(own_id, source, target, path, end)
-    first_scid, last_scid = source.scid or source.alias_local, target.scid or target.alias_remote
+    first_scid, last_scid = source.scid or source.alias_local, _inbound_scid(target)
     if first_scid is None or last_scid is None or source.direction is None or target.direction is None:
         raise RouteRefusedError("a channel without a short channel id can't be part of a route")
     first = Hop(source.peer_id, first_scid, source.direction, path[0].amount_in_msat, path[0].cltv_in_blocks)
@@ -69,6 +69,15 @@ def circular_route(
     ]
     last = Hop(own_id, last_scid, 1 - target.direction, amount_msat, final_cltv_blocks)
     return (first, *middle, last)
+
+
+def _inbound_scid(target: Channel) -> str | None:
+    """What the target's peer calls the channel. BOLT 2: it always knows the alias that it gave us, and with
+    `option_scid_alias` it refuses a private channel's real scid.
+    """
+    if target.private and target.alias_remote is not None:
+        return target.alias_remote
+    return target.scid or target.alias_remote
 
 
 def route_fee_msat(route: Sequence[Hop]) -> int:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _MAX_INDEX: Final = 2**63 - 1
 _MAX_U64: Final = 2**64 - 1
-_SCIDD: Final = re.compile(r"(\d+x\d+x\d+)/([01])")
+_SCIDD: Final = re.compile(r"([0-9]+x[0-9]+x[0-9]+)/([01])")
 #: Lone surrogates can't be written as UTF-8, and PostgreSQL takes no NUL: neither belongs in a text.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 

@@ -15,7 +15,7 @@ from revops.errors import ConfigError
 OLDEST: Final = (25, 12)
 NEWEST_KNOWN: Final = (26, 6)
 
-_NUMBERED: Final = re.compile(r"v?(\d{1,3})\.(\d{1,2})(?:\.\d+)*(?:rc\d+)?(?:[-+].*)?")
+_NUMBERED: Final = re.compile(r"v?([0-9]{1,3})\.([0-9]{1,2})(?:\.[0-9]+)*(?:rc[0-9]+)?(?:[-+].*)?")
 _COMMIT: Final = re.compile(r"g?[0-9a-f]{7,40}(?:-.*)?")
 
 

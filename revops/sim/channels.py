@@ -104,6 +104,8 @@ class Channel:
     grace_until_at: float = 0.0
     gossiped_before: Policy | None = None
     local_changed_at: float = 0.0
+    refused_at: float = 0.0
+    refused_msat: int = 0
     htlcs_out: dict[int, Htlc] = field(default_factory=dict)
     htlcs_in: dict[int, Htlc] = field(default_factory=dict)
     out_pending_msat: int = 0

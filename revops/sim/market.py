@@ -25,6 +25,9 @@ BURST_GAP_SECONDS = 2.5 * 86_400.0
 BURST_SECONDS = 5_400.0
 # Of payments whose sender sees the channel disabled, the share that tries all the same.
 STUBBORN_RATIO = 0.05
+# Senders remember a channel that had no room for this long, but for the share that never heard of it.
+MEMORY_SECONDS = 1_200.0
+FORGETFUL_RATIO = 0.5
 
 
 def start_market(world: World) -> None:
@@ -78,6 +81,8 @@ def attempt(world: World, peer: Peer, candidate: Candidate, entries: list[float]
     if failcode is not None:
         in_channel.remove(in_htlc, fulfilled=False)
         row.status, row.failcode = "local_failed", failcode
+        if failcode == TEMPORARY_CHANNEL_FAILURE:
+            out_channel.refused_at, out_channel.refused_msat = world.now_at, amount_msat
         world.forwards.add(row)
         world.ledger.local_failed_count += 1
         if failcode == FEE_INSUFFICIENT and candidate.gossip_lag_seconds > 0:
@@ -100,7 +105,7 @@ def cheapest_offer(world: World, peer: Peer, candidate: Candidate) -> tuple[Chan
     if not peer.connected and candidate.stubborn_draw >= STUBBORN_RATIO:
         return None
     for channel in peer.channels:
-        if not channel.is_live:
+        if not channel.is_live or shunned(world, channel, candidate):
             continue
         seen = seen_policy(world, channel, candidate.gossip_lag_seconds)
         if not seen.htlc_minimum_msat <= candidate.amount_msat <= seen.htlc_maximum_msat:
@@ -108,6 +113,12 @@ def cheapest_offer(world: World, peer: Peer, candidate: Candidate) -> tuple[Chan
         if best is None or seen.fee_msat(candidate.amount_msat) < best[1].fee_msat(candidate.amount_msat):
             best = channel, seen
     return best
+
+
+def shunned(world: World, channel: Channel, candidate: Candidate) -> bool:
+    """Whether this sender has heard that the channel refused as much a moment ago; about half of them have."""
+    recent = world.now_at - channel.refused_at < MEMORY_SECONDS and candidate.amount_msat >= channel.refused_msat
+    return recent and candidate.stubborn_draw >= FORGETFUL_RATIO
 
 
 def seen_policy(world: World, channel: Channel, lag_seconds: float) -> Policy:

@@ -42,7 +42,7 @@ def launch(world: World, payment: Payment, route: list[Hop], first: Channel, sec
         return
     htlc = first.offer_out(sent_msat, world.height + route[0].delay_blocks + 1, payment.payment_hash)
     flight = Flight(payment, route, first, htlc, secret)
-    world.flights[payment.created_index] = flight
+    world.flights.append(flight)
     world.schedule(world.now_at + HOP_SECONDS * len(route), walk, flight)
 
 
@@ -133,7 +133,7 @@ def end_paid(world: World, flight: Flight, invoice: Invoice) -> None:
     if flight.payment.status != "pending" or flight.last is None or flight.last_htlc is None:
         return
     payment, at = flight.payment, int(world.now_at)
-    del world.flights[payment.created_index]
+    world.flights.remove(flight)
     sent_msat, received_msat = flight.htlc.amount_msat, flight.last_htlc.amount_msat
     flight.last.remove(flight.last_htlc, fulfilled=True)
     flight.first.remove(flight.htlc, fulfilled=True)
@@ -184,7 +184,7 @@ def end_failed(world: World, flight: Flight, failure: Failure) -> None:
     """Take a payment's HTLCs back and mark it failed."""
     if flight.payment.status != "pending":
         return
-    del world.flights[flight.payment.created_index]
+    world.flights.remove(flight)
     flight.first.remove(flight.htlc, fulfilled=False)
     if flight.last is not None and flight.last_htlc is not None:
         flight.last.remove(flight.last_htlc, fulfilled=False)
@@ -194,7 +194,7 @@ def end_failed(world: World, flight: Flight, failure: Failure) -> None:
 
 def abandon(world: World, channel: Channel) -> None:
     """Fail the payments of ours that are in flight on a channel which closes."""
-    for flight in list(world.flights.values()):
+    for flight in list(world.flights):
         if channel in (flight.first, flight.last):
             end_failed(world, flight, Failure(0, PERMANENT_CHANNEL_FAILURE))
 

@@ -77,6 +77,7 @@ class SimServer:
         self._stopping.clear()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            remove_stale(self.socket_path)
             listener.bind(str(self.socket_path))
             self.socket_path.chmod(0o600)
             listener.listen(64)
@@ -224,6 +225,17 @@ class SimServer:
             raise SimRpcError(INVALID_PARAMS, f"no such hook: {name}")
         value = getattr(self.node, name)(**params.get("arguments", {}))
         return {"value": value, "now_at": self.node.now_at}
+
+
+def remove_stale(path: Path) -> None:
+    """Remove a socket that a killed server left behind, as lightningd does at its start; a living one stays."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
 
 
 if __name__ == "__main__":

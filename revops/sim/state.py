@@ -131,7 +131,7 @@ class World:
         self.payments: IndexedTable[Payment] = IndexedTable()
         self.invoices: IndexedTable[Invoice] = IndexedTable()
         self.invoice_by_hash: dict[str, Invoice] = {}
-        self.flights: dict[int, Flight] = {}
+        self.flights: list[Flight] = []
         self.held: list[Event] = []
         self.pay_count = 0
         self.serial = 0

@@ -49,11 +49,18 @@ class IndexedTable(Generic[R]):
         return row
 
     def touch(self, row: R) -> None:
-        """Record that a row changed: it moves to the end of the `updated` order."""
+        """Record that a row changed: it moves to the end of the `updated` order. A row that is gone stays gone."""
+        if not self.holds(row):
+            return
         self.updated += 1
         row.updated_index = self.updated
         self._changes.append(row)
         self._updated_keys.append(self.updated)
+
+    def holds(self, row: R) -> bool:
+        """Whether the row is (still) in the table."""
+        position = bisect_left(self._created_keys, row.created_index)
+        return position < len(self._rows) and self._rows[position] is row
 
     def rows_from(self, index: str, start: int) -> Iterator[R]:
         """Return the rows whose index ("created" or "updated") is at least `start`, in that order."""

@@ -9,10 +9,10 @@ the past.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
@@ -28,6 +28,10 @@ from revops.store.files import has_content
 from revops.store.tables import SCHEMA_VERSION
 
 _READS: Final = "revops_reads"
+#: Engines of closed databases. A process that runs several commands (the demo, a test) takes them up again: they have no
+#: connections, but the statements that they compiled cost a third of a command. Never shared: closing one database must
+#: not take the connections of another.
+_SPARE_ENGINES: Final[deque[tuple[URL, bool, Engine]]] = deque(maxlen=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Database:
         PermissionDenied, DiskError or DataError where it can't be read.
         """
         parsed = urls.parse_url(url)
-        engine = make_engine(parsed, read_only=read_only)
+        engine = _take_engine(parsed, read_only=read_only)
         try:
             found = schema_version(parsed, engine)
             if found is None and create and not read_only:
@@ -80,6 +84,7 @@ class Database:
     def close(self) -> None:
         """Close all connections. On SQLite this also folds the write-ahead log into the file."""
         self._engine.dispose()
+        _SPARE_ENGINES.append((self._url, self._read_only, self._engine))
 
     def __enter__(self) -> Self:
         return self
@@ -154,13 +159,20 @@ class Database:
             return tuple(KnownNode(row.node_key, row.node_id, row.alias) for row in rows)
 
 
-@lru_cache(maxsize=8)
-def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -> Engine:
-    """Given a parsed URL, return an engine with our settings. `migrating` leaves foreign keys to Alembic's batches.
+def _take_engine(url: URL, *, read_only: bool) -> Engine:
+    """Given a parsed URL, return an engine that nobody else uses."""
+    for spare in list(_SPARE_ENGINES):
+        if spare[:2] == (url, read_only):
+            try:
+                _SPARE_ENGINES.remove(spare)
+            except ValueError:  # another thread was faster
+                continue
+            return spare[2]
+    return make_engine(url, read_only=read_only)
 
-    A process that runs several commands (the demo, a test) gets the same engine again: its connections are closed after
-    each, but the statements that it compiled are worth keeping.
-    """
+
+def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -> Engine:
+    """Given a parsed URL, return an engine with our settings. `migrating` leaves foreign keys to Alembic's batches."""
     if urls.is_sqlite(url):
         engine = create_engine(
             urls.sqlite_engine_url(urls.sqlite_path(url)),

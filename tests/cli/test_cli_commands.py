@@ -240,7 +240,8 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "books: right, 6,000 sat in all" in out
     assert "normal, offline, private" in out
     assert "1 closed channels earned 9 sat, and cost 20 sat in rebalances" in out
-    assert "100 -> 125 ppm" in out
+    decided = next(line for line in out.splitlines() if "100 -> 125 ppm" in line)
+    assert "  4  step limited to 125 ppm" in decided  # once, and three times more
     assert "killed?" in out
     channel_row = next(line for line in out.splitlines() if line.startswith("1x1x1"))
     assert channel_row.split()[-8:] == ["%", "321", "1,000", "2,000", "7", "3,000", "2", "-11"]

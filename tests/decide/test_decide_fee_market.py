@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 import pytest
 
@@ -45,7 +46,7 @@ class Market:
     def _decide(self, now: float) -> FeeDecision:
         terms = replace(self.channel.local_terms, fee_ppm=self.fee_ppm)
         since_at = self.state.window_start_at if self.state else now
-        window = [fee_msat for at, fee_msat in self.earned if at >= since_at]
+        window = [fee_msat for _at, fee_msat in takewhile(lambda row: row[0] >= since_at, reversed(self.earned))]
         fee_input = make_fee_input(
             replace(self.channel, local_terms=terms),
             state=self.state,

@@ -70,7 +70,10 @@ def test_an_invoice_is_deleted_unless_it_is_paid() -> None:
     paid = Replay(delinvoice=refused(906, {"current_status": "paid", "expected_status": "unpaid"}))
     assert NodeWriter(paid).delete_invoice("a") is False
     assert len(paid.asked) == 1
-    assert NodeWriter(Replay(delinvoice=refused(906))).delete_invoice("a") is False
+    for unclear in (None, {}, {"current_status": "new"}):
+        rpc = Replay(delinvoice=refused(906, unclear))
+        assert NodeWriter(rpc).delete_invoice("a") is False
+        assert len(rpc.asked) == 1
     with pytest.raises(NodeError):
         NodeWriter(Replay(delinvoice=refused(-1))).delete_invoice("a")
     with pytest.raises(NodeError, match="label is not"):

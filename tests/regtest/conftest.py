@@ -5,7 +5,6 @@ The tests run in any order: each one makes the payments that it needs, and what 
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import tempfile
@@ -15,18 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from revops.node.version import check_version
 from revops.errors import RevopsError
+from revops.node.version import check_version
 from tests.regtest.network import PROGRAMS
 from tests.regtest.operator_home import Operator
-from tests.regtest.ring import Ring
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder needs the real programs."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.regtest)
+from tests.regtest.ring import REBALANCE_SAT, Ring
 
 
 def why_not() -> str | None:
@@ -57,15 +49,38 @@ def ring() -> Iterator[Ring]:
 @pytest.fixture
 def newcomer(tmp_path: Path) -> Operator:
     """An operator who hasn't begun: no configuration, no database."""
-    operator = Operator(tmp_path)
-    operator.metrics_dir.mkdir()
-    return operator
+    return Operator(tmp_path / "newcomer")
+
+
+@pytest.fixture(scope="session")
+def first_day(ring: Ring, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    """What `revops init` leaves of alice's node before it has forwarded anything. Copied by `operator`, never used."""
+    first = Operator(tmp_path_factory.mktemp("first-day") / "home")
+    ran = first.run("init", "--rpc-path", str(ring.alice.rpc_path))
+    assert (ran.code, ran.err) == (0, ""), ran
+    return first
 
 
 @pytest.fixture
-def operator(ring: Ring, newcomer: Operator) -> Operator:
-    """An operator who has done `revops init` on alice's node."""
+def operator(ring: Ring, first_day: Operator, tmp_path: Path) -> Operator:
+    """An operator who has done `revops init`, with a database of their own."""
     ring.settle_down()
-    ran = newcomer.run("init", "--rpc-path", str(ring.alice.rpc_path))
-    assert (ran.code, ran.err) == (0, ""), ran
-    return newcomer
+    shutil.copytree(first_day.home, tmp_path / "operator")
+    return Operator(tmp_path / "operator")
+
+
+@pytest.fixture
+def rebalancer(ring: Ring, operator: Operator) -> Operator:
+    """An operator who may spend, with paid forwards that have emptied the channel to carol, and one job planned."""
+    ring.drain()
+    ring.stock()
+    operator.settings |= {
+        "rebalance.mode": "act",
+        "rebalance.max_amount_sat": str(REBALANCE_SAT),
+        "budget.daily_sat": "1000",
+        "budget.weekly_sat": "1000",
+    }
+    operator.json("rebalance", "plan")
+    (job,) = operator.rows("SELECT * FROM rebalance_job")
+    assert (job["status"], job["amount_msat"]) == ("planned", REBALANCE_SAT * 1_000)
+    return operator

@@ -11,7 +11,8 @@ import re
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from typing import Any
 import revops
 
 COMMAND_SECONDS = 120.0
+#: A lightningd that came out after this version of revops is worth a warning, and no reason to fail here.
+NEWER = "is newer than any that revops was tested with"
 #: What only decisions and money write to; a sync leaves these tables alone.
 DECISION_TABLES = (
     "run", "decision", "decision_tally", "action", "fee_state", "fee_change", "rebalance_plan", "rebalance_job",
@@ -48,6 +51,9 @@ class Operator:
     home: Path
     settings: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.metrics_dir.mkdir(parents=True, exist_ok=True)
+
     @property
     def config_path(self) -> Path:
         """The configuration."""
@@ -65,6 +71,26 @@ class Operator:
 
     def run(self, *arguments: str) -> Ran:
         """Given a command line, run it."""
+        process = self._popen(arguments)
+        with process:
+            try:
+                out, err = process.communicate(timeout=COMMAND_SECONDS)
+            except BaseException:
+                process.kill()
+                raise
+        said = "".join(line for line in err.splitlines(keepends=True) if NEWER not in line)
+        return Ran(process.returncode, out, said)
+
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Given a command line, start it; it is ended with the body at the latest."""
+        with self._popen(arguments) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def _popen(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.home),
@@ -75,11 +101,10 @@ class Operator:
         }
         for name, value in self.settings.items():
             environment[f"REVOPS_{name.replace('.', '_').upper()}"] = value
-        done = subprocess.run(
-            [sys.executable, "-m", "revops", *arguments], capture_output=True, text=True, timeout=COMMAND_SECONDS,
-            check=False, cwd=self.home, env=environment, stdin=subprocess.DEVNULL,
+        return subprocess.Popen(
+            [sys.executable, "-m", "revops", *arguments], cwd=self.home, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout, done.stderr)
 
     def cron(self, *arguments: str) -> None:
         """Given a line of the crontab, run it. Fail unless it succeeds in silence."""

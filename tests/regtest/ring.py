@@ -26,6 +26,9 @@ LAYER = "around"
 #: alice's part of the channel to carol, once paid forwards have used it up.
 DRAINED_MSAT = 160_000_000
 PAYMENT_SAT = 100_000
+#: What the tests move in a circle, and what bob must have towards carol for it.
+REBALANCE_SAT = 100_000
+STOCK_MSAT = 300_000_000
 CLTV_FINAL_BLOCKS = 40
 CLTV_DELTA_BLOCKS = 40
 
@@ -96,10 +99,10 @@ class Ring:
             enabled=False,
         )
 
-    def pay(self, payer: Lightningd, payee: Lightningd, amount_sat: int) -> None:
-        """Pay an invoice by way of alice, and wait until all is at rest."""
+    def pay(self, payer: Lightningd, payee: Lightningd, amount_sat: int, *, directly: bool = False) -> None:
+        """Pay an invoice by way of alice (or else over the channel of the two), and wait until all is at rest."""
         invoice = self._invoice(payee, amount_sat)
-        payer.call("xpay", invstring=invoice["bolt11"], layers=[LAYER])
+        payer.call("xpay", invstring=invoice["bolt11"], layers=[] if directly else [LAYER])
         self.settle_down()
 
     def pay_nobody(self, payer: Lightningd, payee: Lightningd, amount_sat: int) -> None:
@@ -154,6 +157,29 @@ class Ring:
         """Let bob pay carol by way of alice until her channel to carol is nearly used up."""
         while self.alice.channel_with(self.carol)["to_us_msat"] > DRAINED_MSAT:
             self.pay(self.bob, self.carol, PAYMENT_SAT)
+
+    def stock(self) -> None:
+        """Let carol pay bob over their own channel, if he has too little on it for a rebalance to pass."""
+        have_msat = self.bob.channel_with(self.carol)["to_us_msat"]
+        if have_msat < STOCK_MSAT:
+            self.pay(self.carol, self.bob, (STOCK_MSAT - have_msat) // 1_000 + PAYMENT_SAT, directly=True)
+
+    def empty(self) -> int:
+        """Let bob pay carol over their own channel until a rebalance can't pass it; return what he paid, in sat."""
+        spendable_sat = self.bob.channel_with(self.carol)["spendable_msat"] // 1_000
+        amount_sat: int = spendable_sat - REBALANCE_SAT // 2
+        self.pay(self.bob, self.carol, amount_sat, directly=True)
+        return amount_sat
+
+
+def footprint(node: Lightningd) -> dict[str, Any]:
+    """Return all of a node that its operator's commands could change: what it charges, payments, invoices, layers."""
+    return {
+        "charged": [channel["updates"]["local"] for channel in node.call("listpeerchannels")["channels"]],
+        "payments": node.call("listsendpays")["payments"],
+        "invoices": node.call("listinvoices")["invoices"],
+        "layers": node.call("askrene-listlayers")["layers"],
+    }
 
 
 def _has_coins(node: Lightningd, count: int) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from revops.sim.errors import SimRpcError
 from revops.sim.world import SimConfig, SimulatedNode
 from tests.sim.driving import channels, prepare, rebalance
 
@@ -58,6 +60,88 @@ def test_books_balance_for_any_seed(seed: int, count: int, hours: float) -> None
     check_books(node)
     node.advance_by(hours * 3600.0)
     check_books(node)
+
+
+OPERATIONS = (
+    "hours",
+    "rebalance",
+    "hold",
+    "release",
+    "splice",
+    "pending splice",
+    "close",
+    "down",
+    "up",
+    "fees",
+    "clean",
+)
+
+
+def operate(node: SimulatedNode, operation: str, number: int) -> int:
+    """Do one thing to a node; return by how much it changed the sum of our balances, in msat."""
+    rows = [row for row in channels(node) if "short_channel_id" in row]
+    row = rows[number % len(rows)]
+    match operation:
+        case "hours":
+            node.advance_by(3600.0 * (1 + number % 5))
+        case "rebalance":
+            for label in (f"{number}", f"{number}"):
+                try_rebalance(node, label)
+        case "hold" | "release":
+            node.hold_payments(operation == "hold")
+        case "splice" | "pending splice":
+            if row["state"] == "CHANNELD_NORMAL":
+                node.splice_channel(row["channel_id"], 100_000, lock_in=operation == "splice")
+                return 100_000_000
+        case "close":
+            if len(rows) > 4:
+                node.close_channel(row["channel_id"])
+        case "down":
+            node.disconnect_peer(row["peer_id"])
+        case "up":
+            node.connect_peer(row["peer_id"])
+        case "fees":
+            node.handle("setchannel", {"id": row["channel_id"], "feeppm": number % 900, "enforcedelay": number % 700})
+        case "clean":
+            node.autoclean(86_400.0)
+    return 0
+
+
+def try_rebalance(node: SimulatedNode, label: str) -> None:
+    """Send a circular payment if one is possible, and don't wait for it."""
+    with suppress(AssertionError, SimRpcError):
+        prepared = prepare(node, 5_000_000, label=label)
+        node.handle("sendpay", prepared.params())
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 10_000)), min_size=3, max_size=14))
+@settings(max_examples=25, deadline=None, derandomize=True)
+def test_books_balance_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    node = SimulatedNode(SimConfig(seed=6, channel_count=10, forwards_per_day=900.0, stuck_ratio=0.05))
+    spliced_msat = 0
+    for operation, number in steps:
+        spliced_msat += operate(node, operation, number)
+    node.hold_payments(False)
+    # Pending splices lock in, HTLCs that were stuck end.
+    node.advance_by(2 * 86_400.0)
+    world, books = node.world, node.books()
+    every = [*world.channels.values(), *world.closed]
+    begun = sum(channel.local_funds_msat + channel.pushed_msat for channel in every)
+    pending = sum(channel.splice.delta_sat * 1000 for channel in every if channel.splice is not None)
+    held = sum(channel.to_us_msat for channel in every)
+    assert held - begun - spliced_msat + pending == books.fees_earned_msat - books.rebalance_fees_msat
+    assert node.handle("getinfo")["fees_collected_msat"] == books.fees_earned_msat
+    ledger = ledger_of(node)
+    for channel in world.channels.values():
+        assert ledger[channel.channel_id] == channel.to_us_msat
+        assert channel.out_pending_msat == sum(htlc.amount_msat for htlc in channel.htlcs_out.values())
+        assert channel.in_pending_msat == sum(htlc.amount_msat for htlc in channel.htlcs_in.values())
+    for channel in world.closed:
+        assert ledger[channel.channel_id] == 0
+        assert not channel.htlcs_in
+        assert not channel.htlcs_out
+    pays = node.handle("listsendpays")["payments"]
+    assert sum(row["status"] == "complete" for row in pays) == books.rebalance_count
 
 
 def test_a_rebalance_moves_balances_and_costs_its_fee() -> None:
@@ -128,6 +212,16 @@ def test_a_restored_node_stands_lower() -> None:
     )
     node.advance_by(3600.0)
     assert node.handle("listforwards")["forwards"][-1]["created_index"] > total - 100
+
+
+def test_what_a_restore_forgot_never_comes_back() -> None:
+    node = SimulatedNode(SimConfig(history_days=0.5, stuck_ratio=0.2))
+    offered = node.handle("listforwards", {"status": "offered"})["forwards"]
+    node.restore_to_index(offered[0]["created_index"] - 1)
+    node.pause_market()
+    node.advance_by(2 * 86_400.0)
+    rows = node.handle("listforwards", {"index": "updated", "start": 1})["forwards"]
+    assert not {row["created_index"] for row in rows} & {row["created_index"] for row in offered}
 
 
 def test_a_closed_channel_returns_its_balance() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -147,7 +148,7 @@ def test_routes_add_up(node: SimulatedNode) -> None:
     path = route["path"]
     assert path[-1]["amount_out_msat"] == route["amount_msat"] == 10_000_000
     assert path[-1]["cltv_out"] == route["final_cltv"] == 18
-    for before, hop in zip(path, path[1:], strict=False):
+    for before, hop in pairwise(path):
         assert before["node_id_out"] == hop["node_id_in"]
         assert before["amount_out_msat"] == hop["amount_in_msat"]
         assert before["cltv_out"] == hop["cltv_in"]

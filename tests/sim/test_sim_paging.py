@@ -61,9 +61,9 @@ def test_a_change_moves_a_row_to_the_end_of_the_updated_order() -> None:
 
 
 def test_a_limit_counts_rows_of_the_status_asked_for(node: SimulatedNode) -> None:
-    page = forwards(node, status="local_failed", index="created", start=1, limit=5)
-    assert [row["status"] for row in page] == ["local_failed"] * 5
-    assert page[-1]["created_index"] > 5
+    page = forwards(node, status="local_failed", index="created", start=1, limit=3)
+    assert [row["status"] for row in page] == ["local_failed"] * 3
+    assert page[-1]["created_index"] > 3
 
 
 def test_with_a_channel_filter_index_and_limit_are_ignored(node: SimulatedNode) -> None:

@@ -203,43 +203,44 @@ def test_too_much_for_the_first_channel_fails_after_the_answer(node: SimulatedNo
 def test_a_peer_with_two_channels_may_choose_the_other(node: SimulatedNode) -> None:
     """BOLT 4 lets a forwarder use any channel to the next node: a rebalance may arrive where nobody wanted it."""
     double = next(peer for peer in node.world.peers.values() if len(peer.channels) == 2)
+    sender = next(peer for peer in node.world.peers.values() if peer is not double and peer.channels[0].scid)
     named, other = double.channels
     named.to_us_msat = named.capacity_msat - named.their_reserve_msat
     other.to_us_msat = other.capacity_msat // 4
-    prepared = prepare(node)
-    before_last = prepared.route[-2]["id"]
-    assert before_last != double.node_id or prepared.target != named.channel_id
-    last = {"id": node.node_id, "channel": named.scid, "amount_msat": 1_000_000, "delay": 18}
-    first_peer = next(peer for peer in node.world.peers.values() if peer is not double and peer.channels[0].scid)
-    first_peer.channels[0].to_us_msat = first_peer.channels[0].capacity_msat // 2
+    sender.channels[0].to_us_msat = sender.channels[0].capacity_msat // 2
     asked = {
-        "source": first_peer.node_id,
+        "source": sender.node_id,
         "destination": double.node_id,
         "amount_msat": 1_100_000,
-        "layers": ["revops"],
+        "layers": [],
         "maxfee_msat": 10**6,
         "final_cltv": 200,
         "maxparts": 1,
     }
-    path = node.handle("getroutes", asked)["routes"][0]["path"]
+    node.handle("askrene-create-layer", {"layer": "mine"})
+    node.handle("askrene-disable-node", {"layer": "mine", "node": node.node_id})
+    path = node.handle("getroutes", asked | {"layers": ["mine"]})["routes"][0]["path"]
     for hop in path:
         channel = node.world.graph.channels[hop["short_channel_id_dir"].rpartition("/")[0]]
         channel.balance_msat = channel.capacity_msat // 2
-    first = {
-        "id": first_peer.node_id,
-        "channel": first_peer.channels[0].scid,
-        "amount_msat": path[0]["amount_in_msat"],
-        "delay": path[0]["cltv_in"],
-    }
-    before = other.to_us_msat
-    paid = {"payment_hash": prepared.payment_hash, "payment_secret": prepared.payment_secret}
-    last["amount_msat"] = 50_000_000 if asked["amount_msat"] > 50_000_000 else 1_000_000
-    small = node.handle("invoice", {"amount_msat": 1_000_000, "label": "small", "description": ""})
-    paid = {"payment_hash": small["payment_hash"], "payment_secret": small["payment_secret"]}
-    node.handle("sendpay", {"route": [first, *path, last], **paid})
-    done = node.handle("waitsendpay", {"payment_hash": small["payment_hash"], "timeout": 60})
+    begin = path[0]
+    route = [
+        {
+            "id": sender.node_id,
+            "channel": sender.channels[0].scid,
+            "amount_msat": begin["amount_in_msat"],
+            "delay": begin["cltv_in"],
+        },
+        *path,
+        {"id": node.node_id, "channel": named.scid, "amount_msat": 1_000_000, "delay": 18},
+    ]
+    made = node.handle("invoice", {"amount_msat": 1_000_000, "label": "small", "description": ""})
+    paid = {"payment_hash": made["payment_hash"], "payment_secret": made["payment_secret"]}
+    before = (named.to_us_msat, other.to_us_msat)
+    node.handle("sendpay", {"route": route, **paid})
+    done = node.handle("waitsendpay", {"payment_hash": made["payment_hash"], "timeout": 60})
     assert done["status"] == "complete"
-    assert other.to_us_msat == before + 1_000_000
+    assert (named.to_us_msat, other.to_us_msat) == (before[0], before[1] + 1_000_000)
 
 
 def test_older_releases_take_only_the_old_names() -> None:

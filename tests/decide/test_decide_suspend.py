@@ -1,0 +1,159 @@
+"""What suspends writing: reserves, a node that syncs, a clock that the chain does not confirm."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revops.decide.suspend import (
+    BLOCK_SECONDS,
+    LEAST_STEP_SECONDS,
+    clock_reasons,
+    funds_reasons,
+    reserve_reasons,
+    syncing_reasons,
+)
+from revops.domain.decision import ReasonCode
+from revops.domain.policy import ReserveConfig
+from revops.domain.snapshot import ClockMark
+from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_node, make_view, make_wallet
+
+RESERVE = ReserveConfig(onchain_sat=100_000, offchain_sat=1_000_000)
+HEIGHT = 900_000
+
+
+@pytest.mark.parametrize(
+    ("wallet_msat", "channels_msat", "short"),
+    [
+        (100_000_000, 1_000_000_000, []),
+        (99_999_999, 1_000_000_000, ["the wallet holds 99999 sat, reserve is 100000: suspended"]),
+        (100_000_000, 999_999_999, ["the channels holds 999999 sat, reserve is 1000000: suspended"]),
+        (0, 0, ["the wallet", "the channels"]),
+    ],
+)
+def test_below_a_floor_everything_is_suspended(wallet_msat: int, channels_msat: int, short: list[str]) -> None:
+    reasons = funds_reasons(wallet_msat, channels_msat, RESERVE)
+    assert len(reasons) == len(short)
+    assert all(reason.sentence.startswith(text) for reason, text in zip(reasons, short, strict=True))
+
+
+def test_a_view_is_judged_by_its_spendable_funds() -> None:
+    rich = make_view(make_channel(1), wallet=make_wallet(100_000 * SAT))
+    assert reserve_reasons(rich, RESERVE) == ()
+    lost = make_view(make_channel(1, connected=False), wallet=make_wallet(100_000 * SAT))
+    assert [reason.numbers["where"] for reason in reserve_reasons(lost, RESERVE)] == ["the channels"]
+    poor = make_view(make_channel(1), wallet=make_wallet(99_999 * SAT))
+    assert [reason.numbers["have_sat"] for reason in reserve_reasons(poor, RESERVE)] == [99_999]
+
+
+def test_a_reserve_of_nothing_suspends_nothing() -> None:
+    assert funds_reasons(0, 0, ReserveConfig(onchain_sat=0, offchain_sat=0)) == ()
+
+
+def test_a_node_that_syncs_suspends() -> None:
+    assert syncing_reasons(make_view()) == ()
+    syncing = make_view(node=make_node(sync_warning="still loading latest blocks from bitcoind."))
+    assert [reason.sentence for reason in syncing_reasons(syncing)] == [
+        "the node is syncing: still loading latest blocks from bitcoind."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("elapsed_seconds", "blocks", "doubted"),
+    [
+        (0, 0, False),
+        (LEAST_STEP_SECONDS - 1, 0, False),
+        (LEAST_STEP_SECONDS, 0, True),
+        # 24 blocks are expected in four hours, 35 % of them are 8.4.
+        (LEAST_STEP_SECONDS, 8, True),
+        (LEAST_STEP_SECONDS, 9, False),
+        (DAY, 50, True),
+        (DAY, 51, False),
+        (7 * DAY, 352, True),
+        (7 * DAY, 353, False),
+        (-7 * DAY, 0, False),
+        (12 * HOUR, -3, True),
+    ],
+)
+def test_the_chain_confirms_the_clock_or_not(elapsed_seconds: float, blocks: int, doubted: bool) -> None:
+    marks = [ClockMark(NOW - elapsed_seconds, HEIGHT - blocks)]
+    reasons = clock_reasons(marks, NOW, HEIGHT, "bitcoin")
+    assert bool(reasons) is doubted
+    assert clock_reasons([], NOW, HEIGHT, "bitcoin") == ()
+    assert clock_reasons(marks, NOW, HEIGHT, "regtest") == ()
+    if doubted:
+        hours = round(elapsed_seconds / 3_600, 1)
+        assert reasons[0].sentence == f"clock moved {hours} h, chain {blocks} blocks: spending suspended"
+
+
+def chain(seed: int, days: float) -> list[float]:
+    """Moments at which blocks were found: independent of each other, ten minutes apart on average."""
+    rng = Random(seed)
+    found, at = [], NOW
+    while at < NOW + days * DAY:
+        at += rng.expovariate(1 / BLOCK_SECONDS)
+        found.append(at)
+    return found
+
+
+def marks_of(blocks: list[float], every_seconds: float, until: float) -> list[ClockMark]:
+    """What runs at an even pace have written down."""
+    marks, height, waiting = [], HEIGHT, iter(blocks)
+    block = next(waiting)
+    for tick in range(int((until - NOW) / every_seconds) + 1):
+        now = NOW + tick * every_seconds
+        while block <= now:
+            height, block = height + 1, next(waiting)
+        marks.append(ClockMark(now, height))
+    return marks
+
+
+def test_an_honest_clock_is_rarely_doubted() -> None:
+    """Twenty nodes for thirty days, looked at every half an hour, against the marks of eight days."""
+    runs = doubts = 0
+    for seed in range(20):
+        marks = marks_of(chain(seed, 31), 1_800, NOW + 30 * DAY)
+        for index in range(16, len(marks)):
+            known = marks[max(0, index - 16 * 24) : index]
+            runs += 1
+            doubts += bool(clock_reasons(known, marks[index].marked_at, marks[index].blockheight, "bitcoin"))
+    assert runs > 25_000
+    assert doubts <= runs / 1_000
+
+
+@pytest.mark.parametrize("jump_hours", [12, 13, 24, 7 * 24, 365 * 24])
+def test_a_jump_without_blocks_is_always_doubted(jump_hours: float) -> None:
+    """Whatever the chain did before, also where runs are hours apart."""
+    for seed in range(200):
+        for every_seconds in (600, 3_600, 6 * 3_600):
+            marks = marks_of(chain(seed, 3), every_seconds, NOW + 2 * DAY)
+            last = marks[-1]
+            now = last.marked_at + jump_hours * HOUR
+            assert clock_reasons(marks, now, last.blockheight, "bitcoin")
+
+
+@pytest.mark.parametrize("jump_hours", [12, 24, 7 * 24])
+def test_a_jump_between_two_runs_is_doubted_whatever_blocks_came_with_the_time_that_did_pass(
+    jump_hours: float,
+) -> None:
+    for seed in range(300):
+        marks = marks_of(chain(seed, 3), 1_800, NOW + 2 * DAY)
+        before, after = marks[:-1], marks[-1]
+        now = after.marked_at + jump_hours * HOUR
+        assert clock_reasons(before, now, after.blockheight, "bitcoin")
+
+
+@given(
+    marks=st.lists(
+        st.builds(ClockMark, st.floats(NOW - 8 * DAY, NOW + DAY), st.integers(HEIGHT - 2_000, HEIGHT)), max_size=8
+    ),
+    data=st.data(),
+)
+def test_more_marks_never_take_a_doubt_away(marks: list[ClockMark], data: st.DataObject) -> None:
+    doubted = bool(clock_reasons(marks, NOW, HEIGHT, "bitcoin"))
+    part = marks[: data.draw(st.integers(0, len(marks)))]
+    assert doubted or not clock_reasons(part, NOW, HEIGHT, "bitcoin")
+    assert all(reason.code is ReasonCode.CLOCK_DOUBTFUL for reason in clock_reasons(marks, NOW, HEIGHT, "bitcoin"))
