@@ -34,9 +34,7 @@ OWN_ID = node_id(0)
 
 def make_terms(**overrides: Any) -> Terms:
     """One side's `channel_update`: 0 msat + 100 ppm, 1 sat to 4,000,000 sat."""
-    base = Terms(
-        fee_base_msat=0, fee_ppm=100, htlc_min_msat=1_000, htlc_max_msat=4_000_000_000, cltv_delta_blocks=34
-    )
+    base = Terms(fee_base_msat=0, fee_ppm=100, htlc_min_msat=1_000, htlc_max_msat=4_000_000_000, cltv_delta_blocks=34)
     return replace(base, **overrides)
 
 

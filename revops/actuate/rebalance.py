@@ -64,7 +64,9 @@ class Executor:
         Whatever is raised leaves the job in a state from which `settle` goes on.
         """
         job = prepared.job
-        label = f"revops-{self.node_key}-{job.job_key}-{self.run_key}"
+        # The moment is in it because keys are only unique within a database: a new or restored one counts anew, and the
+        # node refuses a label that it has seen.
+        label = f"revops-{self.node_key}-{job.job_key}-{self.run_key}-{int(self.clock())}"
         try:
             with self.database.transaction(self.node_key) as tx:
                 reserve_key = ledger.reserve(

@@ -17,7 +17,12 @@ from revops.domain.summary import Comparison, DemoSummary
 
 @click.command("demo", cls=Command)
 @click.option(
-    "--days", type=click.IntRange(1, 365), default=3, show_default=True, metavar="N", help="Virtual days to live through."
+    "--days",
+    type=click.IntRange(1, 365),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Virtual days to live through.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed is the same node.")
 @click.option(

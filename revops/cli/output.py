@@ -67,7 +67,7 @@ class Output:
         """Print what a command did where somebody reads it: on a terminal, with --json, -n or -v. Not for cron."""
         options = self.options
         wanted = options.dry_run or options.verbosity > 0 or on_terminal(sys.stdout)
-        if options.json or wanted:
+        if options.json or (wanted and options.verbosity >= 0):
             self.product(command, value, render)
 
     def blocks(self, blocks: Blocks) -> None:

@@ -7,7 +7,7 @@ isn't read twice. Each page and its cursor are one transaction: a run killed any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -58,7 +58,7 @@ def sync_node(
     Raise DataError, with nothing written, where the node's indexes lie below our cursors: it was restored from a
     backup, and new rows would take the place of ones that we know.
     """
-    tops = _read_tops(database, node_key, reader)
+    ingest = _Ingest(database, node_key, reader, clock, progress)
     before_msat = info.fees_collected_msat
     view = _read_view(reader, info, clock)
     closed = reader.closed_channels()
@@ -68,7 +68,6 @@ def sync_node(
         channels.record_closed(tx, closed, view.taken_at)
         samples.record_feerates(tx, feerates)
         samples.record_clock_mark(tx, view.taken_at, info.blockheight)
-    ingest = _Ingest(database, node_key, reader, tops, clock, progress)
     ingest.forwards()
     _reconcile(ingest, before_msat)
     ingest.moves()
@@ -100,49 +99,62 @@ def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> No
     return NodeView(taken_at=taken_at, node=info, wallet=reader.wallet(), channels=reader.channels())
 
 
-Tops = dict[tuple[Subsystem, ForwardIndex], int]
-CURSORS: Final[tuple[tuple[Subsystem, ForwardIndex], ...]] = (
-    ("forwards", "created"),
-    ("forwards", "updated"),
+Place = tuple[Subsystem, ForwardIndex]
+CREATED: Final[Place] = ("forwards", "created")
+UPDATED: Final[Place] = ("forwards", "updated")
+#: Each list of the node that is read by index. The cursor of one goes by both names: "forwards_created".
+LISTS: Final[tuple[Place, ...]] = (
+    CREATED,
+    UPDATED,
     ("channelmoves", "created"),
     ("chainmoves", "created"),
     ("networkevents", "created"),
 )
 
 
-def _read_tops(database: Database, node_key: int, reader: Reader) -> Tops:
-    """Return how far each list of the node reaches now. Raise DataError where one ends before what we have read."""
-    tops = {(subsystem, index): reader.top_index(subsystem, index) for subsystem, index in CURSORS}
-    with database.read(node_key) as tx:
-        known = {(subsystem, index): cursors.cursor(tx, f"{subsystem}_{index}") for subsystem, index in CURSORS}
-    for (subsystem, index), cursor in known.items():
-        if tops[subsystem, index] < cursor:
+def _cursor_name(place: Place) -> str:
+    return "_".join(place)
+
+
+def _read_tops(reader: Reader) -> dict[Place, int]:
+    """How far each list of the node reaches now."""
+    return {(subsystem, index): reader.top_index(subsystem, index) for subsystem, index in LISTS}
+
+
+def _refuse_restored(tops: Mapping[Place, int], read: Mapping[Place, int]) -> None:
+    for place, cursor in read.items():
+        if tops[place] < cursor:
             raise DataError(
-                f"wait {subsystem}: the node's {index} index is {tops[subsystem, index]}, but {cursor} rows were read "
-                "before: the node's database was restored from a backup. Nothing was written; move this database away "
-                "and start a new one"
+                f"wait {place[0]}: the node's {place[1]} index is {tops[place]}, but {cursor} rows were read before: "
+                "the node's database was restored from a backup. Nothing was written; move this database away and "
+                "start a new one"
             )
-    return tops
 
 
 class _Ingest:
-    """The passes over the node's lists, with their counts."""
+    """The passes over the node's lists, with their counts.
+
+    `tops` is how far each list reaches, `read` how far it was read: the cursors, which nobody else moves while this run
+    holds the lock.
+    """
 
     def __init__(
         self,
         database: Database,
         node_key: int,
         reader: Reader,
-        tops: Tops,
         clock: Callable[[], float],
         progress: Progress,
     ) -> None:
         self.database = database
         self.node_key = node_key
         self.reader = reader
-        self.tops = tops
         self.clock = clock
         self.progress = progress
+        self.tops = _read_tops(reader)
+        with database.read(node_key) as tx:
+            self.read = {place: cursors.cursor(tx, _cursor_name(place)) for place in LISTS}
+        _refuse_restored(self.tops, self.read)
         self.new_count = 0
         self.changed_count = 0
         self.move_count = 0
@@ -150,41 +162,40 @@ class _Ingest:
 
     def forwards(self) -> None:
         """Both passes; on the very first sync `updated` starts where it stood before the `created` pass."""
-        with self.database.read(self.node_key) as tx:
-            known = (cursors.cursor(tx, cursors.FORWARDS_CREATED), cursors.cursor(tx, cursors.FORWARDS_UPDATED))
-        if known == (0, 0):
+        if self.read[CREATED] == 0 and self.read[UPDATED] == 0 and self.tops[UPDATED] > 0:
             with self.database.transaction(self.node_key) as tx:
-                cursors.set_cursor(tx, cursors.FORWARDS_UPDATED, self.tops["forwards", "updated"])
-        self.pass_over("created", cursors.FORWARDS_CREATED)
-        self.pass_over("updated", cursors.FORWARDS_UPDATED)
+                self._move_cursor(tx, UPDATED, self.tops[UPDATED])
+        self._pass_over(CREATED)
+        self._pass_over(UPDATED)
 
     def again(self) -> None:
         """Both passes once more, up to where the node is by now."""
-        self.tops |= {
-            ("forwards", "created"): self.reader.top_index("forwards", "created"),
-            ("forwards", "updated"): self.reader.top_index("forwards", "updated"),
-        }
-        self.pass_over("created", cursors.FORWARDS_CREATED)
-        self.pass_over("updated", cursors.FORWARDS_UPDATED)
+        for place in (CREATED, UPDATED):
+            self.tops[place] = self.reader.top_index(*place)
+        self._pass_over(CREATED)
+        self._pass_over(UPDATED)
 
-    def pass_over(self, index: ForwardIndex, cursor_name: str) -> None:
-        """Read all pages after the cursor."""
-        total = self.tops["forwards", index]
-        while True:
-            with self.database.read(self.node_key) as tx:
-                cursor = cursors.cursor(tx, cursor_name)
-            if cursor >= total:
-                return
-            page = self.reader.forwards(index, cursor + 1, PAGE_SIZE)
+    def _pass_over(self, place: Place) -> None:
+        """Read all pages of forwards after the cursor."""
+        index = place[1]
+        while self.read[place] < self.tops[place]:
+            page = self.reader.forwards(index, self.read[place] + 1, PAGE_SIZE)
             self._resolve(page)
             with self.database.transaction(self.node_key) as tx:
                 count = forwards.ingest(tx, page, self.clock())
-                # Rows that the node has deleted leave gaps, at the end too: the top index is as far as there is.
-                last = max((_index(row, index) for row in page), default=total)
-                cursors.set_cursor(tx, cursor_name, last if len(page) == PAGE_SIZE else max(last, total))
+                self._move_cursor(tx, place, self._end_of(place, [_index(row, index) for row in page]))
             self.new_count += count.inserted
             self.changed_count += count.updated
-            self.progress(f"forwards ({index})", min(last, total), total)
+            self.progress(f"forwards ({index})", min(self.read[place], self.tops[place]), self.tops[place])
+
+    def _end_of(self, place: Place, indexes: Sequence[int]) -> int:
+        """How far a page has brought us: one that isn't full reaches the top, whatever gaps deleted rows have left."""
+        last = max(indexes, default=self.tops[place])
+        return last if len(indexes) >= PAGE_SIZE else max(last, self.tops[place])
+
+    def _move_cursor(self, tx: Tx, place: Place, value: int) -> None:
+        cursors.set_cursor(tx, _cursor_name(place), value)
+        self.read[place] = value
 
     def moves(self) -> None:
         """The node's own ledger of channel and chain moves, and its peers' comings and goings."""
@@ -199,21 +210,16 @@ class _Ingest:
         ingest: Callable[[Tx, Sequence[Row]], object],
     ) -> int:
         """One pass over a list whose rows never change; return how many were read."""
-        total = self.tops[subsystem, "created"]
-        name = f"{subsystem}_created"
+        place: Place = (subsystem, "created")
         count = 0
-        while True:
-            with self.database.read(self.node_key) as tx:
-                cursor = cursors.cursor(tx, name)
-            if cursor >= total:
-                return count
-            page = read(cursor + 1, PAGE_SIZE)
-            count += len(page)
+        while self.read[place] < self.tops[place]:
+            page = read(self.read[place] + 1, PAGE_SIZE)
             with self.database.transaction(self.node_key) as tx:
                 ingest(tx, page)
-                last = max((row.created_index for row in page), default=total)
-                cursors.set_cursor(tx, name, last if len(page) == PAGE_SIZE else max(last, total))
-            self.progress(subsystem, min(last, total), total)
+                self._move_cursor(tx, place, self._end_of(place, [row.created_index for row in page]))
+            count += len(page)
+            self.progress(subsystem, min(self.read[place], self.tops[place]), self.tops[place])
+        return count
 
     def _resolve(self, page: Sequence[Forward]) -> None:
         """Find the channels of scids that are new to us: the node still knows those from before a splice."""

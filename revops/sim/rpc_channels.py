@@ -6,7 +6,7 @@ from typing import Any
 
 from revops.sim.channels import COMMIT_WEIGHT, MAX_U64, Channel, Htlc, Policy, Tally
 from revops.sim.errors import INVALID_PARAMS, SimRpcError
-from revops.sim.ids import bech32_text, digest
+from revops.sim.ids import ADDRESS_PREFIX, bech32_text, digest
 from revops.sim.state import Peer, World
 from revops.sim.version import shows_max_total_htlc
 
@@ -90,7 +90,7 @@ def identity_json(world: World, channel: Channel) -> dict[str, Any]:
     row["channel_id"] = channel.channel_id
     row["funding_txid"] = channel.funding_txid
     row["funding_outnum"] = channel.funding_outnum
-    row["close_to_addr"] = bech32_text("bcrt" if world.config.network == "regtest" else "tb", script, length=59)
+    row["close_to_addr"] = bech32_text(ADDRESS_PREFIX[world.config.network], script, length=59)
     row["close_to"] = "5120" + script
     row["private"] = channel.private
     row["opener"] = channel.opener

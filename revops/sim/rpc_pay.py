@@ -236,8 +236,7 @@ def find_payment(world: World, args: Args) -> Payment:
     group = args.get("groupid", max((one.groupid for one in rows), default=0))
     found = next((one for one in rows if one.groupid == group and one.partid == partid), None)
     if found is None:
-        message = f"Never attempted payment part {partid} for '{payment_hash}'"
-        raise SimRpcError(PAY_NO_SUCH_PAYMENT, message)
+        raise SimRpcError(PAY_NO_SUCH_PAYMENT, f"Never attempted payment part {partid} for '{payment_hash}'")
     return found
 
 

@@ -57,6 +57,7 @@ class Database:
         self._engine: Final = engine
         self._url: Final = url
         self._read_only: Final = read_only
+        self._closed = False
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, read_only: bool = False) -> Self:
@@ -83,6 +84,9 @@ class Database:
 
     def close(self) -> None:
         """Close all connections. On SQLite this also folds the write-ahead log into the file."""
+        if self._closed:
+            return
+        self._closed = True
         self._engine.dispose()
         _SPARE_ENGINES.append((self._url, self._read_only, self._engine))
 
@@ -102,18 +106,23 @@ class Database:
         """Write: all of the body or nothing of it. Never wait for the node inside: others wait for the lock."""
         if self._read_only:
             raise BugError(f"database {self.shown_url} was opened for reading only")
-        with translated(self._url), self._engine.connect() as connection, connection.begin():
+        with translated(self._url), self._connect() as connection, connection.begin():
             yield Tx(connection, node_key)
 
     @contextmanager
     def read(self, node_key: int) -> Iterator[Tx]:
         """Read one consistent moment; blocks no writer."""
-        with translated(self._url), self._engine.connect() as connection:
+        with translated(self._url), self._connect() as connection:
             options: dict[str, Any] = {_READS: True}
             if not urls.is_sqlite(self._url):
                 options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             with connection.execution_options(**options).begin():
                 yield Tx(connection, node_key)
+
+    def _connect(self) -> Connection:
+        if self._closed:
+            raise BugError(f"database {self.shown_url} is closed")
+        return self._engine.connect()
 
     @contextmanager
     def session(self) -> Iterator[Connection | None]:
@@ -121,7 +130,7 @@ class Database:
         if urls.is_sqlite(self._url):
             yield None
             return
-        with translated(self._url), self._engine.connect() as pooled:
+        with translated(self._url), self._connect() as pooled:
             connection = pooled.execution_options(isolation_level="AUTOCOMMIT")
             connection.detach()
             yield connection

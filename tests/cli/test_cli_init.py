@@ -16,7 +16,7 @@ import pytest
 
 from revops.cli.main import main
 from revops.config import read
-from revops.cycle import init
+from revops.cycle import db, init
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.options import CommonOptions
 from revops.errors import ConfigError, DataError, OutputError, PermissionDenied, UnavailableError
@@ -205,7 +205,7 @@ def test_init_says_when_only_half_is_done(node, home, capsys, monkeypatch):
     def refuse(_options: CommonOptions) -> None:
         raise UnavailableError("no database today")
 
-    monkeypatch.setattr(init.db, "upgrade", refuse)
+    monkeypatch.setattr(db, "upgrade", refuse)
     target = home / "c.toml"
     assert main(["init", "--rpc-path", str(node), "-o", str(target)]) == 69
     err = capsys.readouterr().err

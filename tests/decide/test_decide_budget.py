@@ -34,7 +34,9 @@ def budgets(draw: st.DrawFn) -> BudgetConfig:
     ],
 )
 def test_limits(income_msat: int, ratio: float, limits: tuple[int, int]) -> None:
-    assert limits_msat(BudgetConfig(daily_sat=1_000, weekly_sat=5_000, revenue_share_ratio=ratio), income_msat) == limits
+    assert (
+        limits_msat(BudgetConfig(daily_sat=1_000, weekly_sat=5_000, revenue_share_ratio=ratio), income_msat) == limits
+    )
 
 
 @given(budget=budgets(), income=st.integers(-(10**18), 10**18), more=AMOUNTS)
@@ -64,7 +66,12 @@ def test_what_is_left_fits_both_windows(daily: int, weekly: int, day: int, week:
 
 def test_a_verdict_says_where_its_figures_belong() -> None:
     told = verdict(NOW, (100, 700), 10, 60, 5)
-    assert (told.daily.window, told.daily.limit_msat, told.daily.spent_msat, told.daily.left_msat) == ("day", 100, 10, 85)
+    assert (told.daily.window, told.daily.limit_msat, told.daily.spent_msat, told.daily.left_msat) == (
+        "day",
+        100,
+        10,
+        85,
+    )
     assert (told.weekly.window, told.weekly.limit_msat, told.weekly.spent_msat, told.weekly.left_msat) == (
         "week",
         700,

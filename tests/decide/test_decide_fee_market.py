@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,9 @@ class Market:
     updates: list[float] = field(default_factory=list)
     waiting: float = 0.0
 
-    def run(self, days: float, start_at: float = NOW, every_seconds: float = HOUR) -> Iterator[tuple[float, FeeDecision]]:
+    def run(
+        self, days: float, start_at: float = NOW, every_seconds: float = HOUR
+    ) -> Iterator[tuple[float, FeeDecision]]:
         """Run `fees adjust` every hour; yield each run's moment and decision."""
         for tick in range(int(days * DAY / every_seconds)):
             now = start_at + tick * every_seconds
@@ -101,7 +104,7 @@ def test_a_channel_below_the_floor_rises_to_it_and_no_further_without_revenue() 
 
 
 @pytest.mark.parametrize("shut", [{"connected": False}, {"local_msat": 0}])
-def test_a_channel_that_could_not_route_is_not_blamed(shut: dict[str, object]) -> None:
+def test_a_channel_that_could_not_route_is_not_blamed(shut: dict[str, Any]) -> None:
     market = Market(nobody, 400, channel=make_channel(**shut))
     assert {decision.outcome for _now, decision in market.run(days=28)} == {Outcome.SKIP}
     assert market.fee_ppm == 400

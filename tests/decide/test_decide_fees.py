@@ -46,9 +46,7 @@ def in_force(snapshot: FeeSnapshot, plan: FeePlan) -> FeeSnapshot:
         decision = decisions[fee_input.channel.channel_id]
         if decision.outcome is not Outcome.CHANGE:
             return replace(fee_input, state=decision.state)
-        terms = replace(
-            fee_input.channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=decision.new_base_msat
-        )
+        terms = replace(fee_input.channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=decision.new_base_msat)
         return FeeInput(
             channel=replace(fee_input.channel, local_terms=terms),
             state=decision.state_if_sent,

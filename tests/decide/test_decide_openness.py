@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.openness import LONGEST_GAP_SECONDS, count_open_time, could_route
+from revops.decide.openness import LONGEST_GAP_SECONDS, could_route, count_open_time
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from tests.builders import HOUR, NOW, SAT, make_channel, make_htlc, make_state
@@ -36,12 +37,12 @@ SHUT = make_channel(connected=False)
     ],
 )
 def test_a_channel_can_route_when_connected_filled_and_with_a_free_slot(
-    overrides: dict[str, object], expected: bool
+    overrides: dict[str, Any], expected: bool
 ) -> None:
     assert could_route(make_channel(**overrides)) is expected
 
 
-def counting(**overrides: object) -> FeeState:
+def counting(**overrides: Any) -> FeeState:
     """Last counted an hour ago, with ten hours open and five idle."""
     known = make_state(
         window_start_at=NOW - 20 * HOUR,
@@ -49,7 +50,7 @@ def counting(**overrides: object) -> FeeState:
         open_seconds=10 * HOUR,
         idle_open_seconds=5 * HOUR,
     )
-    return replace(known, **overrides)  # type: ignore[arg-type]
+    return replace(known, **overrides)
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,7 @@ DRAINED = make_channel(1, local_msat=250_000 * SAT)
 FULL = make_channel(2, local_msat=4_750_000 * SAT)
 
 
-def jobs_of(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig
-) -> list[tuple[RebalanceDecision, Channel, Channel]]:
+def jobs_of(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> list[tuple[RebalanceDecision, Channel, Channel]]:
     """Each job with its source and target."""
     by_id = {channel.channel_id: channel for channel in snapshot.view.channels}
     return [
@@ -105,7 +103,7 @@ def test_no_job_costs_more_than_its_share_of_the_income(snapshot: RebalanceSnaps
         if given_up is not None and given_up.out_msat >= source.local_msat > 0:
             # All of the source's liquidity is used up in the horizon: it is worth what it earns there.
             opportunity = Fraction(given_up.earned_msat, given_up.out_msat) - Fraction(1, 10**6)
-            assert job.max_fee_msat <= job.amount_msat * max(income - opportunity, 0)
+            assert job.max_fee_msat <= max(job.amount_msat * (income - opportunity), Fraction(0))
 
 
 @given(snapshot=rebalance_snapshots(), policy=rebalance_policies())

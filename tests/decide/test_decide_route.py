@@ -71,9 +71,7 @@ def test_a_valid_path_becomes_a_circle(
     amount_msat: int, terms: list[tuple[int, int, int]], base_msat: int, ppm: int, directions: tuple[int, int]
 ) -> None:
     source = replace(SOURCE, direction=directions[0])
-    target = replace(
-        TARGET, direction=directions[1], remote_terms=make_terms(fee_base_msat=base_msat, fee_ppm=ppm)
-    )
+    target = replace(TARGET, direction=directions[1], remote_terms=make_terms(fee_base_msat=base_msat, fee_ppm=ppm))
     path = path_to(target, amount_msat, terms)
     route = circular_route(OWN_ID, source, target, path, amount_msat, FINAL_BLOCKS)
     first, last = route[0], route[-1]
@@ -87,7 +85,9 @@ def test_a_valid_path_becomes_a_circle(
     assert delays == sorted(delays, reverse=True)
     # Each hop after the first is entered by what its sender was told to pass on: the fees add up along the way.
     fees = [forward_fee_msat(step.amount_out_msat, *own[:2]) for step, own in zip(path, reversed(terms), strict=True)]
-    assert route_fee_msat(route) == amounts[0] - amounts[-1] == sum(fees) + forward_fee_msat(amount_msat, base_msat, ppm)
+    assert (
+        route_fee_msat(route) == amounts[0] - amounts[-1] == sum(fees) + forward_fee_msat(amount_msat, base_msat, ppm)
+    )
 
 
 def edited(index: int, **changes: object) -> Callable[[Path], Path]:
@@ -174,8 +174,10 @@ def test_no_single_figure_can_be_off(index: int, key: str, by: int) -> None:
     assume(by != 0)
     free = key.endswith(("in_msat", "in_blocks")) and index == 0
     edited_path = shifted(index, **{key: by})(PATH)
-    if free and edited_path[0].amount_in_msat >= PATH[0].amount_out_msat and (
-        edited_path[0].cltv_in_blocks >= PATH[0].cltv_out_blocks
+    if (
+        free
+        and edited_path[0].amount_in_msat >= PATH[0].amount_out_msat
+        and (edited_path[0].cltv_in_blocks >= PATH[0].cltv_out_blocks)
     ):
         route = circular_route(OWN_ID, SOURCE, TARGET, edited_path, AMOUNT_MSAT, FINAL_BLOCKS)
         assert route_fee_msat(route) == edited_path[0].amount_in_msat - AMOUNT_MSAT
@@ -192,9 +194,7 @@ def test_a_route_for_another_amount_or_delay_is_refused() -> None:
 
 def test_two_channels_of_one_peer_make_no_circle() -> None:
     with pytest.raises(RouteRefusedError, match="same peer"):
-        circular_route(
-            OWN_ID, replace(SOURCE, peer_id=TARGET.peer_id), TARGET, PATH, AMOUNT_MSAT, FINAL_BLOCKS
-        )
+        circular_route(OWN_ID, replace(SOURCE, peer_id=TARGET.peer_id), TARGET, PATH, AMOUNT_MSAT, FINAL_BLOCKS)
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,7 @@ def test_limits_that_meet_are_accepted(section: type[msgspec.Struct], values: di
         (RebalanceConfig, {"income_share_ratio": 1.01}),
     ],
 )
-def test_what_is_out_of_range_or_unknown_is_refused(
-    section: type[msgspec.Struct], values: dict[str, object]
-) -> None:
+def test_what_is_out_of_range_or_unknown_is_refused(section: type[msgspec.Struct], values: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(values, section)
 

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revops.decide.fees import decide_fees
+from revops.decide.rebalance import plan_rebalances
 from revops.domain.channel import LIVE_STATES
-from revops.domain.decision import BudgetVerdict, FeePlan, Outcome, RebalancePlan, ReasonCode, WindowBudget, why
+from revops.domain.decision import BudgetVerdict, FeePlan, Outcome, ReasonCode, RebalancePlan, WindowBudget, why
 from revops.domain.forward import FORWARD_STATUS_OF, ForwardStatus
 from revops.domain.node import Wallet, WalletOutput
 from revops.domain.options import CommonOptions
 from revops.domain.payment import Payment, PaymentStatus
-from revops.domain.record import Books, Totals
-from revops.domain.summary import RebalanceSummary, RollupSummary
-from revops.decide.fees import decide_fees
-from revops.decide.rebalance import plan_rebalances
 from revops.domain.policy import FeesConfig, RebalanceConfig
+from revops.domain.record import Books, Report, Totals
+from revops.domain.summary import Comparison, DemoSummary, RebalanceSummary, RollupSummary
 from tests.builders import NOW, make_channel, make_fee_snapshot, make_rebalance_snapshot, make_view
 
 
@@ -129,12 +129,33 @@ def test_plans_say_what_is_to_be_done() -> None:
 
 
 def test_progress_goes_nowhere_unless_somebody_wants_it() -> None:
-    options = CommonOptions()
-    assert options.progress("reading", 1, None) is None
-    assert options == CommonOptions(progress=lambda _label, _done, _total: None)
+    heard: list[str] = []
+    options = CommonOptions(progress=lambda label, _done, _total: heard.append(label))
+    CommonOptions().progress("reading", 1, None)
+    options.progress("writing", 1, 2)
+    assert heard == ["writing"]
+    assert options == CommonOptions()
 
 
 def test_summaries_start_empty_and_share_nothing() -> None:
     assert RollupSummary(NOW, 0).pruned_count == {}
     assert RebalanceSummary(NOW, ()).names == {}
     assert RollupSummary(NOW, 0).pruned_count is not RollupSummary(NOW, 0).pruned_count
+
+
+@pytest.mark.parametrize(
+    ("node_msat", "database_msat", "metrics_msat", "equal"),
+    [(7, 7, 7, True), (8, 7, 7, False), (7, 8, 7, False), (7, 7, 8, False)],
+)
+def test_sums_are_equal_where_all_three_agree(
+    node_msat: int, database_msat: int, metrics_msat: int, equal: bool
+) -> None:
+    assert Comparison("fees", node_msat, database_msat, metrics_msat).equal is equal
+
+
+def test_a_demo_that_spends_more_than_it_earns_says_so() -> None:
+    nothing = Totals(0, 0, 0, 0, 0, 0, 0, 0)
+    verdict = BudgetVerdict(NOW, WindowBudget("day", 0, 0, 0), WindowBudget("week", 0, 0, 0))
+    report = Report(NOW, None, 7, "02", "", "v", "regtest", 1, 0, nothing, nothing, None, verdict, (), (), ())
+    demo = DemoSummary("d", "c", "r", "b", "m", 30, 1, 12, 1_000, 1_500, (), report)
+    assert demo.net_msat == -500

@@ -106,7 +106,9 @@ def test_a_run_that_is_killed_while_its_payment_is_under_way_is_finished_by_the_
     ring.carol.daemon.pause()
     try:
         with rebalancer.start("rebalance", "run") as process:
-            wait_until("job in flight", lambda: job_of(rebalancer)["status"] == "in_flight")
+            wait_until(
+                "job in flight", lambda: process.poll() is not None or job_of(rebalancer)["status"] == "in_flight"
+            )
             process.kill()
             assert process.wait() == -signal.SIGKILL
         assert [kind for kind, _ in ledger_of(rebalancer)] == ["reserve"]

@@ -115,7 +115,7 @@ def try_rebalance(node: SimulatedNode, label: str) -> None:
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 10_000)), min_size=3, max_size=14))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_books_balance_whatever_happens(steps: list[tuple[str, int]]) -> None:
     node = SimulatedNode(SimConfig(seed=6, channel_count=10, forwards_per_day=900.0, stuck_ratio=0.05))
     spliced_msat = 0

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
+from revops.sim.channels import Policy
 from revops.sim.errors import SimRpcError
+from revops.sim.graph import Edge
+from revops.sim.hops import refusal_code
+from revops.sim.payrows import Hop, Payment
+from revops.sim.rpc_pay import Attempt, check_progress
 from revops.sim.world import SimulatedNode
 from tests.sim.driving import Prepared, channels, prepare, quiet_node, rebalance, refused
 
@@ -286,3 +291,96 @@ def test_parts_need_a_secret_and_a_total(node: SimulatedNode) -> None:
 
 def test_nothing_is_known_of_a_payment_never_tried(node: SimulatedNode) -> None:
     assert refused(node, "waitsendpay", {"payment_hash": "ab" * 32}).code == 208
+
+
+def edge(**fields: Any) -> Edge:
+    """Return a hop's edge with an ordinary policy."""
+    settings = {"enabled": True, "base": 1_000, "ppm": 100, "least": 1_000, "most": 10**9, "delta": 40} | fields
+    policy = Policy(settings["base"], settings["ppm"], settings["least"], settings["most"], settings["delta"])
+    return Edge("1x1x1", "02" + "aa" * 32, "03" + "bb" * 32, 10**10, policy, settings["enabled"], 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "amount_msat", "fee_msat", "delta", "code"),
+    [
+        ({}, 1_000_000, 1_100, 40, None),
+        ({}, 1_000_000, 1_099, 40, 4108),
+        ({}, 1_000_000, 1_100, 39, 4109),
+        ({}, 999, 2_000, 40, 4107),
+        ({}, 10**9 + 1, 10**9, 40, 4103),
+        ({"enabled": False}, 1_000_000, 1_100, 40, 4116),
+    ],
+)
+def test_a_forwarder_keeps_its_policy(
+    fields: dict[str, Any], amount_msat: int, fee_msat: int, delta: int, code: int | None
+) -> None:
+    before = Hop("02" + "aa" * 32, "0x0x0", amount_msat + fee_msat, 100 + delta)
+    assert refusal_code(edge(**fields), before, Hop("03" + "bb" * 32, "1x1x1", amount_msat, 100)) == code
+
+
+def test_a_forwarder_without_that_channel_knows_no_next_peer() -> None:
+    hop = Hop("02" + "aa" * 32, "0x0x0", 5, 5)
+    assert refusal_code(None, hop, hop) == 16394
+
+
+def earlier(status: str, *, group: int = 1, part: int = 1, amount_msat: int = 600) -> Payment:
+    """Return a payment made before."""
+    return Payment("ab" * 32, group, part, "02" + "aa" * 32, amount_msat, 1_000, amount_msat, 0, status=status)
+
+
+def attempt(*, group: int = 1, part: int = 2, amount_msat: int = 600, total_msat: int = 1_000) -> Attempt:
+    """Return what a sendpay asks for."""
+    return Attempt("ab" * 32, group, part, "02" + "aa" * 32, amount_msat, total_msat)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "code"),
+    [
+        ([earlier("pending")], attempt(group=2), 200),
+        ([earlier("pending", part=0)], attempt(), 200),
+        ([earlier("pending")], attempt(part=1, amount_msat=5), 201),
+        ([earlier("pending"), earlier("pending", part=3)], attempt(), 200),
+        ([earlier("complete")], attempt(), 201),
+        ([earlier("complete")], attempt(part=1, amount_msat=5), 201),
+        ([earlier("failed")], attempt(part=1), 201),
+    ],
+)
+def test_what_a_hash_went_through_decides(before: list[Payment], asked: Attempt, code: int) -> None:
+    with pytest.raises(SimRpcError) as refusal:
+        check_progress(before, asked)
+    assert refusal.value.code == code
+
+
+def test_what_a_hash_went_through_answers() -> None:
+    done = earlier("complete")
+    assert check_progress([done], attempt(part=1)) is done
+    waiting = earlier("pending")
+    assert check_progress([waiting], attempt(part=1)) is waiting
+    assert check_progress([waiting], attempt()) is None
+    assert check_progress([earlier("failed")], attempt(group=2, part=1)) is None
+    with pytest.raises(SimRpcError, match="Already succeeded to"):
+        check_progress([done], replace(attempt(part=1), destination="03" + "cc" * 32))
+
+
+def test_invoices_of_many_kinds(node: SimulatedNode) -> None:
+    made = node.handle("invoice", {"amount_msat": "any", "label": 5, "description": "", "preimage": "07" * 32})
+    assert refused(node, "invoice", ["1sat", "6", "", None, None, "07" * 32]).code == 901
+    stripped = node.handle("delinvoice", {"label": 5, "status": "unpaid", "desconly": True})
+    assert "description" not in stripped
+    assert refused(node, "delinvoice", {"label": 5, "status": "unpaid", "desconly": True}).code == 908
+    by_text = node.handle("listinvoices", {"invstring": made["bolt11"]})["invoices"]
+    assert [one["label"] for one in by_text] == ["5"]
+    assert refused(node, "listinvoices", {"label": "5", "payment_hash": made["payment_hash"]}).code == -32602
+    assert node.handle("listinvoices", {"offer_id": "00" * 32}) == {"invoices": []}
+
+
+def test_sendpays_are_found_by_invoice(node: SimulatedNode) -> None:
+    done = rebalance(node)
+    bolt11 = node.handle("listinvoices", {"payment_hash": done.payment_hash})["invoices"][0]["bolt11"]
+    assert len(node.handle("listsendpays", {"bolt11": bolt11})["payments"]) == 1
+    both = {"bolt11": bolt11, "payment_hash": done.payment_hash}
+    assert refused(node, "listsendpays", both).code == -32602
+    assert (
+        refused(node, "listsendpays", {"payment_hash": done.payment_hash, "index": "created", "start": 1}).code
+        == -32602
+    )

@@ -76,6 +76,26 @@ def test_closing_folds_the_log_into_the_file(database: Database, node_key: int, 
     assert [found.name for found in path.parent.iterdir() if found.name.startswith(path.name)] == [path.name]
 
 
+def test_closed_database_is_closed(database: Database) -> None:
+    database.close()
+    database.close()
+    with pytest.raises(BugError, match="is closed"):
+        database.known_nodes()
+
+
+def test_closing_one_database_leaves_another_alone(url: str) -> None:
+    """A process may open the same database twice; what one of them has open is its own."""
+    for _ in range(3):  # the second and third time with engines that were used before
+        with closing(Database.open(url)) as first:
+            with closing(Database.open(url)) as second, first.transaction(1) as tx:
+                next_keys(tx, "x")
+                second.close()
+                next_keys(tx, "x")
+            with first.read(1) as tx:
+                count = tx.connection.execute(text("SELECT last_key FROM serial")).scalar_one()
+    assert count == 6
+
+
 def test_sqlite_settings(sqlite_template: Path) -> None:
     wanted = {"busy_timeout": 10_000, "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "query_only": 0}
     with closing(Database.open(f"sqlite:///{sqlite_template}")) as database, database.transaction(0) as tx:
@@ -84,8 +104,8 @@ def test_sqlite_settings(sqlite_template: Path) -> None:
 
 
 @pytest.mark.postgres
-def test_postgresql_settings(postgres_urls, postgres_template: str) -> None:
-    with closing(Database.open(postgres_urls(postgres_template))) as database:
+def test_postgresql_settings(postgres_url: str) -> None:
+    with closing(Database.open(postgres_url)) as database:
         with database.transaction(0) as tx:
             names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
             found = [tx.connection.execute(text(f"SHOW {name}")).scalar() for name in names]
@@ -199,17 +219,17 @@ def test_node_row(database: Database, node_key: int) -> None:
         nodes.node_row(tx)
 
 
-def test_create_makes_a_database_but_never_migrates_one(empty_url: str, url: str) -> None:
+def test_create_makes_a_database_but_never_migrates_one(empty_url: str, own_url: str) -> None:
     with pytest.raises(ConfigError, match="revops db upgrade"):
         Database.open(empty_url)
     with pytest.raises(ConfigError, match="revops db upgrade"):
         Database.open(empty_url, create=True, read_only=True)
     with closing(Database.open(empty_url, create=True)) as database:
         assert database.known_nodes() == ()
-    with closing(Database.open(url)) as database, database.transaction(0) as tx:
+    with closing(Database.open(own_url)) as database, database.transaction(0) as tx:
         tx.connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     with pytest.raises(ConfigError, match=r"schema is 0000, this revops needs .*revops db upgrade"):
-        Database.open(url, create=True)
+        Database.open(own_url, create=True)
 
 
 @pytest.mark.parametrize(
@@ -219,18 +239,18 @@ def test_create_makes_a_database_but_never_migrates_one(empty_url: str, url: str
         ("DELETE FROM alembic_version", "no schema of revops"),
     ],
 )
-def test_other_schema_is_refused(url: str, statement: str, message: str) -> None:
-    with closing(Database.open(url)) as database, database.transaction(0) as tx:
+def test_other_schema_is_refused(own_url: str, statement: str, message: str) -> None:
+    with closing(Database.open(own_url)) as database, database.transaction(0) as tx:
         tx.connection.execute(text(statement))
     with pytest.raises(ConfigError, match=message):
-        Database.open(url)
+        Database.open(own_url)
 
 
-def test_two_versions_at_once_are_damage(url: str) -> None:
-    with closing(Database.open(url)) as database, database.transaction(0) as tx:
+def test_two_versions_at_once_are_damage(own_url: str) -> None:
+    with closing(Database.open(own_url)) as database, database.transaction(0) as tx:
         tx.connection.execute(text("INSERT INTO alembic_version VALUES ('0002')"))
     with pytest.raises(DataError, match="2 rows"):
-        Database.open(url)
+        Database.open(own_url)
 
 
 @pytest.mark.parametrize("name", ["with space.db", "with#hash.db", "with+plus.db", "wïth-ünicode.db"])

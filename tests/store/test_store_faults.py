@@ -197,19 +197,19 @@ def test_missing_file_and_foreign_file(tmp_path: Path) -> None:
 
 
 def test_file_that_vanishes_is_not_made_anew(sqlite_url: str) -> None:
-    with closing(Database.open(sqlite_url)) as database:
-        database.close()
+    with closing(Database.open(sqlite_url)) as database, database.read(1):
         path_of(sqlite_url).unlink()
+        # The first connection is in use, so this needs another one.
         with pytest.raises(ConfigError, match="no such file"), database.transaction(1):
             pass
     assert not path_of(sqlite_url).exists()
 
 
-def test_lost_table_is_a_schema_error(url: str) -> None:
-    with closing(Database.open(url)) as database, database.transaction(1) as tx:
+def test_lost_table_is_a_schema_error(own_url: str) -> None:
+    with closing(Database.open(own_url)) as database, database.transaction(1) as tx:
         tx.connection.execute(text("DROP TABLE serial"))
     with (
-        closing(Database.open(url)) as database,
+        closing(Database.open(own_url)) as database,
         pytest.raises(ConfigError, match="revops db upgrade"),
         database.transaction(1) as tx,
     ):
@@ -229,11 +229,6 @@ def test_number_that_no_column_holds(database: Database, node_key: int) -> None:
 
 
 # ---- PostgreSQL
-
-
-@pytest.fixture
-def postgres_url(postgres_urls: Callable[[str | None], str], postgres_template: str) -> str:
-    return postgres_urls(postgres_template)
 
 
 @pytest.mark.postgres
