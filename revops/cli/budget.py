@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from revops.cli import render
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
 from revops.errors import NothingLeft
+from revops.report import summaries
 
 
 @click.group("budget", cls=LazyGroup)
@@ -27,6 +27,6 @@ def check(options: CommonOptions) -> None:
     from revops.cycle import budget as cycle
 
     verdict = cycle.run(options)
-    Output(options).news("budget check", verdict, lambda: render.budget(verdict))
+    Output(options).news("budget check", verdict, lambda: summaries.budget(verdict))
     if verdict.left_msat <= 0:
-        raise NothingLeft(render.nothing_left(verdict))
+        raise NothingLeft(summaries.nothing_left(verdict))

@@ -8,8 +8,9 @@ import click
 
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
-from revops.cli.output import Line, Output
+from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report.blocks import Line
 
 if TYPE_CHECKING:
     from revops.config import Loaded

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from revops.cli import render
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report import summaries
 
 
 @click.group("db", cls=LazyGroup)
@@ -32,7 +32,7 @@ def upgrade(options: CommonOptions) -> None:
     from revops.cycle import db as cycle
 
     state = cycle.upgrade(options)
-    Output(options).news("db upgrade", state, lambda: render.database(state))
+    Output(options).news("db upgrade", state, lambda: summaries.database(state))
 
 
 @db.command("check", cls=Command)
@@ -42,7 +42,7 @@ def check(options: CommonOptions) -> None:
     from revops.cycle import db as cycle
 
     state = cycle.check(options)
-    Output(options).news("db check", state, lambda: render.database(state))
+    Output(options).news("db check", state, lambda: summaries.database(state))
 
 
 @db.command("backup", cls=Command)
@@ -54,4 +54,4 @@ def backup(options: CommonOptions, target: Path) -> None:
     from revops.cycle import db as cycle
 
     summary = cycle.backup(options, target.absolute())
-    Output(options).news("db backup", summary, lambda: render.backup(summary))
+    Output(options).news("db backup", summary, lambda: summaries.backup(summary))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from revops.cli import render_report
-from revops.cli.amounts import cost, income
 from revops.cli.options import Command, common
-from revops.cli.output import Block, Line, Output, Table
+from revops.cli.output import Output
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
+from revops.report import overview
+from revops.report.amounts import cost, income
+from revops.report.blocks import Block, Line, Table
 
 
 @click.command("demo", cls=Command)
@@ -64,7 +65,7 @@ def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
-    yield from render_report.report(summary.report)
+    yield from overview.report(summary.report)
     yield Line("")
     yield Line(
         f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "

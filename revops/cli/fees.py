@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from revops.cli import render
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.ids import is_channel_id, is_scid
 from revops.domain.options import CommonOptions
+from revops.report import summaries
 
 
 @click.group("fees", cls=LazyGroup)
@@ -43,5 +43,5 @@ def adjust(options: CommonOptions, channels: tuple[str, ...]) -> None:
     output.news(
         "fees adjust",
         plan,
-        lambda: render.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0),
+        lambda: summaries.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0),
     )

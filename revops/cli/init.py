@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from revops.cli import render
-from revops.cli.amounts import income
 from revops.cli.options import Command, common
-from revops.cli.output import Block, Line, Output
+from revops.cli.output import Output
 from revops.domain.options import CommonOptions
 from revops.domain.summary import InitSummary
+from revops.report import summaries
+from revops.report.amounts import income
+from revops.report.blocks import Block, Line
 
 
 @click.command("init", cls=Command)
@@ -66,7 +67,7 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
     )
     yield Line(f"written: {summary.config_path}")
     if summary.database is not None:
-        yield from render.database(summary.database)
+        yield from summaries.database(summary.database)
     yield Line("")
     yield Line("Next:")
     for step, why in (

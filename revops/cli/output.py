@@ -9,39 +9,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from revops.cli.plain import plain
 from revops.domain.options import CommonOptions
 from revops.domain.text import printable
+from revops.report.blocks import Blocks, Line, Table
+from revops.report.plain import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table. A heading that begins with ">" names a column of numbers, aligned to the right."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-Block = Line | Table
-Blocks = Iterable[Block]
 
 
 def on_terminal(stream: IO[str] | None) -> bool:

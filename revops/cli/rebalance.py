@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from revops.cli import render
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report import summaries
 
 
 @click.group("rebalance", cls=LazyGroup)
@@ -25,7 +25,7 @@ def plan(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         chosen = cycle.plan(watched)
-    output.product("rebalance plan", chosen, lambda: render.rebalance_plan(chosen, each_skip=options.verbosity > 0))
+    output.product("rebalance plan", chosen, lambda: summaries.rebalance_plan(chosen, each_skip=options.verbosity > 0))
 
 
 @rebalance.command("run", cls=Command)
@@ -37,4 +37,4 @@ def run(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         summary = cycle.run(watched)
-    output.news("rebalance run", summary, lambda: render.rebalance_run(summary))
+    output.news("rebalance run", summary, lambda: summaries.rebalance_run(summary))

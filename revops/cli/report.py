@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from revops.cli import render_report
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report import overview
 
 
 @click.command("report", cls=Command)
@@ -24,4 +24,4 @@ def report(options: CommonOptions, window_days: int | None, decision_count: int)
     from revops.cycle import report as cycle
 
     value = cycle.run(options, window_days=window_days, decision_count=decision_count)
-    Output(options).product("report", value, lambda: render_report.report(value))
+    Output(options).product("report", value, lambda: overview.report(value))

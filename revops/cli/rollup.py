@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from revops.cli import render
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report import summaries
 
 
 @click.command("rollup", cls=Command)
@@ -19,4 +19,4 @@ def rollup(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         summary = cycle.run(watched)
-    output.news("rollup", summary, lambda: render.rollup(summary))
+    output.news("rollup", summary, lambda: summaries.rollup(summary))

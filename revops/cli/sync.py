@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from revops.cli import render
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report import summaries
 
 
 @click.command("sync", cls=Command)
@@ -22,4 +22,4 @@ def sync(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         summary = cycle.run(watched)
-    output.news("sync", summary, lambda: render.sync(summary))
+    output.news("sync", summary, lambda: summaries.sync(summary))

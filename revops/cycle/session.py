@@ -16,7 +16,7 @@ from pathlib import Path
 
 from revops import __version__
 from revops import config as configuration
-from revops.cycle.export import export_command, label_of
+from revops.cycle.export import export_command
 from revops.cycle.ingest import Synced, sync_node
 from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
 from revops.domain.decision import Reason
@@ -59,11 +59,6 @@ class Session:
     #: How many decisions ended how, for the command's metrics.
     decision_counts: dict[str, int] | None = field(default=None)
 
-    @property
-    def node_label(self) -> str:
-        """What names the node in metrics and locks."""
-        return label_of(self.config)
-
     def count(self, outcomes: Iterable[str]) -> None:
         """Given the outcomes of this run's decisions, keep their counts for the metrics."""
         self.decision_counts = dict(Counter(str(outcome) for outcome in outcomes))
@@ -74,18 +69,24 @@ class Session:
             raise RuntimeError("a dry run records nothing")
         return self.run_key
 
-    def sync(self) -> Synced:
-        """Copy what is new on the node, one process at a time."""
+    @contextmanager
+    def exclusive(self, domain: Domain) -> Iterator[None]:
+        """Be the only run that acts in `domain`: by flock on this machine, by the database between machines.
+
+        The lock goes by the node's id, so that two configurations of one node exclude each other too.
+        """
+        wait_seconds = self.options.lock_wait_seconds
+        state_dir = configuration.state_dir(self.config)
+        name = self.info.node_id[:16]
         with (
-            hold(
-                configuration.state_dir(self.config),
-                self.node_label,
-                "sync",
-                command=self.command,
-                wait_seconds=self.options.lock_wait_seconds,
-            ),
-            locks.advisory_lock(self.database, self.node_key, "sync", wait_seconds=self.options.lock_wait_seconds),
+            hold(state_dir, name, domain, command=self.command, wait_seconds=wait_seconds),
+            locks.advisory_lock(self.database, self.node_key, domain, wait_seconds=wait_seconds),
         ):
+            yield
+
+    def sync(self) -> Synced:
+        """Copy what is new on the node, one run at a time."""
+        with self.exclusive("sync"):
             # Read again under the lock: the figures must not be older than what another run has just written.
             info = self.reader.info()
             return sync_node(self.database, self.node_key, self.reader, info, self.clock, self.options.progress)
@@ -130,18 +131,12 @@ def open_session(
 
 
 def _enter(stack: ExitStack, run: _Run, domain: Domain | None, *, writes: bool) -> Session:
-    """Take the locks, open the database, say hello to the node. Whatever was opened is closed by the stack."""
-    config, options = run.config, run.options
-    # A dry run neither acts nor decides for the record: it takes no lock and holds up no run that does.
-    domain = None if options.dry_run else domain
-    wait_seconds = options.lock_wait_seconds
-    if domain is not None:
-        state_dir = configuration.state_dir(config)
-        stack.enter_context(hold(state_dir, label_of(config), domain, command=run.command, wait_seconds=wait_seconds))
-    run.database = stack.enter_context(closing(Database.open(configuration.database_url(config))))
+    """Open the database, greet the node, take the lock. Whatever was opened is closed by the stack."""
+    run.database = stack.enter_context(closing(Database.open(configuration.database_url(run.config))))
     session = _connect(run, run.database, writes=writes)
-    if domain is not None:
-        stack.enter_context(locks.advisory_lock(run.database, session.node_key, domain, wait_seconds=wait_seconds))
+    # A dry run neither acts nor decides for the record: it holds up no run that does.
+    if domain is not None and not run.options.dry_run:
+        stack.enter_context(session.exclusive(domain))
     return session
 
 

@@ -8,13 +8,14 @@ import sys
 
 import pytest
 
-from revops.cli import amounts
-from revops.cli.output import Line, Output, Table
-from revops.cli.plain import plain
+from revops.report import amounts
+from revops.cli.output import Output
 from revops.domain.decision import BudgetVerdict, Outcome, ReasonCode, WindowBudget, why
 from revops.domain.forward import ForwardStatus
 from revops.domain.options import CommonOptions
 from revops.domain.record import Books
+from revops.report.blocks import Line, Table
+from revops.report.plain import plain
 
 EVIL = "\x1b[2J[red]evil[/red]\u202e=1+1"
 TABLE = Table("Title", ("name", ">sat"), ((EVIL, "1,234"), ("b" * 200, "5")))

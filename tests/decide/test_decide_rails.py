@@ -113,10 +113,12 @@ F, C, H, D, S, OUT = (
         # Without revenue: held from 24 h on, dropped from 72 h on if the channel could have routed.
         (100, 110, 23.9, True, 110, []),
         (100, 110, 24, True, 100, [H]),
+        (100, 101, 24, True, 100, [H]),
         (100, 90, 24, True, 90, []),
         (100, 110, 72, False, 100, [H]),
         (100, 110, 72, True, 85, [D]),
         (100, 90, 72, True, 85, [D]),
+        (100, 85, 72, True, 85, []),
         (100, 80, 72, True, 80, []),
         (11, 11, 72, True, 10, [D]),
         (10, 12, 72, True, 10, [H]),

@@ -214,6 +214,22 @@ def test_the_budget_cuts_a_job_and_the_next_one_waits() -> None:
     assert second.reasons[-1].sentence == "budget: 0 sat left, 249 wanted (day and week)"
 
 
+def test_a_budget_that_just_suffices_cuts_nothing() -> None:
+    """At 3 ppm, 150 msat are the price of 50,001 sat, floored: worked back from the price they would be 50,000."""
+    target = replace(DRAINED, receivable_msat=150_001 * SAT)
+    flows = {channel_id(1): make_flow(out_msat=10**9, earned_msat=6_000)}
+    wide = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows), POLICY)
+    just = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows, budget_left_msat=150), POLICY)
+    assert (wide.jobs[0].amount_msat, wide.jobs[0].max_fee_msat) == (50_001 * SAT, 150)
+    assert just.jobs == wide.jobs
+
+
+def test_a_peers_channel_that_closes_does_not_count() -> None:
+    closing = make_channel(3, peer_id=FULL.peer_id, state="CHANNELD_SHUTTING_DOWN")
+    dead = make_channel(4, peer_id=DRAINED.peer_id, state="ONCHAIN")
+    assert plan_rebalances(make_rebalance_snapshot((DRAINED, FULL, closing, dead)), POLICY).jobs
+
+
 def test_a_full_plan_defers_the_rest() -> None:
     channels = (DRAINED, FULL, make_channel(3, local_msat=0), make_channel(4, local_msat=4_000_000 * SAT))
     flows = {channel_id(1): make_flow(), channel_id(3): make_flow(earned_msat=2_000 * SAT)}
@@ -333,7 +349,7 @@ def test_a_pair_without_history_need_not_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "failed_hours_ago", "planned"), [(1, 2.01, True), (1, 1.99, False), (2, 3.99, False), (1, -5, False)]
+    ("count", "failed_hours_ago", "planned"), [(1, 2, True), (1, 1.99, False), (2, 3.99, False), (1, -5, False)]
 )
 def test_a_failed_pair_is_left_alone_for_a_while(count: int, failed_hours_ago: float, planned: bool) -> None:
     history = {(channel_id(2), channel_id(1)): PairHistory(count, NOW - failed_hours_ago * HOUR)}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from revops.cli.amounts import cost, cost_rate, income, instant
-from revops.cli.output import Block, Line, Table
 from revops.domain.decision import (
     BudgetVerdict,
     FeeDecision,
@@ -25,6 +23,8 @@ from revops.domain.summary import (
     RollupSummary,
     SyncSummary,
 )
+from revops.report.amounts import cost, cost_rate, income, instant
+from revops.report.blocks import Block, Line, Table
 
 
 def sentences(reasons: Sequence[Reason]) -> str:

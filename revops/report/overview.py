@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from revops.cli import render
-from revops.cli.amounts import age, cost, income, income_rate, instant, share
-from revops.cli.output import Block, Line, Table
 from revops.domain.record import ChannelRecord, DecisionRecord, Report, RunRecord, Totals
+from revops.report import summaries
+from revops.report.amounts import age, cost, income, income_rate, instant, share
+from revops.report.blocks import Block, Line, Table
 
 
 def report(value: Report) -> Iterator[Block]:
@@ -16,9 +16,9 @@ def report(value: Report) -> Iterator[Block]:
     yield Line("")
     yield _profit(value)
     if value.books is not None:
-        yield Line(render.books(value.books))
+        yield Line(summaries.books(value.books))
     yield Line("")
-    yield from render.budget(value.budget)
+    yield from summaries.budget(value.budget)
     yield Line("")
     yield from _channels(value)
     if value.decisions:
@@ -122,7 +122,7 @@ def _decision_row(decision: DecisionRecord) -> tuple[str, ...]:
         decision.outcome,
         _what(decision),
         f"{decision.repeat_count + 1:,}",
-        render.sentences(decision.reasons),
+        summaries.sentences(decision.reasons),
     )
 
 

@@ -1,0 +1,1 @@
+"""From records to what a person reads: pages of lines and tables, and JSON. Pure; `cli` shows them."""
