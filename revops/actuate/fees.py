@@ -102,19 +102,19 @@ class StoreJournal:
 def apply_fees(plan: FeePlan, policy: FeesConfig, writer: Writer, journal: FeeJournal) -> FeeOutcome:
     """Given a plan, send its changes one by one and return what became of them.
 
-    A refusal by the node is recorded and the rest goes on. Raise NodeError where the connection is lost: the action
-    stays pending, since the node may have executed it.
+    A refusal by the node is recorded and the rest goes on. Raise NodeError where the outcome isn't known: the action
+    stays pending, since the node may have executed it. Raise BugError, with nothing sent, where the plan breaks a rail.
     """
+    for decision in plan.changes:
+        _check_rails(decision, policy)
     sent_count = 0
     failures: list[FeeFailure] = []
     for decision in plan.changes:
-        if not policy.min_ppm <= decision.new_ppm <= policy.max_ppm:
-            raise BugError(f"{decision.name}: {decision.new_ppm} ppm is outside the bounds and was not sent")
         action_key = journal.begin(decision)
         try:
             reply = writer.set_fees(decision.channel_id, decision.new_base_msat, decision.new_ppm)
         except NodeError as error:
-            if error.code is None:
+            if error.code is None or error.outcome_unknown:
                 raise
             journal.refused(action_key, str(error))
             failures.append(FeeFailure(decision.name, str(error), error.exit_code))
@@ -127,6 +127,13 @@ def apply_fees(plan: FeePlan, policy: FeesConfig, writer: Writer, journal: FeeJo
             got = f"{reply.fee_ppm} ppm + {reply.fee_base_msat} msat"
             failures.append(FeeFailure(decision.name, f"asked for {asked}, the node set {got}", 65))
     return FeeOutcome(sent_count, tuple(failures))
+
+
+def _check_rails(decision: FeeDecision, policy: FeesConfig) -> None:
+    if not policy.min_ppm <= decision.new_ppm <= policy.max_ppm:
+        raise BugError(f"{decision.name}: {decision.new_ppm} ppm is outside the bounds; nothing was sent")
+    if decision.new_base_msat != policy.base_msat:
+        raise BugError(f"{decision.name}: a base fee of {decision.new_base_msat} msat isn't the one that was set")
 
 
 def reconcile_fees(
@@ -142,14 +149,19 @@ def reconcile_fees(
     for action in pending:
         channel = by_id.get(action.channel_id or "")
         with database.transaction(node_key) as tx:
-            if channel is None or channel.local_terms.fee_ppm != action.request["feeppm"]:
+            if channel is None or not _in_force(action, channel):
                 actions.finish_action(tx, action.action_key, "failed", {"error": "not in force"}, now)
                 continue
             fee_ppm = channel.local_terms.fee_ppm
             actions.finish_action(tx, action.action_key, "done", {"feeppm": fee_ppm, "found": "in force"}, now)
-            before = fees.fee_states(tx).get(channel.channel_id)
-            old_ppm = before.fee_ppm if before is not None else None
+            before = fees.last_fee_changes(tx).get(channel.channel_id)
+            old_ppm = before.new_ppm if before is not None else None
             fees.record_fee_change(tx, FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, "revops"))
             state = FeeState(fee_ppm=fee_ppm, window_start_at=action.created_at, counted_at=now)
             fees.save_fee_state(tx, channel.channel_id, state, now)
     return pending
+
+
+def _in_force(action: ActionRecord, channel: Channel) -> bool:
+    terms = channel.local_terms
+    return (terms.fee_base_msat, terms.fee_ppm) == (action.request["feebase"], action.request["feeppm"])

@@ -6,7 +6,7 @@ peers, else it finds the cheapest one of all, through us.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from revops.decide.rebalance import revalidate
 from revops.decide.route import RouteRefusedError, circular_route, inbound_end, route_fee_msat
@@ -15,7 +15,7 @@ from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.payment import Hop
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
-from revops.domain.units import sat_floor
+from revops.domain.units import sat_floor, share_msat
 from revops.node.errors import NodeError
 from revops.node.reader import Reader
 from revops.node.writer import Writer
@@ -34,11 +34,14 @@ NO_ROUTE_CODES = frozenset({205, 206, 207, 209, 210, 217})
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job with the route that it would take."""
+    """A job with the route that it would take. `seen_at` is when the node was looked at, by a clock that the chain
+    confirmed: the spending windows end there.
+    """
 
     job: JobRecord
     route: tuple[Hop, ...]
     fee_msat: int
+    seen_at: float
 
 
 def ensure_layer(reader: Reader, writer: Writer, own_id: str, now: float) -> None:
@@ -57,30 +60,47 @@ def final_cltv_blocks(reader: Reader) -> int:
 
 
 def prepare(
-    job: JobRecord, view: NodeView, in_flight: frozenset[str], reader: Reader, cltv_blocks: int, *, layered: bool = True
+    job: JobRecord,
+    view: NodeView,
+    in_flight: frozenset[str],
+    reader: Reader,
+    cltv_blocks: int,
+    max_fee_ppm: int,
+    *,
+    layered: bool = True,
 ) -> Prepared | Reason:
     """Given a stored job and the node as it is, return the job with its route, or why it can't be executed.
 
-    `layered` is False in a dry run where the layer doesn't exist yet. Raise NodeError where the node doesn't answer.
+    `max_fee_ppm` is the policy's ceiling as it is now: it may have been lowered since the plan. `layered` is False in
+    a dry run where the layer doesn't exist yet. Raise NodeError where the node doesn't answer.
     """
     channels = {channel.channel_id: channel for channel in view.channels}
     source, target = channels.get(job.source_channel_id), channels.get(job.target_channel_id)
     obstacle = revalidate(source, target, job.amount_msat, sorted(in_flight))
     if obstacle is not None or source is None or target is None:
         return obstacle or why(ReasonCode.NOT_USABLE, state="gone")
+    for channel in (source, target):
+        count = sum(1 for other in view.channels if other.live and other.peer_id == channel.peer_id)
+        if count > 1:
+            return why(ReasonCode.SEVERAL_CHANNELS, channel_count=count)
+    capped = replace(job, max_fee_msat=min(job.max_fee_msat, share_msat(job.amount_msat, max_fee_ppm)))
     try:
-        return _price(job, view.node.node_id, source, target, reader, cltv_blocks, layered)
+        priced = _price(capped, view.node.node_id, source, target, reader, cltv_blocks, layered)
     except RouteRefusedError as refused:
         return why(ReasonCode.ROUTE_REFUSED, message=str(refused))
     except NodeError as error:
         if error.code in NO_ROUTE_CODES:
             return why(ReasonCode.NO_ROUTE, message=str(error))
         raise
+    if isinstance(priced, Reason):
+        return priced
+    route, fee_msat = priced
+    return Prepared(job, route, fee_msat, view.taken_at)
 
 
 def _price(
     job: JobRecord, own_id: str, source: Channel, target: Channel, reader: Reader, cltv_blocks: int, layered: bool
-) -> Prepared | Reason:
+) -> tuple[tuple[Hop, ...], int] | Reason:
     end = inbound_end(target, job.amount_msat, cltv_blocks)
     last_fee_msat = end.amount_msat - job.amount_msat
     if last_fee_msat > job.max_fee_msat:
@@ -104,4 +124,4 @@ def _price(
             have_sat=sat_floor(source.spendable_msat),
             wanted_sat=sat_floor(route[0].amount_msat),
         )
-    return Prepared(job, route, fee_msat)
+    return route, fee_msat

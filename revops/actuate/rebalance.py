@@ -5,9 +5,10 @@ One job is one payment attempt, and goes through these states, each written befo
     planned -> reserved (ledger, invoice label) -> sending (payment hash) -> in_flight -> settled | failed
 
 so that a run killed anywhere leaves evidence: `reserved` means that nothing can have been sent, `sending` that it may
-have been, `in_flight` that the node took it. A reservation is closed only when the node's own payment records say
-that the attempt is final, whatever its age: `waitsendpay` code 200 is pending, not failed, and a lost reply is not a
-failure.
+have been, `in_flight` that the node took it. A reservation is settled when the node's records say that the payment is
+complete. It is freed only when none is under way *and* the invoice can't be paid any more: one that was deleted unpaid
+never will be, since lightningd looks it up again at the very end (lightningd/invoice.c, invoice_payment_hooks_done).
+Age frees nothing, `waitsendpay` code 200 is pending, not failed, and a lost reply is not a failure.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from revops.actuate.evidence import money_moved
 from revops.actuate.pricing import LAYER, Prepared
 from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.payment import Payment, PaymentStatus
@@ -31,6 +33,7 @@ from revops.store.engine import Database
 INVOICE_EXPIRY_SECONDS = 3_600
 #: `waitsendpay` is asked in slices, well inside the deadline of a call.
 WAIT_SLICE_SECONDS = 10
+PAID = "paid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,8 @@ class Executor:
         Whatever is raised leaves the job in a state from which `settle` goes on.
         """
         job = prepared.job
-        # The moment is in it because keys are only unique within a database: a new or restored one counts anew, and the
-        # node refuses a label that it has seen.
-        label = f"revops-{self.node_key}-{job.job_key}-{self.run_key}-{int(self.clock())}"
+        # With the time in it, a label is never used again, also if this database is lost and another begins at 1.
+        label = f"revops-{self.node_key}-{job.job_key}-{self.run_key}-{int(prepared.seen_at)}"
         try:
             with self.database.transaction(self.node_key) as tx:
                 reserve_key = ledger.reserve(
@@ -74,15 +76,18 @@ class Executor:
                     run_key=self.run_key,
                     job_key=job.job_key,
                     amount_msat=prepared.fee_msat,
-                    at=self.clock(),
+                    at=prepared.seen_at,
                     limits=self.limits,
                 )
                 plans.mark_reserved(tx, job.job_key, label, reserve_key)
         except ledger.BudgetExceededError as exceeded:
             return self.give_up(job, exceeded.reason)
-        invoice = self.writer.create_invoice(
-            label, job.amount_msat, f"circular rebalance {job.job_key}", INVOICE_EXPIRY_SECONDS
-        )
+        try:
+            invoice = self.writer.create_invoice(
+                label, job.amount_msat, f"circular rebalance {job.job_key}", INVOICE_EXPIRY_SECONDS
+            )
+        except NodeError as error:
+            return self._refused(job, error)
         if invoice.payment_secret is None:
             raise DataError("invoice: the node gave no payment_secret")
         with self.database.transaction(self.node_key) as tx:
@@ -90,13 +95,17 @@ class Executor:
         try:
             self.writer.send_pay(prepared.route, invoice.payment_hash, invoice.payment_secret, label)
         except NodeError as error:
-            if error.code is None:
-                raise
-            return self.settle(self._fresh(job), str(error))
+            return self._refused(job, error)
         with self.database.transaction(self.node_key) as tx:
             plans.mark_in_flight(tx, job.job_key)
         last = self._wait(invoice.payment_hash)
         return self.settle(self._fresh(job), last.error, last.erring_scidd)
+
+    def _refused(self, job: JobRecord, error: NodeError) -> JobOutcome:
+        """The node said no: close the job. Raise the error where it may have done it nonetheless."""
+        if error.code is None or error.outcome_unknown:
+            raise error
+        return self.settle(self._fresh(job), str(error))
 
     def give_up(self, job: JobRecord, reason: Reason) -> JobOutcome:
         """Given a job for which nothing was reserved, close it with the reason; return that."""
@@ -107,45 +116,66 @@ class Executor:
     def settle(self, job: JobRecord, error: str | None = None, erring_scidd: str | None = None) -> JobOutcome:
         """Given an open job, close it if the node's records say that its payment is final; else leave it as it is."""
         if job.status == "reserved":
-            return self._settle_unsent(job)
-        if job.payment_hash is None or job.label is None:
-            raise DataError(f"rebalance job {job.job_key} is {job.status} without a payment hash")
-        payments = self.reader.payments(job.payment_hash)
-        if not payments and job.status == "sending":
-            return self._settle_unknown(job, error)
-        if any(payment.status is PaymentStatus.COMPLETE for payment in payments):
+            return self._settle_reserved(job, error)
+        payment_hash, _ = _names(job)
+        payments = self.reader.payments(payment_hash)
+        found = {payment.status for payment in payments}
+        if PaymentStatus.PENDING in found:
+            return _pending(job)
+        if PaymentStatus.COMPLETE in found:
             return self._settle_complete(job, payments)
-        if not payments or any(payment.status is PaymentStatus.PENDING for payment in payments):
-            reason = why(ReasonCode.PAYMENT_PENDING, reserved_msat=job.reserved_msat or 0)
-            return JobOutcome(job, job.status, 0, reason)
-        message = error or payments[-1].error or "the node says failed"
-        outcome = self._release(job, why(ReasonCode.PAYMENT_FAILED, message=message))
-        self.writer.delete_invoice(job.label)
-        if erring_scidd is not None:
+        outcome = self._settle_unpaid(job, payments, error)
+        if outcome.status == "failed" and erring_scidd is not None:
             self.writer.inform_constrained(LAYER, erring_scidd, job.amount_msat)
         return outcome
 
-    def _settle_unsent(self, job: JobRecord) -> JobOutcome:
-        """The payment is sent only after `sending` was committed, so nothing can be under way."""
+    def _settle_reserved(self, job: JobRecord, error: str | None) -> JobOutcome:
+        """The payment is sent only after `sending` was committed, so nothing can be under way, unless that commit was
+        lost: a database restored from a backup, or a server that doesn't flush.
+        """
         if job.label is None:
             raise DataError(f"rebalance job {job.job_key} is reserved without a label")
-        if self.reader.invoice(job.label) is not None:
-            self.writer.delete_invoice(job.label)
-        return self._release(job, why(ReasonCode.PAYMENT_FAILED, message="the run ended before it was sent"))
+        invoice = self.reader.invoice(job.label)
+        if invoice is not None and (invoice.status == PAID or self.reader.payments(invoice.payment_hash)):
+            with self.database.transaction(self.node_key) as tx:
+                plans.mark_sending(tx, job.job_key, invoice.payment_hash)
+            return self.settle(self._fresh(job))
+        if invoice is not None and not self.writer.delete_invoice(job.label):
+            return _unclear(job, "its invoice has just changed")
+        message = error or "the run ended before it was sent"
+        return self._release(job, why(ReasonCode.PAYMENT_FAILED, message=message))
 
-    def _settle_unknown(self, job: JobRecord, error: str | None) -> JobOutcome:
-        """The node has no record of the payment: it refused it, or the request never arrived.
+    def _settle_unpaid(self, job: JobRecord, payments: tuple[Payment, ...], error: str | None) -> JobOutcome:
+        """No payment is under way or complete: all failed, the node never took one, or it has deleted the record.
 
-        The invoice goes first: should the request still be on its way, the payment then fails at our own door, free of
-        charge. Only when it is gone and there is still no record is the reservation freed.
+        The invoice goes first: should a request still be on its way, the payment then fails at our own door, free of
+        charge. Only when it is gone, and there is still no record, is the reservation freed.
         """
-        label = job.label or ""
-        if self.reader.invoice(label) is not None and not self.writer.delete_invoice(label):
-            reason = why(ReasonCode.PAYMENT_PENDING, reserved_msat=job.reserved_msat or 0)
-            return JobOutcome(job, job.status, 0, reason)
-        if self.reader.payments(job.payment_hash or ""):
-            return JobOutcome(job, job.status, 0, why(ReasonCode.PAYMENT_PENDING, reserved_msat=job.reserved_msat or 0))
-        return self._release(job, why(ReasonCode.PAYMENT_FAILED, message=error or "the node never took it"))
+        payment_hash, label = _names(job)
+        invoice = self.reader.invoice(label)
+        if invoice is None and not payments:
+            moved = money_moved(job, self.reader)
+            if moved is None:
+                return _unclear(job, "neither payment nor invoice is on record")
+            if moved:
+                return self._settle_assumed(job)
+        elif invoice is not None and invoice.payment_hash != payment_hash:
+            raise DataError(f"listinvoices: {label} has another payment hash than rebalance job {job.job_key}")
+        elif invoice is not None and invoice.status == PAID:
+            return self._settle_assumed(job) if not payments else _unclear(job, "failed, but its invoice is paid")
+        elif invoice is not None and not self.writer.delete_invoice(label):
+            return _unclear(job, "its invoice has just changed")
+        if any(payment.status is not PaymentStatus.FAILED for payment in self.reader.payments(payment_hash)):
+            return _pending(job)
+        message = error or (payments[-1].error if payments else None) or "the node never took it, or says failed"
+        return self._release(job, why(ReasonCode.PAYMENT_FAILED, message=message))
+
+    def _settle_assumed(self, job: JobRecord) -> JobOutcome:
+        """It was paid, and the node has deleted the record of its price: what was reserved is the most it can be."""
+        fee_msat = job.reserved_msat
+        if fee_msat is None:
+            raise DataError(f"rebalance job {job.job_key} is {job.status} without a reservation")
+        return self._settled(job, fee_msat, why(ReasonCode.PAYMENT_ASSUMED, fee_msat=fee_msat))
 
     def _settle_complete(self, job: JobRecord, payments: tuple[Payment, ...]) -> JobOutcome:
         """The fee is what left us less what arrived, over all completed parts."""
@@ -157,16 +187,19 @@ class Executor:
                 f"listsendpays: job {job.job_key} sent {sent_msat} msat, less than the {job.amount_msat} that arrived"
             )
         reason = why(ReasonCode.PAYMENT_SETTLED, amount_msat=job.amount_msat, fee_msat=fee_msat)
+        return self._settled(job, fee_msat, reason)
+
+    def _settled(self, job: JobRecord, fee_msat: int, reason: Reason) -> JobOutcome:
         now = self.clock()
         with self.database.transaction(self.node_key) as tx:
-            ledger.settle(tx, self._reserve_key(job), fee_msat, now, self.run_key)
+            ledger.settle(tx, _reserve_key(job), fee_msat, now, self.run_key)
             plans.finish_job(tx, job.job_key, "settled", fee_msat, now, reason)
         return JobOutcome(job, "settled", fee_msat, reason)
 
     def _release(self, job: JobRecord, reason: Reason) -> JobOutcome:
         now = self.clock()
         with self.database.transaction(self.node_key) as tx:
-            ledger.release(tx, self._reserve_key(job), now, self.run_key)
+            ledger.release(tx, _reserve_key(job), now, self.run_key)
             plans.finish_job(tx, job.job_key, "failed", 0, now, reason)
         return JobOutcome(job, "failed", 0, reason)
 
@@ -185,8 +218,24 @@ class Executor:
         with self.database.read(self.node_key) as tx:
             return plans.job(tx, job.job_key)
 
-    @staticmethod
-    def _reserve_key(job: JobRecord) -> int:
-        if job.reserve_key is None:
-            raise DataError(f"rebalance job {job.job_key} is {job.status} without a reservation")
-        return job.reserve_key
+
+def _pending(job: JobRecord) -> JobOutcome:
+    return JobOutcome(job, job.status, 0, why(ReasonCode.PAYMENT_PENDING, reserved_msat=job.reserved_msat or 0))
+
+
+def _unclear(job: JobRecord, message: str) -> JobOutcome:
+    reserved_msat = job.reserved_msat or 0
+    return JobOutcome(job, job.status, 0, why(ReasonCode.PAYMENT_UNCLEAR, message=message, reserved_msat=reserved_msat))
+
+
+def _names(job: JobRecord) -> tuple[str, str]:
+    """The payment hash and the label of a job that was sent, or may have been."""
+    if job.payment_hash is None or job.label is None:
+        raise DataError(f"rebalance job {job.job_key} is {job.status} without a payment hash")
+    return job.payment_hash, job.label
+
+
+def _reserve_key(job: JobRecord) -> int:
+    if job.reserve_key is None:
+        raise DataError(f"rebalance job {job.job_key} is {job.status} without a reservation")
+    return job.reserve_key

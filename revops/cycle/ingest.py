@@ -67,7 +67,8 @@ def sync_node(
         channels.record_channels(tx, view.channels, view.taken_at)
         channels.record_closed(tx, closed, view.taken_at)
         samples.record_feerates(tx, feerates)
-        samples.record_clock_mark(tx, view.taken_at, info.blockheight)
+        if info.sync_warning is None:  # a chain that is still being read tells no time
+            samples.record_clock_mark(tx, view.taken_at, info.blockheight)
     ingest.forwards()
     _reconcile(ingest, before_msat)
     ingest.moves()

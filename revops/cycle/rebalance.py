@@ -6,7 +6,9 @@ earlier runs left in flight comes first and needs no budget, no reserve and no m
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from revops.actuate.pricing import LAYER, Prepared, ensure_layer, final_cltv_blocks, prepare
@@ -21,11 +23,14 @@ from revops.domain.options import CommonOptions
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView, RebalanceSnapshot
 from revops.domain.summary import RebalanceSummary
+from revops.errors import DataError, RevopsError
+from revops.node.errors import NodeError
 from revops.store import decisions, flows, ledger, plans
 
 PLAN = "rebalance plan"
 RUN = "rebalance run"
 DAY_SECONDS = 86_400
+_log = logging.getLogger(__name__)
 
 
 def plan(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
@@ -67,14 +72,14 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
             ledger.take_fence(tx, session.run_key)
         with session.database.read(session.node_key) as tx:
             left_open = plans.open_jobs(tx)
-        outcomes = [executor.settle(job) for job in left_open]
+        outcomes, fault = _settle_open(executor, left_open)
         suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
-        if not suspended:
-            # What was settled has moved balances: the jobs are judged by the node as it is now.
-            view = replace(synced.view, channels=session.reader.channels()) if left_open else synced.view
-            outcomes += _execute_planned(session, executor, view)
+        if not suspended and fault is None:
+            suspended = _execute_planned(session, executor, synced, outcomes)
         session.count(outcome.status for outcome in outcomes)
         export_node(session.config, session.database, session.node_key, session.clock(), suspended)
+        if fault is not None:
+            raise fault
         return _summary(session, synced.view, outcomes, suspended)
 
 
@@ -101,27 +106,62 @@ def _executor(session: Session) -> Executor:
     )
 
 
-def _execute_planned(session: Session, executor: Executor, view: NodeView) -> list[JobOutcome]:
-    """Execute the planned jobs one by one, as long as fewer than `max_in_flight` payments are under way."""
-    with session.database.transaction(session.node_key) as tx:
-        plans.expire_jobs(tx, session.clock())
-        planned = plans.planned_jobs(tx)
-    if not planned:
-        return []
-    ensure_layer(session.reader, session.writer, view.node.node_id, session.clock())
-    cltv_blocks = final_cltv_blocks(session.reader)
+def _settle_open(executor: Executor, jobs: Sequence[JobRecord]) -> tuple[list[JobOutcome], RevopsError | None]:
+    """Settle each job. One of which the node says what can't be true must not keep the others open: its error is
+    returned. Raise NodeError where the node doesn't answer.
+    """
     outcomes: list[JobOutcome] = []
-    for job in planned:
-        with session.database.read(session.node_key) as tx:
-            if len(plans.open_jobs(tx)) >= session.config.rebalance.max_in_flight:
-                break
+    fault: RevopsError | None = None
+    for job in jobs:
+        try:
+            outcome = executor.settle(job)
+        except (DataError, NodeError) as error:
+            if error.exit_code != DataError.exit_code:
+                raise
+            fault = fault or error
+            continue
+        outcomes.append(outcome)
+        if outcome.reason.code is ReasonCode.PAYMENT_UNCLEAR:
+            _log.warning("rebalance job %d: %s", job.job_key, outcome.reason.sentence)
+    return outcomes, fault
+
+
+def _execute_planned(
+    session: Session, executor: Executor, synced: Synced, outcomes: list[JobOutcome]
+) -> tuple[Reason, ...]:
+    """Execute the planned jobs one by one, as long as fewer than `max_in_flight` payments are under way.
+
+    A payment may take minutes, so before each the plan's age, the funds and the clock are looked at anew. Return what
+    suspended the rest.
+    """
+    policy = session.config.rebalance
+    cltv_blocks: int | None = None
+    while True:
+        with session.database.transaction(session.node_key) as tx:
+            plans.expire_jobs(tx, session.clock())
+            planned = plans.planned_jobs(tx)
+            full = len(plans.open_jobs(tx)) >= policy.max_in_flight
             busy = plans.in_flight_channels(tx)
-        prepared = prepare(job, view, busy, session.reader, cltv_blocks)
+        if not planned or full:
+            return ()
+        view = _look_again(session)
+        suspended = session.suspensions(replace(synced, view=view), spending=True)
+        if suspended:
+            return suspended
+        if cltv_blocks is None:
+            ensure_layer(session.reader, session.writer, view.node.node_id, session.clock())
+            cltv_blocks = final_cltv_blocks(session.reader)
+        job = planned[0]
+        prepared = prepare(job, view, busy, session.reader, cltv_blocks, policy.max_fee_ppm)
         if isinstance(prepared, Prepared):
             outcomes.append(executor.execute(prepared))
         else:
             outcomes.append(executor.give_up(job, prepared))
-    return outcomes
+
+
+def _look_again(session: Session) -> NodeView:
+    reader = session.reader
+    return NodeView(session.clock(), reader.info(), reader.wallet(), reader.channels())
 
 
 def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
@@ -135,7 +175,9 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
     cltv_blocks = final_cltv_blocks(session.reader)
     outcomes: list[JobOutcome] = []
     for job in planned:
-        prepared = prepare(job, synced.view, busy, session.reader, cltv_blocks, layered=layered)
+        prepared = prepare(
+            job, synced.view, busy, session.reader, cltv_blocks, session.config.rebalance.max_fee_ppm, layered=layered
+        )
         if isinstance(prepared, Prepared):
             reason = why(ReasonCode.ROUTE_FOUND, fee_msat=prepared.fee_msat, hop_count=len(prepared.route))
             outcomes.append(JobOutcome(job, job.status, prepared.fee_msat, reason))

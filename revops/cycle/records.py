@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from revops import __version__
 from revops import config as configuration
 from revops.cycle.export import export_command
-from revops.cycle.session import CLOCK_MARKS_SECONDS, Clock, exit_code_of
+from revops.cycle.session import Clock, exit_code_of
 from revops.decide.suspend import clock_reasons, funds_reasons
 from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.options import CommonOptions
@@ -37,7 +37,7 @@ class Records:
         if row.wallet_spendable_msat is None or row.channels_spendable_msat is None or row.blockheight is None:
             return (why(ReasonCode.NEVER_SYNCED),)
         reserve = funds_reasons(row.wallet_spendable_msat, row.channels_spendable_msat, self.config.reserve)
-        marks = samples.clock_marks(tx, now - CLOCK_MARKS_SECONDS)
+        marks = samples.clock_marks(tx, 0.0)
         synced_at = row.synced_at or now
         return (*reserve, *clock_reasons(marks, synced_at, row.blockheight, row.network))
 

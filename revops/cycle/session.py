@@ -35,8 +35,6 @@ from revops.store import locks, runs, samples
 from revops.store.engine import Database
 
 Clock = Callable[[], float]
-#: Older marks than the longest spending window tell nothing about it.
-CLOCK_MARKS_SECONDS = 8 * 86_400
 INTERRUPTED_EXIT_CODE = 130
 _log = logging.getLogger(__name__)
 
@@ -103,7 +101,7 @@ class Session:
             reasons += reserve_reasons(view, self.config.reserve)
         if spending:
             with self.database.read(self.node_key) as tx:
-                marks = samples.clock_marks(tx, view.taken_at - CLOCK_MARKS_SECONDS)
+                marks = samples.clock_marks(tx, 0.0)
             reasons += clock_reasons(marks, view.taken_at, view.node.blockheight, view.node.network)
         return reasons
 

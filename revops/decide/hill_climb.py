@@ -58,12 +58,21 @@ def propose(fee_input: FeeInput, policy: FeesConfig, now: float) -> Proposal:
         return _stay(fee_ppm, 0.0, fresh, reason)
     open_hours = state.open_seconds / 3600
     rate_msat, error_msat = _rate(fee_input, open_hours)
-    if not _conclusive(state, rate_msat, error_msat, policy.min_interval_seconds):
+    if state.open_seconds < policy.min_interval_seconds:
         reason = why(
             ReasonCode.OBSERVING,
             fee_ppm=fee_ppm,
             open_hours=round(open_hours, 1),
             needed_hours=round(policy.min_interval_seconds / 3600, 1),
+            forward_count=fee_input.earned_count,
+        )
+        return _stay(fee_ppm, rate_msat, state, reason)
+    if not _conclusive(state, rate_msat, error_msat, policy.min_interval_seconds):
+        reason = why(
+            ReasonCode.INCONCLUSIVE,
+            fee_ppm=fee_ppm,
+            rate_msat=round(rate_msat),
+            last_rate_msat=round(state.last_rate_msat or 0),
             forward_count=fee_input.earned_count,
         )
         return _stay(fee_ppm, rate_msat, state, reason)
@@ -93,8 +102,7 @@ def _rate(fee_input: FeeInput, open_hours: float) -> tuple[float, float]:
 
 
 def _conclusive(state: FeeState, rate_msat: float, error_msat: float, window_seconds: int) -> bool:
-    if state.open_seconds < window_seconds:
-        return False
+    """Whether the two rates differ by more than their noise, or patience has run out."""
     if state.last_rate_msat is None or state.open_seconds >= PATIENCE * window_seconds:
         return True
     noise_msat = math.hypot(error_msat, state.last_rate_error_msat or 0.0)

@@ -19,6 +19,16 @@ BLOCK_SECONDS: Final = 600
 LEAST_STEP_SECONDS: Final = 4 * 3_600
 #: Fewer than this share of the expected blocks in four hours or more has a chance below one in a thousand (Poisson).
 LEAST_BLOCK_SHARE: Final = 0.35
+#: Marks of the longest spending window and a day; of older ones only the newest counts.
+MARKS_SECONDS: Final = 8 * 86_400
+#: More blocks than this multiple of what the clock allows, and these, come by chance once in ages (Poisson).
+MOST_BLOCK_SHARE: Final = 2
+MOST_BLOCK_SLACK: Final = 36
+#: A clock that is behind where it was is right after all if the chain confirms it over three days, to a quarter.
+VOUCHING_BLOCKS: Final = 3 * 144
+VOUCHING_SHARE: Final = 1.25
+#: Where a block takes ten minutes on average; others are slower or faster, or come in storms.
+PACED_NETWORKS: Final = frozenset({"bitcoin", "signet"})
 #: On a regtest chain blocks come when somebody asks for them.
 CLOCKLESS_NETWORKS: Final = frozenset({"regtest"})
 
@@ -48,17 +58,34 @@ def syncing_reasons(view: NodeView) -> tuple[Reason, ...]:
 
 
 def clock_reasons(marks: Sequence[ClockMark], now: float, blockheight: int, network: str) -> tuple[Reason, ...]:
-    """Given earlier (clock, height) pairs, return why the clock is doubted; empty when the chain confirms it.
+    """Given all earlier (clock, height) pairs, return why the clock is doubted; empty when the chain confirms it.
 
-    A clock that jumps forward would empty the spending windows at once. So for every mark the chain must have grown
-    by a fair share of the blocks that the clock says have passed. A clock that went back is harmless: it only makes
-    old spending count for longer.
+    A clock that jumps forward would empty the spending windows at once: for every mark the chain must have grown by a
+    fair share of the blocks that the clock says have passed. One that jumped by more than a window has no mark in it,
+    so the newest mark before it counts too. What is dated by a clock that went back has left the window as soon as
+    the clock is put right: so the chain mustn't have grown much faster than the clock, and no mark may lie ahead.
     """
     if network in CLOCKLESS_NETWORKS:
         return ()
-    for mark in marks:
+    telling = _telling(marks, now)
+    for mark in telling:
         elapsed = now - mark.marked_at
         block_count = blockheight - mark.blockheight
-        if elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS:
+        too_few = elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS
+        most_count = MOST_BLOCK_SHARE * max(elapsed, 0.0) / BLOCK_SECONDS + MOST_BLOCK_SLACK
+        too_many = network in PACED_NETWORKS and block_count > most_count
+        ahead = elapsed <= -LEAST_STEP_SECONDS and not _vouched(telling, now, blockheight)
+        if too_few or too_many or ahead:
             return (why(ReasonCode.CLOCK_DOUBTFUL, elapsed_hours=round(elapsed / 3600, 1), block_count=block_count),)
     return ()
+
+
+def _vouched(marks: Sequence[ClockMark], now: float, blockheight: int) -> bool:
+    counts = ((blockheight - mark.blockheight, (now - mark.marked_at) / BLOCK_SECONDS) for mark in marks)
+    return any(count >= VOUCHING_BLOCKS and count <= VOUCHING_SHARE * expected for count, expected in counts)
+
+
+def _telling(marks: Sequence[ClockMark], now: float) -> list[ClockMark]:
+    recent = [mark for mark in marks if mark.marked_at >= now - MARKS_SECONDS]
+    older = [mark for mark in marks if mark.marked_at < now - MARKS_SECONDS]
+    return [*recent, *sorted(older, key=lambda mark: mark.marked_at)[-1:]]

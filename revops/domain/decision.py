@@ -30,6 +30,7 @@ class ReasonCode(StrEnum):
     FIRST_SEEN = "first_seen"
     EXTERNAL_CHANGE = "external_change"
     OBSERVING = "observing"
+    INCONCLUSIVE = "inconclusive"
     CLIMB_KEEP = "climb_keep"
     CLIMB_REVERSE = "climb_reverse"
     CLIMB_PROBE = "climb_probe"
@@ -74,6 +75,8 @@ class ReasonCode(StrEnum):
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_PENDING = "payment_pending"
     PAYMENT_SETTLED = "payment_settled"
+    PAYMENT_ASSUMED = "payment_assumed"
+    PAYMENT_UNCLEAR = "payment_unclear"
 
 
 #: The sentence of each reason; a test holds that every code has one and that its numbers fit.
@@ -82,6 +85,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.EXTERNAL_CHANGE: "fee changed outside revops, {expected_ppm} -> {fee_ppm} ppm: learning starts anew",
     ReasonCode.OBSERVING: (
         "watching {fee_ppm} ppm: {open_hours} of {needed_hours} open hours, {forward_count} forwards"
+    ),
+    ReasonCode.INCONCLUSIVE: (
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: too close to tell apart by "
+        "{forward_count} forwards, watching on"
     ),
     ReasonCode.CLIMB_KEEP: (
         "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: on, {step_percent} %"
@@ -131,6 +138,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
     ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
     ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",
+    ReasonCode.PAYMENT_ASSUMED: "paid, but the node has deleted the record: booked at the reserved {fee_msat} msat",
+    ReasonCode.PAYMENT_UNCLEAR: "the node's records don't agree: {message}; its {reserved_msat} msat stay reserved",
 }
 
 
@@ -144,7 +153,8 @@ class Reason:
     @property
     def sentence(self) -> str:
         """The reason for a person. Numbers that are missing raise KeyError: a reason without its numbers is a bug."""
-        return SENTENCES[self.code].format_map(self.numbers)
+        shown = {name: f"{number:,}" if isinstance(number, int) else number for name, number in self.numbers.items()}
+        return SENTENCES[self.code].format_map(shown)
 
 
 def why(code: ReasonCode, **numbers: Number) -> Reason:

@@ -167,7 +167,10 @@ class ChannelRecord:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that `revops report` shows. Built from records alone; `synced_at` is the data's age."""
+    """All that `revops report` shows. Built from records alone; `synced_at` is the data's age.
+
+    `decisions` are those to act or to put off, `skips` what was left alone and why, `jobs` what became of rebalances.
+    """
 
     taken_at: float
     synced_at: float | None
@@ -185,3 +188,5 @@ class Report:
     channels: tuple[ChannelRecord, ...]
     decisions: tuple[DecisionRecord, ...]
     runs: tuple[RunRecord, ...]
+    skips: tuple[DecisionRecord, ...] = ()
+    jobs: tuple[JobRecord, ...] = ()

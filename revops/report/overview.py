@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from revops.domain.record import ChannelRecord, DecisionRecord, Report, RunRecord, Totals
+from revops.domain.record import ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
 from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
@@ -21,10 +21,14 @@ def report(value: Report) -> Iterator[Block]:
     yield from summaries.budget(value.budget)
     yield Line("")
     yield from _channels(value)
-    if value.decisions:
-        rows = tuple(_decision_row(decision) for decision in value.decisions)
-        headings = ("last", "command", "channel", "outcome", "what", ">times", "why")
-        yield Table("Decisions", headings, rows)
+    for title, decisions in (("Decisions", value.decisions), ("Left alone", value.skips)):
+        if decisions:
+            headings = ("last", "command", "channel", "outcome", "what", ">times", "why")
+            yield Table(title, headings, tuple(_decision_row(decision) for decision in decisions))
+    if value.jobs:
+        names = {channel.channel_id: channel.name for channel in value.channels}
+        rows = tuple(_job_row(job, names) for job in value.jobs)
+        yield Table("Rebalances", ("planned", "from", "to", ">amount", ">cost", "state", "why"), rows)
     if value.runs:
         rows = tuple(_run_row(run, value.taken_at) for run in value.runs)
         yield Table("Runs", ("command", "started", ">took s", ">exit", "message"), rows)
@@ -140,3 +144,15 @@ def _run_row(run: RunRecord, now: float) -> tuple[str, ...]:
     took = "" if run.finished_at is None else f"{run.finished_at - run.started_at:.1f}"
     code = "killed?" if run.exit_code is None else str(run.exit_code)
     return (run.command, age(run.started_at, now), took, code, run.message or "")
+
+
+def _job_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        instant(job.created_at),
+        names.get(job.source_channel_id, job.source_channel_id[:12]),
+        names.get(job.target_channel_id, job.target_channel_id[:12]),
+        income(job.amount_msat),
+        cost(job.fee_msat) if job.fee_msat is not None else "",
+        job.status.replace("_", " "),
+        job.reason.sentence if job.reason is not None else "",
+    )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from revops.domain.decision import FeeDecision, FeePlan, Reason, RebalanceDecision, RebalancePlan
+from revops.domain.decision import FeeDecision, FeePlan, Outcome, Reason, RebalanceDecision, RebalancePlan
 from revops.domain.record import DecisionRecord
 from revops.store.codec import dump_reasons, load_reasons
 from revops.store.engine import Tx
@@ -174,9 +174,17 @@ def decision_counts(tx: Tx) -> dict[tuple[str, str], int]:
 
 
 def recent_decisions(
-    tx: Tx, limit: int, command: str | None = None, channel_id: str | None = None
+    tx: Tx,
+    limit: int,
+    command: str | None = None,
+    channel_id: str | None = None,
+    *,
+    skips: bool | None = None,
 ) -> tuple[DecisionRecord, ...]:
-    """Return at most `limit` decisions, the newest first, of one command or channel if asked for."""
+    """Return at most `limit` decisions, the newest first, of one command or channel if asked for.
+
+    `skips` is True for skips alone, False for all but skips.
+    """
     statement = (
         select(decision, channel.c.channel_id)
         .outerjoin(
@@ -191,6 +199,9 @@ def recent_decisions(
         statement = statement.where(decision.c.command == command)
     if channel_id is not None:
         statement = statement.where(channel.c.channel_id == channel_id)
+    if skips is not None:
+        is_skip = decision.c.outcome == Outcome.SKIP
+        statement = statement.where(is_skip if skips else ~is_skip)
     return tuple(_record_of(row) for row in tx.connection.execute(statement))
 
 

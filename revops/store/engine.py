@@ -28,9 +28,9 @@ from revops.store.files import has_content
 from revops.store.tables import SCHEMA_VERSION
 
 _READS: Final = "revops_reads"
-#: Engines of closed databases. A process that runs several commands (the demo, a test) takes them up again: they have no
-#: connections, but the statements that they compiled cost a third of a command. Never shared: closing one database must
-#: not take the connections of another.
+#: Engines of closed databases. A process that runs several commands (the demo, a test) takes them up again: they have
+#: no connections, but the statements that they compiled cost a third of a command. Never shared: closing one database
+#: must not take the connections of another.
 _SPARE_ENGINES: Final[deque[tuple[URL, bool, Engine]]] = deque(maxlen=8)
 
 

@@ -56,7 +56,7 @@ def take_fence(tx: Tx, run_key: int) -> None:
         set_={"fence_run_key": insert_.excluded.fence_run_key},
         where=ledger_head.c.fence_run_key <= insert_.excluded.fence_run_key,
     )
-    if tx.connection.execute(insert_).rowcount != 1:
+    if tx.connection.execute(insert_.returning(ledger_head.c.fence_run_key)).first() is None:
         raise TemporaryError("a newer run has taken over the spend ledger; this one stops")
 
 
@@ -109,9 +109,12 @@ def _close(tx: Tx, kind: str, reserve_key: int, amount_msat: int, at: float, run
     take_fence(tx, run_key)
     entry = spend_ledger.c
     found = (entry.node_key == tx.node_key, entry.entry_key == reserve_key, entry.kind == "reserve")
-    row = tx.connection.execute(select(entry.job_key, entry.category).where(*found)).one_or_none()
+    columns = (entry.job_key, entry.category, entry.entered_at)
+    row = tx.connection.execute(select(*columns).where(*found)).one_or_none()
     if row is None:
         raise BugError(f"reservation {reserve_key} doesn't exist")
+    # A clock that went back must not date the cost before its own reservation, where no window would see it.
+    at = max(at, row.entered_at)
     try:
         return _append(tx, kind, reserve_key, amount_msat, at, row.job_key, row.category, run_key)
     except IntegrityError as error:

@@ -17,6 +17,7 @@ from revops.store.engine import Tx
 from revops.store.flows import day_window, flows_by_key, raw_window
 from revops.store.keys import total
 from revops.store.nodes import node_row
+from revops.store.plans import recent_jobs
 from revops.store.runs import last_runs
 from revops.store.tables import channel, forward, forward_day, peer, rebalance_job, spend_ledger
 
@@ -43,8 +44,10 @@ def report(tx: Tx, now: float, window_days: int, budget: BudgetVerdict, decision
         books=books(tx),
         budget=budget,
         channels=_channels(tx, since_at, window, lifetime),
-        decisions=recent_decisions(tx, decision_limit),
+        decisions=recent_decisions(tx, decision_limit, skips=False),
         runs=last_runs(tx),
+        skips=recent_decisions(tx, decision_limit, skips=True),
+        jobs=recent_jobs(tx, decision_limit),
     )
 
 

@@ -193,7 +193,7 @@ def test_a_better_rate_keeps_the_direction() -> None:
         112,
     )
     assert [reason.sentence for reason in decision.reasons] == [
-        "100 ppm earned 2000 msat per open hour, 1000 before: on, 12.0 %"
+        "100 ppm earned 2,000 msat per open hour, 1,000 before: on, 12.0 %"
     ]
     # 2,000 msat an hour for a day, times a step of 12 %.
     assert decision.expected_gain_msat == 5_760
@@ -228,7 +228,7 @@ def test_another_base_fee_is_put_right_and_said() -> None:
     channel = make_channel(local_terms=make_terms(fee_ppm=100, fee_base_msat=1_000))
     decision = decide_fees(make_fee_snapshot(make_fee_input(channel, state=None)), POLICY).decisions[0]
     assert (decision.outcome, decision.new_ppm, decision.new_base_msat) == (Outcome.CHANGE, 100, 0)
-    assert decision.reasons[-1].sentence == "base fee 1000 -> 0 msat"
+    assert decision.reasons[-1].sentence == "base fee 1,000 -> 0 msat"
     assert decision.state_if_sent is not None
     assert decision.state_if_sent.direction == 1
 

@@ -47,30 +47,44 @@ def test_a_fee_that_somebody_else_changed_was_not_idle_while_it_earned() -> None
     assert proposal.state.idle_open_seconds == 60
 
 
+WATCH, UNCLEAR = ReasonCode.OBSERVING, ReasonCode.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
-    ("open_hours", "earned_msat", "count", "last", "last_error", "conclusive"),
+    ("open_hours", "earned_msat", "count", "last", "last_error", "waiting"),
     [
-        (7.9, 18_000, 9, None, None, False),
-        (8, 18_000, 9, None, None, True),
-        (0, 0, 0, None, None, False),
+        (7.9, 18_000, 9, None, None, WATCH),
+        (7.9, 18_000, 9, 1.0, 0.0, WATCH),
+        (8, 18_000, 9, None, None, None),
+        (0, 0, 0, None, None, WATCH),
         # 8 h x 1,000 msat/h from 16 forwards: an error of 250 msat/h, 320 together with one of 200.
-        (8, 8_000, 16, 1_250.0, 0.0, False),
-        (8, 8_000, 16, 1_251.0, 0.0, True),
-        (8, 8_000, 16, 749.0, 0.0, True),
-        (8, 8_000, 16, 1_300.0, 200.0, False),
-        (8, 8_000, 16, 1_330.0, 200.0, True),
-        (8, 8_000, 16, 1_251.0, None, True),
-        (8 * PATIENCE, 8_000 * PATIENCE, 16, 1_250.0, 0.0, True),
-        (8 * PATIENCE - 0.1, 8_000 * PATIENCE, 16, 1_003.0, 0.0, False),
+        (8, 8_000, 16, 1_250.0, 0.0, UNCLEAR),
+        (8, 8_000, 16, 1_251.0, 0.0, None),
+        (8, 8_000, 16, 749.0, 0.0, None),
+        (8, 8_000, 16, 1_300.0, 200.0, UNCLEAR),
+        (8, 8_000, 16, 1_330.0, 200.0, None),
+        (8, 8_000, 16, 1_251.0, None, None),
+        (8 * PATIENCE, 8_000 * PATIENCE, 16, 1_250.0, 0.0, None),
+        (8 * PATIENCE - 0.1, 8_000 * PATIENCE, 16, 1_003.0, 0.0, UNCLEAR),
     ],
 )
 def test_it_waits_until_it_can_tell(
-    open_hours: float, earned_msat: int, count: int, last: float | None, last_error: float | None, conclusive: bool
+    open_hours: float,
+    earned_msat: int,
+    count: int,
+    last: float | None,
+    last_error: float | None,
+    waiting: ReasonCode | None,
 ) -> None:
     state = make_state(open_seconds=open_hours * HOUR, last_rate_msat=last, last_rate_error_msat=last_error)
     proposal = propose(make_fee_input(state=state, earned_msat=earned_msat, earned_count=count), POLICY, NOW)
-    assert (proposal.reasons[0].code is not ReasonCode.OBSERVING) is conclusive
-    assert (proposal.ppm != 100) is conclusive
+    if waiting is None:
+        assert proposal.reasons[0].code not in (WATCH, UNCLEAR)
+        assert proposal.ppm != 100
+    else:
+        assert [reason.code for reason in proposal.reasons] == [waiting]
+        assert (proposal.ppm, proposal.state) == (100, state)
+    assert all(reason.sentence for reason in proposal.reasons)
 
 
 KEEP, REVERSE, PROBE = ReasonCode.CLIMB_KEEP, ReasonCode.CLIMB_REVERSE, ReasonCode.CLIMB_PROBE

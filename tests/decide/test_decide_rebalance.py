@@ -190,7 +190,7 @@ def test_a_job_and_its_figures() -> None:
     assert (job.target_name, job.source_name) == (DRAINED.name, FULL.name)
     assert (job.amount_msat, job.max_fee_msat, job.expected_gain_msat) == (1_000_000 * SAT, 250 * SAT, 250 * SAT)
     assert [reason.sentence for reason in job.reasons] == [
-        "earned 500 ppm on 2000000 sat in 14 days; refill at up to 250 ppm"
+        "earned 500 ppm on 2,000,000 sat in 14 days; refill at up to 250 ppm"
     ]
 
 
@@ -266,10 +266,10 @@ def test_a_full_plan_defers_the_rest() -> None:
             {},
             {"out_msat": 49_999_999},
             ReasonCode.TOO_SMALL,
-            "49999 sat is less than the least amount of 50000",
+            "49,999 sat is less than the least amount of 50,000",
         ),
         ({"receivable_msat": 149_999_999}, {}, ReasonCode.TOO_SMALL, None),
-        ({"receivable_msat": 0}, {}, ReasonCode.TOO_SMALL, "0 sat is less than the least amount of 50000"),
+        ({"receivable_msat": 0}, {}, ReasonCode.TOO_SMALL, "0 sat is less than the least amount of 50,000"),
         ({"remote_terms": make_terms(htlc_max_msat=49_999_999)}, {}, ReasonCode.TOO_SMALL, None),
         ({"capacity_msat": 100_000 * SAT, "local_msat": 10_000 * SAT}, {}, ReasonCode.TOO_SMALL, None),
         (
@@ -389,13 +389,13 @@ NEED_MSAT = 100_000 * SAT
             replace(FULL, spendable_msat=NEED_MSAT - 1),
             DRAINED,
             [],
-            "the source can move 99999 sat now, 100000 wanted",
+            "the source can move 99,999 sat now, 100,000 wanted",
         ),
         (
             FULL,
             replace(DRAINED, receivable_msat=NEED_MSAT - 1),
             [],
-            "the target can move 99999 sat now, 100000 wanted",
+            "the target can move 99,999 sat now, 100,000 wanted",
         ),
     ],
 )

@@ -29,8 +29,8 @@ HEIGHT = 900_000
     ("wallet_msat", "channels_msat", "short"),
     [
         (100_000_000, 1_000_000_000, []),
-        (99_999_999, 1_000_000_000, ["the wallet holds 99999 sat, reserve is 100000: suspended"]),
-        (100_000_000, 999_999_999, ["the channels holds 999999 sat, reserve is 1000000: suspended"]),
+        (99_999_999, 1_000_000_000, ["the wallet holds 99,999 sat, reserve is 100,000: suspended"]),
+        (100_000_000, 999_999_999, ["the channels holds 999,999 sat, reserve is 1,000,000: suspended"]),
         (0, 0, ["the wallet", "the channels"]),
     ],
 )
@@ -76,6 +76,15 @@ def test_a_node_that_syncs_suspends() -> None:
         (7 * DAY, 353, False),
         (-7 * DAY, 0, False),
         (12 * HOUR, -3, True),
+        # More than twice the blocks that the clock allows, and 36: it stood still or went back.
+        (0, 36, False),
+        (0, 37, True),
+        (HOUR, 48, False),
+        (HOUR, 49, True),
+        (-7 * DAY, 36, False),
+        (-7 * DAY, 37, True),
+        (7 * DAY, 2_052, False),
+        (7 * DAY, 2_053, True),
     ],
 )
 def test_the_chain_confirms_the_clock_or_not(elapsed_seconds: float, blocks: int, doubted: bool) -> None:
@@ -87,6 +96,22 @@ def test_the_chain_confirms_the_clock_or_not(elapsed_seconds: float, blocks: int
     if doubted:
         hours = round(elapsed_seconds / 3_600, 1)
         assert reasons[0].sentence == f"clock moved {hours} h, chain {blocks} blocks: spending suspended"
+
+
+@pytest.mark.parametrize(("network", "doubted"), [("bitcoin", True), ("signet", True), ("testnet", False)])
+def test_only_where_blocks_keep_a_pace_can_there_be_too_many(network: str, doubted: bool) -> None:
+    assert bool(clock_reasons([ClockMark(NOW, HEIGHT - 37)], NOW, HEIGHT, network)) is doubted
+    assert clock_reasons([ClockMark(NOW - DAY, HEIGHT)], NOW, HEIGHT, network)
+
+
+def test_of_marks_older_than_the_windows_the_newest_counts() -> None:
+    """A jump by more than a window leaves no mark in it; a node that was off for long is not doubted for ever."""
+    long_ago, then = ClockMark(NOW - 100 * DAY, HEIGHT - 99_000), ClockMark(NOW - 30 * DAY, HEIGHT - 4_320)
+    jumped = ClockMark(NOW - 30 * DAY, HEIGHT)
+    for marks in ([long_ago, then], [then, long_ago]):
+        assert clock_reasons(marks, NOW, HEIGHT, "bitcoin") == ()
+    for marks in ([long_ago, jumped], [jumped, long_ago]):
+        assert clock_reasons(marks, NOW, HEIGHT, "bitcoin")
 
 
 def chain(seed: int, days: float) -> list[float]:

@@ -5,10 +5,11 @@ The tests run in any order: each one makes the payments that it needs, and what 
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -35,15 +36,28 @@ def why_not() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session")
-def ring() -> Iterator[Ring]:
-    """Three nodes with channels in a circle. Their sockets' paths must be short, so not in pytest's own folder."""
+def new_ring(stack: ExitStack) -> Ring:
+    """Start three nodes with channels in a circle, which end with `stack`. Skip the test where there can be none."""
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
+    # The path of a socket must be short, so not in pytest's own folder.
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regtest-", ignore_cleanup_errors=True))
+    return Ring(Path(folder), stack)
+
+
+@pytest.fixture(scope="session")
+def ring() -> Iterator[Ring]:
+    """The ring that the tests share."""
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regtest-", ignore_cleanup_errors=True))
-        yield Ring(Path(folder), stack)
+        yield new_ring(stack)
+
+
+@pytest.fixture
+def own_ring() -> Iterator[Ring]:
+    """A ring for one test, which may do with it what no other test would stand."""
+    with ExitStack() as stack:
+        yield new_ring(stack)
 
 
 @pytest.fixture
@@ -54,7 +68,7 @@ def newcomer(tmp_path: Path) -> Operator:
 
 @pytest.fixture(scope="session")
 def first_day(ring: Ring, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    """What `revops init` leaves of alice's node before it has forwarded anything. Copied by `operator`, never used."""
+    """What `revops init` leaves of alice's node before it has forwarded anything. Copied by `started`, never used."""
     first = Operator(tmp_path_factory.mktemp("first-day") / "home")
     ran = first.run("init", "--rpc-path", str(ring.alice.rpc_path))
     assert (ran.code, ran.err) == (0, ""), ran
@@ -62,25 +76,48 @@ def first_day(ring: Ring, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 
 @pytest.fixture
-def operator(ring: Ring, first_day: Operator, tmp_path: Path) -> Operator:
-    """An operator who has done `revops init`, with a database of their own."""
+def started(ring: Ring, first_day: Operator, tmp_path: Path) -> Callable[[], Operator]:
+    """Makes operators who have done `revops init`, each with a database of their own."""
+    numbers = itertools.count(1)
+
+    def make() -> Operator:
+        home = tmp_path / f"operator-{next(numbers)}"
+        shutil.copytree(first_day.home, home)
+        return Operator(home)
+
     ring.settle_down()
-    shutil.copytree(first_day.home, tmp_path / "operator")
-    return Operator(tmp_path / "operator")
+    return make
 
 
 @pytest.fixture
-def rebalancer(ring: Ring, operator: Operator) -> Operator:
-    """An operator who may spend, with paid forwards that have emptied the channel to carol, and one job planned."""
-    ring.drain()
-    ring.stock()
-    operator.settings |= {
-        "rebalance.mode": "act",
-        "rebalance.max_amount_sat": str(REBALANCE_SAT),
-        "budget.daily_sat": "1000",
-        "budget.weekly_sat": "1000",
-    }
-    operator.json("rebalance", "plan")
-    (job,) = operator.rows("SELECT * FROM rebalance_job")
-    assert (job["status"], job["amount_msat"]) == ("planned", REBALANCE_SAT * 1_000)
-    return operator
+def planned(ring: Ring, started: Callable[[], Operator]) -> Callable[[], Operator]:
+    """Makes operators who may spend, with paid forwards that have emptied the channel to carol, and one job planned."""
+
+    def make() -> Operator:
+        ring.drain()
+        ring.stock()
+        operator = started()
+        operator.settings |= {
+            "rebalance.mode": "act",
+            "rebalance.max_amount_sat": str(REBALANCE_SAT),
+            "budget.daily_sat": "1000",
+            "budget.weekly_sat": "1000",
+        }
+        operator.json("rebalance", "plan")
+        (job,) = operator.rows("SELECT * FROM rebalance_job")
+        assert (job["status"], job["amount_msat"]) == ("planned", REBALANCE_SAT * 1_000)
+        return operator
+
+    return make
+
+
+@pytest.fixture
+def operator(started: Callable[[], Operator]) -> Operator:
+    """An operator who has done `revops init`."""
+    return started()
+
+
+@pytest.fixture
+def rebalancer(planned: Callable[[], Operator]) -> Operator:
+    """An operator with one job planned."""
+    return planned()

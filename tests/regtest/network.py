@@ -126,10 +126,10 @@ class Lightningd:
         return self._node_id
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Given a method and its parameters, return its result. Raise RpcRefused where the node answers with an error."""
+        """Given a method and its parameters, return its result. Raise RpcRefused where the node says no."""
         given = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in params.items()]
-        arguments = [program("lightning-cli"), "--network=regtest", f"--lightning-dir={self.folder}", "-N", "none", "-k"]
-        result: dict[str, Any] = json.loads(_client(method, [*arguments, method, *given]))
+        client = [program("lightning-cli"), "--network=regtest", f"--lightning-dir={self.folder}"]
+        result: dict[str, Any] = json.loads(_client(method, [*client, "-J", "-N", "none", "-k", method, *given]))
         return result
 
     def up(self) -> bool:
@@ -151,6 +151,10 @@ class Lightningd:
     def start(self) -> None:
         """Start it once more, on the same data."""
         self.daemon = Daemon(self.name, self._arguments, self.folder)
+
+    def channels(self) -> list[dict[str, Any]]:
+        """Return its channels, in whatever state."""
+        return list(self.call("listpeerchannels")["channels"])
 
     def channel_with(self, peer: Lightningd) -> dict[str, Any]:
         """Given a peer, return our only channel with it."""

@@ -8,6 +8,7 @@ what the next payments can bring back.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -85,8 +86,9 @@ class Ring:
         height = int(self.bitcoind.call("getblockcount"))
         for node in self.nodes:
             wait_until(f"channels of {node.name}", partial(_at_rest, node, height))
+        public = {channel["short_channel_id"] for node in self.nodes for channel in node.channels()}
         for node in self.nodes:
-            wait_until(f"gossip at {node.name}", partial(_knows_all, node))
+            wait_until(f"gossip at {node.name}", partial(_knows, node, public))
 
     def _keep_off(self, payer: Lightningd, payee: Lightningd) -> None:
         """Give the payer a layer in which its own channel to the payee is closed."""
@@ -112,7 +114,7 @@ class Ring:
         self._fail(payer, payee, amount_sat, invoice)
 
     def pay_too_much(self, payer: Lightningd, payee: Lightningd) -> None:
-        """Send by way of alice all that she has on her channel to the payee, its reserve too: she refuses to forward it.
+        """Send by way of alice all that she has on her channel to the payee, its reserve too: she refuses that.
 
         The payer must have as much on its own channel to alice.
         """
@@ -175,7 +177,7 @@ class Ring:
 def footprint(node: Lightningd) -> dict[str, Any]:
     """Return all of a node that its operator's commands could change: what it charges, payments, invoices, layers."""
     return {
-        "charged": [channel["updates"]["local"] for channel in node.call("listpeerchannels")["channels"]],
+        "charged": [channel["updates"]["local"] for channel in node.channels()],
         "payments": node.call("listsendpays")["payments"],
         "invoices": node.call("listinvoices")["invoices"],
         "layers": node.call("askrene-listlayers")["layers"],
@@ -183,25 +185,27 @@ def footprint(node: Lightningd) -> dict[str, Any]:
 
 
 def _has_coins(node: Lightningd, count: int) -> bool:
-    return sum(output["status"] == "confirmed" for output in node.call("listfunds")["outputs"]) == count
+    return [output["status"] for output in node.call("listfunds")["outputs"]] == ["confirmed"] * count
 
 
 def _at_rest(node: Lightningd, height: int) -> bool:
-    channels = node.call("listpeerchannels")["channels"]
+    channels = node.channels()
+    caught_up: bool = node.call("getinfo")["blockheight"] == height
+    return caught_up and len(channels) == 2 and all(_idle(channel) for channel in channels)
+
+
+def _idle(channel: dict[str, Any]) -> bool:
     return (
-        node.call("getinfo")["blockheight"] == height
-        and len(channels) == 2
-        and all(
-            channel["state"] == "CHANNELD_NORMAL"
-            and channel["peer_connected"]
-            and channel.get("reestablished", True)
-            and "remote" in channel["updates"]
-            and not channel["htlcs"]
-            for channel in channels
-        )
+        channel["state"] == "CHANNELD_NORMAL"
+        and channel["peer_connected"] is True
+        and channel["reestablished"] is True
+        and "remote" in channel["updates"]
+        and channel["htlcs"] == []
     )
 
 
-def _knows_all(node: Lightningd) -> bool:
-    """Both directions of the three channels, in force."""
-    return sum(half["active"] for half in node.call("listchannels")["channels"]) == 6
+def _knows(node: Lightningd, scids: set[str]) -> bool:
+    """Both directions of each of them, in force."""
+    halves = node.call("listchannels")["channels"]
+    active = Counter(half["short_channel_id"] for half in halves if half["active"])
+    return all(active[scid] == 2 for scid in scids)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.regtest
 
 
 def highest_ppm(ring: Ring) -> int:
-    return max(channel["fee_proportional_millionths"] for channel in ring.alice.call("listpeerchannels")["channels"])
+    return max(int(channel["fee_proportional_millionths"]) for channel in ring.alice.channels())
 
 
 def heard_by_bob(ring: Ring) -> list[dict[str, Any]]:

@@ -1,0 +1,85 @@
+"""A channel that changes its name, then goes: a splice gives it a new short channel id, a close ends it.
+
+Forwards keep the id that they came by, so the books of a database that saw it all and of one that begins afterwards
+must be the same. The ring of this test is its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.regtest.bookkeeping import assert_equal_books
+from tests.regtest.network import RpcRefused
+from tests.regtest.operator_home import Operator
+from tests.regtest.processes import wait_until
+from tests.regtest.ring import Ring
+
+pytestmark = pytest.mark.regtest
+
+SPLICED_SAT = 100_000
+
+
+def begin(ring: Ring, operator: Operator) -> Operator:
+    ran = operator.run("init", "--rpc-path", str(ring.alice.rpc_path))
+    assert (ran.code, ran.err) == (0, ""), ran
+    return operator
+
+
+def channels_of(operator: Operator) -> dict[str, Any]:
+    """The report's channels by name."""
+    return {channel["name"]: channel for channel in operator.json("report")["channels"]}
+
+
+def test_a_spliced_and_a_closed_channel_keep_their_history(own_ring: Ring, tmp_path: Path) -> None:
+    ring, alice = own_ring, own_ring.alice
+    try:
+        alice.call("help", command="splicein")
+    except RpcRefused:
+        pytest.skip("this lightningd has no splicein (v26.04 brought it)")
+    witness, late, last = (Operator(tmp_path / name) for name in ("witness", "late", "last"))
+    ring.pay(ring.carol, ring.bob, 40_000)
+    ring.pay(ring.bob, ring.carol, 50_000)
+    begin(ring, witness).cron("sync")
+    before = alice.channel_with(ring.carol)
+
+    alice.call("splicein", channel=before["channel_id"], amount=str(SPLICED_SAT))
+    assert alice.channel_with(ring.carol)["state"] == "CHANNELD_AWAITING_SPLICE"
+    witness.cron("sync")
+    assert channels_of(witness)[before["short_channel_id"]]["state"] == "CHANNELD_AWAITING_SPLICE"
+    ring.bitcoind.mine(6)
+    new_scid = wait_until("new scid", lambda: _other_scid(ring, before["short_channel_id"]))
+    ring.settle_down()
+    ring.pay(ring.bob, ring.carol, 12_000)
+    witness.cron("sync")
+    begin(ring, late).cron("sync")
+
+    for operator in (witness, late):
+        assert_equal_books(ring, operator)
+        spliced = channels_of(operator)[new_scid]
+        assert (spliced["channel_id"], spliced["state"]) == (before["channel_id"], "CHANNELD_NORMAL")
+        assert spliced["capacity_msat"] == before["total_msat"] + SPLICED_SAT * 1_000
+        assert (spliced["lifetime"]["out_count"], spliced["lifetime"]["in_count"]) == (2, 1)
+
+    alice.call("close", id=ring.carol.node_id)
+    ring.bitcoind.mine(1)
+    witness.cron("sync")
+    ring.bitcoind.mine(100)
+    wait_until("closed channel", lambda: alice.call("listclosedchannels")["closedchannels"])
+    witness.cron("sync")
+    begin(ring, last).cron("sync")
+
+    for operator in (witness, last):
+        assert_equal_books(ring, operator)
+        closed = channels_of(operator)[new_scid]
+        assert (closed["channel_id"], closed["open"]) == (before["channel_id"], False)
+    assert channels_of(witness)[new_scid]["lifetime"] == spliced["lifetime"]
+
+
+def _other_scid(ring: Ring, scid: str) -> str | None:
+    """The channel's new name on both sides."""
+    ends = (ring.alice.channel_with(ring.carol), ring.carol.channel_with(ring.alice))
+    names = {channel["short_channel_id"] for channel in ends}
+    return str(names.pop()) if len(names) == 1 and scid not in names else None

@@ -1,0 +1,254 @@
+"""Rebalance plans: a job takes each step once, in order, and history tells whom to leave alone."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.snapshot import PairHistory
+from revops.errors import BugError
+from revops.store import ledger, plans
+from revops.store.engine import Database, Tx
+from tests.builders import NOW, OWN_ID, channel_id
+from tests.store.rows import record
+
+NO_ROUTE = why(ReasonCode.NO_ROUTE, message="none")
+SETTLED = why(ReasonCode.PAYMENT_SETTLED, amount_msat=1, fee_msat=1)
+
+
+def refill(source: int = 2, target: int = 1, gain: int = 5) -> RebalanceDecision:
+    return RebalanceDecision(
+        target_channel_id=channel_id(target),
+        target_name=f"t{target}",
+        source_channel_id=channel_id(source),
+        source_name=f"s{source}",
+        outcome=Outcome.CHANGE,
+        amount_msat=10**9,
+        max_fee_msat=10**5,
+        expected_gain_msat=gain,
+        reasons=(why(ReasonCode.NO_SOURCE),),
+    )
+
+
+def skip(target: int = 1) -> RebalanceDecision:
+    return RebalanceDecision(channel_id(target), "t", None, None, Outcome.SKIP, 0, 0, 0, (why(ReasonCode.NO_SOURCE),))
+
+
+def plan(*decisions: RebalanceDecision, at: float = NOW) -> RebalancePlan:
+    return RebalancePlan(at, at + 3_600, decisions)
+
+
+def reserve(tx: Tx, job_key: int, amount_msat: int = 100) -> int:
+    limits = (10**9, 10**9)
+    return ledger.reserve(tx, run_key=1, job_key=job_key, amount_msat=amount_msat, at=NOW, limits=limits)
+
+
+@pytest.fixture
+def planned(database: Database, node_key: int) -> int:
+    """The key of a planned job from channel 2 to channel 1."""
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plans.add_plan(tx, 1, plan(refill()))
+        return plans.planned_jobs(tx)[0].job_key
+
+
+def test_plan_keeps_its_jobs_in_order_and_only_those(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plan_key = plans.add_plan(tx, 7, plan(refill(2, 1, gain=9), skip(3), refill(3, 1, gain=4)))
+        first, second = plans.planned_jobs(tx)
+        assert (first.source_channel_id, first.target_channel_id) == (channel_id(2), channel_id(1))
+        assert (first.plan_key, first.amount_msat, first.max_fee_msat) == (plan_key, 10**9, 10**5)
+        assert (first.expected_gain_msat, second.expected_gain_msat) == (9, 4)
+        assert (first.status, first.created_at, first.expires_at) == ("planned", NOW, NOW + 3_600)
+        assert (first.label, first.payment_hash, first.reserve_key, first.reserved_msat) == (None,) * 4
+        assert plans.job(tx, first.job_key) == first
+        with pytest.raises(BugError):
+            plans.job(tx, 99)
+
+
+def test_plan_without_jobs(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1)
+        plans.add_plan(tx, 1, plan(skip()))
+        assert plans.planned_jobs(tx) == ()
+
+
+def test_job_without_a_source_is_a_bug(database: Database, node_key: int) -> None:
+    aimless = RebalanceDecision(channel_id(1), "t", None, None, Outcome.CHANGE, 1, 1, 1, ())
+    with database.transaction(node_key) as tx:
+        record(tx, 1)
+        with pytest.raises(BugError, match="no source"):
+            plans.add_plan(tx, 1, plan(aimless))
+
+
+def test_new_plan_takes_the_place_of_what_was_not_begun(database: Database, node_key: int, planned: int) -> None:
+    with database.transaction(node_key) as tx:
+        plans.add_plan(tx, 2, plan(refill(3, 1), refill(2, 3), at=NOW + 600))
+        old = plans.job(tx, planned)
+        assert (old.status, old.finished_at) == ("expired", NOW + 600)
+        assert old.reason == why(ReasonCode.PLAN_EXPIRED, age_minutes=10, lifetime_minutes=60)
+        begun = plans.planned_jobs(tx)[0].job_key
+        plans.mark_reserved(tx, begun, "label", reserve(tx, begun))
+        plans.add_plan(tx, 3, plan(at=NOW + 700))
+        assert plans.job(tx, begun).status == "reserved"
+        assert plans.planned_jobs(tx) == ()
+
+
+def test_overdue_jobs_expire(database: Database, node_key: int, planned: int) -> None:
+    with database.transaction(node_key) as tx:
+        assert plans.expire_jobs(tx, NOW + 3_599) == 0
+        assert plans.expire_jobs(tx, NOW + 3_600) == 1
+        assert plans.expire_jobs(tx, NOW + 3_600) == 0
+        assert plans.job(tx, planned).status == "expired"
+        assert plans.pair_history(tx, 0) == {}
+
+
+def test_job_from_plan_to_settlement(database: Database, node_key: int, planned: int) -> None:
+    with database.transaction(node_key) as tx:
+        reserve_key = reserve(tx, planned, 123)
+        plans.mark_reserved(tx, planned, "revops-1", reserve_key)
+        job = plans.job(tx, planned)
+        assert (job.status, job.label, job.reserve_key, job.reserved_msat) == ("reserved", "revops-1", reserve_key, 123)
+        assert plans.open_jobs(tx) == (job,)
+        assert plans.in_flight_channels(tx) == {channel_id(1), channel_id(2)}
+        plans.mark_sending(tx, planned, "ab" * 32)
+        plans.mark_in_flight(tx, planned)
+        assert (plans.job(tx, planned).status, plans.job(tx, planned).payment_hash) == ("in_flight", "ab" * 32)
+        plans.finish_job(tx, planned, "settled", 77, NOW + 5, SETTLED)
+        done = plans.job(tx, planned)
+        assert (done.status, done.fee_msat, done.finished_at, done.reason) == ("settled", 77, NOW + 5, SETTLED)
+        assert plans.open_jobs(tx) == plans.planned_jobs(tx) == ()
+        assert plans.in_flight_channels(tx) == frozenset()
+
+
+STEPS = {
+    "reserved": lambda tx, key: plans.mark_reserved(tx, key, f"label-{key}", reserve(tx, key)),
+    "sending": lambda tx, key: plans.mark_sending(tx, key, "ab" * 32),
+    "in_flight": lambda tx, key: plans.mark_in_flight(tx, key),
+    "settled": lambda tx, key: plans.finish_job(tx, key, "settled", 1, NOW, SETTLED),
+    "failed": lambda tx, key: plans.finish_job(tx, key, "failed", 0, NOW, NO_ROUTE),
+    "released": lambda tx, key: plans.finish_job(tx, key, "released", 0, NOW, NO_ROUTE),
+    "expired": lambda tx, key: plans.finish_job(tx, key, "expired", 0, NOW, NO_ROUTE),
+}
+WAYS = {
+    "planned": (),
+    "reserved": ("reserved",),
+    "sending": ("reserved", "sending"),
+    "in_flight": ("reserved", "sending", "in_flight"),
+    "settled": ("reserved", "sending", "settled"),
+    "failed": ("failed",),
+    "released": ("reserved", "released"),
+    "expired": ("expired",),
+}
+#: What may follow what: nothing follows an end, and money is never under way without a reservation.
+ALLOWED = {
+    "planned": {"reserved", "failed", "released", "expired"},
+    "reserved": {"sending", "failed", "released"},
+    "sending": {"in_flight", "settled", "failed", "released"},
+    "in_flight": {"settled", "failed", "released"},
+}
+
+
+@pytest.mark.parametrize("status", WAYS)
+@pytest.mark.parametrize("step", STEPS)
+def test_steps(database: Database, node_key: int, planned: int, status: str, step: str) -> None:
+    with database.transaction(node_key) as tx:
+        for earlier in WAYS[status]:
+            STEPS[earlier](tx, planned)
+        if step in ALLOWED.get(status, set()):
+            STEPS[step](tx, planned)
+            assert plans.job(tx, planned).status == step
+        else:
+            with pytest.raises(BugError, match=f"can't become {step}: it is {status}"):
+                STEPS[step](tx, planned)
+            assert plans.job(tx, planned).status == status
+
+
+def test_a_job_can_not_end_as_it_likes(database: Database, node_key: int, planned: int) -> None:
+    with database.transaction(node_key) as tx, pytest.raises(BugError, match="can't end as 'reserved'"):
+        plans.finish_job(tx, planned, "reserved", 0, NOW, NO_ROUTE)
+
+
+def test_two_runs_can_not_take_the_same_step(url: str) -> None:
+    with closing(Database.open(url)) as database:
+        node_key = database.node_key(OWN_ID, "ours", "bitcoin")
+        with database.transaction(node_key) as tx:
+            record(tx, 1, 2)
+            plans.add_plan(tx, 1, plan(refill()))
+            job_key = plans.planned_jobs(tx)[0].job_key
+    start = threading.Barrier(2)
+    taken: list[str] = []
+
+    def take(label: str) -> None:
+        with closing(Database.open(url)) as mine:
+            start.wait()
+            try:
+                with mine.transaction(node_key) as tx:
+                    plans.mark_reserved(tx, job_key, label, reserve(tx, job_key))
+                taken.append(label)
+            except BugError:
+                taken.append("refused")
+
+    threads = [threading.Thread(target=take, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 2
+    assert taken.count("refused") == 1
+    with closing(Database.open(url)) as database, database.read(node_key) as tx:
+        assert plans.job(tx, job_key).label in taken
+        assert ledger.totals(tx, NOW).reserved_msat == 100  # the other one's was undone with its transaction
+
+
+def fail(tx: Tx, source: int, target: int, at: float, reason: Reason = NO_ROUTE, status: str = "failed") -> None:
+    plans.add_plan(tx, 1, plan(refill(source, target), at=at))
+    job_key = plans.planned_jobs(tx)[-1].job_key
+    if status == "settled":
+        plans.mark_reserved(tx, job_key, f"label-{job_key}", reserve(tx, job_key))
+        plans.mark_sending(tx, job_key, "ab" * 32)
+    plans.finish_job(tx, job_key, status, 0, at, reason)
+
+
+def test_failures_in_a_row_count_until_one_settles(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        fail(tx, 2, 1, NOW)
+        fail(tx, 2, 1, NOW + 1, why(ReasonCode.PAYMENT_FAILED, message="x"))
+        fail(tx, 3, 1, NOW + 2)
+        fail(tx, 3, 1, NOW + 3, SETTLED, "settled")
+        fail(tx, 2, 3, NOW + 4, SETTLED, "settled")
+        fail(tx, 2, 3, NOW + 5, why(ReasonCode.ROUTE_TOO_DEAR, fee_msat=2, max_fee_msat=1))
+        assert plans.pair_history(tx, NOW) == {
+            (channel_id(2), channel_id(1)): PairHistory(2, NOW + 1),
+            (channel_id(2), channel_id(3)): PairHistory(1, NOW + 5),
+        }
+        assert plans.pair_history(tx, NOW + 0.5)[channel_id(2), channel_id(1)] == PairHistory(1, NOW + 1)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        why(ReasonCode.BUDGET_EXHAUSTED, left_sat=0, wanted_sat=1, window="daily"),
+        why(ReasonCode.LIQUIDITY_CHANGED, side="the source", have_sat=0, wanted_sat=1),
+        why(ReasonCode.NOT_USABLE, state="gone"),
+    ],
+)
+def test_failures_that_are_not_the_ways_fault_do_not_count(database: Database, node_key: int, reason: Reason) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        fail(tx, 2, 1, NOW, reason)
+        fail(tx, 2, 1, NOW, NO_ROUTE, "released")
+        assert plans.pair_history(tx, 0) == {}
+
+
+def test_recent_jobs_newest_first(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        for at in (1, 2, 3):
+            fail(tx, 2, 1, NOW + at)
+        assert [job.finished_at for job in plans.recent_jobs(tx, 2)] == [NOW + 3, NOW + 2]
