@@ -6,8 +6,8 @@ import signal
 import sys
 from types import FrameType
 
-from revops.cli.main import Terminated
 from revops.cli.main import main as run_command
+from revops.errors import Terminated
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

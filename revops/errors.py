@@ -68,6 +68,16 @@ class ConfigError(RevopsError):
     exit_code = 78
 
 
+#: Ctrl-C: 128 + SIGINT, as a shell says it.
+INTERRUPTED_EXIT_CODE = 130
+
+
+class Terminated(BaseException):
+    """SIGTERM: somebody's `timeout` ran out, or the machine goes down. Not an Exception, so that nobody handles it."""
+
+    exit_code = 143
+
+
 #: What each exit code means, in README's words; a test compares the two.
 EXIT_CODES: dict[int, str] = {
     0: "done, also when there was nothing to do, and after a dry run",

@@ -75,16 +75,17 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
     """Any `[fees]` section that the configuration accepts, wild ones among them."""
     low, high = sorted((draw(st.integers(0, 1_000_000)), draw(st.integers(0, 1_000_000))))
     hold, drop = sorted((draw(st.integers(0, 366 * 86_400)), draw(st.integers(0, 366 * 86_400))))
+    step_ratio = draw(st.floats(0.001, 10))
     wild = {
         "strategy": draw(st.sampled_from(("hill_climb", "hill_climb", "hill_climb", "off"))),
         "min_ppm": low,
         "max_ppm": high,
         "base_msat": draw(st.sampled_from((0, 1, 1_000, MAX_U32))),
-        "max_step_ratio": draw(st.floats(0, 10, exclude_min=True)),
+        "max_step_ratio": step_ratio,
         "min_interval_seconds": draw(st.integers(600, 30 * 86_400)),
         "max_updates_per_day": draw(st.one_of(st.integers(0, 4), st.integers(0, 100_000))),
         "dead_band_ppm": draw(st.one_of(st.integers(0, 5), st.integers(0, 1_000_000))),
-        "dead_band_ratio": draw(st.floats(0, 1)),
+        "dead_band_ratio": draw(st.floats(0, min(1.0, step_ratio), exclude_max=True)),
         "zero_flow_hold_seconds": hold,
         "zero_flow_drop_seconds": drop,
         "zero_flow_drop_ratio": draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
@@ -94,6 +95,9 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
     if not ("min_ppm" in section and "max_ppm" in section):
         section.pop("min_ppm", None)
         section.pop("max_ppm", None)
+    if not ("max_step_ratio" in section and "dead_band_ratio" in section):
+        section.pop("max_step_ratio", None)
+        section.pop("dead_band_ratio", None)
     if not ("zero_flow_hold_seconds" in section and "zero_flow_drop_seconds" in section):
         section.pop("zero_flow_hold_seconds", None)
         section.pop("zero_flow_drop_seconds", None)

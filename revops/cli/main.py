@@ -17,13 +17,11 @@ from revops import __version__
 from revops.cli import output
 from revops.cli.groups import LazyGroup
 from revops.cli.options import common_parameters, verbosity
-from revops.errors import NothingLeft, RevopsError
+from revops.errors import INTERRUPTED_EXIT_CODE, NothingLeft, RevopsError, Terminated
 from revops.log import configure
 
 BUG: Final = 70
-INTERRUPTED: Final = 130
 READER_GONE: Final = 141
-TERMINATED: Final = 143
 
 _ERRNO_EXIT_CODES: Final[Mapping[int, int]] = {
     errno.EACCES: 77,
@@ -37,10 +35,6 @@ _ERRNO_EXIT_CODES: Final[Mapping[int, int]] = {
     errno.ENFILE: 75,
     errno.ENOMEM: 75,
 }
-
-
-class Terminated(BaseException):
-    """SIGTERM: somebody's `timeout` ran out, or the machine goes down. Not an Exception, so that nobody handles it."""
 
 
 cli = LazyGroup(
@@ -99,10 +93,10 @@ def exit_code(problem: BaseException, verbosity: int) -> int:
             problem.show()
             return problem.exit_code
         case KeyboardInterrupt() | click.exceptions.Abort():
-            return INTERRUPTED
+            return INTERRUPTED_EXIT_CODE
         case Terminated():
             output.error("terminated")
-            return TERMINATED
+            return problem.exit_code
         case BrokenPipeError():
             output.abandon_stdout()
             return READER_GONE

@@ -23,7 +23,7 @@ from revops.domain.decision import Reason
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
-from revops.errors import BugError, RevopsError
+from revops.errors import INTERRUPTED_EXIT_CODE, BugError, RevopsError, Terminated
 from revops.lock import Domain, hold
 from revops.metrics.collect import CommandRun
 from revops.node.errors import one_line
@@ -35,7 +35,6 @@ from revops.store import locks, runs, samples
 from revops.store.engine import Database
 
 Clock = Callable[[], float]
-INTERRUPTED_EXIT_CODE = 130
 _log = logging.getLogger(__name__)
 
 
@@ -228,6 +227,6 @@ class _Run:
 
 def exit_code_of(error: BaseException) -> int:
     """Given what ended a run, return the exit code that the process will have."""
-    if isinstance(error, RevopsError):
+    if isinstance(error, RevopsError | Terminated):
         return error.exit_code
     return INTERRUPTED_EXIT_CODE if isinstance(error, KeyboardInterrupt) else BugError.exit_code

@@ -123,13 +123,14 @@ def _step(fee_ppm: int, state: FeeState, rate_msat: float, error_msat: float, po
     else:
         code, direction, step = ReasonCode.CLIMB_REVERSE, -state.direction, state.step_ratio * STEP_SHRINK
     step = min(max(step, LEAST_STEP_RATIO), policy.max_step_ratio)
-    # At a bound there is only one way to go; without revenue that is never up.
-    if fee_ppm >= policy.max_ppm:
-        direction = -1
-    elif fee_ppm <= policy.min_ppm and rate_msat > 0:
-        direction = 1
     # A step within the dead band would never be announced, and nothing would ever be learnt from it.
-    change_ppm = max(round(fee_ppm * step), dead_band_ppm(fee_ppm, policy))
+    band_ppm = dead_band_ppm(fee_ppm, policy)
+    change_ppm = max(round(fee_ppm * step), band_ppm)
+    # So near a bound that no announced step fits before it, there is only one way; without revenue that is never up.
+    if fee_ppm + band_ppm > policy.max_ppm:
+        direction = -1
+    elif fee_ppm - band_ppm < policy.min_ppm and rate_msat > 0:
+        direction = 1
     reason = why(
         code,
         fee_ppm=fee_ppm,

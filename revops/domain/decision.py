@@ -112,7 +112,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
     ReasonCode.NOT_USABLE: "not usable: {state}",
     ReasonCode.OBSERVE_MODE: "observe mode: nothing is sent",
-    ReasonCode.RESERVE_LOW: "{where} holds {have_sat} sat, reserve is {floor_sat}: suspended",
+    ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended",
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
     ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: spending suspended",
     ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",

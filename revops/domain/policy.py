@@ -73,6 +73,10 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.min_ppm > self.max_ppm:
             raise ValueError(f"min_ppm = {self.min_ppm} is above max_ppm = {self.max_ppm}")
+        if self.dead_band_ratio >= self.max_step_ratio:
+            raise ValueError(
+                f"dead_band_ratio = {self.dead_band_ratio} is not below max_step_ratio = {self.max_step_ratio}"
+            )
         if self.zero_flow_hold_seconds > self.zero_flow_drop_seconds:
             raise ValueError("zero_flow_hold_seconds is above zero_flow_drop_seconds")
 

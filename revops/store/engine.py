@@ -27,7 +27,8 @@ from revops.store.faults import UPGRADE, explained, translated
 from revops.store.files import has_content
 from revops.store.tables import SCHEMA_VERSION
 
-_READS: Final = "revops_reads"
+#: The option of a connection whose transactions only read.
+READS: Final = "revops_reads"
 #: Engines of closed databases. A process that runs several commands (the demo, a test) takes them up again: they have
 #: no connections, but the statements that they compiled cost a third of a command. Never shared: closing one database
 #: must not take the connections of another.
@@ -113,7 +114,7 @@ class Database:
     def read(self, node_key: int) -> Iterator[Tx]:
         """Read one consistent moment; blocks no writer."""
         with translated(self._url), self._connect() as connection:
-            options: dict[str, Any] = {_READS: True}
+            options: dict[str, Any] = {READS: True}
             if not urls.is_sqlite(self._url):
                 options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             with connection.execution_options(**options).begin():
@@ -223,7 +224,7 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
         cursor.close()
 
     def begun(connection: Connection) -> None:
-        reads = read_only or connection.get_execution_options().get(_READS, False)
+        reads = read_only or connection.get_execution_options().get(READS, False)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     event.listen(engine, "connect", connected)
@@ -252,7 +253,7 @@ def schema_version(url: URL, engine: Engine) -> str | None:
     if urls.is_sqlite(url) and not has_content(urls.sqlite_path(url)):
         return None
     try:
-        with engine.connect() as connection:
+        with engine.connect().execution_options(**{READS: True}) as connection:  # waits for no writer
             versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
     except DBAPIError as error:
         if _no_such_table(error):

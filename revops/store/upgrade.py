@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 from revops.domain.summary import BackupSummary, DatabaseState
 from revops.errors import BugError, ConfigError, DataError, OutputError
 from revops.store import tables
-from revops.store.engine import make_engine, schema_version
+from revops.store.engine import READS, make_engine, schema_version
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file
 from revops.store.tables import SCHEMA_VERSION
@@ -106,7 +106,7 @@ def check(url: str) -> DatabaseCheck:
         version = schema_version(parsed, engine)
         if version is None:
             raise ConfigError(f"database {shown(parsed)}: there is no schema of revops: run `revops db upgrade`")
-        with translated(parsed), engine.connect() as connection:
+        with translated(parsed), engine.connect().execution_options(**{READS: True}) as connection:
             problems = _file_problems(connection) if is_sqlite(parsed) else []
             if version != SCHEMA_VERSION:
                 problems.append(f"the schema is {version}, this revops needs {SCHEMA_VERSION}")

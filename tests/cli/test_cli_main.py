@@ -16,12 +16,12 @@ import pytest
 import revops.cycle
 from revops import __version__
 from revops.cli import main as main_module
-from revops.cli.main import Terminated, main
+from revops.cli.main import main
 from revops.cli.output import Output
 from revops.config import ConfigFaults
 from revops.domain.options import CommonOptions
 from revops.domain.summary import SyncSummary
-from revops.errors import DataError, NothingLeft, RevopsError
+from revops.errors import DataError, NothingLeft, RevopsError, Terminated
 from revops.lock import LockHeld
 
 ROOT = Path(__file__).parents[2]

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from revops.report import amounts
 from revops.cli.output import Output
 from revops.domain.decision import BudgetVerdict, Outcome, ReasonCode, WindowBudget, why
 from revops.domain.forward import ForwardStatus
 from revops.domain.options import CommonOptions
 from revops.domain.record import Books
+from revops.report import amounts
 from revops.report.blocks import Line, Table
 from revops.report.plain import plain
 

@@ -153,4 +153,4 @@ def test_a_step_is_a_share_of_the_fee_and_passes_the_dead_band(current: int, lim
 
 
 def test_even_a_free_channel_can_take_a_step() -> None:
-    assert step_limit_ppm(0, FeesConfig(dead_band_ppm=0, max_step_ratio=0.01)) == 1
+    assert step_limit_ppm(0, FeesConfig(dead_band_ppm=0, dead_band_ratio=0, max_step_ratio=0.01)) == 1

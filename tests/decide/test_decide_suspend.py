@@ -29,9 +29,9 @@ HEIGHT = 900_000
     ("wallet_msat", "channels_msat", "short"),
     [
         (100_000_000, 1_000_000_000, []),
-        (99_999_999, 1_000_000_000, ["the wallet holds 99,999 sat, reserve is 100,000: suspended"]),
-        (100_000_000, 999_999_999, ["the channels holds 999,999 sat, reserve is 1,000,000: suspended"]),
-        (0, 0, ["the wallet", "the channels"]),
+        (99_999_999, 1_000_000_000, ["99,999 sat in the wallet, reserve is 100,000: suspended"]),
+        (100_000_000, 999_999_999, ["999,999 sat in the channels, reserve is 1,000,000: suspended"]),
+        (0, 0, ["0 sat in the wallet", "0 sat in the channels"]),
     ],
 )
 def test_below_a_floor_everything_is_suspended(wallet_msat: int, channels_msat: int, short: list[str]) -> None:
@@ -74,15 +74,18 @@ def test_a_node_that_syncs_suspends() -> None:
         (DAY, 51, False),
         (7 * DAY, 352, True),
         (7 * DAY, 353, False),
-        (-7 * DAY, 0, False),
+        # A mark that lies ahead: the clock went back, by more than a slow hour explains.
+        (1 - LEAST_STEP_SECONDS, 0, False),
+        (-LEAST_STEP_SECONDS, 0, True),
+        (-7 * DAY, 0, True),
         (12 * HOUR, -3, True),
         # More than twice the blocks that the clock allows, and 36: it stood still or went back.
         (0, 36, False),
         (0, 37, True),
         (HOUR, 48, False),
         (HOUR, 49, True),
-        (-7 * DAY, 36, False),
-        (-7 * DAY, 37, True),
+        (1 - LEAST_STEP_SECONDS, 36, False),
+        (1 - LEAST_STEP_SECONDS, 37, True),
         (7 * DAY, 2_052, False),
         (7 * DAY, 2_053, True),
     ],
@@ -95,13 +98,32 @@ def test_the_chain_confirms_the_clock_or_not(elapsed_seconds: float, blocks: int
     assert clock_reasons(marks, NOW, HEIGHT, "regtest") == ()
     if doubted:
         hours = round(elapsed_seconds / 3_600, 1)
-        assert reasons[0].sentence == f"clock moved {hours} h, chain {blocks} blocks: spending suspended"
+        assert reasons[0].sentence == f"clock moved {hours} h, chain {blocks:,} blocks: spending suspended"
 
 
 @pytest.mark.parametrize(("network", "doubted"), [("bitcoin", True), ("signet", True), ("testnet", False)])
 def test_only_where_blocks_keep_a_pace_can_there_be_too_many(network: str, doubted: bool) -> None:
     assert bool(clock_reasons([ClockMark(NOW, HEIGHT - 37)], NOW, HEIGHT, network)) is doubted
     assert clock_reasons([ClockMark(NOW - DAY, HEIGHT)], NOW, HEIGHT, network)
+
+
+@pytest.mark.parametrize(
+    ("elapsed_seconds", "blocks", "doubted"),
+    [
+        (3 * DAY, 432, False),
+        (3 * DAY, 431, True),
+        # 432 blocks in the time of 346: the chain was faster than the clock by just less than a quarter, and just more.
+        (346 * BLOCK_SECONDS, 432, False),
+        (345 * BLOCK_SECONDS, 432, True),
+    ],
+)
+def test_a_clock_that_was_put_right_is_trusted_when_the_chain_vouches_for_it(
+    elapsed_seconds: float, blocks: int, doubted: bool
+) -> None:
+    ahead = ClockMark(NOW + 5 * DAY, HEIGHT - 10)
+    voucher = ClockMark(NOW - elapsed_seconds, HEIGHT - blocks)
+    assert bool(clock_reasons([voucher, ahead], NOW, HEIGHT, "bitcoin")) is doubted
+    assert clock_reasons([ahead], NOW, HEIGHT, "bitcoin")
 
 
 def test_of_marks_older_than_the_windows_the_newest_counts() -> None:
@@ -112,6 +134,20 @@ def test_of_marks_older_than_the_windows_the_newest_counts() -> None:
         assert clock_reasons(marks, NOW, HEIGHT, "bitcoin") == ()
     for marks in ([long_ago, jumped], [jumped, long_ago]):
         assert clock_reasons(marks, NOW, HEIGHT, "bitcoin")
+
+
+@pytest.mark.parametrize(
+    ("days", "blocks", "doubted"), [(3, 432, False), (3, 431, True), (3, 540, False), (3, 541, True), (2, 432, True)]
+)
+def test_a_mark_that_lies_ahead_was_wrong_if_the_chain_confirms_the_clock(
+    days: int, blocks: int, doubted: bool
+) -> None:
+    """One look at a clock that was years ahead must not suspend spending for years."""
+    ahead = ClockMark(NOW + 5_000 * DAY, HEIGHT - 6)
+    vouching = ClockMark(NOW - days * DAY, HEIGHT - blocks)
+    assert clock_reasons([ahead], NOW, HEIGHT, "bitcoin")
+    for marks in ([ahead, vouching], [vouching, ahead]):
+        assert bool(clock_reasons(marks, NOW, HEIGHT, "bitcoin")) is doubted
 
 
 def chain(seed: int, days: float) -> list[float]:
@@ -171,14 +207,22 @@ def test_a_jump_between_two_runs_is_doubted_whatever_blocks_came_with_the_time_t
         assert clock_reasons(before, now, after.blockheight, "bitcoin")
 
 
-@given(
-    marks=st.lists(
-        st.builds(ClockMark, st.floats(NOW - 8 * DAY, NOW + DAY), st.integers(HEIGHT - 2_000, HEIGHT)), max_size=8
-    ),
-    data=st.data(),
-)
-def test_more_marks_never_take_a_doubt_away(marks: list[ClockMark], data: st.DataObject) -> None:
+def marks_until(latest_at: float) -> st.SearchStrategy[list[ClockMark]]:
+    """Any marks of the last eight days, and ahead."""
+    one = st.builds(ClockMark, st.floats(NOW - 8 * DAY, latest_at), st.integers(HEIGHT - 2_000, HEIGHT))
+    return st.lists(one, max_size=8)
+
+
+@given(marks=marks_until(NOW), data=st.data())
+def test_more_marks_of_the_past_never_take_a_doubt_away(marks: list[ClockMark], data: st.DataObject) -> None:
     doubted = bool(clock_reasons(marks, NOW, HEIGHT, "bitcoin"))
     part = marks[: data.draw(st.integers(0, len(marks)))]
     assert doubted or not clock_reasons(part, NOW, HEIGHT, "bitcoin")
-    assert all(reason.code is ReasonCode.CLOCK_DOUBTFUL for reason in clock_reasons(marks, NOW, HEIGHT, "bitcoin"))
+
+
+@given(marks=marks_until(NOW + 3 * DAY), data=st.data())
+def test_a_doubt_does_not_depend_on_the_order_of_the_marks(marks: list[ClockMark], data: st.DataObject) -> None:
+    reasons = clock_reasons(marks, NOW, HEIGHT, "bitcoin")
+    shuffled = data.draw(st.permutations(marks))
+    assert bool(clock_reasons(shuffled, NOW, HEIGHT, "bitcoin")) is bool(reasons)
+    assert all(reason.code is ReasonCode.CLOCK_DOUBTFUL and reason.sentence for reason in reasons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,8 +13,8 @@ from revops.sim.world import SimConfig
 from tests.e2e.operator_place import Machine, Saved, machine
 from tests.e2e.stock import stocked
 
-#: A week of history on ten channels: all kinds of forwards, in files that are copied in a moment.
-WORLD: Final = SimConfig(seed=13, channel_count=10, history_days=7.0, forwards_per_day=150.0)
+#: Five days of history on ten channels: all kinds of forwards, in files that are copied in a moment.
+WORLD: Final = SimConfig(seed=13, channel_count=10, history_days=5.0, forwards_per_day=150.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,14 @@ def ready(start: Start) -> Machine:
     start.machine.restore(start.stocked)
     start.machine.write_config()
     return start.machine
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `campaign`, visibly as deselected, unless -m asks for it."""
+    if "campaign" in config.option.markexpr:
+        return
+    here = Path(__file__).parent
+    exhaustive = [item for item in items if here in item.path.parents and item.get_closest_marker("campaign")]
+    if exhaustive:
+        config.hook.pytest_deselected(items=exhaustive)
+        items[:] = [item for item in items if item not in exhaustive]

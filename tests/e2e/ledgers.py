@@ -21,7 +21,7 @@ DECISION_TABLES: Final = (
 #: A killed run leaves a row, and one more run follows it: these differ from an undisturbed history as they should.
 RUN_TABLES: Final = frozenset({"run", "serial"})
 OPEN: Final = frozenset({"reserved", "sending", "in_flight"})
-STATUS: Final = {"offered": 0, "settled": 1, "failed": 2, "local_failed": 3}
+STATUS: Final = {"offered": 0, "settled": 1, "local_failed": 2, "failed": 3}
 
 Rows = list[tuple[Any, ...]]
 
@@ -91,7 +91,9 @@ def check_forwards(machine: Machine) -> None:
     assert recorded == machine.node.books().fees_earned_msat
     moves = rows(machine.database, "SELECT created_index, credit_msat, debit_msat FROM channel_move ORDER BY 1")
     assert [tuple(row.values()) for row in moves] == [
-        (row.created_index, row.credit_msat, row.debit_msat) for row in machine.node.world.channelmoves
+        (row.created_index, row.credit_msat, row.debit_msat)
+        for row in machine.node.world.channelmoves
+        if row.primary_tag != "routed"  # the forwards themselves say that
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+#: Tests can be killed, too: on Linux the kernel then ends (SIGKILL) what they started, if asked (PR_SET_PDEATHSIG).
+LAUNCH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 
 #: Generous: a busy machine is no reason to fail, and nothing waits longer than it has to.
 DEADLINE_SECONDS = 60.0
@@ -51,10 +55,11 @@ class Daemon:
         self.name = name
         self.output = folder / "output"
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LC_ALL": "C"}
+        launch = [sys.executable, "-S", "-c", LAUNCH] if sys.platform == "linux" else []
         with self.output.open("ab") as stream:
             self._process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=folder, env=environment,
-                start_new_session=True,
+                [*launch, *arguments], cwd=folder, env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
             )  # fmt: skip
 
     @property

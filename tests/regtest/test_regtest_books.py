@@ -23,8 +23,7 @@ def test_every_forward_is_copied_once_and_the_books_equal_the_nodes(ring: Ring, 
 
     rows = operator.rows("SELECT * FROM forward")
     assert first["new_forward_count"] == len(rows) == len(ring.alice.forwards())
-    assert_equal_books(ring, operator)
-    assert_equal_channels(ring, operator)
+    assert_equal_channels(ring, assert_equal_books(ring, operator))
 
     second = operator.json("sync")
 

@@ -21,6 +21,7 @@ from revops.store.tables import metadata
 from revops.store.upgrade import upgrade
 from tests.builders import OWN_ID
 
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Any]:
     """A PostgreSQL server of this session's own, on a unix socket, stopped and deleted at the end."""

@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from revops.domain.decision import FeeDecision, FeePlan, Outcome, Reason, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import (
+    FeeDecision,
+    FeePlan,
+    Outcome,
+    Reason,
+    ReasonCode,
+    RebalanceDecision,
+    RebalancePlan,
+    why,
+)
 from revops.errors import DataError
 from revops.store import decisions
 from revops.store.engine import Database, Tx
@@ -168,6 +177,12 @@ def test_newest_first_and_no_more_than_asked(tx: Tx) -> None:
     assert [one.name for one in decisions.recent_decisions(tx, 1)] == ["name1"]
     assert [one.name for one in decisions.recent_decisions(tx, 9)] == ["name1", "name2"]
     assert decisions.recent_decisions(tx, 0) == ()
+
+
+def test_skips_can_be_asked_for_apart(tx: Tx) -> None:
+    take(tx, NOW, make_fee(1), make_fee(2, outcome=Outcome.CHANGE), make_fee(3, outcome=Outcome.DEFER))
+    names = [[one.name for one in decisions.recent_decisions(tx, 9, skips=skips)] for skips in (True, False, None)]
+    assert names == [["name1"], ["name3", "name2"], ["name3", "name2", "name1"]]
 
 
 def test_empty_plan(tx: Tx) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from revops.errors import BugError, ConfigError, DataError, RevopsError
 from revops.store import nodes
 from revops.store import url as urls
-from revops.store.engine import Database
+from revops.store.engine import Database, Tx
 from revops.store.keys import next_keys
 from revops.store.upgrade import upgrade
 from tests.builders import NOW, OWN_ID, make_node, node_id
@@ -128,9 +128,12 @@ def test_settings_of_the_url_stand() -> None:
 
 
 def test_transaction_is_all_or_nothing(database: Database, node_key: int) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction(node_key) as tx:
+    def fail(tx: Tx) -> None:
         next_keys(tx, "x")
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), database.transaction(node_key) as tx:
+        fail(tx)
     with database.transaction(node_key) as tx:
         assert next_keys(tx, "x") == 1
 

@@ -110,7 +110,9 @@ def test_earned_since_reaches_into_whole_pruned_days(database: Database, node_ke
     midnight = NOW // DAY * DAY
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
-        forwards.ingest(tx, [make_forward(day, received_at=midnight + day * DAY + 60) for day in (1, 2, 3)], NOW + 9 * DAY)
+        forwards.ingest(
+            tx, [make_forward(day, received_at=midnight + day * DAY + 60) for day in (1, 2, 3)], NOW + 9 * DAY
+        )
         for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
             forwards.set_cursor(tx, name, 3)
         rollup.prune_forwards(tx, midnight + 3 * DAY, 9)

@@ -83,7 +83,7 @@ def test_settled_forward_without_its_amounts_is_refused(
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
     with pytest.raises(DataError, match="forward 3 is settled without"), database.transaction(node_key) as tx:
-        forwards.ingest(tx, [make_forward(1), replace(make_forward(3), **missing)], NOW)
+        forwards.ingest(tx, [make_forward(1), make_forward(3, **missing)], NOW)
     with database.read(node_key) as tx:
         assert tx.connection.execute(select(func.count()).select_from(forward)).scalar() == 0
 
@@ -288,4 +288,9 @@ def test_each_forward_counts_exactly_once(database: Database) -> None:
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
-    run_state_machine_as_test(lambda: NodeAndStore(database), settings=profile)
+
+    class OnThisDatabase(NodeAndStore):
+        def __init__(self) -> None:
+            super().__init__(database)
+
+    run_state_machine_as_test(OnThisDatabase, settings=profile)

@@ -77,7 +77,14 @@ def test_reservation_counts_until_it_is_closed(database: Database, node_key: int
 def test_spending_is_dated_by_its_settlement_and_the_future_counts(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         run = spender(tx)
-        for amount, at in ((1, 0.0), (10, -DAY), (100, -DAY + 1), (1_000, -7 * DAY), (10_000, -7 * DAY + 1), (100_000, DAY)):
+        for amount, at in (
+            (1, 0.0),
+            (10, -DAY),
+            (100, -DAY + 1),
+            (1_000, -7 * DAY),
+            (10_000, -7 * DAY + 1),
+            (100_000, DAY),
+        ):
             ledger.settle(tx, run.reserve(amount, at=NOW - 30 * DAY), amount, NOW + at, run.run_key)
         assert ledger.totals(tx, NOW) == (100_101, 110_111, 0)
 
@@ -89,8 +96,8 @@ def test_limit_is_the_last_msat(database: Database, node_key: int, limits: tuple
     """100 settled three days ago, 50 settled today, 40 reserved: 60 more fill 150 and 250."""
     with database.transaction(node_key) as tx:
         run = spender(tx)
-        ledger.settle(tx, run.reserve(100), 100, NOW - 3 * DAY, run.run_key)
-        ledger.settle(tx, run.reserve(50), 50, NOW - 60, run.run_key)
+        ledger.settle(tx, run.reserve(100, at=NOW - 4 * DAY), 100, NOW - 3 * DAY, run.run_key)
+        ledger.settle(tx, run.reserve(50, at=NOW - 90), 50, NOW - 60, run.run_key)
         run.reserve(40)
         with pytest.raises(ledger.BudgetExceededError) as caught:
             run.reserve(60, limits)
@@ -137,15 +144,16 @@ def test_nothing_is_reserved_by_a_negative_amount(database: Database, node_key: 
         run.reserve(0, (0, 0))
 
 
+def close(tx: Tx, how: str, reserve_key: int, run_key: int) -> None:
+    if how == "settle":
+        ledger.settle(tx, reserve_key, 7, NOW, run_key)
+    else:
+        ledger.release(tx, reserve_key, NOW, run_key)
+
+
 @pytest.mark.parametrize("first", ["settle", "release"])
 @pytest.mark.parametrize("second", ["settle", "release"])
 def test_reservation_is_closed_once(database: Database, node_key: int, first: str, second: str) -> None:
-    def close(tx: Tx, how: str, reserve_key: int, run_key: int) -> None:
-        if how == "settle":
-            ledger.settle(tx, reserve_key, 7, NOW, run_key)
-        else:
-            ledger.release(tx, reserve_key, NOW, run_key)
-
     with database.transaction(node_key) as tx:
         run = spender(tx)
         reserve_key = run.reserve(10)
@@ -171,6 +179,14 @@ def test_cost_above_the_reservation_is_recorded_as_it_is(database: Database, nod
         run = spender(tx)
         ledger.settle(tx, run.reserve(10), 25, NOW, run.run_key)
         assert ledger.totals(tx, NOW) == (25, 25, 0)
+
+
+def test_cost_is_never_dated_before_its_reservation(database: Database, node_key: int) -> None:
+    """A clock that went back for a moment would else put it where no window sees it once the clock is right again."""
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        ledger.settle(tx, run.reserve(10), 10, NOW - 30 * DAY, run.run_key)
+        assert ledger.totals(tx, NOW + 60) == (10, 10, 0)
 
 
 def test_run_that_was_overtaken_is_turned_away(database: Database, node_key: int) -> None:
@@ -309,6 +325,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runs: list[int] = []
         self.fence = 0
         self.open: dict[int, int] = {}
+        self.reserved_at: dict[int, float] = {}
         self.closed: list[int] = []
         self.spent: list[tuple[float, int]] = []
         self.now = NOW
@@ -360,6 +377,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert run_key == self.fence
             assert amount <= room
             self.open[key] = amount
+            self.reserved_at[key] = self.now
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), share=st.integers(0, 100), settle=st.booleans(), crash=st.booleans())
@@ -384,17 +402,14 @@ class LedgerMachine(RuleBasedStateMachine):
         del self.open[key]
         self.closed.append(key)
         if settle:
-            self.spent.append((self.now, fee))
+            self.spent.append((max(self.now, self.reserved_at[key]), fee))
 
     @precondition(lambda self: self.closed)
     @rule(data=st.data(), settle=st.booleans())
     def close_again(self, data: st.DataObject, settle: bool) -> None:
         key = data.draw(st.sampled_from(self.closed))
         with pytest.raises(BugError), self.database.transaction(self.node_key) as tx:
-            if settle:
-                ledger.settle(tx, key, 1, self.now, self.fence)
-            else:
-                ledger.release(tx, key, self.now, self.fence)
+            close(tx, "settle" if settle else "release", key, self.fence)
 
     @invariant()
     def totals_are_what_was_done(self) -> None:
@@ -418,7 +433,12 @@ def test_no_sequence_of_operations_breaks_the_limits(database: Database) -> None
     profile = settings(
         max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
-    run_state_machine_as_test(lambda: LedgerMachine(database), settings=profile)
+
+    class OnThisDatabase(LedgerMachine):
+        def __init__(self) -> None:
+            super().__init__(database)
+
+    run_state_machine_as_test(OnThisDatabase, settings=profile)
 
 
 def test_head_count_is_part_of_the_ledger(database: Database, node_key: int) -> None:

@@ -57,9 +57,7 @@ def test_days_keep_both_directions_and_the_kinds_of_failure(database: Database, 
         assert indexes(tx) == []
         assert forwards.cursor(tx, PRUNED) == 6
         days = tx.connection.execute(
-            select(forward_day).order_by(
-                forward_day.c.day, forward_day.c.in_channel_key, forward_day.c.out_channel_key
-            )
+            select(forward_day).order_by(forward_day.c.day, forward_day.c.in_channel_key, forward_day.c.out_channel_key)
         ).all()
         today = int((NOW - 999) // DAY)
         assert [(row.day - today, row.in_channel_key, row.out_channel_key) for row in days] == [
@@ -115,9 +113,13 @@ def test_prune_is_undone_with_its_transaction(database: Database, node_key: int)
         record(tx, 1, 2)
         forwards.ingest(tx, [make_forward(1), make_forward(2)], NOW)
         caught_up(tx, 2)
-    with pytest.raises(KeyboardInterrupt), database.transaction(node_key) as tx:
+
+    def prune_and_die(tx: Tx) -> None:
         rollup.prune_forwards(tx, NOW, 10)
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), database.transaction(node_key) as tx:
+        prune_and_die(tx)
     with database.read(node_key) as tx:
         assert indexes(tx) == [1, 2]
         assert flows.settled_fees_msat(tx, None) == 200
@@ -164,7 +166,9 @@ def test_each_kind_has_its_own_retention(database: Database, node_key: int) -> N
             samples.record_feerates(tx, Feerates(at, 1, 2, 3, 4, 5, 6, None))
         gone = prune_all(tx, NOW - DAY)
         assert (gone["events"], gone["channel_moves"], gone["feerates"], gone["chain_moves"]) == (1, 1, 1, 0)
-        assert [count(tx, table) for table in (tables.peer_event, tables.channel_move, tables.feerate_sample)] == [1] * 3
+        assert [count(tx, table) for table in (tables.peer_event, tables.channel_move, tables.feerate_sample)] == [
+            1
+        ] * 3
         untouched = rollup.prune_other(
             tx,
             decisions_before_at=0,
