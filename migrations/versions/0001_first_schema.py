@@ -161,7 +161,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_forward_earned",
         "forward",
-        ["node_key", "out_channel_key", "received_at", "fee_msat", "counted_at"],
+        ["node_key", "out_channel_key", "received_at", "fee_msat", "counted_at", "status"],
         unique=False,
         sqlite_where=sa.text("status = 1"),
         postgresql_where=sa.text("status = 1"),
@@ -169,7 +169,16 @@ def upgrade() -> None:
     op.create_index(
         "ix_forward_settled",
         "forward",
-        ["node_key", "counted_at", "in_channel_key", "out_channel_key", "in_msat", "out_msat", "fee_msat"],
+        [
+            "node_key",
+            "counted_at",
+            "in_channel_key",
+            "out_channel_key",
+            "in_msat",
+            "out_msat",
+            "fee_msat",
+            "status",
+        ],
         unique=False,
         sqlite_where=sa.text("status = 1"),
         postgresql_where=sa.text("status = 1"),

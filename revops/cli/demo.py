@@ -14,6 +14,7 @@ from revops.domain.summary import Comparison, DemoSummary
 from revops.report import overview
 from revops.report.amounts import cost, income
 from revops.report.blocks import Block, Line, Table
+from revops.report.text import page
 
 
 @click.command("demo", cls=Command)
@@ -43,6 +44,7 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
     output = Output(options)
 
     def ready(summary: DemoSummary) -> None:
+        Path(summary.report_path).write_text(page(overview.report(summary.report)), encoding="utf-8")
         output.product("demo", summary, lambda: _blocks(summary, serve=serve))
 
     with output.working() as watched:
@@ -60,20 +62,23 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
 
 def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
-    figures = (comparison.node_msat, comparison.database_msat, comparison.metrics_msat)
+    figures = (comparison.node_msat, comparison.database_msat, comparison.report_msat, comparison.metrics_msat)
     return (comparison.name, *(f"{figure:,}" for figure in figures), "yes" if comparison.equal else "NO")
 
 
 def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
-    yield from overview.report(summary.report)
+    yield from overview.brief(summary.report)
     yield Line("")
     yield Line(
         f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
         f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat)}, net {income(summary.net_msat)}"
     )
     rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)
-    yield Table("Books (msat)", ("", ">node", ">database", ">metrics", "agree"), rows)
-    yield Line(f"all of it is in {summary.directory}, metrics in {summary.metrics_dir}")
+    yield Table("Books (msat)", ("", ">node", ">database", ">report", ">metrics", "agree"), rows)
+    yield Line(f"database       {summary.database_path}")
+    yield Line(f"metrics        {summary.metrics_dir}")
+    yield Line(f"report         {summary.report_path}")
+    yield Line(f"configuration  {summary.config_path}")
     yield Line(f"try: revops report --config {summary.config_path}")
     if serve:
         yield Line(f"the node answers on {summary.rpc_path} until Ctrl-C; in another terminal try:")

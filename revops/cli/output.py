@@ -6,23 +6,21 @@ columns where there is no terminal). Every text passes `printable`, and rich's m
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 from revops.domain.options import CommonOptions
 from revops.domain.text import printable
 from revops.report.blocks import Blocks, Line, Table
-from revops.report.plain import plain
+from revops.report.plain import document
+from revops.report.text import side_of, table_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-SCHEMA_VERSION: Final = 1
 
 
 def on_terminal(stream: IO[str] | None) -> bool:
@@ -39,8 +37,7 @@ class Output:
     def product(self, command: str, value: Any, render: Callable[[], Blocks]) -> None:
         """Print what the person asked for, whatever the stream: one JSON document with --json, else the blocks."""
         if self.options.json:
-            document = {"schema_version": SCHEMA_VERSION, "command": command, **plain(value)}
-            self.write(json.dumps(document, indent=2, allow_nan=False))
+            self.write(document(command, value))
         else:
             self.blocks(render())
 
@@ -60,7 +57,7 @@ class Output:
             elif console is not None:
                 _rich_table(console, block)
             else:
-                self.write(_plain_table(block))
+                self.write(table_text(block))
 
     def text(self, text: str) -> None:
         """Print a text of several lines as it is but for its control characters: a configuration, a file."""
@@ -99,19 +96,6 @@ class Output:
             yield replace(self.options, progress=advance)
 
 
-def _plain_table(table: Table) -> str:
-    from tabulate import tabulate
-
-    text = tabulate(
-        [[printable(cell) for cell in row] for row in table.rows],
-        headers=[heading.lstrip(">") for heading in table.headings],
-        tablefmt="simple",
-        disable_numparse=True,
-        colalign=[_side(heading) for heading in table.headings] if table.rows else None,
-    )
-    return f"{printable(table.title)}\n{text}\n" if table.title else text
-
-
 def _rich_table(console: Console, table: Table) -> None:
     from rich import box
     from rich.table import Table as RichTable
@@ -120,16 +104,12 @@ def _rich_table(console: Console, table: Table) -> None:
     title = Text(printable(table.title), style="bold") if table.title else None
     shown = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in table.headings:
-        right = _side(heading) == "right"
+        right = side_of(heading) == "right"
         shown.add_column(heading.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))
     console.print(shown)
     console.print()
-
-
-def _side(heading: str) -> str:
-    return "right" if heading.startswith(">") else "left"
 
 
 def error(message: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -26,12 +26,19 @@ from revops.errors import ConfigError, DataError
 from revops.sim.config import SimBooks, SimConfig
 from revops.sim.server import SimServer
 from revops.sim.world import SimulatedNode
+from revops.store import books as stored_books
+from revops.store import plans
+from revops.store.engine import Database
 
 DAY_SECONDS: Final = 86_400
 MINUTE_SECONDS: Final = 60
 #: What the node did before revops came to it: the past that the first sync copies.
 HISTORY_DAYS: Final = 7
 NAME: Final = "demo"
+#: Decisions of each kind that the summary shows.
+SHOWN_COUNT: Final = 6
+#: More jobs than any demo makes.
+MOST_JOBS: Final = 1_000_000
 
 
 def hourly(*minutes: int, every_hours: int = 1) -> tuple[int, ...]:
@@ -44,7 +51,7 @@ SCHEDULE: Final[dict[str, tuple[int, ...]]] = {
     "sync": hourly(2, 32),
     "fees adjust": hourly(12, 42),
     "rebalance plan": hourly(21),
-    "rebalance run": hourly(25, 55),
+    "rebalance run": (*hourly(25, 55), *hourly(37, every_hours=6)),
     "rollup": (3 * 60 + 7,),
 }
 
@@ -69,6 +76,16 @@ class Place:
     def database(self) -> Path:
         """The records."""
         return self.folder / "revops.sqlite3"
+
+    @property
+    def database_url(self) -> str:
+        """The records, as the configuration names them."""
+        return f"sqlite:///{self.database}"
+
+    @property
+    def report(self) -> Path:
+        """Where the last report goes."""
+        return self.folder / "report.txt"
 
     @property
     def metrics(self) -> Path:
@@ -134,7 +151,7 @@ def _set_up(place: Place, options: CommonOptions, node: SimulatedNode) -> None:
     weekly_sat = max(int(suggestions["budget.weekly_sat"].value), 2_000)
     suggestions |= {
         "node.name": Suggestion(NAME, "The demo's name for it."),
-        "database.url": Suggestion(f"sqlite:///{place.database}", "Everything of the demo is in one folder."),
+        "database.url": Suggestion(place.database_url, "Everything of the demo is in one folder."),
         "metrics.textfile_dir": Suggestion(str(place.metrics), "Everything of the demo is in one folder."),
         "fees.mode": Suggestion("act", "In the demo there is nothing to lose."),
         "rebalance.mode": Suggestion("act", "In the demo there is nothing to lose."),
@@ -181,7 +198,7 @@ def _summarise(
     place: Place, options: CommonOptions, node: SimulatedNode, before: SimBooks, days: int, seed: int, run_count: int
 ) -> DemoSummary:
     now = node.now_at
-    shown = report.run(options, window_days=days, decision_count=20, clock=lambda: now)
+    shown = report.run(options, window_days=days, decision_count=SHOWN_COUNT, clock=lambda: now)
     books = node.books()
     comparisons = _compare(books, shown, place)
     wrong = [comparison for comparison in comparisons if not comparison.equal]
@@ -189,7 +206,8 @@ def _summarise(
         worst = wrong[0]
         raise DataError(
             f"the books don't agree: {worst.name} is {worst.node_msat} msat on the node, {worst.database_msat} in "
-            f"the database and {worst.metrics_msat} in the metrics; everything is kept in {place.folder}"
+            f"the database, {worst.report_msat} in the report and {worst.metrics_msat} in the metrics; "
+            f"everything is kept in {place.folder}"
         )
     return DemoSummary(
         directory=str(place.folder),
@@ -197,6 +215,7 @@ def _summarise(
         rpc_path=str(place.rpc),
         database_path=str(place.database),
         metrics_dir=str(place.metrics),
+        report_path=str(place.report),
         days=days,
         seed=seed,
         run_count=run_count,
@@ -208,25 +227,36 @@ def _summarise(
 
 
 def _compare(books: SimBooks, shown: Report, place: Place) -> tuple[Comparison, ...]:
-    """The sums that must agree, in the simulated node's own books, in the records, and in the metrics file."""
+    """The sums that must agree: in the simulated node's own books, in the rows, in the report, in the metrics file."""
     metrics = _metrics_of(place.metrics / f"revops_{NAME}.prom")
-    opening_msat = (shown.books.opening_msat or 0) if shown.books is not None else 0
+    with (
+        closing(Database.open(place.database_url, read_only=True)) as database,
+        database.read(database.known_nodes()[0].node_key) as tx,
+    ):
+        found = stored_books.books(tx)
+        settled = [job for job in plans.recent_jobs(tx, MOST_JOBS) if job.status == "settled"]
+    if found is None or shown.books is None:
+        raise DataError("the books were never compared with the node's")
+    opening_msat = found.opening_msat or 0
     return (
         Comparison(
             "fees earned",
             books.fees_earned_msat,
-            shown.lifetime.earned_msat + opening_msat,
+            found.recorded_fees_msat + opening_msat,
+            shown.lifetime.earned_msat + (shown.books.opening_msat or 0),
             metrics["revops_node_fees_earned_msat_total"] + metrics["revops_books_opening_msat"],
         ),
         Comparison(
             "fees paid for rebalances",
             books.rebalance_fees_msat,
+            sum(job.fee_msat or 0 for job in settled),
             shown.lifetime.rebalance_fees_msat,
             metrics["revops_node_rebalance_fees_msat_total"],
         ),
         Comparison(
             "amount rebalanced",
             books.rebalance_amount_msat,
+            sum(job.amount_msat for job in settled),
             shown.lifetime.rebalanced_msat,
             metrics["revops_node_rebalanced_msat_total"],
         ),

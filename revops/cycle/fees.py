@@ -23,7 +23,8 @@ DAY_SECONDS = 86_400
 def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = time.time) -> FeePlan:
     """Given the flags and the channels to look at (none: all), adjust fees; return the plan as it was carried out.
 
-    Raise DataError or UnavailableError after the rest is done where the node refused or altered some of the changes.
+    Raise DataError or UnavailableError after the rest is done where the node refused or altered some of the changes,
+    TemporaryError where it is behind the chain and nothing was sent.
     """
     with open_session(options, COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
@@ -38,6 +39,7 @@ def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = tim
         session.count(decision.outcome for decision in plan.decisions)
         outcome = apply_fees(plan, policy, session.writer, _record(session, plan))
         _raise_failures(outcome)
+        session.insist_on_chain(suspended)
         return plan
 
 

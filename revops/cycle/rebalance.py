@@ -80,6 +80,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
         export_node(session.config, session.database, session.node_key, session.clock(), suspended)
         if fault is not None:
             raise fault
+        session.insist_on_chain(suspended)
         return _summary(session, synced.view, outcomes, suspended)
 
 

@@ -19,11 +19,11 @@ from revops import config as configuration
 from revops.cycle.export import export_command
 from revops.cycle.ingest import Synced, sync_node
 from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
-from revops.domain.decision import Reason
+from revops.domain.decision import Reason, ReasonCode
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
-from revops.errors import INTERRUPTED_EXIT_CODE, BugError, RevopsError, Terminated
+from revops.errors import INTERRUPTED_EXIT_CODE, BugError, RevopsError, TemporaryError, Terminated
 from revops.lock import Domain, hold
 from revops.metrics.collect import CommandRun
 from revops.node.errors import one_line
@@ -103,6 +103,16 @@ class Session:
                 marks = samples.clock_marks(tx, 0.0)
             reasons += clock_reasons(marks, view.taken_at, view.node.blockheight, view.node.network)
         return reasons
+
+    def insist_on_chain(self, suspended: Iterable[Reason]) -> None:
+        """Given what suspended this run, raise TemporaryError where the node is behind the chain: it did nothing, and
+        the next run tries again. A dry run has said so already.
+        """
+        if self.options.dry_run:
+            return
+        for reason in suspended:
+            if reason.code is ReasonCode.NODE_SYNCING:
+                raise TemporaryError(f"getinfo: {reason.sentence}; nothing was sent, the next run tries again")
 
 
 @contextmanager
@@ -191,21 +201,32 @@ class _Run:
         finished_at = self.clock()
         last_success_at = self._record(finished_at, exit_code, message)
         self.recorded = True
+        self._export(finished_at, exit_code, last_success_at)
+
+    def fail(self, error: BaseException) -> None:
+        """Record how the run failed, and show it in the metrics, each as far as it can be done.
+
+        The first error is the one to report: whatever goes wrong here, often for the same cause, is told with -v only.
+        """
+        if self.options.dry_run:
+            return
+        exit_code, finished_at = exit_code_of(error), self.clock()
+        last_success_at = None
+        try:
+            last_success_at = self._record(finished_at, exit_code, one_line(str(error)) or type(error).__name__)
+        except RevopsError as second:
+            _log.info("the failed run left no record: %s", second)
+        if self.recorded:  # what failed was the export itself
+            return
+        try:
+            self._export(finished_at, exit_code, last_success_at)
+        except RevopsError as second:
+            _log.info("the failed run left no metrics: %s", second)
+
+    def _export(self, finished_at: float, exit_code: int, last_success_at: float | None) -> None:
         counts = self.session.decision_counts if self.session is not None else None
         run = CommandRun(self.command, self.started_at, finished_at, exit_code, last_success_at, __version__, counts)
         export_command(self.config, run)
-
-    def fail(self, error: BaseException) -> None:
-        """Record how the run failed. What goes wrong with that is only logged: the first error is the one to report."""
-        exit_code = exit_code_of(error)
-        try:
-            if not self.recorded:
-                self.end(exit_code, one_line(str(error)) or type(error).__name__)
-            elif self.session is not None:
-                # The work is done and recorded, but its metrics could not be written.
-                self._record(self.clock(), exit_code, one_line(str(error)))
-        except RevopsError as second:
-            _log.warning("the failed run left no record: %s", second)
 
     def _record(self, finished_at: float, exit_code: int, message: str | None) -> float | None:
         """Close the run's row; make one for a run that failed before it had one. Return the last success on record."""

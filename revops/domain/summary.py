@@ -99,12 +99,13 @@ class Comparison:
     name: str
     node_msat: int
     database_msat: int
+    report_msat: int
     metrics_msat: int
 
     @property
     def equal(self) -> bool:
-        """Whether all three agree to the msat."""
-        return self.node_msat == self.database_msat == self.metrics_msat
+        """Whether all four agree to the msat."""
+        return self.node_msat == self.database_msat == self.report_msat == self.metrics_msat
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class DemoSummary:
     rpc_path: str
     database_path: str
     metrics_dir: str
+    report_path: str
     days: int
     seed: int
     run_count: int

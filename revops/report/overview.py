@@ -21,6 +21,21 @@ def report(value: Report) -> Iterator[Block]:
     yield from summaries.budget(value.budget)
     yield Line("")
     yield from _channels(value)
+    yield from _explained(value)
+    if value.runs:
+        rows = tuple(_run_row(run, value.taken_at) for run in value.runs)
+        yield Table("Runs", ("command", "started", ">took s", ">exit", "message"), rows)
+
+
+def brief(value: Report) -> Iterator[Block]:
+    """Given a report, render what was earned and spent, and the decisions with their reasons."""
+    yield from _node(value)
+    yield Line("")
+    yield _profit(value)
+    yield from _explained(value)
+
+
+def _explained(value: Report) -> Iterator[Block]:
     for title, decisions in (("Decisions", value.decisions), ("Left alone", value.skips)):
         if decisions:
             headings = ("last", "command", "channel", "outcome", "what", ">times", "why")
@@ -29,9 +44,6 @@ def report(value: Report) -> Iterator[Block]:
         names = {channel.channel_id: channel.name for channel in value.channels}
         rows = tuple(_job_row(job, names) for job in value.jobs)
         yield Table("Rebalances", ("planned", "from", "to", ">amount", ">cost", "state", "why"), rows)
-    if value.runs:
-        rows = tuple(_run_row(run, value.taken_at) for run in value.runs)
-        yield Table("Runs", ("command", "started", ">took s", ">exit", "message"), rows)
 
 
 def _node(value: Report) -> Iterator[Block]:

@@ -5,6 +5,7 @@ Key names are an interface: dashboards and scripts read them. A test holds the l
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -15,6 +16,7 @@ from revops.domain.decision import BudgetVerdict, Reason, WindowBudget
 from revops.domain.record import Books, Totals
 from revops.domain.summary import Comparison, DemoSummary
 
+SCHEMA_VERSION: Final = 1
 #: Derived figures that stand beside the fields, so that no reader has to compute them.
 DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Reason: ("sentence",),
@@ -25,6 +27,11 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Comparison: ("equal",),
     DemoSummary: ("net_msat",),
 }
+
+
+def document(command: str, value: Any) -> str:
+    """Given a command and its value, return the one JSON document that it prints."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, "command": command, **plain(value)}, indent=2, allow_nan=False)
 
 
 def plain(value: Any) -> Any:

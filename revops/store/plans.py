@@ -33,6 +33,8 @@ _BEFORE: Final[dict[str, tuple[str, ...]]] = {
     "released": ("planned", *OPEN),
     "expired": ("planned",),
 }
+#: A clock is set back by so much now and then without being wrong.
+_CLOCK_SLACK_SECONDS: Final = 3_600
 #: Failures that say something of the way between two channels; others are ours, or the moment's.
 _PAIR_FAULTS: Final = frozenset(
     {ReasonCode.NO_ROUTE, ReasonCode.ROUTE_TOO_DEAR, ReasonCode.ROUTE_REFUSED, ReasonCode.PAYMENT_FAILED}
@@ -72,9 +74,11 @@ def add_plan(tx: Tx, run_key: int, plan: RebalancePlan) -> int:
 
 
 def expire_jobs(tx: Tx, now: float) -> int:
-    """Given the moment, close the planned jobs whose time is over; return how many."""
-    overdue = (rebalance_job.c.status == "planned") & (rebalance_job.c.expires_at <= now)
-    return _expire(tx, overdue, now)
+    """Given the moment, close the planned jobs whose time is over, or was never: a plan from the future was made by
+    a clock that was wrong. Return how many.
+    """
+    wrong = (rebalance_job.c.expires_at <= now) | (rebalance_job.c.created_at > now + _CLOCK_SLACK_SECONDS)
+    return _expire(tx, (rebalance_job.c.status == "planned") & wrong, now)
 
 
 def _expire(tx: Tx, condition: ColumnElement[bool], now: float) -> int:

@@ -131,14 +131,16 @@ forward = Table(
     _primary("created_index"), sqlite_with_rowid=False,
 )  # fmt: skip
 _SETTLED: Final = text("status = 1")
-# What one channel earned since a price came into force; and every sum over a window. Both cover their queries.
+# What one channel earned since a price came into force; and every sum over a window. Both cover their queries: `status`
+# is in them since SQLite wants to see the column of the condition, though it is always 1 there.
 Index(
     "ix_forward_earned", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at, forward.c.fee_msat,
-    forward.c.counted_at, sqlite_where=_SETTLED, postgresql_where=_SETTLED,
+    forward.c.counted_at, forward.c.status, sqlite_where=_SETTLED, postgresql_where=_SETTLED,
 )  # fmt: skip
 Index(
     "ix_forward_settled", forward.c.node_key, forward.c.counted_at, forward.c.in_channel_key, forward.c.out_channel_key,
-    forward.c.in_msat, forward.c.out_msat, forward.c.fee_msat, sqlite_where=_SETTLED, postgresql_where=_SETTLED,
+    forward.c.in_msat, forward.c.out_msat, forward.c.fee_msat, forward.c.status, sqlite_where=_SETTLED,
+    postgresql_where=_SETTLED,
 )  # fmt: skip
 # Failures in a window, and what a rollup may prune.
 Index("ix_forward_status", forward.c.node_key, forward.c.status, forward.c.counted_at, forward.c.out_channel_key)

@@ -110,7 +110,12 @@ class Bench:
                     yield source, target
 
     def plan(
-        self, count: int = 1, *, amount_msat: int = AMOUNT_MSAT, max_fee_msat: int = MAX_FEE_MSAT, busy: set[str] | None = None
+        self,
+        count: int = 1,
+        *,
+        amount_msat: int = AMOUNT_MSAT,
+        max_fee_msat: int = MAX_FEE_MSAT,
+        busy: set[str] | None = None,
     ) -> None:
         """Sync, then store a plan of that many jobs over different channels that would succeed now."""
         self.sync()
@@ -246,7 +251,11 @@ class Bench:
 
 
 def _toml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"').replace("(", "[").replace(")", "]")
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else repr(value).replace("'", '"').replace("(", "[").replace(")", "]")
+    )
 
 
 class Killed(BaseException):

@@ -53,7 +53,9 @@ def assert_on_record(bench: Bench) -> None:
     """The last recorded fee of each channel is the one in force; nothing of ours is taken for somebody else's."""
     with bench.database.read(NODE_KEY) as tx:
         last = fees.last_fee_changes(tx)
-    assert {key: change.new_ppm for key, change in last.items()} == {key: ppm for key, (_, ppm) in in_force(bench).items()}
+    assert {key: change.new_ppm for key, change in last.items()} == {
+        key: ppm for key, (_, ppm) in in_force(bench).items()
+    }
     for sent in bench.calls("setchannel"):
         assert 10 <= sent["feeppm"] <= MAX_PPM
         assert sent["feebase"] == 1

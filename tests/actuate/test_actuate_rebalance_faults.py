@@ -394,8 +394,12 @@ def test_a_new_database_never_uses_a_label_again(bench: Bench) -> None:
     with bench.database.transaction(NODE_KEY) as tx:
         for table in ("spend_ledger", "rebalance_job", "rebalance_plan", "ledger_head", "run", "serial"):
             if table != "serial":
-                tx.connection.exec_driver_sql(f"DELETE FROM {table} WHERE run_key >= 0" if table == "run" else f"DELETE FROM {table}")
-        tx.connection.exec_driver_sql("UPDATE serial SET last_key = 0 WHERE name IN ('run', 'rebalance_job', 'rebalance_plan', 'spend_ledger')")
+                tx.connection.exec_driver_sql(
+                    f"DELETE FROM {table} WHERE run_key >= 0" if table == "run" else f"DELETE FROM {table}"
+                )
+        tx.connection.exec_driver_sql(
+            "UPDATE serial SET last_key = 0 WHERE name IN ('run', 'rebalance_job', 'rebalance_plan', 'spend_ledger')"
+        )
     bench.node.advance_by(1)
     bench.plan()
     bench.run()

@@ -325,14 +325,14 @@ def test_what_has_no_dry_run_refuses_one(cycle, capsys, arguments):
 
 DEMO = DemoSummary(
     directory="/d", config_path="/d/config.toml", rpc_path="/d/rpc", database_path="/d/db", metrics_dir="/d/m",
-    days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
-    comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000),), report=REPORT,
+    report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
+    comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
 )  # fmt: skip
 
 
 def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    calls = cycle("demo", "run", DEMO)
+    calls = cycle("demo", "run", replace(DEMO, report_path=str(tmp_path / "report.txt")))
     assert main(["demo", "--days", "3", "--seed", "4", "--channels", "5", "--dir", "here"]) == 0
     out = capsys.readouterr().out
     wanted = {"days": 3, "seed": 4, "channel_count": 5, "directory": tmp_path / "here", "serve": False, "ready": None}
@@ -340,15 +340,17 @@ def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatc
     assert "revops report --config /d/config.toml" in out
     assert "earned 5 sat, spent 2, net 3" in out
     assert "Ctrl-C" not in out
+    assert "Profit and loss" in (tmp_path / "report.txt").read_text()
 
 
-def test_demo_that_serves_prints_when_the_node_answers(monkeypatch, capsys):
+def test_demo_that_serves_prints_when_the_node_answers(monkeypatch, capsys, tmp_path):
     printed: list[str] = []
+    summary = replace(DEMO, report_path=str(tmp_path / "report.txt"))
 
     def run(_options: CommonOptions, *, ready: Callable[[DemoSummary], None], **_specific: Any) -> DemoSummary:
-        ready(DEMO)
+        ready(summary)
         printed.append(capsys.readouterr().out)
-        return DEMO
+        return summary
 
     monkeypatch.setattr(revops.cycle, "demo", SimpleNamespace(run=run), raising=False)
     assert main(["demo", "--serve"]) == 0

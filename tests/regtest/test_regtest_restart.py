@@ -13,9 +13,8 @@ pytestmark = pytest.mark.regtest
 
 def test_a_stopped_node_is_one_line_and_exit_69_and_a_restarted_one_works(ring: Ring, operator: Operator) -> None:
     ring.pay(ring.carol, ring.bob, 20_000)
-    operator.settings |= {"budget.daily_sat": "1000", "budget.weekly_sat": "1000"}
     operator.cron("sync")
-    earned_msat = operator.json("report")["lifetime"]["earned_msat"]
+    earned_msat = ring.alice.call("getinfo")["fees_collected_msat"]
     ring.alice.stop()
     try:
         for line in ("sync", "rebalance run"):
@@ -27,7 +26,6 @@ def test_a_stopped_node_is_one_line_and_exit_69_and_a_restarted_one_works(ring: 
             assert str(ring.alice.rpc_path) in ran.err
         # What only reads the records works on.
         assert operator.json("report")["lifetime"]["earned_msat"] == earned_msat
-        assert operator.run("budget", "check", "-q").code == 0
     finally:
         ring.alice.start()
         wait_until("answer of alice", ring.alice.up)

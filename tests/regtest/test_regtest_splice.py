@@ -6,6 +6,7 @@ must be the same. The ring of this test is its own.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,19 @@ pytestmark = pytest.mark.regtest
 SPLICED_SAT = 100_000
 
 
-def begin(ring: Ring, operator: Operator) -> Operator:
-    ran = operator.run("init", "--rpc-path", str(ring.alice.rpc_path))
-    assert (ran.code, ran.err) == (0, ""), ran
-    return operator
-
-
 def test_a_spliced_and_a_closed_channel_keep_their_history(own_ring: Ring, tmp_path: Path) -> None:
     ring, alice = own_ring, own_ring.alice
     try:
         alice.call("help", command="splicein")
     except RpcRefused:
         pytest.skip("this lightningd has no splicein (v26.04 brought it)")
-    witness, late, last = (Operator(tmp_path / name) for name in ("witness", "late", "last"))
+    witness = Operator(tmp_path / "witness")
+    ran = witness.run("init", "--rpc-path", str(alice.rpc_path))
+    assert (ran.code, ran.err) == (0, ""), ran
+    late, last = (Operator(shutil.copytree(witness.home, tmp_path / name)) for name in ("late", "last"))
     ring.pay(ring.carol, ring.bob, 40_000)
     ring.pay(ring.bob, ring.carol, 50_000)
-    begin(ring, witness).cron("sync")
+    witness.cron("sync")
     before = alice.channel_with(ring.carol)
 
     alice.call("splicein", channel=before["channel_id"], amount=str(SPLICED_SAT))
@@ -48,7 +46,7 @@ def test_a_spliced_and_a_closed_channel_keep_their_history(own_ring: Ring, tmp_p
     ring.settle_down()
     ring.pay(ring.bob, ring.carol, 12_000)
     witness.cron("sync")
-    begin(ring, late).cron("sync")
+    late.cron("sync")
 
     for operator in (witness, late):
         spliced = assert_equal_books(ring, operator)[new_scid]
@@ -62,7 +60,7 @@ def test_a_spliced_and_a_closed_channel_keep_their_history(own_ring: Ring, tmp_p
     ring.bitcoind.mine(100)
     wait_until("closed channel", lambda: alice.call("listclosedchannels")["closedchannels"])
     witness.cron("sync")
-    begin(ring, last).cron("sync")
+    last.cron("sync")
 
     closed = assert_equal_books(ring, witness)[new_scid]
     assert (closed["channel_id"], closed["open"]) == (before["channel_id"], False)

@@ -1,0 +1,262 @@
+"""Money under everything at once: plans and runs, payments that hang, fail and are released, lost replies, kills at any
+call or commit, a clock that is set wrong, budgets that are changed, records that the node deletes.
+
+What must hold is checked against the node's own truth, which no command sees: what its payments have really cost, by
+the real time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from revops.errors import BugError, RevopsError
+from revops.sim.faults import FaultKind
+from revops.store import ledger
+from revops.store.samples import record_clock_mark
+from tests.actuate.bench import (
+    AMOUNT_MSAT,
+    DAY,
+    HOUR,
+    NODE_KEY,
+    Bench,
+    Killed,
+    Killer,
+    killing,
+    make_template,
+    open_bench,
+)
+
+METHODS = ["invoice", "sendpay", "waitsendpay", "listsendpays", "listinvoices", "delinvoice", "getroutes"]
+FAULTS = [FaultKind.REPLY_LOST, FaultKind.DROP_BEFORE, FaultKind.DROP_MIDWAY, FaultKind.GARBAGE]
+#: Shorter steps than these can't be told from a slow or a quick few hours on the chain.
+OFFSETS = [0.6 * DAY, 2 * DAY, 9 * DAY, 40 * DAY, -0.6 * DAY, -2 * DAY, -9 * DAY, -400 * DAY]
+TEMPLATE = make_template(Path(tempfile.mkdtemp(prefix="rv-")))
+
+
+class Money(RuleBasedStateMachine):
+    """The operator, cron, the network and bad luck."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
+        self.bench: Bench = self.stack.enter_context(open_bench(TEMPLATE, channel_count=8))
+        self.bench.settings["rebalance"] |= {"max_in_flight": 3, "wait_seconds": 5, "plan_lifetime_seconds": 86_400}
+        self.pairs = [(source["channel_id"], target["channel_id"]) for source, target in self.bench.pairs()]
+        #: (when at the earliest, msat) of what rebalances have really cost.
+        self.costs: list[tuple[float, int]] = []
+        self.step_began_at = self.bench.node.now_at
+        self.reserved_count = 0
+        self.patch.setattr(ledger, "reserve", self._reserve(ledger.reserve))
+        self._remember_the_clock()
+
+    def _remember_the_clock(self) -> None:
+        """Cron has run for eight days: what the clock is held against."""
+        node = self.bench.node
+        with self.bench.database.transaction(NODE_KEY) as tx:
+            for quarters in range(32, 0, -1):
+                record_clock_mark(tx, node.now_at - quarters * DAY / 4, node.world.height - quarters * 36)
+
+    def teardown(self) -> None:
+        """Once everything is final, the books agree to the msat."""
+        bench = self.bench
+        bench.faults.rules.clear()
+        bench.clock_offset = 0.0
+        bench.node.hold_payments(False)
+        bench.node.advance_by(HOUR)
+        self._run()
+        self._run()
+        bench.check(final=True)
+        self.stack.close()
+
+    # What really was spent.
+
+    def _reserve(self, reserve: Any) -> Any:
+        def checked(tx: Any, **given: Any) -> int:
+            key: int = reserve(tx, **given)
+            self.reserved_count += 1
+            self._assert_within_limits(given["amount_msat"])
+            return key
+
+        return checked
+
+    def _assert_within_limits(self, amount_msat: int) -> None:
+        """The limits in force, by the real time and the node's own figures, hold for this attempt too."""
+        node, budget = self.bench.node, self.bench.settings["budget"]
+        self._note_costs()
+        pending = [row for row in self.bench.payments() if row["status"] == "pending"]
+        at_risk_msat = amount_msat + sum(row["amount_sent_msat"] - row["amount_msat"] for row in pending)
+        earned = [
+            row.fee_msat or 0
+            for row in node.world.forwards
+            if row.status == "settled" and (row.resolved_at or 0.0) >= node.now_at - 7 * DAY
+        ]
+        weekly_msat = min(budget["weekly_sat"] * 1_000, sum(earned) * budget["revenue_share_ratio"])
+        for limit_msat, days in ((min(budget["daily_sat"] * 1_000, weekly_msat), 1), (weekly_msat, 7)):
+            spent_msat = sum(cost for at, cost in self.costs if at > node.now_at - days * DAY)
+            assert spent_msat + at_risk_msat <= limit_msat
+
+    def _note_costs(self) -> None:
+        new_msat = self.bench.spent_msat - sum(cost for _, cost in self.costs)
+        if new_msat:
+            self.costs.append((self.step_began_at, new_msat))
+        self.step_began_at = self.bench.node.now_at
+
+    def _run(self) -> None:
+        try:
+            self.bench.run()
+        except RevopsError as error:
+            assert not isinstance(error, BugError), error
+
+    # What may happen.
+
+    @rule(data=st.data(), count=st.integers(1, 3), sat=st.sampled_from([20_000, 50_000, 50_000, 90_000]))
+    def plan(self, data: Any, count: int, sat: int) -> None:
+        pairs = data.draw(st.lists(st.sampled_from(self.pairs), min_size=count, max_size=count))
+        self.bench.plan_pairs(*pairs, amount_msat=sat * 1_000, max_fee_msat=sat)
+
+    @rule()
+    def run(self) -> None:
+        self._run()
+
+    @rule(data=st.data(), then=st.sampled_from(["pay", "pay", "hold", "fail"]))
+    def plan_and_run(self, data: Any, then: str) -> None:
+        self.bench.node.hold_payments(then == "hold")
+        self.bench.node.fail_payments(then == "fail")
+        self._plan_one(data)
+        self._run()
+
+    @rule(data=st.data(), moment=st.integers(1, 40))
+    def plan_and_run_killed(self, data: Any, moment: int) -> None:
+        self._plan_one(data)
+        self._run_killed(moment, "getroutes")
+
+    @rule(data=st.data(), method=st.sampled_from(METHODS), kind=st.sampled_from(FAULTS))
+    def plan_and_run_with_a_loss(self, data: Any, method: str, kind: FaultKind) -> None:
+        self.bench.fault(method, kind)
+        self._plan_one(data)
+        self._run()
+
+    def _plan_one(self, data: Any) -> None:
+        self.bench.plan_pairs(data.draw(st.sampled_from(self.pairs)), amount_msat=AMOUNT_MSAT)
+
+    @rule(
+        data=st.data(),
+        offset=st.sampled_from(OFFSETS),
+        planned_before=st.booleans(),
+        seconds=st.sampled_from([0, HOUR]),
+    )
+    def the_clock_is_wrong_for_a_run(self, data: Any, offset: float, planned_before: bool, seconds: float) -> None:
+        if planned_before:
+            self._plan_one(data)
+        self.bench.clock_offset = offset
+        if not planned_before:
+            self._plan_one(data)
+        self._run()
+        self.bench.node.advance_by(seconds)
+        self._run()
+        self.bench.clock_offset = 0.0
+
+    @rule(moment=st.integers(1, 30))
+    def run_killed(self, moment: int) -> None:
+        self._run_killed(moment, "listsendpays")
+
+    def _run_killed(self, moment: int, start_method: str) -> None:
+        with killing(self.patch, moment, start_method=start_method) as killer:
+            try:
+                self._run()
+            except Killed:
+                assert isinstance(killer, Killer)
+                assert killer.dead
+
+    @rule(hold=st.booleans())
+    def hold(self, hold: bool) -> None:
+        self.bench.node.hold_payments(hold)
+
+    @rule(failing=st.booleans())
+    def fail_new(self, failing: bool) -> None:
+        self.bench.node.fail_payments(failing)
+
+    @rule()
+    def fail_held(self) -> None:
+        self.bench.fail_held()
+
+    @rule(seconds=st.sampled_from([60.0, 60.0, HOUR, 7 * HOUR, DAY, 8 * DAY]))
+    def time_passes(self, seconds: float) -> None:
+        self.bench.node.advance_by(seconds)
+
+    @rule()
+    def earn(self) -> None:
+        self.bench.node.pause_market(False)
+        self.bench.node.advance_by(4 * HOUR)
+        self.bench.node.pause_market()
+        self.bench.node.advance_by(600)
+
+    @rule(offset=st.sampled_from([0.0, 0.0, *OFFSETS]))
+    def the_clock_is_set(self, offset: float) -> None:
+        self.bench.clock_offset = offset
+
+    @rule(daily_sat=st.sampled_from([20, 60, 100, 200]), weekly_sat=st.sampled_from([200, 300]))
+    def budget_is_changed(self, daily_sat: int, weekly_sat: int) -> None:
+        self.bench.settings["budget"] |= {"daily_sat": daily_sat, "weekly_sat": weekly_sat}
+
+    @rule(method=st.sampled_from(METHODS), kind=st.sampled_from(FAULTS), times=st.sampled_from([1, 1, 3]))
+    def something_is_lost(self, method: str, kind: FaultKind, times: int) -> None:
+        self.bench.fault(method, kind, times=times)
+
+    @rule(code=st.sampled_from([-1, -4, -5, 200, 203, 204]), method=st.sampled_from(["sendpay", "waitsendpay"]))
+    def something_is_refused(self, code: int, method: str) -> None:
+        self.bench.refuse(method, code)
+
+    @precondition(lambda self: self.bench.payments())
+    @rule(paid_invoices=st.booleans(), expired_invoices=st.booleans())
+    def records_are_deleted(self, paid_invoices: bool, expired_invoices: bool) -> None:
+        self.bench.autoclean(paid_invoices=paid_invoices, expired_invoices=expired_invoices)
+
+    # What must hold.
+
+    @invariant()
+    def books_hold(self) -> None:
+        self._note_costs()
+        self.bench.check()
+
+
+REACHED: list[int] = []
+
+
+class Counted(Money):
+    """Remembers how much was reserved, so that a machine that never spends doesn't pass for a proof."""
+
+    def teardown(self) -> None:
+        super().teardown()
+        REACHED.append(self.reserved_count)
+
+
+def machine_settings(max_examples: int, step_count: int) -> settings:
+    return settings(
+        max_examples=max_examples,
+        stateful_step_count=step_count,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.mark.timeout(600)
+def test_no_order_of_events_overspends_or_loses_count() -> None:
+    REACHED.clear()
+    run_state_machine_as_test(Counted, settings=machine_settings(40, 20))
+    assert sum(REACHED) > len(REACHED)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(0)
+def test_no_order_of_events_overspends_or_loses_count_in_a_long_campaign() -> None:
+    run_state_machine_as_test(Counted, settings=machine_settings(settings().max_examples, 50))
