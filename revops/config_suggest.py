@@ -27,6 +27,10 @@ def suggest(seen: FirstLook) -> dict[str, Suggestion]:
     live = [channel for channel in seen.view.channels if channel.live]
     return {
         "node.rpc_path": Suggestion(seen.rpc_path, f"It answered as {seen.view.node.alias or seen.view.node.node_id}."),
+        "node.name": Suggestion(
+            plain_name(seen.view.node.alias, seen.view.node.node_id),
+            "From its alias; it names the files for node_exporter.",
+        ),
         "fees.mode": Suggestion("observe", "Look at `revops fees adjust --dry-run` for some days before you say act."),
         "rebalance.mode": Suggestion("observe", "Look at `revops rebalance plan` for some days before you say act."),
         **_metrics(seen),

@@ -2,11 +2,13 @@
 
 The node's ledger of channel moves is never cleaned. lightningd writes a move when it takes a fulfilled HTLC off a
 channel (lightningd/peer_htlcs.c, remove_htlc_out), so for a channel that is still open, and on which no HTLC of the
-payment is left, the ledger's silence is proof. In any other case there is none, and nothing may be concluded.
+payment is left, the ledger's silence is proof. What was settled on the chain leaves no such row; but a channel that is
+not even listed any more has no HTLC whose end is open.
 """
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Final
 
 from revops.domain.record import JobRecord
@@ -17,18 +19,32 @@ PAGE_SIZE: Final = 1_000
 MARGIN_SECONDS: Final = 86_400
 
 
-def money_moved(job: JobRecord, reader: Reader) -> bool | None:
-    """Given a job whose invoice can't be paid any more, return whether its payment was made; None where it isn't
-    certain.
+class Evidence(Enum):
+    """What the node can still tell of a payment without a record."""
 
-    The order matters: first that no HTLC is left, then the ledger.
+    #: It was made: the ledger has it.
+    PAID = auto()
+    #: It was not made, and can't be any more.
+    UNPAID = auto()
+    #: It is final, but nobody knows how it ended.
+    LOST = auto()
+    #: It may still be under way.
+    OPEN = auto()
+
+
+def look_for(job: JobRecord, reader: Reader) -> Evidence:
+    """Given a job whose invoice can't be paid any more, return what became of its payment.
+
+    The order matters: first whether an HTLC is left, then the ledger.
     """
     source = next((channel for channel in reader.channels() if channel.channel_id == job.source_channel_id), None)
-    settles_off_chain = source is not None and source.live
-    under_way = source is not None and any(htlc.payment_hash == job.payment_hash for htlc in source.htlcs)
     if _has_move(job, reader):
-        return True
-    return False if settles_off_chain and not under_way else None
+        return Evidence.PAID
+    if source is None:
+        return Evidence.LOST
+    if not source.live or any(htlc.payment_hash == job.payment_hash for htlc in source.htlcs):
+        return Evidence.OPEN
+    return Evidence.UNPAID
 
 
 def _has_move(job: JobRecord, reader: Reader) -> bool:

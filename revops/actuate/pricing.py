@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from revops.decide.rebalance import revalidate
+from revops.decide.recheck import revalidate
 from revops.decide.route import RouteRefusedError, circular_route, inbound_end, route_fee_msat
 from revops.domain.channel import Channel
 from revops.domain.decision import Reason, ReasonCode, why

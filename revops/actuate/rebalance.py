@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from revops.actuate.evidence import money_moved
+from revops.actuate.evidence import Evidence, look_for
 from revops.actuate.pricing import LAYER, Prepared
 from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.payment import Payment, PaymentStatus
@@ -34,6 +34,8 @@ INVOICE_EXPIRY_SECONDS = 3_600
 #: `waitsendpay` is asked in slices, well inside the deadline of a call.
 WAIT_SLICE_SECONDS = 10
 PAID = "paid"
+RECORD_DELETED = "paid, the record is deleted"
+CHANNEL_GONE = "its channel is closed and no record is left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +156,19 @@ class Executor:
         payment_hash, label = _names(job)
         invoice = self.reader.invoice(label)
         if invoice is None and not payments:
-            moved = money_moved(job, self.reader)
-            if moved is None:
+            evidence = look_for(job, self.reader)
+            if evidence is Evidence.OPEN:
                 return _unclear(job, "neither payment nor invoice is on record")
-            if moved:
-                return self._settle_assumed(job)
+            if evidence is not Evidence.UNPAID:
+                return self._settle_assumed(job, RECORD_DELETED if evidence is Evidence.PAID else CHANNEL_GONE)
         elif invoice is not None and invoice.payment_hash != payment_hash:
             raise DataError(f"listinvoices: {label} has another payment hash than rebalance job {job.job_key}")
         elif invoice is not None and invoice.status == PAID:
-            return self._settle_assumed(job) if not payments else _unclear(job, "failed, but its invoice is paid")
+            return (
+                self._settle_assumed(job, RECORD_DELETED)
+                if not payments
+                else _unclear(job, "failed, but its invoice is paid")
+            )
         elif invoice is not None and not self.writer.delete_invoice(label):
             return _unclear(job, "its invoice has just changed")
         if any(payment.status is not PaymentStatus.FAILED for payment in self.reader.payments(payment_hash)):
@@ -170,12 +176,12 @@ class Executor:
         message = error or (payments[-1].error if payments else None) or "the node never took it, or says failed"
         return self._release(job, why(ReasonCode.PAYMENT_FAILED, message=message))
 
-    def _settle_assumed(self, job: JobRecord) -> JobOutcome:
-        """It was paid, and the node has deleted the record of its price: what was reserved is the most it can be."""
+    def _settle_assumed(self, job: JobRecord, message: str) -> JobOutcome:
+        """It was paid, or may have been, and no record tells the price: what was reserved is the most it can be."""
         fee_msat = job.reserved_msat
         if fee_msat is None:
             raise DataError(f"rebalance job {job.job_key} is {job.status} without a reservation")
-        return self._settled(job, fee_msat, why(ReasonCode.PAYMENT_ASSUMED, fee_msat=fee_msat))
+        return self._settled(job, fee_msat, why(ReasonCode.PAYMENT_ASSUMED, message=message, fee_msat=fee_msat))
 
     def _settle_complete(self, job: JobRecord, payments: tuple[Payment, ...]) -> JobOutcome:
         """The fee is what left us less what arrived, over all completed parts."""

@@ -19,13 +19,16 @@ def rebalance() -> None:
 @rebalance.command("plan", cls=Command)
 @common
 def plan(options: CommonOptions) -> None:
-    """Choose circular rebalances that are worth their cost, store them as a plan, and print it."""
+    """Choose circular rebalances that are worth their cost, store them as a plan, and print it (not with -q)."""
     from revops.cycle import rebalance as cycle
 
     output = Output(options)
     with output.working() as watched:
         chosen = cycle.plan(watched)
-    output.product("rebalance plan", chosen, lambda: summaries.rebalance_plan(chosen, each_skip=options.verbosity > 0))
+    if options.json or options.verbosity >= 0:
+        output.product(
+            "rebalance plan", chosen, lambda: summaries.rebalance_plan(chosen, each_skip=options.verbosity > 0)
+        )
 
 
 @rebalance.command("run", cls=Command)

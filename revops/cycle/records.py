@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,11 +16,13 @@ from revops.decide.suspend import clock_reasons, funds_reasons
 from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
-from revops.domain.text import printable
-from revops.errors import ConfigError
+from revops.domain.text import plain_name, printable
+from revops.errors import ConfigError, RevopsError
 from revops.metrics.collect import CommandRun
 from revops.store import nodes, samples
 from revops.store.engine import Database, Tx
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -50,26 +53,35 @@ def open_records(options: CommonOptions, command: str, clock: Clock = time.time)
     """
     config = configuration.load(options)
     started_at = clock()
-    exit_code = 0
     try:
         with closing(Database.open(configuration.database_url(config), read_only=True)) as database:
             records = Records(config, database, _choose(database, config.node.name))
             yield records
-            exit_code = records.exit_code
     except BaseException as error:
-        exit_code = exit_code_of(error)
+        try:
+            _export(config, command, started_at, clock(), exit_code_of(error))
+        except RevopsError as second:  # the first error is the one to report
+            _log.warning("the failed run left no metrics: %s", second)
         raise
-    finally:
-        run = CommandRun(command, started_at, clock(), exit_code, None, __version__)
-        export_command(config, run)
+    _export(config, command, started_at, clock(), records.exit_code)
+
+
+def _export(config: Config, command: str, started_at: float, finished_at: float, exit_code: int) -> None:
+    export_command(config, CommandRun(command, started_at, finished_at, exit_code, None, __version__))
 
 
 def _choose(database: Database, name: str) -> int:
     known = database.known_nodes()
     if not known:
         raise ConfigError("the database knows no node yet: run `revops sync` first")
-    fitting = [node.node_key for node in known if name and (name == node.alias or node.node_id.startswith(name))]
+    fitting = [
+        node.node_key
+        for node in known
+        if name and (name in {node.alias, plain_name(node.alias, node.node_id)} or node.node_id.startswith(name))
+    ]
     if len(known) == 1 or len(fitting) == 1:
         return fitting[0] if fitting else known[0].node_key
     names = ", ".join(printable(node.alias or node.node_id) for node in known)
-    raise ConfigError(f"node.name must say which node of the database is meant: {names}")
+    raise ConfigError(
+        f"the database holds several nodes ({names}): set node.name to the alias, or the start of the id, of one"
+    )

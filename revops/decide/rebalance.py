@@ -13,7 +13,7 @@ by them and lost. The price of the route is found and checked again at execution
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -55,11 +55,11 @@ def plan_rebalances(
     """
     now = snapshot.view.taken_at
     chosen: list[RebalanceDecision] = []
-    taken: set[str] = set(snapshot.in_flight)
+    busy = dict.fromkeys(snapshot.in_flight, why(ReasonCode.IN_FLIGHT))
     left_msat = snapshot.budget_left_msat
     channels_of_peer = Counter(channel.peer_id for channel in snapshot.view.channels if channel.live)
     for target in _by_income(snapshot):
-        decision = _decide_target(target, snapshot, policy, taken, left_msat, channels_of_peer)
+        decision = _decide_target(target, snapshot, policy, busy, left_msat, channels_of_peer)
         if decision.outcome is Outcome.CHANGE:
             job_count = sum(1 for earlier in chosen if earlier.outcome is Outcome.CHANGE)
             if job_count >= policy.max_jobs_per_plan:
@@ -68,7 +68,8 @@ def plan_rebalances(
                 decision = _with(decision, Outcome.DEFER, *suspended)
             else:
                 left_msat -= decision.max_fee_msat
-            taken |= {decision.target_channel_id, decision.source_channel_id or ""}
+            for channel_id in (decision.target_channel_id, decision.source_channel_id or ""):
+                busy[channel_id] = why(ReasonCode.TAKEN)
         chosen.append(decision)
     return RebalancePlan(now, now + policy.plan_lifetime_seconds, tuple(chosen))
 
@@ -93,13 +94,13 @@ def _decide_target(
     target: Channel,
     snapshot: RebalanceSnapshot,
     policy: RebalanceConfig,
-    taken: set[str],
+    busy: Mapping[str, Reason],
     left_msat: int,
     channels_of_peer: Counter[str],
 ) -> RebalanceDecision:
     """One target's decision, before the plan's own limits."""
     flow = snapshot.flows.get(target.channel_id, _IDLE)
-    obstacle = _target_obstacle(target, flow, policy, taken, channels_of_peer)
+    obstacle = _target_obstacle(target, flow, policy, busy, channels_of_peer)
     if obstacle is not None:
         return _skip(target, obstacle)
     income_ppm = ppm_of(flow.earned_msat, flow.out_msat)
@@ -111,7 +112,7 @@ def _decide_target(
     cooling: list[tuple[int, int]] = []
     pairs: list[_Pair] = []
     for source in snapshot.view.channels:
-        if not _may_give(source, target, policy, taken, channels_of_peer):
+        if not _may_give(source, target, policy, busy, channels_of_peer):
             continue
         history = snapshot.pair_history.get((source.channel_id, target.channel_id))
         wait = pair_cooldown_seconds(history, policy)
@@ -130,13 +131,13 @@ def _decide_target(
 
 
 def _target_obstacle(
-    target: Channel, flow: Flow, policy: RebalanceConfig, taken: set[str], channels_of_peer: Counter[str]
+    target: Channel, flow: Flow, policy: RebalanceConfig, busy: Mapping[str, Reason], channels_of_peer: Counter[str]
 ) -> Reason | None:
     """Why a channel isn't refilled at all; None if it may be."""
     if not target.usable:
         return why(ReasonCode.NOT_USABLE, state=target.state if target.connected else "peer is not connected")
-    if target.channel_id in taken:
-        return why(ReasonCode.IN_FLIGHT)
+    if target.channel_id in busy:
+        return busy[target.channel_id]
     if target.local_ratio >= policy.low_ratio:
         return why(
             ReasonCode.BALANCED,
@@ -179,12 +180,16 @@ def _no_source(cooling: list[tuple[int, int]]) -> Reason:
 
 
 def _may_give(
-    source: Channel, target: Channel, policy: RebalanceConfig, taken: set[str], channels_of_peer: Counter[str]
+    source: Channel,
+    target: Channel,
+    policy: RebalanceConfig,
+    busy: Mapping[str, Reason],
+    channels_of_peer: Counter[str],
 ) -> bool:
     return (
         source.usable
         and source.peer_id != target.peer_id
-        and source.channel_id not in taken
+        and source.channel_id not in busy
         and source.local_ratio > policy.high_ratio
         and channels_of_peer[source.peer_id] == 1
     )
@@ -262,26 +267,3 @@ def _skip(target: Channel, *reasons: Reason) -> RebalanceDecision:
 
 def _too_small(wanted_msat: int, least_msat: int) -> Reason:
     return why(ReasonCode.TOO_SMALL, amount_sat=sat_floor(wanted_msat), min_sat=sat_floor(least_msat))
-
-
-def revalidate(
-    source: Channel | None, target: Channel | None, amount_msat: int, in_flight: Sequence[str]
-) -> Reason | None:
-    """Given a stored job's channels as they are now, return why it can't be executed any more; None if it can."""
-    for channel, have_msat, side in (
-        (source, source.spendable_msat if source else 0, "the source"),
-        (target, target.receivable_msat if target else 0, "the target"),
-    ):
-        if channel is None or not channel.usable:
-            state = "gone" if channel is None else "not connected" if channel.live else channel.state
-            return why(ReasonCode.NOT_USABLE, state=f"{side} is {state}")
-        if channel.channel_id in in_flight:
-            return why(ReasonCode.IN_FLIGHT)
-        if have_msat < amount_msat:
-            return why(
-                ReasonCode.LIQUIDITY_CHANGED,
-                side=side,
-                have_sat=sat_floor(have_msat),
-                wanted_sat=sat_floor(amount_msat),
-            )
-    return None

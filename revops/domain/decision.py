@@ -65,6 +65,7 @@ class ReasonCode(StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     REFILL = "refill"
     PLAN_FULL = "plan_full"
+    TAKEN = "taken"
     PLAN_EXPIRED = "plan_expired"
     EXECUTOR_NONE = "executor_none"
     LIQUIDITY_CHANGED = "liquidity_changed"
@@ -127,6 +128,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.REFILL: (
         "earned {income_ppm} ppm on {out_sat} sat in {horizon_days} days; refill at up to {max_fee_ppm} ppm"
     ),
+    ReasonCode.TAKEN: "takes part in a better job of this plan",
     ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",
     ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
     ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
@@ -138,7 +140,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
     ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
     ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",
-    ReasonCode.PAYMENT_ASSUMED: "paid, but the node has deleted the record: booked at the reserved {fee_msat} msat",
+    ReasonCode.PAYMENT_ASSUMED: "{message}: booked at the reserved {fee_msat} msat",
     ReasonCode.PAYMENT_UNCLEAR: "the node's records don't agree: {message}; its {reserved_msat} msat stay reserved",
 }
 

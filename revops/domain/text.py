@@ -36,6 +36,12 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
+def plain_name(alias: str, node_id: str) -> str:
+    """Given a node's alias and id, return a name of letters, digits, dots and dashes, fit for a file name and a label."""
+    word = re.sub(r"[^A-Za-z0-9.-]+", "-", alias).strip("-.")[:32]
+    return word or node_id[:16]
+
+
 def csv_cell(text: str) -> str:
     """Given any text, return it printable and with a leading quote where a spreadsheet would run it as a formula."""
     safe = "'" + text if text.startswith(_FORMULA) else text

@@ -32,8 +32,6 @@ def day_of(counted_at: float) -> int:
 
 def add_days(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Given rows of sums with distinct keys (day, entry, exit), add them to what is there."""
-    if not rows:
-        return
     insert = upsert(tx, forward_day)
     sums: dict[str, Any] = {name: forward_day.c[name] + insert.excluded[name] for name in DAY_SUMS}
     sums["last_settled_at"] = _later(forward_day.c.last_settled_at, insert.excluded.last_settled_at)

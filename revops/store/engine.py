@@ -9,9 +9,10 @@ the past.
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -23,7 +24,7 @@ from sqlalchemy.pool import QueuePool
 from revops.errors import BugError, ConfigError, DataError
 from revops.store import tables
 from revops.store import url as urls
-from revops.store.faults import UPGRADE, explained, translated
+from revops.store.faults import UPGRADE, explained, explained_sqlite, translated
 from revops.store.files import has_content
 from revops.store.tables import SCHEMA_VERSION
 
@@ -78,6 +79,8 @@ class Database:
                 found = upgrade(url).version
             if found != SCHEMA_VERSION:
                 raise ConfigError(_wrong_version(urls.shown(parsed), found))
+            if not read_only:
+                use_wal(parsed, engine)
         except BaseException:
             engine.dispose()
             raise
@@ -216,8 +219,6 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
         connection.isolation_level = None  # the driver must not begin transactions of its own
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {round(urls.LOCK_TIMEOUT_SECONDS * 1000)}")
-        if not read_only:
-            cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
@@ -229,6 +230,19 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
+
+
+def use_wal(url: URL, engine: Engine) -> None:
+    """Given a database of ours, keep a write-ahead log from now on. The file remembers it, so it is not for a database
+    of somebody else to which our URL points.
+    """
+    if not urls.is_sqlite(url):
+        return
+    try:
+        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as error:  # past SQLAlchemy: a journal can't be changed inside a transaction
+        raise explained_sqlite(url, error) from error
 
 
 def _prepare_postgresql(engine: Engine) -> None:

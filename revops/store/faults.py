@@ -16,7 +16,6 @@ from typing import Final
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from revops.errors import (
     BugError,
@@ -58,6 +57,7 @@ _POSTGRESQL: Final[dict[str, tuple[type[RevopsError], str]]] = {
     "57P03": (UnavailableError, "the server can't take connections now"),
     "53100": (DiskError, "the server's disk is full"),
     "58030": (DiskError, "the server's disk is failing"),
+    "22003": (DataError, "a number is larger than a column can hold"),
     "25006": (DiskError, "the server takes no writes (a standby, or read-only)"),
     "42501": (PermissionDenied, "the database user may not do this"),
     "3D000": (ConfigError, "there is no such database: create it, then run `revops db upgrade`"),
@@ -90,8 +90,6 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise explained(url, error) from error
-    except PoolTimeoutError as error:
-        raise BugError(f"database {shown(url)}: too many connections are open at once") from error
     except OverflowError as error:
         raise DataError(f"database {shown(url)}: a number is larger than a column can hold") from error
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 from revops.domain.summary import BackupSummary, DatabaseState
 from revops.errors import BugError, ConfigError, DataError, OutputError
 from revops.store import tables
-from revops.store.engine import READS, make_engine, schema_version
+from revops.store.engine import READS, make_engine, schema_version, use_wal
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file
 from revops.store.tables import SCHEMA_VERSION
@@ -64,6 +64,7 @@ def upgrade(url: str) -> DatabaseState:
                 f"database {shown(parsed)}: its schema {before} is newer than {SCHEMA_VERSION}: upgrade revops"
             )
         if before != SCHEMA_VERSION:
+            use_wal(parsed, engine)
             with translated(parsed), engine.begin() as connection:
                 _migrate(parsed, connection)
     return DatabaseState(url=shown(parsed), version_before=before, version=SCHEMA_VERSION)
@@ -161,7 +162,7 @@ def backup(url: str, target: Path) -> BackupSummary:
             raise OutputError(f"backup {target}: there is such a file already")
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         part.chmod(0o600)
-        _copy(parsed, part)
+        _copy(parsed, part, target)
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.rename(target)
@@ -172,10 +173,16 @@ def backup(url: str, target: Path) -> BackupSummary:
     return BackupSummary(target=str(target), size_bytes=target.stat().st_size)
 
 
-def _copy(url: URL, part: Path) -> None:
+#: SQLite's names for what only happens where something is written: here, the copy.
+_TARGET_FAULTS = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE"})
+
+
+def _copy(url: URL, part: Path, target: Path) -> None:
     try:
         with closing(sqlite3.connect(sqlite_path(url))) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") in _TARGET_FAULTS:
+            raise OutputError(f"backup {target}: {error}; is the disk full?") from error
         raise explained_sqlite(url, error) from error

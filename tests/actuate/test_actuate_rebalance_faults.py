@@ -11,6 +11,7 @@ from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.node.errors import NodeError
 from revops.node.rpc import Rpc
 from revops.sim.faults import Fault, FaultKind
+from revops.sim.lifecycle import forget_channel
 from revops.store import ledger, plans, runs
 from tests.actuate.bench import AMOUNT_MSAT, DAY, NODE_KEY, Bench, Killed, killing
 
@@ -334,14 +335,18 @@ def test_a_failed_payment_whose_record_was_deleted_is_freed(bench: Bench, expire
     bench.check(final=True)
 
 
-def test_without_any_record_and_with_the_channel_closed_nothing_is_freed(bench: Bench, caplog: Any) -> None:
-    """An HTLC that was settled on the chain leaves no row in the ledger of channel moves."""
+def test_without_any_record_and_with_the_channel_on_the_chain_nothing_is_freed(bench: Bench, caplog: Any) -> None:
+    """An HTLC that is settled on the chain leaves no row in the ledger of channel moves. Once the channel is forgotten
+    the payment is final, and the worst is assumed.
+    """
     bench.plan()
     bench.node.hold_payments()
     bench.run()
     bench.node.days(1)
     bench.node.world.held = []
-    bench.node.close_channel(bench.job().source_channel_id)
+    source_id = bench.job().source_channel_id
+    source = bench.node.channel(source_id)
+    bench.node.close_channel(source_id, forget=False)
     bench.autoclean(expired_invoices=True)
     assert bench.payments() == []
     for _ in range(3):
@@ -351,6 +356,12 @@ def test_without_any_record_and_with_the_channel_closed_nothing_is_freed(bench: 
         assert (job.status, job.reason.code) == ("in_flight", ReasonCode.PAYMENT_UNCLEAR)
         assert kinds(bench) == ["reserve"]
     assert "rebalance job 1: the node's records don't agree" in caplog.text
+    forget_channel(bench.node.world, source)
+    bench.run()
+    job = bench.job()
+    assert job.reason is not None
+    assert (job.status, job.reason.code) == ("settled", ReasonCode.PAYMENT_ASSUMED)
+    assert job.fee_msat == job.reserved_msat == bench.totals().spent_day_msat
 
 
 def test_without_any_record_and_with_the_htlc_still_there_nothing_is_freed(bench: Bench) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from revops.decide.rebalance import MARGIN_SHARE, MOST_DOUBLINGS, pair_cooldown_seconds, plan_rebalances, revalidate
+from revops.decide.rebalance import MARGIN_SHARE, MOST_DOUBLINGS, pair_cooldown_seconds, plan_rebalances
+from revops.decide.recheck import revalidate
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecision
 from revops.domain.policy import RebalanceConfig

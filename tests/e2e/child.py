@@ -9,6 +9,7 @@ E2E_DB_WAIT      seconds to wait for a locked database
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -23,6 +24,9 @@ import revops.cycle.session
 import revops.store.url
 from revops.__main__ import main
 from tests.e2e.moments import Moments, killed_for_good, watched
+
+#: Imported before the start: what a command loads on its way would let twenty of them begin one by one.
+HEAVY = ("revops.cycle.fees", "revops.cycle.rebalance", "revops.cycle.report", "revops.node.wire", "revops.cli.report")
 
 
 def _trace(path: str, what: str, domain: str) -> None:
@@ -55,10 +59,8 @@ def run() -> int:
     if "E2E_DB_WAIT" in environment:
         revops.store.url.LOCK_TIMEOUT_SECONDS = float(environment["E2E_DB_WAIT"])  # type: ignore[misc]
     if "E2E_START_FD" in environment:
-        import revops.cycle.fees
-        import revops.cycle.rebalance
-        import revops.node.wire  # noqa: F401  # what a command imports on its way would let them start one by one
-
+        for name in HEAVY:
+            importlib.import_module(name)
         os.read(int(environment["E2E_START_FD"]), 1)
     if "E2E_KILL_AT" not in environment:
         return main()

@@ -64,7 +64,7 @@ UNSURE: Final = "Whether it was carried out is not known"
 TROUBLES: Final[dict[str, Trouble]] = {
     "drops at hello": Trouble("getinfo", FaultKind.DROP_BEFORE, 69, "closed the connection"),
     "drops midway": Trouble("listpeerchannels", HALF, 69, "closed the connection"),
-    "drops midway, late": Trouble("listchainmoves", HALF, 69, "closed the connection"),
+    "drops midway, late": Trouble("listchainmoves", HALF, 69, "closed the connection", ("sync",)),
     "drops midway, setting": Trouble("setchannel", HALF, 69, UNSURE, FEES),
     "drops midway, inviting": Trouble("invoice", HALF, 69, UNSURE, RUN),
     "drops midway, paying": Trouble("sendpay", HALF, 69, UNSURE, RUN),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from revops.errors import BugError, ConfigError, DataError, RevopsError
+from revops.errors import BugError, ConfigError, DataError, DiskError, RevopsError
 from revops.store import nodes
 from revops.store import url as urls
 from revops.store.engine import Database, Tx
@@ -183,7 +183,7 @@ def test_read_only_database_refuses_to_write(url: str) -> None:
         assert database.node_key(OWN_ID, "ours", "bitcoin") == key
         with pytest.raises(BugError, match="reading only"), database.transaction(key):
             pass
-        with pytest.raises(RevopsError, match=r"(?i)read-?only"), database.read(key) as tx:
+        with pytest.raises(DiskError, match=r"(?i)read-?only"), database.read(key) as tx:
             next_keys(tx, "x")
 
 

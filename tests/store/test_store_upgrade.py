@@ -117,6 +117,16 @@ def test_failed_upgrade_leaves_nothing_behind(empty_url: str, monkeypatch: pytes
     assert upgrade.upgrade(empty_url).version_before is None
 
 
+def test_upgrade_that_breaks_references_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite doesn't check them while Alembic copies tables, so they are checked before the commit."""
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    monkeypatch.setattr(upgrade, "_broken_references", lambda _connection: ["a row of x refers to nothing"])
+    with pytest.raises(DataError, match="refers to nothing; nothing was changed"):
+        upgrade.upgrade(url)
+    with pytest.raises(ConfigError, match="no schema"):
+        Database.open(url)
+
+
 def test_newer_schema_is_left_alone(own_url: str) -> None:
     with closing(Database.open(own_url)) as database, database.transaction(0) as tx:
         tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
@@ -272,6 +282,25 @@ def test_failed_backup_leaves_no_part(sqlite_url: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError):
         upgrade.backup(sqlite_url, tmp_path / "backup.db")
+    assert [found.name for found in tmp_path.iterdir() if "backup" in found.name] == []
+
+
+BACK_UP_WITHOUT_ROOM = """
+import pathlib, resource, sys
+from revops.errors import RevopsError
+from revops.store.upgrade import backup
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    backup(sys.argv[1], pathlib.Path(sys.argv[2]))
+except RevopsError as error:
+    print(error.exit_code, error)
+"""
+
+
+def test_backup_that_finds_no_room(sqlite_url: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BACK_UP_WITHOUT_ROOM, sqlite_url, str(tmp_path / "backup.db")]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=REPOSITORY)
+    assert answer.stdout.startswith(f"73 backup {tmp_path / 'backup.db'}: "), answer
     assert [found.name for found in tmp_path.iterdir() if "backup" in found.name] == []
 
 

@@ -1,0 +1,32 @@
+"""A stored rebalance job, judged by the node as it is now: a plan is a wish of a moment that has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from revops.domain.channel import Channel
+from revops.domain.decision import Reason, ReasonCode, why
+from revops.domain.units import sat_floor
+
+
+def revalidate(
+    source: Channel | None, target: Channel | None, amount_msat: int, in_flight: Sequence[str]
+) -> Reason | None:
+    """Given a stored job's channels as they are now, return why it can't be executed any more; None if it can."""
+    for channel, have_msat, side in (
+        (source, source.spendable_msat if source else 0, "the source"),
+        (target, target.receivable_msat if target else 0, "the target"),
+    ):
+        if channel is None or not channel.usable:
+            state = "gone" if channel is None else "not connected" if channel.live else channel.state
+            return why(ReasonCode.NOT_USABLE, state=f"{side} is {state}")
+        if channel.channel_id in in_flight:
+            return why(ReasonCode.IN_FLIGHT)
+        if have_msat < amount_msat:
+            return why(
+                ReasonCode.LIQUIDITY_CHANGED,
+                side=side,
+                have_sat=sat_floor(have_msat),
+                wanted_sat=sat_floor(amount_msat),
+            )
+    return None
