@@ -11,7 +11,7 @@ from typing import Final
 from revops.config_template import Suggestion, default_of, render
 from revops.domain.channel import Channel
 from revops.domain.summary import FirstLook
-from revops.domain.text import printable
+from revops.domain.text import plain_name, printable
 from revops.domain.units import sat_floor
 
 #: The daily limit is a third of the weekly one: two bad days still leave something for the rest of the week.

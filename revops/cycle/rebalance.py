@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from revops.actuate.pricing import LAYER, Prepared, ensure_layer, final_cltv_blocks, prepare
-from revops.actuate.rebalance import Executor, JobOutcome
+from revops.actuate.rebalance import Executor
+from revops.actuate.settle import JobOutcome
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
 from revops.cycle.session import Clock, Session, open_session

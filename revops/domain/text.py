@@ -37,7 +37,7 @@ def _escaped(character: str) -> str:
 
 
 def plain_name(alias: str, node_id: str) -> str:
-    """Given a node's alias and id, return a name of letters, digits, dots and dashes, fit for a file name and a label."""
+    """Given a node's alias and id, return a name of letters, digits, dots and dashes, fit for files and labels."""
     word = re.sub(r"[^A-Za-z0-9.-]+", "-", alias).strip("-.")[:32]
     return word or node_id[:16]
 

@@ -113,8 +113,10 @@ class Money(RuleBasedStateMachine):
     def _run(self) -> None:
         try:
             self.bench.run()
-        except RevopsError as error:
-            assert not isinstance(error, BugError), error
+        except BugError:
+            raise
+        except RevopsError:
+            pass  # the node went away, or lied: the next run goes on
 
     # What may happen.
 

@@ -10,7 +10,7 @@ from revops.domain.decision import ReasonCode
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.node.errors import NodeError
 from revops.node.rpc import Rpc
-from revops.sim.faults import Fault, FaultKind
+from revops.sim.faults import FaultKind
 from revops.sim.lifecycle import forget_channel
 from revops.store import ledger, plans, runs
 from tests.actuate.bench import AMOUNT_MSAT, DAY, NODE_KEY, Bench, Killed, killing
