@@ -28,7 +28,7 @@ from revops.report.text import page
 )
 @click.option("--seed", type=int, default=1, show_default=True, metavar="N", help="The same seed is the same node.")
 @click.option(
-    "--channels", "channel_count", type=click.IntRange(2, 500), default=12, show_default=True, metavar="N",
+    "--channels", "channel_count", type=click.IntRange(2, 500), default=16, show_default=True, metavar="N",
     help="Channels of the simulated node.",
 )  # fmt: skip
 @click.option(

@@ -2,8 +2,8 @@
 
 Everything takes the path that it takes on a real node: the socket, pyln-client, the database, the decisions, the
 `.prom` files. Only time is virtual: the node's market is run up to the next line of the schedule, and the command is
-told what time it is there. The last virtual midnight is the last real one, so that the figures depend on the seed
-alone, and `--serve` can go on from there in real time.
+told what time it is there. The last virtual midnight is the last real one: the figures depend on the seed and the day
+alone (the market has livelier weekdays), ages in a report make sense, and `--serve` can go on in real time.
 """
 
 from __future__ import annotations

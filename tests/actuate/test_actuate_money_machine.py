@@ -223,6 +223,15 @@ class Money(RuleBasedStateMachine):
     def records_are_deleted(self, paid_invoices: bool, expired_invoices: bool) -> None:
         self.bench.autoclean(paid_invoices=paid_invoices, expired_invoices=expired_invoices)
 
+    @rule(data=st.data(), paid_invoices=st.booleans())
+    def paid_and_deleted_before_the_next_run(self, data: Any, paid_invoices: bool) -> None:
+        """The run ends while its payment is under way; the node cleans up before anybody looks."""
+        self.bench.node.hold_payments()
+        self._plan_one(data)
+        self._run()
+        self.bench.node.hold_payments(False)
+        self.bench.autoclean(paid_invoices=paid_invoices)
+
     # What must hold.
 
     @invariant()

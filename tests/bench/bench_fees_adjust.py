@@ -71,7 +71,9 @@ def main() -> None:
     print(f"{arguments.channels} channels, {arguments.runs} runs of each, in turn")
     for label, taken in times.items():
         ratio = fastest / min(taken)
-        print(f"{label:42} min {min(taken):.3f} s  median {statistics.median(taken):.3f} s  fees adjust is {ratio:.2f} x")
+        print(
+            f"{label:42} min {min(taken):.3f} s  median {statistics.median(taken):.3f} s  fees adjust is {ratio:.2f} x"
+        )
 
 
 if __name__ == "__main__":

@@ -74,8 +74,8 @@ def forwards_on_record(machine: Machine) -> dict[int, tuple[Any, ...]]:
     for row in rows(machine.database, "SELECT * FROM forward"):
         known = node.get(row["created_index"])
         found[row["created_index"]] = (
-            row["updated_index"] or 0, scid_of(row["in_channel_key"], known and known.in_channel),
-            scid_of(row["out_channel_key"], known and known.out_channel), row["in_htlc_id"], row["in_msat"],
+            row["updated_index"] or 0, scid_of(row["in_channel_key"], known.in_channel if known else None),
+            scid_of(row["out_channel_key"], known.out_channel if known else None), row["in_htlc_id"], row["in_msat"],
             row["out_msat"], row["fee_msat"], names[row["status"]], row["received_at"], row["resolved_at"],
             row["failcode"],
         )  # fmt: skip

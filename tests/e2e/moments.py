@@ -1,4 +1,4 @@
-"""The moments at which a run can be killed: before and after each commit, each call to the node, each file that shows it.
+"""The moments at which a run can be killed: before and after each commit, each call to the node, each metrics file.
 
 "Before a call" is before anything is sent. "After a call" is when the node has executed it and nothing of ours has
 looked at the reply. Between two moments a run only computes and reads, so to be killed there is to be killed at the
@@ -92,7 +92,8 @@ def _calls(moments: Moments) -> Iterator[None]:
 def _commits(moments: Moments) -> Iterator[None]:
     """Only of what writes: the end of a transaction that reads changes nothing."""
     dialect = sqlalchemy.engine.default.DefaultDialect
-    real_commit, real_transaction = dialect.do_commit, Database.transaction
+    real_commit: Callable[[Any, Any], None] = dialect.do_commit
+    real_transaction = Database.transaction
 
     def do_commit(self: Any, connection: Any) -> None:
         if not moments.writing:

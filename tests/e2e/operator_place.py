@@ -29,7 +29,7 @@ ROOT: Final = Path(revops.__file__).parents[1]
 HELPERS: Final = Path(__file__).parent
 COMMAND_SECONDS: Final = 120.0
 NAME: Final = "sim"
-#: Databases are synced to disk at each commit, and thousands of commits on a slow disk take longer than everything else.
+#: Databases are synced to disk at each commit, and thousands of commits on a slow disk take longer than all else.
 MEMORY: Final = "/dev/shm"
 
 #: Jobs that `stocked` plants are worth nothing to the planner and allowed to everything else.
@@ -117,7 +117,9 @@ class Machine:
         for name, values in (*SETTINGS.items(), *changes.items()):
             sections[name] = {**sections.get(name, {}), **values}
         lines = [
-            line for name, values in sections.items() for line in (f"[{name}]", *(f"{k} = {v}" for k, v in values.items()))
+            line
+            for name, values in sections.items()
+            for line in (f"[{name}]", *(f"{key} = {value}" for key, value in values.items()))
         ]
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.config.chmod(0o600)
@@ -173,13 +175,13 @@ class Machine:
 
     def run(self, line: Sequence[str], **extra: str) -> Ran:
         """Run any program in the command's environment."""
-        with self.start(line, **extra) as process:
+        with self.start(line, extra=extra) as process:
             out, err = process.communicate(timeout=COMMAND_SECONDS)
         return Ran(process.returncode, out, err)
 
     @contextmanager
     def start(
-        self, line: Sequence[str], *, pass_fds: Sequence[int] = (), **extra: str
+        self, line: Sequence[str], *, pass_fds: Sequence[int] = (), extra: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[str]]:
         """Start any program in the command's environment; it is ended with the body at the latest."""
         process = subprocess.Popen(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan, ReasonCode, why
+from revops.domain.decision import Outcome, ReasonCode, RebalanceDecision, RebalancePlan, why
 from revops.store import plans, runs
 from revops.store.engine import Database
 from tests.e2e.ledgers import rows

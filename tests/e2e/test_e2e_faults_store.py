@@ -181,7 +181,8 @@ def test_the_metrics_folder_is_missing(start: Start, undisturbed: dict[str, obje
     ran = machine.command(*command.split())
     machine.metrics.mkdir()
     one_line(ran, 73, f"metrics folder {machine.metrics} doesn't exist", "metrics.textfile_dir")
-    (last,) = rows(machine.database, "SELECT exit_code FROM run WHERE command = ? ORDER BY run_key DESC LIMIT 1", command)
+    query = "SELECT exit_code FROM run WHERE command = ? ORDER BY run_key DESC LIMIT 1"
+    (last,) = rows(machine.database, query, command)
     assert last == {"exit_code": 73}
     recover(machine, command)
     assert books_of(machine, command) == undisturbed[command]

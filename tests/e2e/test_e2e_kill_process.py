@@ -103,7 +103,7 @@ def recover(machine: Machine, command: str) -> None:
 
 @pytest.mark.parametrize("fate", ["held, then paid", "held, then failed"])
 def test_processes_settle_what_a_killed_process_left_pending(start: Start, fate: str) -> None:
-    """Every step is a process of its own: the death, the run that finds the payment pending, and the one that doesn't."""
+    """Each step is a process: the death, the run that finds the payment pending, and the one that finds it final."""
     machine = start.machine
     machine.restore(start.stocked)
     FATES[fate].before(machine.node)

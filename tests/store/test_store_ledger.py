@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import delete, select, update
@@ -312,6 +312,9 @@ def test_reservation_waits_for_the_one_that_is_being_made(url: str) -> None:
 # ---- any sequence of operations
 
 
+rarely = st.sampled_from([False, False, False, True])
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Runs that overlap, overtake each other, crash and retry, against plain bookkeeping of what must hold."""
 
@@ -342,11 +345,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runs.append(run_key)
         self.fence = run_key
 
-    @rule(seconds=st.sampled_from([1.0, 3_600.0, DAY / 2, DAY, 3 * DAY, -3_600.0]))
+    @rule(seconds=st.sampled_from([1.0, DAY / 2, DAY, DAY, 3 * DAY, -3_600.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(daily=st.integers(0, 2_000), weekly=st.integers(0, 4_000))
+    @rule(daily=st.integers(500, 2_000), weekly=st.integers(500, 2_000))
     def change_limits(self, daily: int, weekly: int) -> None:
         self.limits = (daily, weekly)
 
@@ -358,9 +361,9 @@ class LedgerMachine(RuleBasedStateMachine):
         daily, weekly = self.limits
         return min(daily - self.window(DAY), weekly - self.window(7 * DAY)) - reserved
 
-    @rule(amount=amounts, data=st.data(), crash=st.booleans())
+    @rule(amount=amounts, data=st.data(), crash=rarely)
     def reserve(self, amount: int, data: st.DataObject, crash: bool) -> None:
-        run_key = data.draw(st.sampled_from(self.runs))
+        run_key = data.draw(st.sampled_from([self.fence, self.fence, *self.runs]))
         room = self.room()
         try:
             with self.database.transaction(self.node_key) as tx:
@@ -380,10 +383,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self.reserved_at[key] = self.now
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), share=st.integers(0, 100), settle=st.booleans(), crash=st.booleans())
+    @rule(data=st.data(), share=st.sampled_from([0, 50, 100]), settle=st.booleans(), crash=rarely)
     def close(self, data: st.DataObject, share: int, settle: bool, crash: bool) -> None:
         key = data.draw(st.sampled_from(sorted(self.open)))
-        run_key = data.draw(st.sampled_from(self.runs))
+        run_key = data.draw(st.sampled_from([self.fence, self.fence, *self.runs]))
         fee = self.open[key] * share // 100
         try:
             with self.database.transaction(self.node_key) as tx:
@@ -431,7 +434,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
 def test_no_sequence_of_operations_breaks_the_limits(database: Database) -> None:
     profile = settings(
-        max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        max_examples=40,
+        stateful_step_count=40,
+        suppress_health_check=[HealthCheck.too_slow],
+        phases=[Phase.generate],  # shrinking a failure takes minutes on a database, and 40 steps can be read
     )
 
     class OnThisDatabase(LedgerMachine):
