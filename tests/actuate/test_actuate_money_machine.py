@@ -67,6 +67,12 @@ class Money(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Once everything is final, the books agree to the msat."""
+        try:
+            self._end()
+        finally:
+            self.stack.close()
+
+    def _end(self) -> None:
         bench = self.bench
         bench.faults.rules.clear()
         bench.clock_offset = 0.0
@@ -75,7 +81,6 @@ class Money(RuleBasedStateMachine):
         self._run()
         self._run()
         bench.check(final=True)
-        self.stack.close()
 
     # What really was spent.
 

@@ -1,8 +1,8 @@
-"""How much dearer is `revops fees adjust` than what it can't do without? Run it by hand: `python tests/bench/bench_fees_adjust.py`.
+"""How much dearer is `revops fees adjust` than what it can't do without? `python tests/bench/bench_fees_adjust.py`
 
-Whole processes, one after the other in one run, so that the machine's mood cancels out: `fees adjust` on a warm database
-of 50 channels, a script that only makes the same imports and one `listpeerchannels`, and one that leaves our own modules
-out of these imports. What counts is the ratio of the minima; nothing is asserted.
+Whole processes, one after the other in one run, so that the machine's mood cancels out: `fees adjust` on a warm
+database of 50 channels, a script that only makes the same imports and one `listpeerchannels`, and one that leaves our
+own modules out of these imports. What counts is the ratio of the minima; nothing is asserted.
 """
 
 from __future__ import annotations

@@ -144,18 +144,18 @@ def test_summaries_start_empty_and_share_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node_msat", "database_msat", "metrics_msat", "equal"),
-    [(7, 7, 7, True), (8, 7, 7, False), (7, 8, 7, False), (7, 7, 8, False)],
+    ("node_msat", "database_msat", "report_msat", "metrics_msat", "equal"),
+    [(7, 7, 7, 7, True), (8, 7, 7, 7, False), (7, 8, 7, 7, False), (7, 7, 8, 7, False), (7, 7, 7, 8, False)],
 )
-def test_sums_are_equal_where_all_three_agree(
-    node_msat: int, database_msat: int, metrics_msat: int, equal: bool
+def test_sums_are_equal_where_all_four_agree(
+    node_msat: int, database_msat: int, report_msat: int, metrics_msat: int, equal: bool
 ) -> None:
-    assert Comparison("fees", node_msat, database_msat, metrics_msat).equal is equal
+    assert Comparison("fees", node_msat, database_msat, report_msat, metrics_msat).equal is equal
 
 
 def test_a_demo_that_spends_more_than_it_earns_says_so() -> None:
     nothing = Totals(0, 0, 0, 0, 0, 0, 0, 0)
     verdict = BudgetVerdict(NOW, WindowBudget("day", 0, 0, 0), WindowBudget("week", 0, 0, 0))
     report = Report(NOW, None, 7, "02", "", "v", "regtest", 1, 0, nothing, nothing, None, verdict, (), (), ())
-    demo = DemoSummary("d", "c", "r", "b", "m", 30, 1, 12, 1_000, 1_500, (), report)
+    demo = DemoSummary("d", "c", "r", "b", "m", "t", 30, 1, 12, 1_000, 1_500, (), report)
     assert demo.net_msat == -500
