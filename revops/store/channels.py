@@ -13,19 +13,8 @@ from sqlalchemy import bindparam, func, or_, select, update
 from revops.domain.channel import Channel, ClosedChannel
 from revops.store.engine import Tx
 from revops.store.keys import ensure_channels, ensure_peers, upsert
-from revops.store.scids import add_placeholder, attach_scid, names_of, record_names, resolve_scids, unknown_scids
+from revops.store.scids import names_of, record_names
 from revops.store.tables import channel, closed_channel, peer
-
-__all__ = [
-    "add_placeholder",
-    "attach_scid",
-    "peers_without_alias",
-    "record_alias",
-    "record_channels",
-    "record_closed",
-    "resolve_scids",
-    "unknown_scids",
-]
 
 #: No longer listed, and not yet named by listclosedchannels; and closed for good.
 GONE_STATE: Final = "GONE"

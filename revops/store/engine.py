@@ -9,6 +9,7 @@ the past.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from revops.store.tables import SCHEMA_VERSION
 
 #: The option of a connection whose transactions only read.
 READS: Final = "revops_reads"
+_OUR_VERSION: Final = re.compile(r"\d{4}")
 #: Engines of closed databases. A process that runs several commands (the demo, a test) takes them up again: they have
 #: no connections, but the statements that they compiled cost a third of a command. Never shared: closing one database
 #: must not take the connections of another.
@@ -78,7 +80,7 @@ class Database:
 
                 found = upgrade(url).version
             if found != SCHEMA_VERSION:
-                raise ConfigError(_wrong_version(urls.shown(parsed), found))
+                raise ConfigError(wrong_version(urls.shown(parsed), found))
             if not read_only:
                 use_wal(parsed, engine)
         except BaseException:
@@ -283,9 +285,12 @@ def _no_such_table(error: DBAPIError) -> bool:
     return code == "42P01" if code is not None else str(error.orig).startswith("no such table")
 
 
-def _wrong_version(where: str, found: str | None) -> str:
+def wrong_version(where: str, found: str | None) -> str:
+    """Given where a database is and a version that isn't ours, return what to do, for a person."""
     if found is None:
         return f"database {where}: there is no schema of revops: {UPGRADE}"
+    if not _OUR_VERSION.fullmatch(found):
+        return f"database {where}: its schema {found} is another program's: look at [database] url"
     if found < SCHEMA_VERSION:
         return f"database {where}: its schema is {found}, this revops needs {SCHEMA_VERSION}: {UPGRADE}"
     return f"database {where}: its schema {found} is newer than {SCHEMA_VERSION}: upgrade revops itself"

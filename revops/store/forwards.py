@@ -15,13 +15,11 @@ from sqlalchemy import Row, or_, select
 
 from revops.domain.forward import Forward, ForwardStatus
 from revops.errors import BugError, DataError
-from revops.store.cursors import PRUNED, cursor, set_cursor
+from revops.store.cursors import PRUNED, cursor
 from revops.store.engine import Tx
 from revops.store.keys import chunks, upsert
 from revops.store.scids import resolve_scids
 from revops.store.tables import forward
-
-__all__ = ["IngestCount", "cursor", "ingest", "set_cursor"]
 
 _COMPARED: Final = (
     "updated_index",
@@ -51,7 +49,7 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float) -> IngestCount:
     """Given a page of forwards, store what is new or has changed. Set the cursor in the same transaction.
 
     None is counted later than `seen_at`: income that a wrong clock dated into the future would never leave a window,
-    and the spending that it allows neither. Each scid must be known (`channels.unknown_scids`), else BugError. Raise
+    and the spending that it allows neither. Each scid must be known (`scids.unknown_scids`), else BugError. Raise
     DataError for a settled forward without its amounts: a sum over it would be wrong for ever.
     """
     newest: dict[int, Forward] = {}

@@ -15,13 +15,13 @@ import alembic.command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.engine import URL
 
 from revops.domain.summary import BackupSummary, DatabaseState
 from revops.errors import BugError, ConfigError, DataError, OutputError
 from revops.store import tables
-from revops.store.engine import READS, make_engine, schema_version, use_wal
+from revops.store.engine import READS, make_engine, schema_version, use_wal, wrong_version
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file
 from revops.store.tables import SCHEMA_VERSION
@@ -60,13 +60,11 @@ def upgrade(url: str) -> DatabaseState:
     with _engine(parsed) as engine:
         before = schema_version(parsed, engine)
         if before is not None and before > SCHEMA_VERSION:
-            raise ConfigError(
-                f"database {shown(parsed)}: its schema {before} is newer than {SCHEMA_VERSION}: upgrade revops"
-            )
+            raise ConfigError(wrong_version(shown(parsed), before))
         if before != SCHEMA_VERSION:
-            use_wal(parsed, engine)
             with translated(parsed), engine.begin() as connection:
                 _migrate(parsed, connection)
+            use_wal(parsed, engine)
     return DatabaseState(url=shown(parsed), version_before=before, version=SCHEMA_VERSION)
 
 
@@ -82,10 +80,27 @@ def _engine(url: URL) -> Iterator[Engine]:
 def _migrate(url: URL, connection: Connection) -> None:
     if not is_sqlite(url):
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
+    _refuse_others(url, connection)
     alembic.command.upgrade(_config(connection), "head")
     broken = _broken_references(connection) if is_sqlite(url) else []
     if broken:
         raise DataError(f"database {shown(url)}: {broken[0]}; nothing was changed")
+
+
+def _refuse_others(url: URL, connection: Connection) -> None:
+    """A mistyped URL must not put our tables into a wallet's or lightningd's own file. PostgreSQL databases may be
+    shared, as long as no name is taken.
+    """
+    if inspect(connection).has_table("alembic_version"):
+        return
+    found = set(inspect(connection).get_table_names())
+    if not is_sqlite(url):
+        found &= tables.metadata.tables.keys()
+    if found:
+        raise ConfigError(
+            f"database {shown(url)}: it holds tables of another program ({', '.join(sorted(found)[:3])}):"
+            " look at [database] url"
+        )
 
 
 def _config(connection: Connection) -> Config:
@@ -127,8 +142,13 @@ def _broken_references(connection: Connection) -> list[str]:
 
 
 def _schema_problems(connection: Connection) -> list[str]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _is_ours})
     return [f"the schema differs: {difference}" for difference in compare_metadata(context, tables.metadata)]
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Other programs' tables in a shared database are no difference."""
+    return kind != "table" or name in tables.metadata.tables
 
 
 def _ledger_problems(connection: Connection) -> list[str]:

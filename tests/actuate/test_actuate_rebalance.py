@@ -266,6 +266,17 @@ def test_an_old_plan_expires(bench: Bench) -> None:
     assert_unspent(bench, [])
 
 
+def test_a_plan_from_the_future_is_not_carried_out(bench: Bench) -> None:
+    """A clock that was wrong made it: it would be good for years, and its age would say nothing."""
+    pairs = [(source["channel_id"], target["channel_id"]) for source, target in list(bench.pairs())[:1]]
+    bench.clock_offset = 40 * DAY
+    bench.plan_pairs(*pairs)
+    bench.clock_offset = 0.0
+    bench.run()
+    assert (bench.job().status, code_of(bench)) == ("expired", ReasonCode.PLAN_EXPIRED)
+    assert_unspent(bench, [])
+
+
 def test_what_a_sale_has_moved_meanwhile_is_noticed(bench: Bench) -> None:
     bench.plan()
     source = bench.node.channel(bench.job().source_channel_id)

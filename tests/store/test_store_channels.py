@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from revops.domain.forward import Flow
-from revops.store import channels, flows, forwards, queries, rollup
+from revops.store import channels, cursors, flows, forwards, queries, rollup, scids
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
 from revops.store.tables import channel_scid, closed_channel, peer
@@ -43,10 +43,10 @@ def test_second_listing_replaces_the_first(database: Database, node_key: int) ->
         found = by_id(tx)[channel_id(1)]
         assert (found.fee_ppm, found.connected, found.name) == (2, False, "999999x1x1")
         # Both scids lead to the channel: forwards from before the splice keep the old one.
-        keys = channels.resolve_scids(tx, [scid(1), "999999x1x1", scid(2), "1x1x1"])
+        keys = scids.resolve_scids(tx, [scid(1), "999999x1x1", scid(2), "1x1x1"])
         assert keys[scid(1)] == keys["999999x1x1"] != keys[scid(2)]
         assert "1x1x1" not in keys
-        assert channels.unknown_scids(tx, [scid(1), "1x1x1"]) == {"1x1x1"}
+        assert scids.unknown_scids(tx, [scid(1), "1x1x1"]) == {"1x1x1"}
 
 
 def test_our_alias_is_a_name_and_the_peers_alias_is_not(database: Database, node_key: int) -> None:
@@ -54,7 +54,7 @@ def test_our_alias_is_a_name_and_the_peers_alias_is_not(database: Database, node
     with database.transaction(node_key) as tx:
         channels.record_channels(tx, [make_channel(1, scid=None)], NOW)
     with database.read(node_key) as tx:
-        assert channels.unknown_scids(tx, ["10001x2x0", "20001x3x0"]) == {"20001x3x0"}
+        assert scids.unknown_scids(tx, ["10001x2x0", "20001x3x0"]) == {"20001x3x0"}
 
 
 def test_channel_that_is_listed_no_more_is_gone_until_it_is_named_closed(database: Database, node_key: int) -> None:
@@ -90,7 +90,7 @@ def test_closed_channel_that_was_never_seen_open(database: Database, node_key: i
         found = by_id(tx)
         assert found[channel_id(7)].capacity_msat == 5_000_000_000
         assert (found[channel_id(8)].peer_id, found[channel_id(8)].name) == (None, "10008x2x0")
-        assert channels.unknown_scids(tx, [scid(7)]) == set()
+        assert scids.unknown_scids(tx, [scid(7)]) == set()
         causes = tx.connection.execute(select(closed_channel.c.close_cause).order_by(closed_channel.c.channel_key))
         assert causes.scalars().all() == ["protocol", "user"]
 
@@ -122,8 +122,8 @@ def test_placeholder_counts_until_its_channel_is_found(database: Database, node_
     lost = "1x1x1"
     with database.transaction(node_key) as tx:
         record(tx, 1)
-        key = channels.add_placeholder(tx, lost, NOW)
-        assert channels.add_placeholder(tx, lost, NOW) == key
+        key = scids.add_placeholder(tx, lost, NOW)
+        assert scids.add_placeholder(tx, lost, NOW) == key
         page = [make_forward(1, out_scid=lost), make_forward(2, in_scid=lost, out_scid=scid(1))]
         forwards.ingest(tx, page, NOW)
     with database.read(node_key) as tx:
@@ -145,21 +145,21 @@ def test_placeholder_hands_its_history_over(database: Database, node_key: int, p
     ]
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
-        channels.add_placeholder(tx, lost, NOW)
+        scids.add_placeholder(tx, lost, NOW)
         forwards.ingest(tx, page, NOW)
         for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
-            forwards.set_cursor(tx, name, 4)
+            cursors.set_cursor(tx, name, 4)
         assert rollup.prune_forwards(tx, NOW + DAY, pruned) == pruned
     with database.transaction(node_key) as tx:
         before = flows.flows(tx, None)
-        channels.attach_scid(tx, lost, channel_id(2))
+        scids.attach_scid(tx, lost, channel_id(2))
     with database.read(node_key) as tx:
         after = flows.flows(tx, None)
         assert before[f"unknown:{lost}"].out_count == 2
         assert set(after) == {channel_id(1), channel_id(2)}
         assert after[channel_id(1)] == before[channel_id(1)]
         assert after[channel_id(2)] == Flow(1_000_100, 3_000_000, 1, 3, 300, 100, 1, NOW - 996)
-        assert channels.resolve_scids(tx, [lost]) == {lost: channels.resolve_scids(tx, [scid(2)])[scid(2)]}
+        assert scids.resolve_scids(tx, [lost]) == {lost: scids.resolve_scids(tx, [scid(2)])[scid(2)]}
         assert f"unknown:{lost}" not in by_id(tx)
 
 
@@ -167,7 +167,7 @@ def test_placeholder_is_adopted_by_a_listing_and_by_a_closed_channel(database: D
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
         for number in (3, 4):
-            channels.add_placeholder(tx, scid(number), NOW)
+            scids.add_placeholder(tx, scid(number), NOW)
         forwards.ingest(tx, [make_forward(1, out_scid=scid(3)), make_forward(2, out_scid=scid(4))], NOW)
         record(tx, 1, 2, 3)
         channels.record_closed(tx, [make_closed(4)], NOW)
@@ -178,7 +178,7 @@ def test_placeholder_is_adopted_by_a_listing_and_by_a_closed_channel(database: D
 def test_scid_of_a_channel_opened_since_the_listing(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1)
-        channels.attach_scid(tx, scid(5), channel_id(5))
+        scids.attach_scid(tx, scid(5), channel_id(5))
         bare = by_id(tx)[channel_id(5)]
         assert (bare.open, bare.capacity_msat) == (False, 0)
         record(tx, 1, 5)
@@ -190,8 +190,8 @@ def test_alias_that_passed_to_another_channel_follows_it(database: Database, nod
         channels.record_channels(tx, [make_channel(1, alias_local="5x5x5")], NOW)
         channels.record_channels(tx, [make_channel(2, alias_local="5x5x5")], NOW + 60)
         key = tx.connection.execute(select(channel_scid.c.channel_key).where(channel_scid.c.scid == "5x5x5")).scalar()
-        assert key == channels.resolve_scids(tx, [scid(2)])[scid(2)]
-        assert key != channels.resolve_scids(tx, [scid(1)])[scid(1)]
+        assert key == scids.resolve_scids(tx, [scid(2)])[scid(2)]
+        assert key != scids.resolve_scids(tx, [scid(1)])[scid(1)]
 
 
 def test_nodes_do_not_mix(database: Database, node_key: int) -> None:
@@ -201,7 +201,7 @@ def test_nodes_do_not_mix(database: Database, node_key: int) -> None:
         forwards.ingest(tx, [make_forward(1)], NOW)
     with database.transaction(node_key) as tx:
         assert by_id(tx) == {}
-        assert channels.unknown_scids(tx, [scid(1)]) == {scid(1)}
+        assert scids.unknown_scids(tx, [scid(1)]) == {scid(1)}
         record(tx, 2)
         channels.record_channels(tx, [], NOW + 60)
     with database.read(other) as tx:

@@ -240,6 +240,7 @@ def test_create_makes_a_database_but_never_migrates_one(empty_url: str, own_url:
     [
         ("UPDATE alembic_version SET version_num = '9999'", r"9999 is newer than \w+: upgrade revops"),
         ("DELETE FROM alembic_version", "no schema of revops"),
+        ("UPDATE alembic_version SET version_num = 'ae10'", "another program's"),
     ],
 )
 def test_other_schema_is_refused(own_url: str, statement: str, message: str) -> None:

@@ -27,7 +27,7 @@ from revops.errors import (
     TemporaryError,
     UnavailableError,
 )
-from revops.store import forwards
+from revops.store import cursors
 from revops.store import url as urls
 from revops.store.engine import Database, Tx
 from revops.store.keys import next_keys
@@ -232,7 +232,7 @@ def test_broken_invariant_is_a_bug(database: Database, node_key: int) -> None:
 def test_number_that_no_column_holds(database: Database, node_key: int) -> None:
     for number in (2**63, 2**80):
         with pytest.raises(DataError, match="larger than a column"), database.transaction(node_key) as tx:
-            forwards.set_cursor(tx, "x", number)
+            cursors.set_cursor(tx, "x", number)
 
 
 # ---- PostgreSQL

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from revops.domain.decision import FeeState
 from revops.domain.record import FeeChange
 from revops.errors import BugError, DataError
-from revops.store import channels, fees, forwards, rollup
+from revops.store import channels, cursors, fees, forwards, rollup
 from revops.store.codec import dump_state, load_state
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database
@@ -114,7 +114,7 @@ def test_earned_since_reaches_into_whole_pruned_days(database: Database, node_ke
             tx, [make_forward(day, received_at=midnight + day * DAY + 60) for day in (1, 2, 3)], NOW + 9 * DAY
         )
         for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
-            forwards.set_cursor(tx, name, 3)
+            cursors.set_cursor(tx, name, 3)
         rollup.prune_forwards(tx, midnight + 3 * DAY, 9)
         latest = midnight + 3 * DAY + 61
         assert fees.earned_since(tx, {channel_id(2): midnight + DAY}) == {channel_id(2): (300, 3, latest)}

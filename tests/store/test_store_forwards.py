@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from revops.domain.forward import Flow, Forward, ForwardStatus
 from revops.errors import BugError, DataError
-from revops.store import books, channels, flows, forwards, rollup
+from revops.store import books, channels, cursors, flows, forwards, rollup
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database
 from revops.store.forwards import IngestCount
@@ -114,11 +114,11 @@ def test_scid_must_be_resolved_first(database: Database, node_key: int) -> None:
 
 def test_cursor_never_moves_back(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
-        assert forwards.cursor(tx, "x") == 0
+        assert cursors.cursor(tx, "x") == 0
         for value, expected in ((5, 5), (3, 5), (5, 5), (9, 9), (0, 9)):
-            forwards.set_cursor(tx, "x", value)
-            assert forwards.cursor(tx, "x") == expected
-        assert forwards.cursor(tx, "y") == 0
+            cursors.set_cursor(tx, "x", value)
+            assert cursors.cursor(tx, "x") == expected
+        assert cursors.cursor(tx, "y") == 0
 
 
 def test_pruned_row_is_not_let_in_again(database: Database, node_key: int) -> None:
@@ -127,7 +127,7 @@ def test_pruned_row_is_not_let_in_again(database: Database, node_key: int) -> No
         record(tx, 1, 2)
         forwards.ingest(tx, page, NOW + 3 * DAY)
         for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
-            forwards.set_cursor(tx, name, 3)
+            cursors.set_cursor(tx, name, 3)
         assert rollup.prune_forwards(tx, NOW + DAY, 100) == 2
         assert forwards.ingest(tx, page, NOW + 3 * DAY) == IngestCount(0, 0, 3)
         assert flows.settled_fees_msat(tx, None) == 300
@@ -201,7 +201,7 @@ class NodeAndStore(RuleBasedStateMachine):
     def page(self, name: str, limit: int) -> tuple[list[Forward], int]:
         """The node's next page after a cursor, and where the cursor stands after it."""
         with self.database.read(self.node_key) as tx:
-            start = forwards.cursor(tx, name) + 1
+            start = cursors.cursor(tx, name) + 1
         if name == FORWARDS_CREATED:
             page = self.rows[start - 1 : start - 1 + limit]
             return page, page[-1].created_index if page else start - 1
@@ -219,7 +219,7 @@ class NodeAndStore(RuleBasedStateMachine):
         try:
             with self.database.transaction(self.node_key) as tx:
                 forwards.ingest(tx, page, NOW + 400 * DAY)
-                forwards.set_cursor(tx, name, end)
+                cursors.set_cursor(tx, name, end)
                 if crash:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:

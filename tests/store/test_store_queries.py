@@ -6,7 +6,7 @@ import pytest
 
 from revops.domain.decision import BudgetVerdict, ReasonCode, RebalancePlan, WindowBudget, why
 from revops.domain.record import Books, ChannelRecord, Report, Totals
-from revops.store import books, channels, decisions, forwards, ledger, nodes, plans, queries, rollup, runs
+from revops.store import books, channels, cursors, decisions, forwards, ledger, nodes, plans, queries, rollup, runs
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
 from tests.builders import DAY, NOW, OWN_ID, channel_id, make_channel, make_node, node_id
@@ -103,7 +103,7 @@ def test_pruning_changes_no_figure(database: Database, node_key: int, pruned: in
         ]
         forwards.ingest(tx, page, NOW)
         for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
-            forwards.set_cursor(tx, name, 99)
+            cursors.set_cursor(tx, name, 99)
         before = queries.report(tx, midnight, 5, BUDGET, 10)
         assert rollup.prune_forwards(tx, midnight - 3 * DAY, pruned) > 0
         assert queries.report(tx, midnight, 5, BUDGET, 10) == before

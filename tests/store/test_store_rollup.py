@@ -10,6 +10,7 @@ from revops.domain.node import Feerates, NodeEvent
 from revops.domain.record import FeeChange
 from revops.store import (
     actions,
+    cursors,
     decisions,
     fees,
     flows,
@@ -32,7 +33,7 @@ from tests.store.rows import FAILED, OFFERED, REFUSED, make_forward, make_move, 
 
 def caught_up(tx: Tx, index: int) -> None:
     for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
-        forwards.set_cursor(tx, name, index)
+        cursors.set_cursor(tx, name, index)
 
 
 def indexes(tx: Tx) -> list[int]:
@@ -55,7 +56,7 @@ def test_days_keep_both_directions_and_the_kinds_of_failure(database: Database, 
         totals = queries.channel_records(tx, NOW - DAY)
         assert rollup.prune_forwards(tx, NOW + 1, 100) == 6
         assert indexes(tx) == []
-        assert forwards.cursor(tx, PRUNED) == 6
+        assert cursors.cursor(tx, PRUNED) == 6
         days = tx.connection.execute(
             select(forward_day).order_by(forward_day.c.day, forward_day.c.in_channel_key, forward_day.c.out_channel_key)
         ).all()
@@ -87,8 +88,8 @@ def test_only_what_both_passes_have_seen_is_pruned(database: Database, node_key:
         record(tx, 1, 2)
         forwards.ingest(tx, page, NOW)
         assert rollup.prune_forwards(tx, NOW, 100) == 0
-        forwards.set_cursor(tx, FORWARDS_CREATED, 4)
-        forwards.set_cursor(tx, FORWARDS_UPDATED, 8)
+        cursors.set_cursor(tx, FORWARDS_CREATED, 4)
+        cursors.set_cursor(tx, FORWARDS_UPDATED, 8)
         assert rollup.prune_forwards(tx, NOW, 100) == 2
         assert indexes(tx) == [2, 4, 5]
         # The stale offered row stays however old it is, and settles when the node says so.
@@ -123,7 +124,7 @@ def test_prune_is_undone_with_its_transaction(database: Database, node_key: int)
     with database.read(node_key) as tx:
         assert indexes(tx) == [1, 2]
         assert flows.settled_fees_msat(tx, None) == 200
-        assert forwards.cursor(tx, PRUNED) == 0
+        assert cursors.cursor(tx, PRUNED) == 0
 
 
 def test_window_that_begins_inside_a_pruned_day_leaves_that_day_out(database: Database, node_key: int) -> None:

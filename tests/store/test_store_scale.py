@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import event
 
 from revops.domain.decision import BudgetVerdict, WindowBudget
-from revops.store import books, channels, fees, flows, forwards, ledger, queries, rollup
+from revops.store import books, channels, cursors, fees, flows, forwards, ledger, queries, rollup
 from revops.store.cursors import FORWARDS_CREATED
 from revops.store.engine import Database, Tx
 from tests.builders import DAY, NOW, channel_id, make_channel
@@ -131,7 +131,7 @@ def test_page_of_the_largest_size_is_taken_and_pruned_in_one_go(database: Databa
         for part in range(4):
             moved = [make_forward(row.created_index + part * 5_000, received_at=row.received_at) for row in page]
             assert forwards.ingest(tx, moved, NOW).inserted == 5_000
-        forwards.set_cursor(tx, FORWARDS_CREATED, 20_000)
-        forwards.set_cursor(tx, "forwards_updated", 20_000)
+        cursors.set_cursor(tx, FORWARDS_CREATED, 20_000)
+        cursors.set_cursor(tx, "forwards_updated", 20_000)
         assert rollup.prune_forwards(tx, NOW + DAY, 20_000) == 20_000
         assert flows.settled_fees_msat(tx, None) == 2_000_000

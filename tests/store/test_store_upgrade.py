@@ -135,6 +135,38 @@ def test_newer_schema_is_left_alone(own_url: str) -> None:
     assert upgrade.check(own_url).problems == (f"the schema is 9999, this revops needs {tables.SCHEMA_VERSION}",)
 
 
+def test_database_of_another_program_is_left_alone(empty_url: str) -> None:
+    """A URL that names the node's own database by mistake must not put our tables there, nor change its journal."""
+    parsed = parse_url(empty_url)
+    if empty_url.startswith("sqlite"):
+        create_file(Path(parsed.database or ""))
+    engine = make_engine(parsed)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE channel (id INTEGER)"))
+    finally:
+        engine.dispose()
+    with pytest.raises(ConfigError, match=r"tables of another program \(channel\)"):
+        upgrade.upgrade(empty_url)
+    with pytest.raises(ConfigError, match="no schema of revops"):
+        Database.open(empty_url)
+    if empty_url.startswith("sqlite"):
+        with closing(sqlite3.connect(parsed.database or "")) as raw:
+            assert raw.execute("SELECT name FROM sqlite_master").fetchall() == [("channel",)]
+            assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+@pytest.mark.postgres
+def test_postgresql_database_may_be_shared(postgres_urls) -> None:
+    import psycopg
+
+    url = postgres_urls(None)
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    assert upgrade.upgrade(url).version == tables.SCHEMA_VERSION
+    assert upgrade.check(url).problems == ()
+
+
 def test_two_upgrades_at_once(empty_url: str) -> None:
     if empty_url.startswith("sqlite"):
         create_file(Path(parse_url(empty_url).database or ""))
