@@ -55,8 +55,13 @@ def _fee_bounds(live: list[Channel]) -> dict[str, Suggestion]:
     low: int = default_of("fees.min_ppm")
     high: int = default_of("fees.max_ppm")
     below, above = sum(rate < low for rate in rates), sum(rate > high for rate in rates)
+    base: int = default_of("fees.base_msat")
+    others = sum(channel.local_terms.fee_base_msat != base for channel in live)
     now = f"{len(rates)} channels charge {rates[0]} to {rates[-1]} ppm now, the median {rates[len(rates) // 2]};"
     return {
+        "fees.base_msat": Suggestion(
+            base, f"{others} of {len(live)} channels have another now; mode act changes it."
+        ),
         "fees.min_ppm": Suggestion(low, f"{now} {below} of them less than this, which mode act would raise."),
         "fees.max_ppm": Suggestion(high, f"{now} {above} of them more than this, which mode act would lower."),
     }
@@ -70,10 +75,9 @@ def _budget(seen: FirstLook) -> dict[str, Suggestion]:
     least = "" if seen.complete else "at least "
     said = f"{seen.forward_count:,} forwards earned {least}{earned_sat:,} sat in the last {seen.window_days} days"
     return {
-        "budget.weekly_sat": Suggestion(
-            weekly_sat, f"{said}; this is {share:.0%} of that. It is spent only in mode act."
-        ),
-        "budget.daily_sat": Suggestion(daily_sat, f"A third of weekly_sat ({weekly_sat:,})."),
+        # Proposed, not set: money is spent when the operator has named the figure, not when a mode was flipped.
+        "budget.weekly_sat": Suggestion(weekly_sat, f"{said}; this would be {share:.0%} of that.", active=False),
+        "budget.daily_sat": Suggestion(daily_sat, "This would be a third of that weekly_sat.", active=False),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -43,13 +44,16 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
     output = Output(options)
 
+    watching = ExitStack()
+
     def ready(summary: DemoSummary) -> None:
+        watching.close()  # the bars are done; what follows is printed below them
         Path(summary.report_path).write_text(page(overview.report(summary.report)), encoding="utf-8")
         output.product("demo", summary, lambda: _blocks(summary, serve=serve))
 
-    with output.working() as watched:
+    with watching:
         summary = cycle.run(
-            watched,
+            watching.enter_context(output.working()),
             days=days,
             seed=seed,
             channel_count=channel_count,

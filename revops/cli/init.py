@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.config import search_paths
 from revops.domain.options import CommonOptions
 from revops.domain.summary import InitSummary
 from revops.report import summaries
@@ -19,7 +21,7 @@ from revops.report.blocks import Block, Line
 @click.command("init", cls=Command)
 @click.option(
     "--rpc-path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     metavar="PATH",
     help="lightningd's RPC socket; default: the usual places.",
 )
@@ -70,11 +72,12 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
         yield from summaries.database(summary.database)
     yield Line("")
     yield Line("Next:")
+    named = "" if Path(summary.config_path) in search_paths(os.environ) else f" --config {summary.config_path}"
     for step, why in (
         (f"$EDITOR {summary.config_path}", "budget, reserve, fee bounds; modes stay observe"),
-        ("revops sync", "copy the node's history; the first time takes longest"),
-        ("revops fees adjust --dry-run", "what it would charge, and why"),
-        ("revops report", "what the node earned"),
+        (f"revops sync{named}", "copy the node's history; the first time takes longest"),
+        (f"revops fees adjust --dry-run{named}", "what it would charge, and why"),
+        (f"revops report{named}", "what the node earned"),
         ("crontab -e", 'the lines of crontab.example; then, when you agree, mode = "act"'),
     ):
         yield Line(f"  {step:<44}  {why}")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from revops.domain.options import CommonOptions
 from revops.domain.text import printable
@@ -21,6 +21,10 @@ from revops.report.text import side_of, table_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+#: Wider than any table of ours.
+_WIDEST: Final = 1_000
 
 
 def on_terminal(stream: IO[str] | None) -> bool:
@@ -108,7 +112,9 @@ def _rich_table(console: Console, table: Table) -> None:
         shown.add_column(heading.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))
-    console.print(shown)
+    # A figure is never cut: on a narrow terminal the lines run over instead.
+    needed = console.measure(shown, options=console.options.update(max_width=_WIDEST)).minimum
+    console.print(shown, width=max(needed, console.width), no_wrap=True, overflow="ignore", crop=False, soft_wrap=False)
     console.print()
 
 

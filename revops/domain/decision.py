@@ -67,6 +67,7 @@ class ReasonCode(StrEnum):
     PLAN_FULL = "plan_full"
     TAKEN = "taken"
     PLAN_EXPIRED = "plan_expired"
+    PLAN_REPLACED = "plan_replaced"
     EXECUTOR_NONE = "executor_none"
     LIQUIDITY_CHANGED = "liquidity_changed"
     NO_ROUTE = "no_route"
@@ -130,6 +131,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.TAKEN: "takes part in a better job of this plan",
     ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",
+    ReasonCode.PLAN_REPLACED: "a newer plan took its place after {age_minutes} min",
     ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
     ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
     ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",

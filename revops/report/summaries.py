@@ -34,10 +34,11 @@ def sentences(reasons: Sequence[Reason]) -> str:
 
 def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Block]:
     """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, grouped or each."""
-    if plan.changes:
-        headings = ("channel", "peer", ">old ppm", ">new ppm", "why")
-        yield Table("", headings, tuple(_fee_row(decision) for decision in plan.changes))
-    others = [decision for decision in plan.decisions if decision.outcome is not Outcome.CHANGE]
+    wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
+    if wanted:
+        headings = ("channel", "peer", ">old ppm", ">new ppm", "outcome", "why")
+        yield Table("", headings, tuple(_fee_row(decision) for decision in wanted))
+    others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
     if others and each_skip:
         rows = tuple((d.name, d.peer_id[:12], f"{d.old_ppm:,}", str(d.outcome), sentences(d.reasons)) for d in others)
         yield Table("", ("channel", "peer", ">ppm", "outcome", "why"), rows)
@@ -47,15 +48,13 @@ def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Bl
 
 
 def _fee_row(decision: FeeDecision) -> tuple[str, ...]:
-    base = ""
-    if decision.old_base_msat != decision.new_base_msat:
-        base = f" (base {decision.old_base_msat} -> {decision.new_base_msat} msat)"
     return (
         decision.name,
         decision.peer_id[:12],
         f"{decision.old_ppm:,}",
         f"{decision.new_ppm:,}",
-        sentences(decision.reasons) + base,
+        str(decision.outcome),
+        sentences(decision.reasons),
     )
 
 
@@ -82,10 +81,11 @@ def _counts(outcomes: Sequence[Outcome], change: str, noun: str) -> str:
 
 def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
     """Given a rebalance plan, render its jobs, and why the other channels are not refilled."""
-    if plan.jobs:
-        headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "why")
-        yield Table("", headings, tuple(_job_row(decision) for decision in plan.jobs))
-    others = [decision for decision in plan.decisions if decision.outcome is not Outcome.CHANGE]
+    wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
+    if wanted:
+        headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "outcome", "why")
+        yield Table("", headings, tuple(_job_row(decision) for decision in wanted))
+    others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
     if others and each_skip:
         rows = tuple((d.target_name, str(d.outcome), sentences(d.reasons)) for d in others)
         yield Table("", ("channel", "outcome", "why"), rows)
@@ -108,6 +108,7 @@ def _job_row(decision: RebalanceDecision) -> tuple[str, ...]:
         cost(decision.max_fee_msat),
         cost_rate(decision.max_fee_msat, decision.amount_msat),
         income(decision.expected_gain_msat),
+        str(decision.outcome),
         sentences(decision.reasons),
     )
 

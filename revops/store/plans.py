@@ -42,8 +42,10 @@ _PAIR_FAULTS: Final = frozenset(
 
 
 def add_plan(tx: Tx, run_key: int, plan: RebalancePlan) -> int:
-    """Given a plan, store it with its jobs, best first; return its key. What earlier plans left undone expires."""
-    _expire(tx, rebalance_job.c.status == "planned", plan.created_at)
+    """Given a plan, store it with its jobs, best first; return its key. What earlier plans left undone is replaced."""
+    for job in planned_jobs(tx):
+        reason = why(ReasonCode.PLAN_REPLACED, age_minutes=round((plan.created_at - job.created_at) / 60))
+        finish_job(tx, job.job_key, "expired", 0, plan.created_at, reason)
     plan_key = next_keys(tx, "rebalance_plan")
     head = {"node_key": tx.node_key, "plan_key": plan_key, "run_key": run_key}
     tx.connection.execute(insert(rebalance_plan).values(**head, created_at=plan.created_at, expires_at=plan.expires_at))

@@ -7,10 +7,9 @@ the real time.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -38,17 +37,19 @@ METHODS = ["invoice", "sendpay", "waitsendpay", "listsendpays", "listinvoices", 
 FAULTS = [FaultKind.REPLY_LOST, FaultKind.DROP_BEFORE, FaultKind.DROP_MIDWAY, FaultKind.GARBAGE]
 #: Shorter steps than these can't be told from a slow or a quick few hours on the chain.
 OFFSETS = [0.6 * DAY, 2 * DAY, 9 * DAY, 40 * DAY, -0.6 * DAY, -2 * DAY, -9 * DAY, -400 * DAY]
-TEMPLATE = make_template(Path(tempfile.mkdtemp(prefix="rv-")))
 
 
 class Money(RuleBasedStateMachine):
     """The operator, cron, the network and bad luck."""
 
+    #: An empty database with its schema.
+    template: ClassVar[Path]
+
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
         self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
-        self.bench: Bench = self.stack.enter_context(open_bench(TEMPLATE, channel_count=8))
+        self.bench: Bench = self.stack.enter_context(open_bench(self.template, channel_count=8))
         self.bench.settings["rebalance"] |= {"max_in_flight": 3, "wait_seconds": 5, "plan_lifetime_seconds": 86_400}
         self.pairs = [(source["channel_id"], target["channel_id"]) for source, target in self.bench.pairs()]
         #: (when at the earliest, msat) of what rebalances have really cost.
@@ -266,7 +267,8 @@ def machine_settings(max_examples: int, step_count: int) -> settings:
 
 
 @pytest.mark.timeout(600)
-def test_no_order_of_events_overspends_or_loses_count() -> None:
+def test_no_order_of_events_overspends_or_loses_count(template: Path) -> None:
+    Money.template = template
     REACHED.clear()
     run_state_machine_as_test(Counted, settings=machine_settings(40, 20))
     assert sum(REACHED) > len(REACHED)
@@ -274,5 +276,6 @@ def test_no_order_of_events_overspends_or_loses_count() -> None:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(0)
-def test_no_order_of_events_overspends_or_loses_count_in_a_long_campaign() -> None:
+def test_no_order_of_events_overspends_or_loses_count_in_a_long_campaign(template: Path) -> None:
+    Money.template = template
     run_state_machine_as_test(Counted, settings=machine_settings(settings().max_examples, 50))

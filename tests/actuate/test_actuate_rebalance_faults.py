@@ -165,6 +165,33 @@ def test_a_request_that_arrives_after_its_job_was_closed_costs_nothing(bench: Be
     bench.check(final=True)
 
 
+def test_a_request_that_arrives_while_its_job_is_closed_keeps_it_open(bench: Bench) -> None:
+    """Between the first look at the records and the second: the payment can only fail, but it is under way."""
+    bench.plan()
+    late: list[Any] = []
+    call = Rpc.call
+
+    def delayed(self: Rpc, method: str, params: Any = None, timeout_seconds: float | None = None) -> dict[str, object]:
+        if method == "sendpay":
+            late.append(params)
+            raise NodeError("sendpay", "no reply", outcome_unknown=True)
+        result = call(self, method, params, timeout_seconds)
+        if method == "delinvoice":
+            bench.node.handle("sendpay", late.pop())
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rpc, "call", delayed)
+        fails(bench)
+        bench.run()
+    assert (statuses(bench), kinds(bench)) == (["sending"], ["reserve"])
+    bench.check()
+    bench.node.advance_by(60)
+    bench.run()
+    assert (statuses(bench), kinds(bench)) == (["failed"], ["reserve", "release"])
+    bench.check(final=True)
+
+
 # False replies.
 
 
@@ -399,24 +426,25 @@ def test_a_job_whose_sending_was_lost_with_the_database_is_found_by_its_label(be
 
 
 def test_a_new_database_never_uses_a_label_again(bench: Bench) -> None:
+    """The node still has the old one's invoices: the same label would be refused, or lead to another's payment."""
     bench.plan()
     bench.run()
     first = bench.job().label
     with bench.database.transaction(NODE_KEY) as tx:
-        for table in ("spend_ledger", "rebalance_job", "rebalance_plan", "ledger_head", "run", "serial"):
-            if table != "serial":
-                tx.connection.exec_driver_sql(
-                    f"DELETE FROM {table} WHERE run_key >= 0" if table == "run" else f"DELETE FROM {table}"
-                )
-        tx.connection.exec_driver_sql(
-            "UPDATE serial SET last_key = 0 WHERE name IN ('run', 'rebalance_job', 'rebalance_plan', 'spend_ledger')"
-        )
+        for table in ("spend_ledger", "rebalance_job", "rebalance_plan", "ledger_head", "run"):
+            tx.connection.exec_driver_sql(f"DELETE FROM {table}")
+        serials = "('rebalance_job', 'rebalance_plan', 'spend_ledger')"
+        tx.connection.exec_driver_sql(f"UPDATE serial SET last_key = 0 WHERE name IN {serials}")
+        tx.connection.exec_driver_sql("UPDATE serial SET last_key = 1 WHERE name = 'run'")
     bench.node.advance_by(1)
     bench.plan()
     bench.run()
-    assert bench.job().job_key == 1
-    assert bench.job().status == "settled"
-    assert bench.job().label != first
+    second = bench.job()
+    assert (second.job_key, second.status) == (1, "settled")
+    assert first is not None
+    assert second.label is not None
+    assert second.label.rpartition("-")[0] == first.rpartition("-")[0], "only the time tells them apart"
+    assert second.label != first
 
 
 # Killed, and overtaken.

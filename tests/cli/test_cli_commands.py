@@ -97,7 +97,9 @@ def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     assert calls[0][1] == {"channels": ("1x1x1", CHANNEL_ID)}
     assert calls[0][0][0].dry_run
     assert lines[2].split()[:4] == ["1x1x1", NODE_ID[:12], "100", "125"]
-    assert "step limited to 125 ppm (base 1 -> 0 msat)" in lines[2]
+    assert lines[2].split()[4] == "change"
+    assert "step limited to 125 ppm" in lines[2]
+    assert lines[3].split()[0] == "4x1x1"
     assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
     assert "3x1x1" not in out
     assert lines[-1] == "4 channels: 1 fee to change, 1 deferred, 2 unchanged"

@@ -67,7 +67,9 @@ def test_the_written_file_holds_every_key_once_and_loads(tmp_path):
     config = read(CommonOptions(config_path=path), {}).config
     assert config.fees.mode == config.rebalance.mode == "observe"
     assert config.node.rpc_path == "/run/lightning-rpc"
-    assert (config.budget.weekly_sat, config.budget.daily_sat) == (3_500, 1_166)
+    assert (config.budget.weekly_sat, config.budget.daily_sat) == (0, 0), "a budget is the operator's to name"
+    assert "# weekly_sat = 3_500" in text
+    assert "# daily_sat = 1_166" in text
     assert config.reserve.onchain_sat == 100_000
     assert config.reserve.offchain_sat == 50_000
 

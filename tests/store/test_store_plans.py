@@ -90,7 +90,7 @@ def test_new_plan_takes_the_place_of_what_was_not_begun(database: Database, node
         plans.add_plan(tx, 2, plan(refill(3, 1), refill(2, 3), at=NOW + 600))
         old = plans.job(tx, planned)
         assert (old.status, old.finished_at) == ("expired", NOW + 600)
-        assert old.reason == why(ReasonCode.PLAN_EXPIRED, age_minutes=10, lifetime_minutes=60)
+        assert old.reason == why(ReasonCode.PLAN_REPLACED, age_minutes=10)
         begun = plans.planned_jobs(tx)[0].job_key
         plans.mark_reserved(tx, begun, "label", reserve(tx, begun))
         plans.add_plan(tx, 3, plan(at=NOW + 700))
