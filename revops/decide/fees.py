@@ -62,17 +62,15 @@ def decide_channel(fee_input: FeeInput, policy: FeesConfig, now: float) -> FeeDe
         terms.fee_ppm, proposal.ppm, proposal.state.idle_open_seconds, could_route(channel), policy
     )
     reasons = (*proposal.reasons, *railed)
-    # A channel that is seen for the first time is only watched.
-    base_msat = policy.base_msat if fee_input.state is not None else terms.fee_base_msat
-    if terms.fee_base_msat != base_msat:
-        base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=base_msat)
+    if terms.fee_base_msat != policy.base_msat:
+        base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=policy.base_msat)
         reasons = (*reasons, base)
     decision = replace(
         stay,
         outcome=Outcome.CHANGE,
         proposed_ppm=proposal.ppm,
         new_ppm=new_ppm,
-        new_base_msat=base_msat,
+        new_base_msat=policy.base_msat,
         expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),
         reasons=reasons,
         state=proposal.state,
