@@ -356,7 +356,8 @@ def test_a_refusal_is_not_repeated() -> None:
 def test_secrets_reach_neither_log_nor_error(act: Act, caplog: pytest.LogCaptureFixture) -> None:
     handlers = list(logging.getLogger().handlers)
     found: NodeError | None = None
-    with caplog.at_level(logging.DEBUG), FakeNode(act) as node:
+    levels = (caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="revops"))
+    with levels[0], levels[1], FakeNode(act) as node:
         try:
             rpc_to(node.path).call("sendpay", {"payment_secret": SECRET, "route": []})
         except NodeError as raised:
