@@ -29,7 +29,6 @@ from tests.actuate.bench import (
     Killed,
     Killer,
     killing,
-    make_template,
     open_bench,
 )
 
