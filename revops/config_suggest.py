@@ -59,9 +59,7 @@ def _fee_bounds(live: list[Channel]) -> dict[str, Suggestion]:
     others = sum(channel.local_terms.fee_base_msat != base for channel in live)
     now = f"{len(rates)} channels charge {rates[0]} to {rates[-1]} ppm now, the median {rates[len(rates) // 2]};"
     return {
-        "fees.base_msat": Suggestion(
-            base, f"{others} of {len(live)} channels have another now; mode act changes it."
-        ),
+        "fees.base_msat": Suggestion(base, f"{others} of {len(live)} channels have another now; mode act changes it."),
         "fees.min_ppm": Suggestion(low, f"{now} {below} of them less than this, which mode act would raise."),
         "fees.max_ppm": Suggestion(high, f"{now} {above} of them more than this, which mode act would lower."),
     }
