@@ -22,7 +22,7 @@ from revops.report.text import page
 @click.option(
     "--days",
     type=click.IntRange(1, 365),
-    default=3,
+    default=2,
     show_default=True,
     metavar="N",
     help="Virtual days to live through.",
