@@ -24,7 +24,7 @@ MARKS_SECONDS: Final = 8 * 86_400
 #: More blocks than this multiple of what the clock allows, and these, come by chance once in ages (Poisson).
 MOST_BLOCK_SHARE: Final = 2
 MOST_BLOCK_SLACK: Final = 36
-#: A clock that is behind where it was is right after all if the chain confirms it over three days, to a quarter.
+#: A mark that lies ahead was wrong if for three days since then clock and chain have agreed, to a quarter.
 VOUCHING_BLOCKS: Final = 3 * 144
 VOUCHING_SHARE: Final = 1.25
 #: Where a block takes ten minutes on average; others are slower or faster, or come in storms.
@@ -71,18 +71,28 @@ def clock_reasons(marks: Sequence[ClockMark], now: float, blockheight: int, netw
     for mark in telling:
         elapsed = now - mark.marked_at
         block_count = blockheight - mark.blockheight
-        too_few = elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS
-        most_count = MOST_BLOCK_SHARE * max(elapsed, 0.0) / BLOCK_SECONDS + MOST_BLOCK_SLACK
-        too_many = network in PACED_NETWORKS and block_count > most_count
-        ahead = elapsed <= -LEAST_STEP_SECONDS and not _vouched(telling, now, blockheight)
-        if too_few or too_many or ahead:
+        if elapsed <= -LEAST_STEP_SECONDS:
+            doubtful = not _vouched(telling, mark, now, blockheight)
+        else:
+            doubtful = _out_of_pace(elapsed, block_count, network)
+        if doubtful:
             return (why(ReasonCode.CLOCK_DOUBTFUL, elapsed_hours=round(elapsed / 3600, 1), block_count=block_count),)
     return ()
 
 
-def _vouched(marks: Sequence[ClockMark], now: float, blockheight: int) -> bool:
-    counts = ((blockheight - mark.blockheight, (now - mark.marked_at) / BLOCK_SECONDS) for mark in marks)
-    return any(count >= VOUCHING_BLOCKS and count <= VOUCHING_SHARE * expected for count, expected in counts)
+def _out_of_pace(elapsed: float, block_count: int, network: str) -> bool:
+    too_few = elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS
+    most_count = MOST_BLOCK_SHARE * max(elapsed, 0.0) / BLOCK_SECONDS + MOST_BLOCK_SLACK
+    return too_few or (network in PACED_NETWORKS and block_count > most_count)
+
+
+def _vouched(marks: Sequence[ClockMark], ahead: ClockMark, now: float, blockheight: int) -> bool:
+    for mark in marks:
+        count = blockheight - mark.blockheight
+        since = mark.blockheight >= ahead.blockheight and mark.marked_at < now
+        if since and VOUCHING_BLOCKS <= count <= VOUCHING_SHARE * (now - mark.marked_at) / BLOCK_SECONDS:
+            return True
+    return False
 
 
 def _telling(marks: Sequence[ClockMark], now: float) -> list[ClockMark]:
