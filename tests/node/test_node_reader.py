@@ -104,7 +104,7 @@ def test_a_channel_by_an_scid_from_before_a_splice() -> None:
 
 def test_channels_being_opened_are_told(caplog: pytest.LogCaptureFixture) -> None:
     opening = {"peer_id": "02" * 33, "peer_connected": True, "state": "OPENINGD", "opener": "local", "features": []}
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="revops"):
         assert NodeReader(Replay(listpeerchannels={"channels": [opening]})).channels() == ()
     assert "1 channels are still being opened" in caplog.text
 
