@@ -8,9 +8,10 @@ import msgspec
 from hypothesis import strategies as st
 
 from revops.domain.channel import LIVE_STATES, Channel, Htlc, Terms
-from revops.domain.decision import FeeState, Reason, ReasonCode, why
+from revops.domain.decision import FeeState
 from revops.domain.forward import Flow
 from revops.domain.policy import FeesConfig, RebalanceConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput, FeeSnapshot, PairHistory, RebalanceSnapshot
 from revops.domain.units import MAX_MSAT, MAX_U32
 from tests.builders import DAY, HOUR, NOW, channel_id, make_channel, make_htlc, make_terms, make_view, node_id

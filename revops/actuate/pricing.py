@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from revops.decide.recheck import revalidate
 from revops.decide.route import RouteRefusedError, circular_route, inbound_end, route_fee_msat
 from revops.domain.channel import Channel
-from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.payment import Hop
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.units import sat_floor, share_msat

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from revops.actuate.pricing import Prepared
 from revops.actuate.settle import JobOutcome, Settler
-from revops.domain.decision import Reason
 from revops.domain.payment import Payment, PaymentStatus
 from revops.domain.policy import RebalanceConfig
+from revops.domain.reason import Reason
 from revops.domain.record import JobRecord
 from revops.errors import DataError
 from revops.node.errors import NodeError

@@ -14,8 +14,8 @@ from typing import Final
 
 from revops.actuate.evidence import Evidence, look_for
 from revops.actuate.pricing import LAYER
-from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.payment import Payment, PaymentStatus
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.errors import DataError
 from revops.node.reader import Reader

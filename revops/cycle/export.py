@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from revops.cycle.verdict import read_verdict
-from revops.domain.decision import Reason
 from revops.domain.policy import Config
+from revops.domain.reason import Reason
 from revops.metrics.collect import CommandRun
 from revops.metrics.textfile import write_command_metrics, write_node_metrics
 from revops.store import queries

@@ -9,8 +9,9 @@ from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
-from revops.domain.decision import FeePlan, Reason, ReasonCode, why
+from revops.domain.decision import FeePlan
 from revops.domain.options import CommonOptions
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.errors import ConfigError, DataError, RevopsError, UnavailableError

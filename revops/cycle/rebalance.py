@@ -19,8 +19,9 @@ from revops.cycle.ingest import Synced
 from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.verdict import limits_in_force, read_verdict
 from revops.decide.rebalance import plan_rebalances
-from revops.domain.decision import Reason, ReasonCode, RebalancePlan, why
+from revops.domain.decision import RebalancePlan
 from revops.domain.options import CommonOptions
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView, RebalanceSnapshot
 from revops.domain.summary import RebalanceSummary

@@ -13,9 +13,9 @@ from revops import config as configuration
 from revops.cycle.export import export_command
 from revops.cycle.session import Clock, exit_code_of
 from revops.decide.suspend import clock_reasons, funds_reasons
-from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.text import plain_name, printable
 from revops.errors import ConfigError, RevopsError
 from revops.metrics.collect import CommandRun

@@ -19,10 +19,10 @@ from revops import config as configuration
 from revops.cycle.export import export_command
 from revops.cycle.ingest import Synced, sync_node
 from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
-from revops.domain.decision import Reason, ReasonCode
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
+from revops.domain.reason import Reason, ReasonCode
 from revops.errors import INTERRUPTED_EXIT_CODE, BugError, RevopsError, TemporaryError, Terminated
 from revops.lock import Domain, hold
 from revops.metrics.collect import CommandRun

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from revops.decide.budget import limits_msat, verdict
-from revops.domain.decision import BudgetVerdict, Reason
+from revops.domain.decision import BudgetVerdict
 from revops.domain.policy import BudgetConfig
+from revops.domain.reason import Reason
 from revops.store import ledger
 from revops.store.engine import Tx
 

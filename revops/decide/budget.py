@@ -6,8 +6,9 @@ itself, in the transaction that reserves.
 
 from __future__ import annotations
 
-from revops.domain.decision import BudgetVerdict, Reason, WindowBudget
+from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.policy import BudgetConfig
+from revops.domain.reason import Reason
 from revops.domain.units import MSAT_PER_SAT
 
 

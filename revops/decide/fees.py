@@ -12,8 +12,9 @@ from revops.decide.governor import cap, gate
 from revops.decide.hill_climb import EFFECTIVE_AFTER_SECONDS, Proposal, propose
 from revops.decide.openness import could_route
 from revops.decide.rails import apply_rails
-from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome, Reason, ReasonCode, why
+from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput, FeeSnapshot
 
 

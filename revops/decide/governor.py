@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from revops.domain.decision import FeeDecision, Outcome, Reason, ReasonCode, why
+from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
 
 
 def dead_band_ppm(current_ppm: int, policy: FeesConfig) -> int:

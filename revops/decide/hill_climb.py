@@ -15,8 +15,9 @@ from typing import Final
 
 from revops.decide.governor import dead_band_ppm
 from revops.decide.openness import count_open_time
-from revops.domain.decision import FeeState, Reason, ReasonCode, why
+from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
 
 #: lightningd accepts the former fee for this long after a raise (setchannel's `enforcedelay`).

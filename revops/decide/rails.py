@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import MAX_U32, clamp
 
 #: What `setchannel` can express; wilder proposals are cut to it before any arithmetic.

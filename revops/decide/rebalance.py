@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from revops.domain.channel import Channel
-from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import PairHistory, RebalanceSnapshot
 from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_ceil, sat_floor, share_msat
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from revops.domain.channel import Channel
-from revops.domain.decision import Reason, ReasonCode, why
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import sat_floor
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from revops.domain.decision import Reason, ReasonCode, why
 from revops.domain.policy import ReserveConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import ClockMark, NodeView
 from revops.domain.units import MSAT_PER_SAT, sat_floor
 

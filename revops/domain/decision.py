@@ -1,18 +1,14 @@
 """Decisions: values with their reasons in them.
 
-The same value is printed by a dry run, executed, recorded, exported and explained. A skip is a decision too. A reason
-is a code from one enum with the numbers that led to it; its sentence is made here, so that every surface says the
-same.
+The same value is printed by a dry run, executed, recorded, exported and explained. A skip is a decision too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
-Number = int | float | str
+from revops.domain.reason import Reason
 
 
 class Outcome(StrEnum):
@@ -21,149 +17,6 @@ class Outcome(StrEnum):
     CHANGE = "change"
     SKIP = "skip"
     DEFER = "defer"
-
-
-class ReasonCode(StrEnum):
-    """Why. The values are stored: never change them, only add."""
-
-    # fees: what the strategy found
-    FIRST_SEEN = "first_seen"
-    EXTERNAL_CHANGE = "external_change"
-    OBSERVING = "observing"
-    INCONCLUSIVE = "inconclusive"
-    CLIMB_KEEP = "climb_keep"
-    CLIMB_REVERSE = "climb_reverse"
-    CLIMB_PROBE = "climb_probe"
-    STRATEGY_OFF = "strategy_off"
-    # fees: what the rails did
-    FLOOR = "floor"
-    CEILING = "ceiling"
-    ZERO_FLOW_HOLD = "zero_flow_hold"
-    ZERO_FLOW_DROP = "zero_flow_drop"
-    STEP_LIMIT = "step_limit"
-    OUT_OF_BOUNDS = "out_of_bounds"
-    BASE_FEE = "base_fee"
-    # fees: what the governor did
-    DEAD_BAND = "dead_band"
-    MIN_INTERVAL = "min_interval"
-    DAILY_CAP = "daily_cap"
-    # anything that acts
-    NOT_USABLE = "not_usable"
-    OBSERVE_MODE = "observe_mode"
-    RESERVE_LOW = "reserve_low"
-    NODE_SYNCING = "node_syncing"
-    CLOCK_DOUBTFUL = "clock_doubtful"
-    NEVER_SYNCED = "never_synced"
-    # rebalancing
-    BALANCED = "balanced"
-    NO_INCOME = "no_income"
-    NO_SOURCE = "no_source"
-    SEVERAL_CHANNELS = "several_channels"
-    COOLING_DOWN = "cooling_down"
-    IN_FLIGHT = "in_flight"
-    TOO_SMALL = "too_small"
-    BUDGET_EXHAUSTED = "budget_exhausted"
-    REFILL = "refill"
-    PLAN_FULL = "plan_full"
-    TAKEN = "taken"
-    PLAN_EXPIRED = "plan_expired"
-    PLAN_REPLACED = "plan_replaced"
-    EXECUTOR_NONE = "executor_none"
-    LIQUIDITY_CHANGED = "liquidity_changed"
-    NO_ROUTE = "no_route"
-    ROUTE_TOO_DEAR = "route_too_dear"
-    ROUTE_REFUSED = "route_refused"
-    ROUTE_FOUND = "route_found"
-    PAYMENT_FAILED = "payment_failed"
-    PAYMENT_PENDING = "payment_pending"
-    PAYMENT_SETTLED = "payment_settled"
-    PAYMENT_ASSUMED = "payment_assumed"
-    PAYMENT_UNCLEAR = "payment_unclear"
-
-
-#: The sentence of each reason; a test holds that every code has one and that its numbers fit.
-SENTENCES: Final[Mapping[ReasonCode, str]] = {
-    ReasonCode.FIRST_SEEN: "first seen at {fee_ppm} ppm: watching before touching",
-    ReasonCode.EXTERNAL_CHANGE: "fee changed outside revops, {expected_ppm} -> {fee_ppm} ppm: learning starts anew",
-    ReasonCode.OBSERVING: (
-        "watching {fee_ppm} ppm: {open_hours} of {needed_hours} open hours, {forward_count} forwards"
-    ),
-    ReasonCode.INCONCLUSIVE: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: too close to tell apart by "
-        "{forward_count} forwards, watching on"
-    ),
-    ReasonCode.CLIMB_KEEP: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: on, {step_percent} %"
-    ),
-    ReasonCode.CLIMB_REVERSE: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: back, {step_percent} %"
-    ),
-    ReasonCode.CLIMB_PROBE: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, nothing to compare: try {step_percent} %"
-    ),
-    ReasonCode.STRATEGY_OFF: "strategy is off",
-    ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
-    ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
-    ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",
-    ReasonCode.ZERO_FLOW_DROP: "no revenue in {idle_hours} open hours: lowered to {fee_ppm} ppm",
-    ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",
-    ReasonCode.OUT_OF_BOUNDS: "{fee_ppm} ppm is outside {min_ppm} to {max_ppm}: back inside",
-    ReasonCode.BASE_FEE: "base fee {base_msat} -> {wanted_base_msat} msat",
-    ReasonCode.DEAD_BAND: "a change of {change_ppm} ppm is not worth an announcement (dead band {band_ppm})",
-    ReasonCode.MIN_INTERVAL: "last changed {age_hours} h ago, least interval {interval_hours} h",
-    ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
-    ReasonCode.NOT_USABLE: "not usable: {state}",
-    ReasonCode.OBSERVE_MODE: "observe mode: nothing is sent",
-    ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended",
-    ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
-    ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: spending suspended",
-    ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",
-    ReasonCode.BALANCED: "{local_percent} % is ours, a refill starts below {low_percent} %",
-    ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",
-    ReasonCode.NO_SOURCE: "no channel has liquidity to spare cheaply enough",
-    ReasonCode.SEVERAL_CHANNELS: "its peer has {channel_count} channels with us: arrival can't be verified",
-    ReasonCode.COOLING_DOWN: "{failure_count} failures in a row, next try in {wait_minutes} min",
-    ReasonCode.IN_FLIGHT: "a payment is already under way on it",
-    ReasonCode.TOO_SMALL: "{amount_sat} sat is less than the least amount of {min_sat}",
-    ReasonCode.BUDGET_EXHAUSTED: "budget: {left_sat} sat left, {wanted_sat} wanted ({window})",
-    ReasonCode.REFILL: (
-        "earned {income_ppm} ppm on {out_sat} sat in {horizon_days} days; refill at up to {max_fee_ppm} ppm"
-    ),
-    ReasonCode.TAKEN: "takes part in a better job of this plan",
-    ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",
-    ReasonCode.PLAN_REPLACED: "a newer plan took its place after {age_minutes} min",
-    ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
-    ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
-    ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",
-    ReasonCode.NO_ROUTE: "no route: {message}",
-    ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
-    ReasonCode.ROUTE_REFUSED: "route refused: {message}",
-    ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
-    ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
-    ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
-    ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",
-    ReasonCode.PAYMENT_ASSUMED: "{message}: booked at the reserved {fee_msat} msat",
-    ReasonCode.PAYMENT_UNCLEAR: "the node's records don't agree: {message}; its {reserved_msat} msat stay reserved",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """A code and the numbers that led to it."""
-
-    code: ReasonCode
-    numbers: Mapping[str, Number] = field(default_factory=dict)
-
-    @property
-    def sentence(self) -> str:
-        """The reason for a person. Numbers that are missing raise KeyError: a reason without its numbers is a bug."""
-        shown = {name: f"{number:,}" if isinstance(number, int) else number for name, number in self.numbers.items()}
-        return SENTENCES[self.code].format_map(shown)
-
-
-def why(code: ReasonCode, **numbers: Number) -> Reason:
-    """Given a code and its numbers by name, return the reason."""
-    return Reason(code, numbers)
 
 
 @dataclass(frozen=True, slots=True)

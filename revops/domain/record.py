@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from revops.domain.decision import BudgetVerdict, Reason
+from revops.domain.decision import BudgetVerdict
 from revops.domain.forward import Flow
 from revops.domain.payment import PaymentStatus
+from revops.domain.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)

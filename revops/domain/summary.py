@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from revops.domain.decision import Reason
+from revops.domain.reason import Reason
 from revops.domain.record import Books, JobRecord, Report
 from revops.domain.snapshot import NodeView
 

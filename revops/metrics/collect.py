@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from revops.domain.decision import BudgetVerdict, ReasonCode
+from revops.domain.decision import BudgetVerdict
+from revops.domain.reason import ReasonCode
 from revops.domain.record import Books, ChannelRecord, Report, Totals
 from revops.domain.text import printable
 from revops.errors import NothingLeft

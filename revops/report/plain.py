@@ -12,7 +12,8 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Final
 
-from revops.domain.decision import BudgetVerdict, Reason, WindowBudget
+from revops.domain.decision import BudgetVerdict, WindowBudget
+from revops.domain.reason import Reason
 from revops.domain.record import Books, Totals
 from revops.domain.summary import Comparison, DemoSummary
 

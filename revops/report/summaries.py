@@ -10,11 +10,11 @@ from revops.domain.decision import (
     FeeDecision,
     FeePlan,
     Outcome,
-    Reason,
     RebalanceDecision,
     RebalancePlan,
     WindowBudget,
 )
+from revops.domain.reason import Reason
 from revops.domain.record import Books, JobRecord
 from revops.domain.summary import (
     BackupSummary,

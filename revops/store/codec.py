@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from revops.domain.decision import FeeState, Reason, ReasonCode
+from revops.domain.decision import FeeState
+from revops.domain.reason import Reason, ReasonCode
 from revops.errors import DataError
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from revops.domain.decision import FeeDecision, FeePlan, Outcome, Reason, RebalanceDecision, RebalancePlan
+from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.reason import Reason
 from revops.domain.record import DecisionRecord
 from revops.store.codec import dump_reasons, load_reasons
 from revops.store.engine import Tx

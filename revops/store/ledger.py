@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from revops.domain.decision import Reason, ReasonCode, why
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import sat_ceil, sat_floor
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.store.engine import Tx

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, insert, select, update
 
-from revops.domain.decision import Reason, ReasonCode, RebalancePlan, why
+from revops.domain.decision import RebalancePlan
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import PairHistory
 from revops.errors import BugError

@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import text
 
 from revops.cycle import fees, rebalance, sync
-from revops.domain.decision import FeePlan, Outcome, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.options import CommonOptions
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.summary import RebalanceSummary
 from revops.sim.faults import Fault, FaultKind, FaultPlan

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from revops.domain.decision import ReasonCode
+from revops.domain.reason import ReasonCode
 from tests.actuate.bench import AMOUNT_MSAT, DAY, HOUR, Bench, open_bench
 
 

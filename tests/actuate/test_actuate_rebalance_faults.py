@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from revops.domain.decision import ReasonCode
+from revops.domain.reason import ReasonCode
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.node.errors import NodeError
 from revops.node.rpc import Rpc

@@ -19,15 +19,13 @@ from revops.domain.decision import (
     FeeDecision,
     FeePlan,
     Outcome,
-    Reason,
-    ReasonCode,
     RebalanceDecision,
     RebalancePlan,
     WindowBudget,
-    why,
 )
 from revops.domain.forward import Flow
 from revops.domain.options import CommonOptions
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
 from revops.domain.summary import (
     BackupSummary,

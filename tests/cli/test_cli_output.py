@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from revops.cli.output import Output
-from revops.domain.decision import BudgetVerdict, Outcome, ReasonCode, WindowBudget, why
+from revops.domain.decision import BudgetVerdict, Outcome, WindowBudget
 from revops.domain.forward import ForwardStatus
 from revops.domain.options import CommonOptions
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books
 from revops.report import amounts
 from revops.report.blocks import Line, Table

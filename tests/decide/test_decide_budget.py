@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.budget import limits_msat, verdict
-from revops.domain.decision import ReasonCode, why
 from revops.domain.policy import BudgetConfig
+from revops.domain.reason import ReasonCode, why
 from tests.builders import NOW
 
 AMOUNTS = st.integers(0, 2_100_000_000_000_000_000)

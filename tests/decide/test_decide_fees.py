@@ -12,8 +12,9 @@ from revops.decide.fees import decide_fees
 from revops.decide.governor import dead_band_ppm
 from revops.decide.hill_climb import EFFECTIVE_AFTER_SECONDS
 from revops.decide.rails import step_limit_ppm
-from revops.domain.decision import FeeDecision, FeePlan, Outcome, ReasonCode, why
+from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import ReasonCode, why
 from revops.domain.snapshot import FeeInput, FeeSnapshot
 from tests.builders import (
     HOUR,

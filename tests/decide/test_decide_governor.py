@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from revops.decide.governor import cap, dead_band_ppm, gate
-from revops.domain.decision import FeeDecision, Outcome, Reason, ReasonCode, why
+from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from tests.builders import HOUR, NOW, channel_id, node_id
 
 POLICY = FeesConfig()

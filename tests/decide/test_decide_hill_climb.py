@@ -15,8 +15,9 @@ from revops.decide.hill_climb import (
     STEP_SHRINK,
     propose,
 )
-from revops.domain.decision import FeeState, ReasonCode
+from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import ReasonCode
 from revops.domain.snapshot import FeeInput
 from tests.builders import HOUR, NOW, make_channel, make_fee_input, make_state
 from tests.strategies import fee_inputs, fees_policies

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from revops.decide.rails import apply_rails, sane, step_limit_ppm, within_bounds
-from revops.domain.decision import ReasonCode
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import ReasonCode
 from revops.domain.units import MAX_U32
 from tests.builders import HOUR
 from tests.strategies import fees_policies, fees_ppm

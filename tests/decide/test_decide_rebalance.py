@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from revops.decide.rebalance import MARGIN_SHARE, MOST_DOUBLINGS, pair_cooldown_seconds, plan_rebalances
 from revops.decide.recheck import revalidate
 from revops.domain.channel import Channel
-from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecision
+from revops.domain.decision import Outcome, RebalanceDecision
 from revops.domain.policy import RebalanceConfig
+from revops.domain.reason import Reason, ReasonCode
 from revops.domain.snapshot import PairHistory, RebalanceSnapshot
 from tests.builders import (
     HOUR,

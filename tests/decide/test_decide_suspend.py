@@ -16,8 +16,8 @@ from revops.decide.suspend import (
     reserve_reasons,
     syncing_reasons,
 )
-from revops.domain.decision import ReasonCode
 from revops.domain.policy import ReserveConfig
+from revops.domain.reason import ReasonCode
 from revops.domain.snapshot import ClockMark
 from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_node, make_view, make_wallet
 

@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 import revops
-from revops.domain.decision import SENTENCES, Reason, ReasonCode, why
+from revops.domain.reason import SENTENCES, Reason, ReasonCode, why
 
 SOURCES = sorted(Path(revops.__file__).parent.rglob("*.py"))
 #: The climb's three codes are chosen at run time; the properties of `decide_fees` render them.

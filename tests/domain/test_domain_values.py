@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from revops.decide.fees import decide_fees
 from revops.decide.rebalance import plan_rebalances
 from revops.domain.channel import LIVE_STATES
-from revops.domain.decision import BudgetVerdict, FeePlan, Outcome, ReasonCode, RebalancePlan, WindowBudget, why
+from revops.domain.decision import BudgetVerdict, FeePlan, Outcome, RebalancePlan, WindowBudget
 from revops.domain.forward import FORWARD_STATUS_OF, ForwardStatus
 from revops.domain.node import Wallet, WalletOutput
 from revops.domain.options import CommonOptions
 from revops.domain.payment import Payment, PaymentStatus
 from revops.domain.policy import FeesConfig, RebalanceConfig
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, Report, Totals
 from revops.domain.summary import Comparison, DemoSummary, RebalanceSummary, RollupSummary
 from tests.builders import NOW, make_channel, make_fee_snapshot, make_rebalance_snapshot, make_view

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from revops.domain.decision import Outcome, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.reason import ReasonCode, why
 from revops.store import plans, runs
 from revops.store.engine import Database
 from tests.e2e.ledgers import rows

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from revops.domain.decision import BudgetVerdict, ReasonCode, WindowBudget, why
+from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.forward import Flow
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, Report, Totals
 from revops.metrics.collect import CommandRun
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from revops.domain.decision import ReasonCode, why
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import ChannelRecord, Report
 from revops.metrics.catalog import CATALOG, Place
 from revops.metrics.collect import CommandRun, Family, command_families, node_families

@@ -7,16 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from revops.domain.decision import (
-    FeeDecision,
-    FeePlan,
-    Outcome,
-    Reason,
-    ReasonCode,
-    RebalanceDecision,
-    RebalancePlan,
-    why,
-)
+from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.errors import DataError
 from revops.store import decisions
 from revops.store.engine import Database, Tx

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import delete, select, update
 
-from revops.domain.decision import Outcome, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.reason import ReasonCode, why
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.store import forwards, ledger, plans, runs
 from revops.store.engine import Database, Tx

@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from revops.domain.decision import Outcome, Reason, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import PairHistory
 from revops.errors import BugError
 from revops.store import ledger, plans

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from revops.domain.decision import BudgetVerdict, ReasonCode, RebalancePlan, WindowBudget, why
+from revops.domain.decision import BudgetVerdict, RebalancePlan, WindowBudget
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, Report, Totals
 from revops.store import books, channels, cursors, decisions, forwards, ledger, nodes, plans, queries, rollup, runs
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
-from revops.domain.decision import Outcome, ReasonCode, RebalanceDecision, RebalancePlan, why
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.node import Feerates, NodeEvent
+from revops.domain.reason import ReasonCode, why
 from revops.domain.record import FeeChange
 from revops.store import (
     actions,
