@@ -43,10 +43,17 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " another database. XDG_STATE_HOME is not used: cron doesn't have it.",
     "metrics.textfile_dir": "node_exporter's --collector.textfile.directory. Empty: no .prom files.",
     "fees.mode": '"observe" computes and records what it would do, "act" does it.',
-    "fees.strategy": '"hill_climb" tries prices and keeps what earns more per open hour; "off" leaves fees alone.',
+    "fees.strategy": '"hill_climb" tries prices and keeps what earns more per open hour; "proportional" goes by the'
+    ' balance; "static" keeps to fixed_ppm; "match_peer" follows what others charge into the peer; "off" leaves fees'
+    " alone.",
     "fees.min_ppm": "No fee below this is ever sent.",
     "fees.max_ppm": "No fee above this is ever sent.",
     "fees.base_msat": "The base fee of every channel. 0 lets payments be split freely.",
+    "fees.start_ppm": "What a new channel asks for where nothing better is known.",
+    "fees.fixed_ppm": "static: the fee.",
+    "fees.full_ppm": "proportional: the fee when all liquidity is on our side.",
+    "fees.empty_ppm": "proportional: the fee when none is.",
+    "fees.match_ratio": "match_peer: our fee as a multiple of what others charge into the peer.",
     "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",

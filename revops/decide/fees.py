@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from revops.decide.governor import cap, gate
-from revops.decide.hill_climb import EFFECTIVE_AFTER_SECONDS, Proposal, propose
 from revops.decide.openness import could_route
-from revops.decide.rails import apply_rails
+from revops.decide.rails import apply_rails, sane
+from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal
+from revops.decide.strategies.registry import STRATEGIES
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -25,7 +26,7 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
     """
     now = snapshot.view.taken_at
     decisions = [
-        decide_channel(fee_input, policy, now)
+        decide_channel(fee_input, fee_input.policy or policy, now)
         for fee_input in sorted(snapshot.inputs, key=lambda fee_input: fee_input.channel.channel_id)
     ]
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
@@ -58,7 +59,7 @@ def decide_channel(fee_input: FeeInput, policy: FeesConfig, now: float) -> FeeDe
         return replace(stay, reasons=(why(ReasonCode.STRATEGY_OFF),))
     if not channel.live:
         return replace(stay, reasons=(why(ReasonCode.NOT_USABLE, state=channel.state),))
-    proposal = propose(fee_input, policy, now)
+    proposal = STRATEGIES[policy.strategy](fee_input, policy, now)
     new_ppm, railed = apply_rails(
         terms.fee_ppm, proposal.ppm, proposal.state.idle_open_seconds, could_route(channel), policy
     )
@@ -69,7 +70,7 @@ def decide_channel(fee_input: FeeInput, policy: FeesConfig, now: float) -> FeeDe
     decision = replace(
         stay,
         outcome=Outcome.CHANGE,
-        proposed_ppm=proposal.ppm,
+        proposed_ppm=sane(proposal.ppm, terms.fee_ppm),
         new_ppm=new_ppm,
         new_base_msat=policy.base_msat,
         expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),

@@ -18,6 +18,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[int, Meta(ge=0, le=366 * 86_400)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Mode = Literal["observe", "act"]
+Strategy = Literal["hill_climb", "proportional", "static", "match_peer", "off"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,10 +52,19 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     """Fee setting: the strategy, and the rails that nothing passes."""
 
     mode: Mode = "observe"
-    strategy: Literal["hill_climb", "off"] = "hill_climb"
+    strategy: Strategy = "hill_climb"
     min_ppm: Ppm = 10
     max_ppm: Ppm = 2_500
     base_msat: Msat = 0
+    #: What a new channel asks for where nothing better is known.
+    start_ppm: Ppm = 200
+    #: `static`: the fee.
+    fixed_ppm: Ppm = 200
+    #: `proportional`: the fee when all liquidity is ours, and when none is.
+    full_ppm: Ppm = 10
+    empty_ppm: Ppm = 500
+    #: `match_peer`: our fee as a multiple of what others charge into the peer.
+    match_ratio: Annotated[float, Meta(gt=0, le=10)] = 1.0
     #: Largest change of one update, as a share of the fee in force.
     max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.25
     #: Least time between two updates of one channel: the network needs it to hear of a price, and we to learn from it.

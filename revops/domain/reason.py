@@ -24,6 +24,10 @@ class ReasonCode(StrEnum):
     CLIMB_REVERSE = "climb_reverse"
     CLIMB_PROBE = "climb_probe"
     STRATEGY_OFF = "strategy_off"
+    FIXED = "fixed"
+    PROPORTIONAL = "proportional"
+    MATCHED = "matched"
+    NO_ANCHOR = "no_anchor"
     # fees: what the rails did
     FLOOR = "floor"
     CEILING = "ceiling"
@@ -91,6 +95,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{fee_ppm} ppm earned {rate_msat} msat per open hour, nothing to compare: try {step_percent} %"
     ),
     ReasonCode.STRATEGY_OFF: "strategy is off",
+    ReasonCode.FIXED: "fixed at {fixed_ppm} ppm",
+    ReasonCode.PROPORTIONAL: "{local_percent} % is ours, {full_ppm} ppm when all is, {empty_ppm} ppm when nothing is",
+    ReasonCode.MATCHED: "others charge {anchor_ppm} ppm into the peer, times {match_ratio}",
+    ReasonCode.NO_ANCHOR: "what others charge into the peer isn't known: left as it is",
     ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
     ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
     ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.forward import Flow
 from revops.domain.node import NodeInfo, Wallet
+from revops.domain.signals import UNKNOWN, Signals
+
+if TYPE_CHECKING:  # it needs msgspec, which `revops --help` doesn't load
+    from revops.domain.policy import FeesConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,10 @@ class NodeView:
 class FeeInput:
     """One channel as a fee decision sees it. `earned_*` are settled forwards out of it since its state's window
     started.
+
+    `score_msat` is what a strategy learns from: the same forwards, weighted by their senders' reputation and net of the
+    liquidity that they used up (`score_error_msat`: its standard error). It is never booked. None: as earned. `policy`
+    is what the rules make of `[fees]` for this channel; None: `[fees]` itself.
     """
 
     channel: Channel
@@ -37,6 +46,10 @@ class FeeInput:
     earned_count: int
     last_earned_at: float | None
     last_changed_at: float | None
+    score_msat: float | None = None
+    score_error_msat: float | None = None
+    policy: FeesConfig | None = None
+    signals: Signals = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

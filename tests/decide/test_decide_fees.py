@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from revops.decide.fees import decide_fees
 from revops.decide.governor import dead_band_ppm
-from revops.decide.hill_climb import EFFECTIVE_AFTER_SECONDS
 from revops.decide.rails import step_limit_ppm
+from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why

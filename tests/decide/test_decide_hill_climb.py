@@ -7,8 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
-from revops.decide.hill_climb import (
-    FIRST_STEP_RATIO,
+from revops.decide.strategies.hill_climb import (
     LEAST_STEP_RATIO,
     PATIENCE,
     STEP_GROWTH,
@@ -29,7 +28,7 @@ def test_a_channel_seen_for_the_first_time_is_only_watched() -> None:
     proposal = propose(make_fee_input(state=None), POLICY, NOW)
     assert proposal.ppm == 100
     assert [reason.code for reason in proposal.reasons] == [ReasonCode.FIRST_SEEN]
-    assert proposal.state == FeeState(100, NOW, NOW, step_ratio=FIRST_STEP_RATIO)
+    assert proposal.state == FeeState(100, NOW, NOW)
 
 
 def test_a_fee_that_somebody_else_changed_is_learnt_anew() -> None:
@@ -39,7 +38,7 @@ def test_a_fee_that_somebody_else_changed_is_learnt_anew() -> None:
     assert [reason.sentence for reason in proposal.reasons] == [
         "fee changed outside revops, 90 -> 100 ppm: learning starts anew"
     ]
-    assert proposal.state == FeeState(100, NOW, NOW, step_ratio=FIRST_STEP_RATIO, idle_open_seconds=30 * HOUR)
+    assert proposal.state == FeeState(100, NOW, NOW, idle_open_seconds=30 * HOUR)
 
 
 def test_a_fee_that_somebody_else_changed_was_not_idle_while_it_earned() -> None:

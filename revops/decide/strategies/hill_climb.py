@@ -10,62 +10,38 @@ the moment it took effect: `setchannel` honours the old price for 600 s.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from revops.decide.governor import dead_band_ppm
-from revops.decide.openness import count_open_time
+from revops.decide.strategies.base import Proposal, reset, watch
 from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
 
-#: lightningd accepts the former fee for this long after a raise (setchannel's `enforcedelay`).
-EFFECTIVE_AFTER_SECONDS: Final = 600.0
 #: A comparison that is still within its noise after this many windows is decided anyway.
 PATIENCE: Final = 4
 STEP_GROWTH: Final = 1.2
 STEP_SHRINK: Final = 0.5
-FIRST_STEP_RATIO: Final = 0.1
 LEAST_STEP_RATIO: Final = 0.04
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A strategy's wish: a fee, why, and what it remembers if nothing is sent and if something is.
-
-    `rate_msat` is what the channel earned per open hour. `if_sent` still holds the old fee: the caller fills in the
-    one that the rails let through.
-    """
-
-    ppm: int
-    rate_msat: float
-    reasons: tuple[Reason, ...]
-    state: FeeState
-    if_sent: FeeState
-
-
-def propose(fee_input: FeeInput, policy: FeesConfig, now: float) -> Proposal:
-    """Given one channel and what it earned since its window started, return the fee that should be tried next."""
-    fee_ppm = fee_input.channel.local_terms.fee_ppm
-    known = fee_input.state
-    if known is None:
-        fresh = _fresh(fee_ppm, now)
-        return _stay(fee_ppm, 0.0, fresh, why(ReasonCode.FIRST_SEEN, fee_ppm=fee_ppm))
-    state = count_open_time(known, fee_input.channel, fee_input.last_earned_at, now)
-    if known.fee_ppm != fee_ppm:
-        fresh = replace(_fresh(fee_ppm, now), idle_open_seconds=state.idle_open_seconds)
-        reason = why(ReasonCode.EXTERNAL_CHANGE, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)
-        return _stay(fee_ppm, 0.0, fresh, reason)
+def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
+    """Given a peer and what it earned since its window started, return the fee that should be tried next."""
+    fee_ppm = offer.channel.local_terms.fee_ppm
+    state, anew = watch(offer, now)
+    if anew is not None:
+        return _stay(fee_ppm, 0.0, state, anew)
     open_hours = state.open_seconds / 3600
-    rate_msat, error_msat = _rate(fee_input, open_hours)
+    rate_msat, error_msat = _rate(offer, open_hours)
     if state.open_seconds < policy.min_interval_seconds:
         reason = why(
             ReasonCode.OBSERVING,
             fee_ppm=fee_ppm,
             open_hours=round(open_hours, 1),
             needed_hours=round(policy.min_interval_seconds / 3600, 1),
-            forward_count=fee_input.earned_count,
+            forward_count=offer.earned_count,
         )
         return _stay(fee_ppm, rate_msat, state, reason)
     if not _conclusive(state, rate_msat, error_msat, policy.min_interval_seconds):
@@ -74,32 +50,25 @@ def propose(fee_input: FeeInput, policy: FeesConfig, now: float) -> Proposal:
             fee_ppm=fee_ppm,
             rate_msat=round(rate_msat),
             last_rate_msat=round(state.last_rate_msat or 0),
-            forward_count=fee_input.earned_count,
+            forward_count=offer.earned_count,
         )
         return _stay(fee_ppm, rate_msat, state, reason)
     return _step(fee_ppm, state, rate_msat, error_msat, policy)
 
 
-def _fresh(fee_ppm: int, now: float) -> FeeState:
-    return FeeState(fee_ppm=fee_ppm, window_start_at=now, counted_at=now, step_ratio=FIRST_STEP_RATIO)
-
-
 def _stay(fee_ppm: int, rate_msat: float, state: FeeState, reason: Reason) -> Proposal:
-    return Proposal(fee_ppm, rate_msat, (reason,), state, _reset(state))
+    return Proposal(fee_ppm, rate_msat, (reason,), state, reset(state))
 
 
-def _reset(state: FeeState) -> FeeState:
-    """A new window after `state`; the caller gives it the fee and the moment."""
-    return replace(state, open_seconds=0.0)
-
-
-def _rate(fee_input: FeeInput, open_hours: float) -> tuple[float, float]:
+def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
     """The income per open hour in msat, and its Poisson error."""
     if open_hours <= 0:
         return 0.0, 0.0
-    rate_msat = fee_input.earned_msat / open_hours
-    error_msat = rate_msat / math.sqrt(fee_input.earned_count) if fee_input.earned_count else 0.0
-    return rate_msat, error_msat
+    score_msat = float(offer.earned_msat) if offer.score_msat is None else offer.score_msat
+    error_msat = offer.score_error_msat
+    if error_msat is None:
+        error_msat = score_msat / math.sqrt(offer.earned_count) if offer.earned_count else 0.0
+    return score_msat / open_hours, error_msat / open_hours
 
 
 def _conclusive(state: FeeState, rate_msat: float, error_msat: float, window_seconds: int) -> bool:
@@ -140,6 +109,6 @@ def _step(fee_ppm: int, state: FeeState, rate_msat: float, error_msat: float, po
         step_percent=round(direction * step * 100, 1),
     )
     if_sent = replace(
-        _reset(state), direction=direction, step_ratio=step, last_rate_msat=rate_msat, last_rate_error_msat=error_msat
+        reset(state), direction=direction, step_ratio=step, last_rate_msat=rate_msat, last_rate_error_msat=error_msat
     )
     return Proposal(fee_ppm + direction * change_ppm, rate_msat, (reason,), state, if_sent)
