@@ -60,6 +60,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.max_updates_per_day": "Updates of all channels together in 24 hours: gossip costs the network.",
     "fees.dead_band_ppm": "A change smaller than the larger of the two dead bands isn't worth a gossip message.",
     "fees.dead_band_ratio": "The same as a share of the fee in force.",
+    "fees.external": 'A fee that somebody else set: "learn" goes on from it, "respect" leaves it alone until'
+    ' `revops fees unset`, "overwrite" puts ours back.',
     "fees.zero_flow_hold_seconds": "Open time without revenue after which a fee isn't raised any more.",
     "fees.zero_flow_drop_seconds": "Open time without revenue after which a fee is lowered.",
     "fees.zero_flow_drop_ratio": "What such a drop leaves of the fee.",

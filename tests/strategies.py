@@ -12,7 +12,8 @@ from revops.domain.decision import FeeState
 from revops.domain.forward import Flow
 from revops.domain.policy import FeesConfig, RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.snapshot import FeeInput, FeeSnapshot, PairHistory, RebalanceSnapshot
+from revops.domain.signals import UNKNOWN, Rate, Signals
+from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, PairHistory, RebalanceSnapshot
 from revops.domain.units import MAX_MSAT, MAX_U32
 from tests.builders import DAY, HOUR, NOW, channel_id, make_channel, make_htlc, make_terms, make_view, node_id
 
@@ -78,7 +79,7 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
     hold, drop = sorted((draw(st.integers(0, 366 * 86_400)), draw(st.integers(0, 366 * 86_400))))
     step_ratio = draw(st.floats(0.001, 10))
     wild = {
-        "strategy": draw(st.sampled_from(("hill_climb", "hill_climb", "hill_climb", "off"))),
+        "strategy": draw(st.sampled_from(("hill_climb", "hill_climb", "proportional", "static", "match_peer", "off"))),
         "min_ppm": low,
         "max_ppm": high,
         "base_msat": draw(st.sampled_from((0, 1, 1_000, MAX_U32))),
@@ -89,6 +90,11 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
         "dead_band_ratio": draw(st.floats(0, min(1.0, step_ratio), exclude_max=True)),
         "zero_flow_hold_seconds": hold,
         "zero_flow_drop_seconds": drop,
+        "external": draw(st.sampled_from(("learn", "respect", "overwrite"))),
+        "fixed_ppm": draw(st.integers(0, 1_000_000)),
+        "full_ppm": draw(st.integers(0, 1_000_000)),
+        "empty_ppm": draw(st.integers(0, 1_000_000)),
+        "match_ratio": draw(st.floats(0.01, 10)),
         "zero_flow_drop_ratio": draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
     }
     # Each setting is the default or a wild one, so that no single wild one hides what the others do.
@@ -135,7 +141,10 @@ def fee_inputs(draw: st.DrawFn, number: int = 1) -> FeeInput:
     state = draw(fee_states(fee_ppm)) if ripe else draw(st.one_of(st.none(), fee_states(fee_ppm)))
     if ripe and state is not None:
         state = replace(state, fee_ppm=fee_ppm, open_seconds=draw(st.floats(8 * HOUR, 40 * HOUR)))
+    if number > 1 and draw(st.integers(0, 3)) == 3:
+        channel = replace(channel, peer_id=node_id(number - 1))
     earned_count = draw(st.one_of(st.just(0), st.integers(1, 1_000)))
+    score_msat = draw(st.one_of(st.none(), st.floats(-1e10, 1e10) if earned_count else st.just(0.0)))
     return FeeInput(
         channel=channel,
         state=state,
@@ -143,6 +152,38 @@ def fee_inputs(draw: st.DrawFn, number: int = 1) -> FeeInput:
         earned_count=earned_count,
         last_earned_at=draw(st.one_of(st.none(), moments)),
         last_changed_at=draw(st.one_of(st.none(), moments, st.floats(NOW - 10 * HOUR, NOW))),
+        score_msat=score_msat,
+        score_error_msat=None if score_msat is None else draw(st.floats(0, 1e10)),
+        signals=draw(signals()) if draw(st.booleans()) else UNKNOWN,
+        pin=draw(fee_pins) if draw(st.integers(0, 5)) == 5 else None,
+        last_own_changed_at=draw(st.one_of(st.none(), moments, st.floats(NOW - 10 * HOUR, NOW))),
+        external_since_at=draw(st.one_of(st.none(), moments)),
+    )
+
+
+fee_pins = st.builds(
+    FeePin,
+    ppm=st.one_of(st.integers(0, 3_000), st.integers(0, 2**63)),
+    set_at=moments,
+    until_at=st.one_of(st.none(), moments),
+    forced=st.booleans(),
+)
+rates = st.builds(Rate, st.floats(0, 1e12), st.floats(0, 1e24))
+prices_ppm = st.one_of(st.none(), st.integers(0, 3_000), st.integers(0, 2**32 - 1))
+
+
+@st.composite
+def signals(draw: st.DrawFn) -> Signals:
+    """What may be known of a channel."""
+    return Signals(
+        demand=draw(rates),
+        inflow=draw(rates),
+        value_ppm=draw(st.floats(0, 5_000)),
+        entry_value_ppm=draw(st.floats(0, 5_000)),
+        anchor_ppm=draw(prices_ppm),
+        refill_ppm=draw(prices_ppm),
+        hold_seconds=draw(st.one_of(st.none(), st.floats(0, 1e6))),
+        uptime_ratio=draw(st.one_of(st.none(), st.floats(0, 1))),
     )
 
 

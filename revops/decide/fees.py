@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from revops.decide.governor import cap, gate
-from revops.decide.openness import could_route
+from revops.decide.openness import could_route, count_open_time
+from revops.decide.peers import PricedPeer, price_together
 from revops.decide.rails import apply_rails, sane
-from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal
+from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price
 from revops.decide.strategies.registry import STRATEGIES
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.snapshot import FeeInput, FeeSnapshot
+from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
+
+_HOUR_SECONDS = 3_600
 
 
 def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reason, ...] = ()) -> FeePlan:
@@ -25,21 +28,117 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
     The plan is ordered by channel_id and depends on nothing but the arguments.
     """
     now = snapshot.view.taken_at
-    decisions = [
-        decide_channel(fee_input, fee_input.policy or policy, now)
-        for fee_input in sorted(snapshot.inputs, key=lambda fee_input: fee_input.channel.channel_id)
-    ]
+    decisions: list[FeeDecision] = []
+    priced: list[FeeInput] = []
+    for fee_input in sorted(snapshot.inputs, key=lambda fee_input: fee_input.channel.channel_id):
+        own_policy = fee_input.policy or policy
+        left_alone = _left_alone(fee_input, own_policy, now)
+        if left_alone is not None:
+            decisions.append(replace(_as_it_is(fee_input, own_policy), reasons=(left_alone,)))
+        elif fee_input.pin is not None:
+            decisions.append(_decide_pinned(fee_input, fee_input.pin, own_policy, now))
+        else:
+            priced.append(fee_input)
+    for peer in price_together(priced, policy):
+        decisions += decide_peer(peer, now)
+    decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]
     return FeePlan(taken_at=now, decisions=tuple(decisions))
 
 
-def decide_channel(fee_input: FeeInput, policy: FeesConfig, now: float) -> FeeDecision:
-    """Given one channel, return its decision before the node's daily cap."""
+def _left_alone(fee_input: FeeInput, policy: FeesConfig, now: float) -> Reason | None:
+    """Why no strategy looks at a channel at all; None where one does."""
+    channel = fee_input.channel
+    if fee_input.pin is None and policy.strategy == "off":
+        return why(ReasonCode.STRATEGY_OFF)
+    if not channel.live:
+        return why(ReasonCode.NOT_USABLE, state=channel.state)
+    if fee_input.pin is None and policy.external == "respect" and fee_input.external_since_at is not None:
+        age_hours = round(max(now - fee_input.external_since_at, 0) / _HOUR_SECONDS, 1)
+        return why(ReasonCode.EXTERNAL_RESPECTED, fee_ppm=channel.local_terms.fee_ppm, age_hours=age_hours)
+    return None
+
+
+def decide_peer(peer: PricedPeer, now: float) -> list[FeeDecision]:
+    """Given the channels of one peer, propose one price for them, and return each one's decision before the node's
+    daily cap.
+    """
+    offer = peer.offer
+    proposal = _put_back(offer, peer.policy, now) or STRATEGIES[peer.policy.strategy](offer, peer.policy, now)
+    routable = could_route(offer.channel)
+    return [_decide_member(peer, member, proposal, routable, now) for member in peer.members]
+
+
+def _put_back(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal | None:
+    """Our own fee again, where the policy wants it put back and somebody has changed it."""
+    known, fee_ppm = offer.state, offer.channel.local_terms.fee_ppm
+    if policy.external != "overwrite" or known is None or known.fee_ppm == fee_ppm:
+        return None
+    state = count_open_time(known, offer.channel, offer.last_earned_at, now)
+    reason = why(ReasonCode.EXTERNAL_OVERWRITTEN, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)
+    return Proposal(known.fee_ppm, 0.0, (reason,), state, state)
+
+
+def _decide_member(peer: PricedPeer, member: FeeInput, proposal: Proposal, routable: bool, now: float) -> FeeDecision:
+    """One channel of a peer: the peer's proposal on it, by way of the rails and the governor."""
+    if member is not peer.leader:
+        fee_ppm = member.channel.local_terms.fee_ppm
+        state = replace(proposal.state, fee_ppm=fee_ppm)
+        aligned = why(
+            ReasonCode.ALIGNED, name=peer.leader.channel.name, fee_ppm=peer.leader.channel.local_terms.fee_ppm
+        )
+        proposal = replace(proposal, reasons=(aligned, *proposal.reasons), state=state)
+    return _decide(member, proposal, peer.policy, routable, now)
+
+
+def _decide_pinned(fee_input: FeeInput, pin: FeePin, policy: FeesConfig, now: float) -> FeeDecision:
+    """A channel whose fee the operator has set: no strategy, but rails and governor all the same."""
+    left_hours = None if pin.until_at is None else round(max(pin.until_at - now, 0) / _HOUR_SECONDS, 1)
+    span = "until it is released" if left_hours is None else f"for {left_hours} h more"
+    proposal = propose_price(fee_input, pin.ppm, why(ReasonCode.PINNED, pin_ppm=pin.ppm, span=span), now)
+    routable = could_route(fee_input.channel)
+    return _decide(fee_input, proposal, policy, routable, now, forced=pin.forced)
+
+
+def _decide(
+    fee_input: FeeInput,
+    proposal: Proposal,
+    policy: FeesConfig,
+    routable: bool,
+    now: float,
+    *,
+    forced: bool = False,
+) -> FeeDecision:
+    """Rails and governor on a proposal. `forced` passes all of them but the bounds and the node's daily cap."""
+    terms = fee_input.channel.local_terms
+    new_ppm, railed = apply_rails(
+        terms.fee_ppm, proposal.ppm, proposal.state.idle_open_seconds, routable, policy, forced=forced
+    )
+    reasons = (*proposal.reasons, *railed)
+    if terms.fee_base_msat != policy.base_msat:
+        base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=policy.base_msat)
+        reasons = (*reasons, base)
+    decision = replace(
+        _as_it_is(fee_input, policy),
+        outcome=Outcome.CHANGE,
+        proposed_ppm=sane(proposal.ppm, terms.fee_ppm),
+        new_ppm=new_ppm,
+        new_base_msat=policy.base_msat,
+        expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),
+        reasons=reasons,
+        state=proposal.state,
+        state_if_sent=_state_if_sent(proposal, terms.fee_ppm, new_ppm, now),
+    )
+    return gate(decision, fee_input, policy, now, forced=forced)
+
+
+def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
+    """The decision to leave a channel as it is."""
     channel = fee_input.channel
     terms = channel.local_terms
-    stay = FeeDecision(
+    return FeeDecision(
         channel_id=channel.channel_id,
         peer_id=channel.peer_id,
         name=channel.name,
@@ -55,30 +154,6 @@ def decide_channel(fee_input: FeeInput, policy: FeesConfig, now: float) -> FeeDe
         state=fee_input.state,
         state_if_sent=None,
     )
-    if policy.strategy == "off":
-        return replace(stay, reasons=(why(ReasonCode.STRATEGY_OFF),))
-    if not channel.live:
-        return replace(stay, reasons=(why(ReasonCode.NOT_USABLE, state=channel.state),))
-    proposal = STRATEGIES[policy.strategy](fee_input, policy, now)
-    new_ppm, railed = apply_rails(
-        terms.fee_ppm, proposal.ppm, proposal.state.idle_open_seconds, could_route(channel), policy
-    )
-    reasons = (*proposal.reasons, *railed)
-    if terms.fee_base_msat != policy.base_msat:
-        base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=policy.base_msat)
-        reasons = (*reasons, base)
-    decision = replace(
-        stay,
-        outcome=Outcome.CHANGE,
-        proposed_ppm=sane(proposal.ppm, terms.fee_ppm),
-        new_ppm=new_ppm,
-        new_base_msat=policy.base_msat,
-        expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),
-        reasons=reasons,
-        state=proposal.state,
-        state_if_sent=_state_if_sent(proposal, terms.fee_ppm, new_ppm, now),
-    )
-    return gate(decision, fee_input.last_changed_at, policy, now)
 
 
 def _state_if_sent(proposal: Proposal, old_ppm: int, new_ppm: int, now: float) -> FeeState:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.snapshot import FeeInput
 
 
 def dead_band_ppm(current_ppm: int, policy: FeesConfig) -> int:
@@ -21,20 +22,27 @@ def dead_band_ppm(current_ppm: int, policy: FeesConfig) -> int:
     return max(policy.dead_band_ppm, math.ceil(current_ppm * policy.dead_band_ratio), 1)
 
 
-def gate(decision: FeeDecision, last_changed_at: float | None, policy: FeesConfig, now: float) -> FeeDecision:
-    """Given a wished change and when the channel's fee last changed, return it, or the skip that it becomes.
+def gate(
+    decision: FeeDecision, fee_input: FeeInput, policy: FeesConfig, now: float, *, forced: bool = False
+) -> FeeDecision:
+    """Given a wished change and what is known of the channel, return it, or the skip that it becomes.
 
-    A fee outside the bounds is corrected at once. A last change in the future (a clock that went back) counts as just
-    now.
+    A fee outside the bounds is corrected at once, unless somebody else put it there just after we had set it: then two
+    tools are at war, and the least interval holds. A last change in the future (a clock that went back) counts as just
+    now. `forced` waits for nothing.
     """
-    if any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons):
-        return decision
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     same_base = decision.new_base_msat == decision.old_base_msat
     if change_ppm == 0 and same_base:
         return replace(decision, outcome=Outcome.SKIP)
+    if forced:
+        return decision
+    outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
+    if outside and fee_input.external_since_at is None:
+        return decision
+    last_changed_at = fee_input.last_own_changed_at if outside else fee_input.last_changed_at
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
-    if change_ppm < band_ppm and same_base:
+    if change_ppm < band_ppm and same_base and not outside:
         return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
     if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)

@@ -37,26 +37,33 @@ def sane(proposed_ppm: float, current_ppm: int) -> int:
 
 
 def apply_rails(
-    current_ppm: int, proposed_ppm: float, idle_open_seconds: float, routable: bool, policy: FeesConfig
+    current_ppm: int,
+    proposed_ppm: float,
+    idle_open_seconds: float,
+    routable: bool,
+    policy: FeesConfig,
+    *,
+    forced: bool = False,
 ) -> tuple[int, tuple[Reason, ...]]:
     """Given the fee in force and the one proposed, return the fee that may be sent, and what was changed on the way.
 
     `idle_open_seconds` is open time without revenue; `routable` whether the channel could route now, so that want of
-    revenue is the price's fault.
+    revenue is the price's fault. `forced`, an operator's hand, passes the ratchet and the step limit, never the bounds.
     """
     reasons: list[Reason] = []
     ppm = sane(proposed_ppm, current_ppm)
     if ppm < policy.min_ppm:
         ppm = policy.min_ppm
         reasons.append(why(ReasonCode.FLOOR, floor_ppm=ppm))
-    ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, reasons)
+    if not forced:
+        ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, reasons)
     if ppm > policy.max_ppm:
         ppm = policy.max_ppm
         reasons.append(why(ReasonCode.CEILING, ceiling_ppm=ppm))
     if within_bounds(current_ppm, policy) == current_ppm:
         limit_ppm = step_limit_ppm(current_ppm, policy)
         limited = clamp(ppm, current_ppm - limit_ppm, current_ppm + limit_ppm)
-        if limited != ppm:
+        if limited != ppm and not forced:
             ppm = limited
             reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=limit_ppm))
     else:

@@ -74,6 +74,8 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     #: A change smaller than the larger of these two isn't worth a gossip message.
     dead_band_ppm: Ppm = 2
     dead_band_ratio: Ratio = 0.03
+    #: What becomes of a fee that somebody else set: a new start, left alone, or put back.
+    external: Literal["learn", "respect", "overwrite"] = "learn"
     #: Open time without revenue after which a fee isn't raised any more, and after which it is lowered.
     zero_flow_hold_seconds: Seconds = 24 * 3_600
     zero_flow_drop_seconds: Seconds = 72 * 3_600

@@ -18,6 +18,10 @@ class ReasonCode(StrEnum):
     # fees: what the strategy found
     FIRST_SEEN = "first_seen"
     EXTERNAL_CHANGE = "external_change"
+    EXTERNAL_RESPECTED = "external_respected"
+    EXTERNAL_OVERWRITTEN = "external_overwritten"
+    PINNED = "pinned"
+    ALIGNED = "aligned"
     OBSERVING = "observing"
     INCONCLUSIVE = "inconclusive"
     CLIMB_KEEP = "climb_keep"
@@ -78,6 +82,10 @@ class ReasonCode(StrEnum):
 SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.FIRST_SEEN: "first seen at {fee_ppm} ppm: watching before touching",
     ReasonCode.EXTERNAL_CHANGE: "fee changed outside revops, {expected_ppm} -> {fee_ppm} ppm: learning starts anew",
+    ReasonCode.EXTERNAL_RESPECTED: "set outside revops to {fee_ppm} ppm {age_hours} h ago: left alone",
+    ReasonCode.EXTERNAL_OVERWRITTEN: "set outside revops, {expected_ppm} -> {fee_ppm} ppm: put back",
+    ReasonCode.PINNED: "pinned by hand at {pin_ppm} ppm, {span}",
+    ReasonCode.ALIGNED: "priced together with the peer's other channels, of which {name} leads at {fee_ppm} ppm",
     ReasonCode.OBSERVING: (
         "watching {fee_ppm} ppm: {open_hours} of {needed_hours} open hours, {forward_count} forwards"
     ),

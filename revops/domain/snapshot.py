@@ -31,13 +31,25 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class FeePin:
+    """A fee that the operator set by hand; `until_at` None: until it is released. `forced` passes the soft gates."""
+
+    ppm: int
+    set_at: float
+    until_at: float | None
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FeeInput:
     """One channel as a fee decision sees it. `earned_*` are settled forwards out of it since its state's window
     started.
 
     `score_msat` is what a strategy learns from: the same forwards, weighted by their senders' reputation and net of the
     liquidity that they used up (`score_error_msat`: its standard error). It is never booked. None: as earned. `policy`
-    is what the rules make of `[fees]` for this channel; None: `[fees]` itself.
+    is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any change of
+    the fee, `last_own_changed_at` of the last that we made; `external_since_at` is set where the fee in force is
+    somebody else's.
     """
 
     channel: Channel
@@ -50,6 +62,9 @@ class FeeInput:
     score_error_msat: float | None = None
     policy: FeesConfig | None = None
     signals: Signals = UNKNOWN
+    pin: FeePin | None = None
+    last_own_changed_at: float | None = None
+    external_since_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

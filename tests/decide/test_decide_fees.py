@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, assume, find, given, settings
 from hypothesis import strategies as st
 
 from revops.decide.fees import decide_fees
@@ -48,13 +48,17 @@ def in_force(snapshot: FeeSnapshot, plan: FeePlan) -> FeeSnapshot:
         if decision.outcome is not Outcome.CHANGE:
             return replace(fee_input, state=decision.state)
         terms = replace(fee_input.channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=decision.new_base_msat)
-        return FeeInput(
+        return replace(
+            fee_input,
             channel=replace(fee_input.channel, local_terms=terms),
             state=decision.state_if_sent,
             earned_msat=0,
             earned_count=0,
-            last_earned_at=fee_input.last_earned_at,
+            score_msat=None,
+            score_error_msat=None,
             last_changed_at=snapshot.view.taken_at,
+            last_own_changed_at=snapshot.view.taken_at,
+            external_since_at=None,
         )
 
     inputs = tuple(after(one) for one in snapshot.inputs)
@@ -102,13 +106,13 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
     decision = decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
     if decision.outcome is not Outcome.CHANGE:
         return
-    assert policy.strategy == "hill_climb"
+    assert policy.strategy != "off" or fee_input.pin is not None
     assert fee_input.channel.live
     assert policy.min_ppm <= decision.new_ppm <= policy.max_ppm
     assert decision.new_base_msat == policy.base_msat
     assert (decision.new_ppm, decision.new_base_msat) != (decision.old_ppm, decision.old_base_msat)
     assert urgent(decision) is not (policy.min_ppm <= decision.old_ppm <= policy.max_ppm)
-    if urgent(decision):
+    if urgent(decision) or (fee_input.pin is not None and fee_input.pin.forced):
         return
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
@@ -120,6 +124,7 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
 
 @given(fee_input=fee_inputs(), policy=fees_policies())
 def test_without_revenue_beyond_the_hold_time_a_fee_is_not_raised(fee_input: FeeInput, policy: FeesConfig) -> None:
+    assume(fee_input.pin is None or not fee_input.pin.forced)
     decision = decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
     if decision.state is not None and decision.state.idle_open_seconds >= policy.zero_flow_hold_seconds:
         assert decision.new_ppm <= max(decision.old_ppm, policy.min_ppm)
@@ -134,7 +139,8 @@ def test_what_is_remembered_is_what_would_be_broadcast(fee_input: FeeInput, poli
         assert decision.state == fee_input.state
         return
     assert decision.state is not None
-    assert decision.state.fee_ppm == decision.old_ppm
+    put_back = decision.reasons[0].code is ReasonCode.EXTERNAL_OVERWRITTEN
+    assert decision.state.fee_ppm == (decision.proposed_ppm if put_back else decision.old_ppm)
     assert sent.fee_ppm == decision.new_ppm
     assert sent.window_start_at == NOW + EFFECTIVE_AFTER_SECONDS
     assert sent.open_seconds == 0

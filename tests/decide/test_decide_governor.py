@@ -8,7 +8,7 @@ from revops.decide.governor import cap, dead_band_ppm, gate
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from tests.builders import HOUR, NOW, channel_id, node_id
+from tests.builders import HOUR, NOW, channel_id, make_fee_input, node_id
 
 POLICY = FeesConfig()
 OUTSIDE = why(ReasonCode.OUT_OF_BOUNDS, fee_ppm=5, min_ppm=10, max_ppm=2_500)
@@ -82,7 +82,7 @@ def test_the_gate(
     decision: FeeDecision, changed_hours_ago: float | None, outcome: Outcome, codes: list[ReasonCode]
 ) -> None:
     last_changed_at = None if changed_hours_ago is None else NOW - changed_hours_ago * HOUR
-    gated = gate(decision, last_changed_at, POLICY, NOW)
+    gated = gate(decision, make_fee_input(last_changed_at=last_changed_at), POLICY, NOW)
     assert gated.outcome is outcome
     assert [reason.code for reason in gated.reasons] == codes
     assert all(reason.sentence for reason in gated.reasons)
@@ -90,8 +90,29 @@ def test_the_gate(
 
 
 def test_a_change_in_the_future_is_told_as_just_now() -> None:
-    gated = gate(wish(), NOW + 5 * HOUR, POLICY, NOW)
+    gated = gate(wish(), make_fee_input(last_changed_at=NOW + 5 * HOUR), POLICY, NOW)
     assert gated.reasons[0].sentence == "last changed 0.0 h ago, least interval 8.0 h"
+
+
+@pytest.mark.parametrize(
+    ("own_hours_ago", "outcome"), [(None, Outcome.CHANGE), (8, Outcome.CHANGE), (7.99, Outcome.SKIP)]
+)
+def test_two_tools_at_war_announce_no_more_than_one_in_peace(own_hours_ago: float | None, outcome: Outcome) -> None:
+    """A fee that somebody else put outside the bounds goes back at once, but not again and again."""
+    theirs = make_fee_input(
+        last_changed_at=NOW,
+        external_since_at=NOW,
+        last_own_changed_at=None if own_hours_ago is None else NOW - own_hours_ago * HOUR,
+    )
+    assert gate(wish(old_ppm=9, new_ppm=10, reasons=(OUTSIDE,)), theirs, POLICY, NOW).outcome is outcome
+
+
+@pytest.mark.parametrize("decision", [wish(), wish(new_ppm=101), wish(old_ppm=5, new_ppm=10, reasons=(OUTSIDE,))])
+def test_the_operators_hand_waits_for_nothing(decision: FeeDecision) -> None:
+    just_changed = make_fee_input(last_changed_at=NOW, last_own_changed_at=NOW, external_since_at=NOW)
+    assert gate(decision, just_changed, POLICY, NOW, forced=True) == decision
+    unchanged = gate(wish(new_ppm=100), just_changed, POLICY, NOW, forced=True)
+    assert unchanged.outcome is Outcome.SKIP
 
 
 def test_the_cap_lets_the_urgent_and_then_the_most_promising_through() -> None:

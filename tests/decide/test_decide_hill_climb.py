@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
 from revops.decide.strategies.hill_climb import (
@@ -171,10 +170,9 @@ def test_without_revenue_it_never_proposes_a_raise(fee_input: FeeInput, policy: 
     assert propose(fee_input, policy, NOW).ppm <= fee_input.channel.local_terms.fee_ppm
 
 
-@given(fee_input=fee_inputs(), policy=fees_policies(), factor=st.sampled_from((1, 10)))
-def test_the_rate_is_income_per_open_hour(fee_input: FeeInput, policy: FeesConfig, factor: int) -> None:
+@given(fee_input=fee_inputs(), policy=fees_policies())
+def test_the_rate_is_the_score_per_open_hour(fee_input: FeeInput, policy: FeesConfig) -> None:
+    """What was earned where nothing better is known: weighted by reputation, net of liquidity."""
     proposal = propose(fee_input, policy, NOW)
-    assert proposal.rate_msat * proposal.state.open_seconds in (
-        0.0,
-        pytest.approx(fee_input.earned_msat * 3600),
-    )
+    score_msat = fee_input.earned_msat if fee_input.score_msat is None else fee_input.score_msat
+    assert proposal.rate_msat * proposal.state.open_seconds in (0.0, pytest.approx(score_msat * 3600))
