@@ -7,6 +7,7 @@ import click
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.spans import Span
 from revops.domain.ids import is_channel_id, is_scid
 from revops.domain.options import CommonOptions
 from revops.report import summaries
@@ -15,6 +16,10 @@ from revops.report import summaries
 @click.group("fees", cls=LazyGroup)
 def fees() -> None:
     """Set what the channels charge."""
+
+
+def _channel_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    return _channel_names(_context, _parameter, (name,))[0]
 
 
 def _channel_names(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -45,3 +50,37 @@ def adjust(options: CommonOptions, channels: tuple[str, ...]) -> None:
         plan,
         lambda: summaries.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0),
     )
+
+
+@fees.command("set", cls=Command)
+@click.argument("channel", callback=_channel_name, metavar="SCID|CHANNEL_ID")
+@click.argument("ppm", type=click.IntRange(0, 1_000_000))
+@click.option("for_seconds", "--for", type=Span(), metavar="SPAN", help="How long it holds: 12h, 7d, 2w.")
+@click.option(
+    "--force", is_flag=True, help="At once: no step limit, no dead band, no least interval. Never past the bounds."
+)
+@common
+def set_fee(options: CommonOptions, channel: str, ppm: int, for_seconds: int | None, force: bool) -> None:
+    """Pin a channel's fee by hand, for a span or until `revops fees unset`. Rails hold; strategies leave it alone.
+
+    Nothing is sent in mode "observe": the pin is recorded, and takes effect in mode "act".
+    """
+    from revops.cycle import fees as cycle
+
+    output = Output(options)
+    with output.working() as watched:
+        plan = cycle.set_fee(watched, channel, ppm, for_seconds=for_seconds, force=force)
+    output.news("fees set", plan, lambda: summaries.fee_plan(plan, with_skips=True, each_skip=True))
+
+
+@fees.command("unset", cls=Command)
+@click.argument("channel", callback=_channel_name, metavar="SCID|CHANNEL_ID")
+@common
+def unset_fee(options: CommonOptions, channel: str) -> None:
+    """Release a fee that was pinned by hand or set by somebody else: the strategy goes on from there."""
+    from revops.cycle import fees as cycle
+
+    output = Output(options)
+    with output.working() as watched:
+        plan = cycle.unset_fee(watched, channel)
+    output.news("fees unset", plan, lambda: summaries.fee_plan(plan, with_skips=True, each_skip=True))

@@ -49,6 +49,7 @@ cli = LazyGroup(
         "rollup": "revops.cli.rollup:rollup",
         "budget": "revops.cli.budget:budget",
         "report": "revops.cli.report:report",
+        "explain": "revops.cli.explain:explain",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "demo": "revops.cli.demo:demo",

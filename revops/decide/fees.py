@@ -142,7 +142,7 @@ def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
         channel_id=channel.channel_id,
         peer_id=channel.peer_id,
         name=channel.name,
-        strategy=policy.strategy,
+        strategy="pin" if fee_input.pin is not None else policy.strategy,
         outcome=Outcome.SKIP,
         old_ppm=terms.fee_ppm,
         proposed_ppm=terms.fee_ppm,
@@ -153,6 +153,10 @@ def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
         reasons=(),
         state=fee_input.state,
         state_if_sent=None,
+        rules=fee_input.rules,
+        min_ppm=policy.min_ppm,
+        max_ppm=policy.max_ppm,
+        value_ppm=fee_input.signals.value_ppm,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from revops.domain.reason import Reason
+from revops.domain.units import MAX_U32
 
 
 class Outcome(StrEnum):
@@ -58,6 +59,11 @@ class FeeDecision:
     #: What the strategy remembers if nothing is sent, and if `new_ppm` comes into force.
     state: FeeState | None
     state_if_sent: FeeState | None
+    #: What it rested on, for whoever asks later: the rules that applied, the bounds, the value of liquidity.
+    rules: tuple[str, ...] = ()
+    min_ppm: int = 0
+    max_ppm: int = MAX_U32
+    value_ppm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

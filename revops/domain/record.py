@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from revops.domain.decision import BudgetVerdict
 from revops.domain.forward import Flow
@@ -36,6 +37,8 @@ class DecisionRecord:
     first_at: float
     last_at: float
     repeat_count: int
+    #: What it rested on: strategy, proposal, rules, bounds; empty where that wasn't kept.
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class ActionRecord:
 
 @dataclass(frozen=True, slots=True)
 class FeeChange:
-    """A fee that came into force on a channel; `source` is "revops" or "external"."""
+    """A fee that came into force on a channel; `source` is "revops", "external" or "released" (given back to us)."""
 
     channel_id: str
     changed_at: float

@@ -49,7 +49,7 @@ class FeeInput:
     liquidity that they used up (`score_error_msat`: its standard error). It is never booked. None: as earned. `policy`
     is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any change of
     the fee, `last_own_changed_at` of the last that we made; `external_since_at` is set where the fee in force is
-    somebody else's.
+    somebody else's. `rules` names those that made its policy.
     """
 
     channel: Channel
@@ -65,6 +65,7 @@ class FeeInput:
     pin: FeePin | None = None
     last_own_changed_at: float | None = None
     external_since_at: float | None = None
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

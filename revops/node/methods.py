@@ -22,9 +22,9 @@ class Method:
     commands: frozenset[str]
 
 
-_SYNCING: Final = frozenset({"sync", "fees adjust", "rebalance plan", "rebalance run", "rollup"})
+_FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
+_SYNCING: Final = _FEES | {"sync", "rebalance plan", "rebalance run", "rollup"}
 _LOOKING: Final = _SYNCING | {"init"}
-_FEES: Final = frozenset({"fees adjust"})
 _RUN: Final = frozenset({"rebalance run"})
 
 METHODS: Final[Mapping[str, Method]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import insert, select, update
 
@@ -59,16 +59,29 @@ def pending_actions(tx: Tx, method: str) -> tuple[ActionRecord, ...]:
         .where(action.c.node_key == tx.node_key, action.c.status == PENDING, action.c.method == method)
         .order_by(action.c.action_key)
     )
-    return tuple(
-        ActionRecord(
-            action_key=row.action_key,
-            method=row.method,
-            channel_id=row.channel_id,
-            request=load_object(row.request_json),
-            status=row.status,
-            reply=None if row.reply_json is None else load_object(row.reply_json),
-            created_at=row.created_at,
-            settled_at=row.settled_at,
-        )
-        for row in tx.connection.execute(statement)
+    return tuple(_record_of(row) for row in tx.connection.execute(statement))
+
+
+def actions_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[ActionRecord, ...]:
+    """Given a channel and a moment, return the latest calls by then that changed the channel, the newest first."""
+    statement = (
+        select(action, channel.c.channel_id)
+        .join(channel, (channel.c.node_key == action.c.node_key) & (channel.c.channel_key == action.c.channel_key))
+        .where(action.c.node_key == tx.node_key, channel.c.channel_id == channel_id, action.c.created_at <= at)
+        .order_by(action.c.action_key.desc())
+        .limit(limit)
+    )
+    return tuple(_record_of(row) for row in tx.connection.execute(statement))
+
+
+def _record_of(row: Any) -> ActionRecord:
+    return ActionRecord(
+        action_key=row.action_key,
+        method=row.method,
+        channel_id=row.channel_id,
+        request=load_object(row.request_json),
+        status=row.status,
+        reply=None if row.reply_json is None else load_object(row.reply_json),
+        created_at=row.created_at,
+        settled_at=row.settled_at,
     )

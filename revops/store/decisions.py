@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import Reason
 from revops.domain.record import DecisionRecord
-from revops.store.codec import dump_reasons, load_reasons
+from revops.store.codec import dump, dump_reasons, load_object, load_reasons
 from revops.store.engine import Tx
 from revops.store.keys import channel_keys, next_keys, upsert
 from revops.store.tables import channel, decision, decision_tally
@@ -35,6 +35,7 @@ class _Taken:
     amount_msat: int | None
     expected_gain_msat: int
     reasons: tuple[Reason, ...]
+    details: Mapping[str, object]
 
 
 def record_fee_plan(tx: Tx, run_key: int, plan: FeePlan) -> None:
@@ -58,6 +59,14 @@ def _from_fee(item: FeeDecision) -> _Taken:
         amount_msat=None,
         expected_gain_msat=item.expected_gain_msat,
         reasons=item.reasons,
+        details={
+            "strategy": item.strategy,
+            "proposed_ppm": item.proposed_ppm,
+            "min_ppm": item.min_ppm,
+            "max_ppm": item.max_ppm,
+            "value_ppm": round(item.value_ppm, 1),
+            "rules": list(item.rules),
+        },
     )
 
 
@@ -73,6 +82,7 @@ def _from_rebalance(item: RebalanceDecision) -> _Taken:
         amount_msat=item.amount_msat,
         expected_gain_msat=item.expected_gain_msat,
         reasons=item.reasons,
+        details={},
     )
 
 
@@ -106,7 +116,7 @@ def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence
 
 
 #: What a repeat replaces: the numbers, not what the decision was.
-_NEWEST: Final = ("name", "amount_msat", "expected_gain_msat", "reasons_json", "last_at")
+_NEWEST: Final = ("name", "amount_msat", "expected_gain_msat", "reasons_json", "details_json", "last_at")
 
 
 def _row(item: _Taken, keys: Mapping[str, int], taken_at: float) -> dict[str, Any]:
@@ -120,6 +130,7 @@ def _row(item: _Taken, keys: Mapping[str, int], taken_at: float) -> dict[str, An
         "amount_msat": item.amount_msat,
         "expected_gain_msat": item.expected_gain_msat,
         "reasons_json": dump_reasons(item.reasons),
+        "details_json": dump(dict(item.details)) if item.details else None,
         "first_at": taken_at,
         "last_at": taken_at,
         "repeat_count": 0,
@@ -206,6 +217,27 @@ def recent_decisions(
     return tuple(_record_of(row) for row in tx.connection.execute(statement))
 
 
+def decision_at(tx: Tx, command: str, channel_id: str, at: float) -> DecisionRecord | None:
+    """Given a command, a channel and a moment, return what was decided last by then; None where nothing was.
+
+    One that was repeated holds the numbers of its last repeat, which may be later than `at`.
+    """
+    statement = (
+        select(decision, channel.c.channel_id)
+        .join(channel, (channel.c.node_key == decision.c.node_key) & (channel.c.channel_key == decision.c.channel_key))
+        .where(
+            decision.c.node_key == tx.node_key,
+            decision.c.command == command,
+            channel.c.channel_id == channel_id,
+            decision.c.first_at <= at,
+        )
+        .order_by(decision.c.first_at.desc(), decision.c.decision_key.desc())
+        .limit(1)
+    )
+    row = tx.connection.execute(statement).first()
+    return None if row is None else _record_of(row)
+
+
 def _record_of(row: Any) -> DecisionRecord:
     return DecisionRecord(
         command=row.command,
@@ -219,4 +251,5 @@ def _record_of(row: Any) -> DecisionRecord:
         first_at=row.first_at,
         last_at=row.last_at,
         repeat_count=row.repeat_count,
+        details=load_object(row.details_json) if row.details_json else {},
     )

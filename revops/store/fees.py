@@ -30,8 +30,10 @@ from revops.store.keys import channel_key, channel_keys, next_keys, upsert
 from revops.store.tables import channel, fee_change, fee_state, forward, forward_day
 
 STRATEGY: Final = "hill_climb"
-#: `FeeChange.source` of our own changes.
+#: `FeeChange.source` of our own changes, of somebody else's, and of a fee that the operator gave back to us.
 REVOPS: Final = "revops"
+EXTERNAL: Final = "external"
+RELEASED: Final = "released"
 _ONE: Final = literal_column("1", BigInteger)
 
 
@@ -84,6 +86,49 @@ def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
         row.channel_id: FeeChange(row.channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
         for row in tx.connection.execute(statement)
     }
+
+
+def last_own_changes(tx: Tx) -> dict[str, float]:
+    """Return when we last changed the fee of each channel_id."""
+    ours = (fee_change.c.node_key == tx.node_key, fee_change.c.source == REVOPS)
+    statement = (
+        select(channel.c.channel_id, func.max(fee_change.c.changed_at).label("changed_at"))
+        .join(
+            channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
+        )
+        .where(*ours)
+        .group_by(channel.c.channel_id)
+    )
+    return {row.channel_id: row.changed_at for row in tx.connection.execute(statement)}
+
+
+def fee_changes_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[FeeChange, ...]:
+    """Given a channel and a moment, return its latest fee changes by then, the newest first."""
+    statement = (
+        select(fee_change)
+        .where(
+            fee_change.c.node_key == tx.node_key,
+            fee_change.c.channel_key == channel_key(tx, channel_id),
+            fee_change.c.changed_at <= at,
+        )
+        .order_by(fee_change.c.changed_at.desc(), fee_change.c.change_key.desc())
+        .limit(limit)
+    )
+    return tuple(
+        FeeChange(channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
+        for row in tx.connection.execute(statement)
+    )
+
+
+def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
+    """Given a channel and a moment, return when its fee changed next; None where it hasn't since."""
+    later = (
+        fee_change.c.node_key == tx.node_key,
+        fee_change.c.channel_key == channel_key(tx, channel_id),
+        fee_change.c.changed_at > at,
+    )
+    found: float | None = tx.connection.execute(select(func.min(fee_change.c.changed_at)).where(*later)).scalar()
+    return found
 
 
 def fee_updates_since(tx: Tx, since_at: float) -> int:

@@ -16,7 +16,7 @@ from revops.store.days import DAY_SUMS, add_days, day_of
 from revops.store.engine import Tx
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
-from revops.store.tables import action, decision, fee_change, forward, rebalance_job, rebalance_plan, run
+from revops.store.tables import action, decision, fee_change, fee_pin, forward, rebalance_job, rebalance_plan, run
 
 _COUNT_OF: Final = {
     ForwardStatus.SETTLED: "settled",
@@ -90,9 +90,9 @@ def prune_other(
 ) -> dict[str, int]:
     """Given a moment for each kind of row, delete what is older; return how many rows of each kind went.
 
-    With the decisions go fee changes, settled actions, and jobs that cost nothing. What stays whatever its age: the
-    last run and the last success of each command, the last fee change of each channel, calls and jobs that are still
-    open, settled jobs and the spend ledger.
+    With the decisions go fee changes, ended pins, settled actions, and jobs that cost nothing. What stays whatever its
+    age: the last run and the last success of each command, the last fee change of each channel, pins in force, calls
+    and jobs that are still open, settled jobs and the spend ledger.
     """
     return {
         "decisions": _prune(tx, decision, decision.c.last_at < decisions_before_at),
@@ -103,6 +103,11 @@ def prune_other(
             fee_change.c.change_key.not_in(_newest(tx, fee_change.c.change_key, fee_change.c.channel_key)),
         ),
         "actions": _prune(tx, action, action.c.settled_at < decisions_before_at),
+        "pins": _prune(
+            tx,
+            fee_pin,
+            or_(fee_pin.c.released_at < decisions_before_at, fee_pin.c.until_at < decisions_before_at),
+        ),
         "jobs": _prune_jobs(tx, decisions_before_at),
         "runs": _prune(
             tx,

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0001"
+SCHEMA_VERSION: Final = "0003"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -198,7 +198,8 @@ decision = Table(
     "decision", metadata, _key("node_key"), _key("decision_key"), _key("run_key"), _text("command"),
     _key("channel_key", null=True), _key("source_channel_key"), _text("name"), _text("outcome"),
     _whole("old_ppm", null=True), _whole("new_ppm", null=True), _msat("amount", null=True), _msat("expected_gain"),
-    _text("reasons_json"), _at("first"), _at("last"), _whole("repeat_count"), _primary("decision_key"),
+    _text("reasons_json"), _at("first"), _at("last"), _whole("repeat_count"), _text("details_json", null=True),
+    _primary("decision_key"),
     Index(None, "node_key", "command", "channel_key", "last_at"), Index(None, "node_key", "last_at"),
 )  # fmt: skip
 
@@ -224,6 +225,13 @@ fee_change = Table(
     "fee_change", metadata, _key("node_key"), _key("change_key"), _key("channel_key"), _at("changed"),
     _whole("old_ppm", null=True), _whole("new_ppm"), _text("source"), _primary("change_key"),
     _refers("channel_key", to="channel"), Index(None, "node_key", "channel_key", "changed_at"),
+)  # fmt: skip
+
+#: Fees that the operator set by hand; a row is never changed but for its end.
+fee_pin = Table(
+    "fee_pin", metadata, _key("node_key"), _key("pin_key"), _key("channel_key"), _whole("pin_ppm"), _at("set"),
+    _at("until", null=True), _flag("forced"), _at("released", null=True), _primary("pin_key"),
+    _refers("channel_key", to="channel"), Index(None, "node_key", "channel_key"),
 )  # fmt: skip
 
 rebalance_plan = Table(

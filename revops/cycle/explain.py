@@ -1,0 +1,39 @@
+"""`revops explain`: why a channel asks for what it asks, from the records alone."""
+
+from __future__ import annotations
+
+import time
+
+from revops.cycle.records import open_records
+from revops.cycle.session import Clock
+from revops.domain.explanation import Explained
+from revops.domain.options import CommonOptions
+from revops.domain.record import ChannelRecord
+from revops.errors import ConfigError
+from revops.store import explain, queries
+from revops.store.days import DAY_SECONDS
+
+COMMAND = "explain"
+
+
+def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock = time.time) -> Explained:
+    """Given a channel or peer by any of its names, and a moment (None: now), explain its fee then.
+
+    Raise ConfigError where the records know no such channel or peer.
+    """
+    with open_records(options, COMMAND, clock) as records:
+        now = clock()
+        since_at = now - records.config.report.window_days * DAY_SECONDS
+        with records.database.read(records.node_key) as tx:
+            known = queries.channel_records(tx, since_at)
+            chosen = [channel for channel in known if _goes_by(channel, name)]
+            if not chosen:
+                raise ConfigError(f"the records know no channel or peer {name}")
+            moment = now if at is None else at
+            return Explained(tuple(explain.explanation(tx, channel, moment, now) for channel in chosen))
+
+
+def _goes_by(channel: ChannelRecord, name: str) -> bool:
+    return name in {channel.channel_id, channel.name, channel.peer_id} or (
+        channel.alias is not None and channel.alias.casefold() == name.casefold()
+    )

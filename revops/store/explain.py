@@ -1,0 +1,44 @@
+"""Why a channel asks for what it asks: what was decided last at a moment, what was sent, what each price brought."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from revops.domain.explanation import Explanation, PriceSpell
+from revops.domain.forward import Flow
+from revops.domain.record import ChannelRecord
+from revops.store.actions import actions_until
+from revops.store.decisions import FEES, REBALANCE, decision_at
+from revops.store.engine import Tx
+from revops.store.fees import fee_changes_until, next_fee_change_at
+from revops.store.flows import flows
+from revops.store.pins import pins_at
+
+#: Prices and calls that are shown.
+SPELL_COUNT: Final = 8
+_NO_FLOW: Final = Flow()
+
+
+def explanation(tx: Tx, channel: ChannelRecord, at: float, now: float) -> Explanation:
+    """Given a channel and a moment, return what is on record about its fee then."""
+    return Explanation(
+        taken_at=now,
+        at=at,
+        channel=channel,
+        pin=pins_at(tx, at).get(channel.channel_id),
+        decision=decision_at(tx, FEES, channel.channel_id, at),
+        rebalance=decision_at(tx, REBALANCE, channel.channel_id, at),
+        actions=actions_until(tx, channel.channel_id, at, SPELL_COUNT),
+        spells=_spells(tx, channel.channel_id, at),
+    )
+
+
+def _spells(tx: Tx, channel_id: str, at: float) -> tuple[PriceSpell, ...]:
+    """The latest prices by then. The last one's income runs on to where it ended, or to now."""
+    newer_at = next_fee_change_at(tx, channel_id, at)
+    spells: list[PriceSpell] = []
+    for change in fee_changes_until(tx, channel_id, at, SPELL_COUNT):
+        flow = flows(tx, change.changed_at, newer_at).get(channel_id, _NO_FLOW)
+        spells.append(PriceSpell(change.changed_at, newer_at, change.old_ppm, change.new_ppm, change.source, flow))
+        newer_at = change.changed_at
+    return tuple(spells)
