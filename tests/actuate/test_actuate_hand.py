@@ -1,0 +1,225 @@
+"""The operator's own hand: fees set, released and explained, and what somebody else's tool does meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from revops.cycle import explain, fees
+from revops.domain.decision import FeePlan, Outcome
+from revops.domain.explanation import Explanation
+from revops.domain.reason import ReasonCode
+from revops.errors import ConfigError
+from revops.report.explanation import explained
+from revops.report.text import page
+from tests.actuate.bench import HOUR, Bench
+
+DAY = 24 * HOUR
+
+
+def pick(bench: Bench, number: int = 0) -> Any:
+    """A live channel of the node, the only one to its peer."""
+    live = [row for row in bench.node.world.channels.values() if row.is_live]
+    peers = Counter(row.peer_id for row in live)
+    return [row for row in live if peers[row.peer_id] == 1][number]
+
+
+def set_fee(bench: Bench, ppm: int, **options: Any) -> FeePlan:
+    return fees.set_fee(bench.options, pick(bench).channel_id, ppm, clock=bench.clock, **options)
+
+
+def explanation(bench: Bench, at: float | None = None) -> Explanation:
+    (one,) = explain.run(bench.options, pick(bench).channel_id, at, clock=bench.clock).channels
+    return one
+
+
+def test_a_pin_goes_by_the_rails_and_step_by_step(bench: Bench) -> None:
+    channel = pick(bench)
+    bench.node.set_fee_externally(channel.channel_id, ppm=100, base_msat=0)
+    bench.fees()
+    (decision,) = set_fee(bench, 1_000).decisions
+    assert decision.channel_id == channel.channel_id
+    assert decision.outcome is Outcome.CHANGE
+    assert channel.local.fee_ppm == 125
+    (decision,) = set_fee(bench, 1_000).decisions
+    assert decision.outcome is Outcome.SKIP
+    assert decision.reasons[-1].code is ReasonCode.MIN_INTERVAL
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    assert channel.local.fee_ppm == 156
+
+
+def test_force_goes_there_at_once_and_stays_there(bench: Bench) -> None:
+    channel = pick(bench)
+    bench.fees()
+    (decision,) = set_fee(bench, 1_234, force=True).decisions
+    assert decision.outcome is Outcome.CHANGE
+    assert decision.strategy == "pin"
+    assert channel.local.fee_ppm == 1_234
+    sent = len(bench.calls("setchannel"))
+    for _ in range(6):
+        bench.node.advance_by(DAY)
+        bench.fees()
+        assert channel.local.fee_ppm == 1_234
+    assert all(call["id"] != channel.channel_id for call in bench.calls("setchannel")[sent:])
+
+
+@pytest.mark.parametrize("ppm", [0, 5_001])
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_passes_the_bounds(bench: Bench, ppm: int, force: bool) -> None:
+    with pytest.raises(ConfigError, match=r"outside fees.min_ppm = 1 to fees.max_ppm = 5000"):
+        set_fee(bench, ppm, force=force)
+    assert bench.calls("setchannel") == []
+    assert bench.rows("SELECT * FROM fee_pin") == []
+
+
+def test_a_pin_ends_by_time(bench: Bench) -> None:
+    bench.fees()
+    set_fee(bench, 700, for_seconds=DAY, force=True)
+    bench.node.advance_by(DAY - HOUR)
+    assert decided(bench).strategy == "pin"
+    bench.node.advance_by(2 * HOUR)
+    assert decided(bench).strategy == "hill_climb"
+
+
+def test_a_pin_ends_when_it_is_released(bench: Bench) -> None:
+    bench.fees()
+    set_fee(bench, 700, force=True)
+    set_fee(bench, 800, force=True)
+    bench.node.advance_by(HOUR)
+    (decision,) = fees.unset_fee(bench.options, pick(bench).channel_id, clock=bench.clock).decisions
+    assert decision.strategy == "hill_climb"
+    assert [row.pin_ppm for row in bench.rows("SELECT * FROM fee_pin WHERE released_at IS NULL")] == []
+
+
+def decided(bench: Bench) -> Any:
+    (own,) = [one for one in bench.fees().decisions if one.channel_id == pick(bench).channel_id]
+    return own
+
+
+def test_in_observe_mode_a_pin_is_recorded_and_nothing_is_sent(bench: Bench) -> None:
+    bench.settings["fees"]["mode"] = "observe"
+    (decision,) = set_fee(bench, 700, force=True).decisions
+    assert decision.outcome is Outcome.DEFER
+    assert decision.reasons[-1].code is ReasonCode.OBSERVE_MODE
+    assert bench.calls("setchannel") == []
+    bench.settings["fees"]["mode"] = "act"
+    bench.fees()
+    assert pick(bench).local.fee_ppm == 700
+
+
+@pytest.mark.parametrize("command", ["set", "unset"])
+def test_a_dry_run_of_either_leaves_nothing(bench: Bench, command: str) -> None:
+    options = replace(bench.options, dry_run=True)
+    channel_id = pick(bench).channel_id
+    if command == "set":
+        (decision,) = fees.set_fee(options, channel_id, 700, force=True, clock=bench.clock).decisions
+        assert (decision.outcome, decision.new_ppm) == (Outcome.CHANGE, 700)
+    else:
+        fees.unset_fee(options, channel_id, clock=bench.clock)
+    assert bench.calls("setchannel") == []
+    for table in ("fee_pin", "fee_change", "decision", "action", "fee_state"):
+        assert bench.rows(f"SELECT * FROM {table}") == []
+
+
+def test_a_foreign_fee_is_respected_until_it_is_released(bench: Bench) -> None:
+    bench.settings["fees"]["external"] = "respect"
+    bench.fees()
+    channel = pick(bench)
+    bench.node.set_fee_externally(channel.channel_id, ppm=777)
+    for _ in range(3):
+        bench.node.advance_by(DAY)
+        assert decided(bench).reasons[0].code is ReasonCode.EXTERNAL_RESPECTED
+    assert channel.local.fee_ppm == 777
+    fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
+    assert decided(bench).reasons[0].code is not ReasonCode.EXTERNAL_RESPECTED
+
+
+def test_a_war_of_two_tools_costs_no_more_gossip_than_peace(bench: Bench) -> None:
+    """Another tool sets 9,000 ppm, out of bounds, every half hour for two days."""
+    bench.settings["fees"]["external"] = "overwrite"
+    bench.fees()
+    channel = pick(bench)
+    sent = len(bench.calls("setchannel"))
+    for _ in range(96):
+        bench.node.set_fee_externally(channel.channel_id, ppm=9_000)
+        bench.node.advance_by(HOUR / 2)
+        bench.fees()
+    ours = [call for call in bench.calls("setchannel")[sent:] if call["id"] == channel.channel_id]
+    assert 1 <= len(ours) <= 7
+    assert all(call["feeppm"] <= 5_000 for call in ours)
+
+
+def test_a_skipped_channel_is_explained(bench: Bench) -> None:
+    bench.fees()
+    text = page(explained(explain.run(bench.options, pick(bench).channel_id, clock=bench.clock)))
+    assert "first seen at" in text
+    assert "strategy hill_climb proposed" in text
+    assert "bounds 1 to 5,000 ppm" in text
+
+
+def test_every_price_is_explained_with_what_it_brought(bench: Bench) -> None:
+    channel = pick(bench)
+    bench.node.set_fee_externally(channel.channel_id, ppm=channel.local.fee_ppm, base_msat=0)
+    bench.fees()
+    first_at = bench.clock()
+    first_ppm = pick(bench).local.fee_ppm
+    bench.node.advance_by(HOUR)
+    set_fee(bench, 900, force=True)
+    bench.node.advance_by(HOUR)
+    now = explanation(bench)
+    assert now.pin is not None
+    assert now.decision is not None
+    assert [reason.code for reason in now.decision.reasons] == [ReasonCode.PINNED]
+    assert now.decision.details["strategy"] == "pin"
+    assert now.spells[0].ppm == 900
+    assert now.spells[0].until_at is None
+    assert now.actions[0].request["feeppm"] == 900
+    assert now.actions[0].status == "done"
+    then = explanation(bench, first_at + 60)
+    assert then.pin is None
+    assert then.actions == ()
+    assert then.spells[0].ppm == first_ppm
+    assert then.spells[0].until_at == now.spells[0].from_at
+    assert then.decision is not None
+    assert then.decision.reasons[0].code is ReasonCode.FIRST_SEEN
+    before = explanation(bench, first_at - DAY)
+    assert before.decision is None
+    assert "no fee decision is on record" in page(explained(explain.run(bench.options, pick(bench).channel_id, 0.0)))
+
+
+def test_a_peer_is_explained_by_its_channels_and_a_stranger_is_an_error(bench: Bench) -> None:
+    bench.fees()
+    peer_id = pick(bench).peer_id
+    shown = explain.run(bench.options, peer_id, clock=bench.clock).channels
+    assert {one.channel.peer_id for one in shown} == {peer_id}
+    with pytest.raises(ConfigError, match="no channel or peer 1x1x1"):
+        explain.run(bench.options, "1x1x1", clock=bench.clock)
+
+
+def test_every_fee_in_force_can_be_explained_from_the_database_alone(bench: Bench) -> None:
+    """Weeks of runs with everything that changes a fee: each price on record has who set it, and why."""
+    bench.node.pause_market(False)
+    for day in range(8):
+        for _ in range(4):
+            bench.node.advance_by(6 * HOUR)
+            bench.fees()
+        bench.node.advance_by(60)
+        if day == 2:
+            set_fee(bench, 321, for_seconds=2 * DAY, force=True)
+        if day == 5:
+            bench.node.set_fee_externally(pick(bench, 1).channel_id, ppm=55)
+    in_force = {row.channel_id: row.local.fee_ppm for row in bench.node.world.channels.values() if row.is_live}
+    for channel_id, ppm in in_force.items():
+        (one,) = explain.run(bench.options, channel_id, clock=bench.clock).channels
+        assert one.spells[0].ppm == ppm
+        for spell in one.spells:
+            if spell.source == "revops":
+                (told,) = explain.run(bench.options, channel_id, spell.from_at, clock=bench.clock).channels
+                assert told.decision is not None
+                assert told.decision.new_ppm == spell.ppm
+                assert told.decision.outcome == Outcome.CHANGE
+                assert told.decision.reasons
