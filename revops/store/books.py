@@ -32,13 +32,14 @@ def record_reconciliation(tx: Tx, node_fees_msat: int, checked_at: float) -> Non
     insert = upsert(tx, books_table).values(
         node_key=tx.node_key, node_fees_msat=node_fees_msat, checked_at=checked_at, opening_msat=None
     )
-    tx.connection.execute(
+    opening_msat = tx.connection.execute(
         insert.on_conflict_do_update(
             index_elements=["node_key"],
             set_={"node_fees_msat": insert.excluded.node_fees_msat, "checked_at": insert.excluded.checked_at},
-        )
-    )
-    set_opening(tx, max(0, node_fees_msat - settled_fees_msat(tx, None)))
+        ).returning(books_table.c.opening_msat)
+    ).scalar_one()
+    if opening_msat is None:  # the sum over all of history is asked for once, not by every sync
+        set_opening(tx, max(0, node_fees_msat - settled_fees_msat(tx, None)))
 
 
 def books(tx: Tx) -> Books | None:
