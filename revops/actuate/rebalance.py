@@ -67,12 +67,15 @@ class Executor(Settler):
         if invoice.payment_secret is None:
             raise DataError("invoice: the node gave no payment_secret")
         with self.database.transaction(self.node_key) as tx:
+            # A newer run may be settling this job at this moment: without the fence it would free what we send.
+            ledger.take_fence(tx, self.run_key)
             plans.mark_sending(tx, job.job_key, invoice.payment_hash)
         try:
             self.writer.send_pay(prepared.route, invoice.payment_hash, invoice.payment_secret, label)
         except NodeError as error:
             return self._refused(job, error)
         with self.database.transaction(self.node_key) as tx:
+            ledger.take_fence(tx, self.run_key)
             plans.mark_in_flight(tx, job.job_key)
         last = self._wait(invoice.payment_hash)
         return self.settle(self._fresh(job), last.error, last.erring_scidd)
@@ -84,9 +87,10 @@ class Executor(Settler):
         return self.settle(self._fresh(job), str(error))
 
     def give_up(self, job: JobRecord, reason: Reason) -> JobOutcome:
-        """Given a job for which nothing was reserved, close it with the reason; return that."""
+        """Given a planned job, close it with the reason; return that. Another run may not have taken it meanwhile."""
         with self.database.transaction(self.node_key) as tx:
-            plans.finish_job(tx, job.job_key, "failed", 0, self.clock(), reason)
+            ledger.take_fence(tx, self.run_key)
+            plans.finish_job(tx, job.job_key, "failed", 0, self.clock(), reason, seen="planned")
         return JobOutcome(job, "failed", 0, reason)
 
     def _wait(self, payment_hash: str) -> Payment:

@@ -79,6 +79,7 @@ class Settler:
         invoice = self.reader.invoice(job.label)
         if invoice is not None and (invoice.status == PAID or self.reader.payments(invoice.payment_hash)):
             with self.database.transaction(self.node_key) as tx:
+                ledger.take_fence(tx, self.run_key)
                 plans.mark_sending(tx, job.job_key, invoice.payment_hash)
             return self.settle(self._fresh(job))
         if invoice is not None and not self.writer.delete_invoice(job.label):
@@ -134,14 +135,14 @@ class Settler:
         now = self.clock()
         with self.database.transaction(self.node_key) as tx:
             ledger.settle(tx, _reserve_key(job), fee_msat, now, self.run_key)
-            plans.finish_job(tx, job.job_key, "settled", fee_msat, now, reason)
+            plans.finish_job(tx, job.job_key, "settled", fee_msat, now, reason, seen=job.status)
         return JobOutcome(job, "settled", fee_msat, reason)
 
     def _release(self, job: JobRecord, reason: Reason) -> JobOutcome:
         now = self.clock()
         with self.database.transaction(self.node_key) as tx:
             ledger.release(tx, _reserve_key(job), now, self.run_key)
-            plans.finish_job(tx, job.job_key, "failed", 0, now, reason)
+            plans.finish_job(tx, job.job_key, "failed", 0, now, reason, seen=job.status)
         return JobOutcome(job, "failed", 0, reason)
 
     def _fresh(self, job: JobRecord) -> JobRecord:

@@ -141,6 +141,7 @@ def _execute_planned(
     cltv_blocks: int | None = None
     while True:
         with session.database.transaction(session.node_key) as tx:
+            ledger.take_fence(tx, session.recorded_run_key())
             plans.expire_jobs(tx, session.clock())
             planned = plans.planned_jobs(tx)
             full = len(plans.open_jobs(tx)) >= policy.max_in_flight

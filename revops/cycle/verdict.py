@@ -14,7 +14,7 @@ WEEK_SECONDS = 7 * 86_400
 
 def limits_in_force(tx: Tx, budget: BudgetConfig, now: float) -> tuple[int, int]:
     """Given the configured figures, return the daily and weekly limit by what was earned in the last seven days."""
-    return limits_msat(budget, ledger.income_since(tx, now - WEEK_SECONDS))
+    return limits_msat(budget, ledger.income_between(tx, now - WEEK_SECONDS, now))
 
 
 def read_verdict(tx: Tx, budget: BudgetConfig, now: float, suspended: tuple[Reason, ...] = ()) -> BudgetVerdict:

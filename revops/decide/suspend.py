@@ -5,6 +5,7 @@ Every check fails closed and says why; nothing here raises a ceiling.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,16 +20,9 @@ BLOCK_SECONDS: Final = 600
 LEAST_STEP_SECONDS: Final = 4 * 3_600
 #: Fewer than this share of the expected blocks in four hours or more has a chance below one in a thousand (Poisson).
 LEAST_BLOCK_SHARE: Final = 0.35
-#: Marks of the longest spending window and a day; of older ones only the newest counts.
-MARKS_SECONDS: Final = 8 * 86_400
-#: More blocks than this multiple of what the clock allows, and these, come by chance once in ages (Poisson).
-MOST_BLOCK_SHARE: Final = 2
-MOST_BLOCK_SLACK: Final = 36
-#: A mark that lies ahead was wrong if for three days since then clock and chain have agreed, to a quarter.
-VOUCHING_BLOCKS: Final = 3 * 144
-VOUCHING_SHARE: Final = 1.25
-#: Where a block takes ten minutes on average; others are slower or faster, or come in storms.
-PACED_NETWORKS: Final = frozenset({"bitcoin", "signet"})
+#: Marks of the last day, counted in blocks. There is no need to look further back: the spend ledger itself waits for
+#: the chain before anything leaves a window.
+MARKS_BLOCKS: Final = 144
 #: On a regtest chain blocks come when somebody asks for them.
 CLOCKLESS_NETWORKS: Final = frozenset({"regtest"})
 
@@ -58,44 +52,27 @@ def syncing_reasons(view: NodeView) -> tuple[Reason, ...]:
 
 
 def clock_reasons(marks: Sequence[ClockMark], now: float, blockheight: int, network: str) -> tuple[Reason, ...]:
-    """Given all earlier (clock, height) pairs, return why the clock is doubted; empty when the chain confirms it.
+    """Given earlier (clock, height) pairs, return why the clock is doubted; empty when the chain confirms it.
 
-    A clock that jumps forward would empty the spending windows at once: for every mark the chain must have grown by a
-    fair share of the blocks that the clock says have passed. One that jumped by more than a window has no mark in it,
-    so the newest mark before it counts too. What is dated by a clock that went back has left the window as soon as
-    the clock is put right: so the chain mustn't have grown much faster than the clock, and no mark may lie ahead.
+    A clock is doubted that has moved on by hours since a mark of the last day while the chain has not. A mark above the
+    present height tells nothing (the node erred then, or errs now), nor does one of a clock that had just gone back.
     """
     if network in CLOCKLESS_NETWORKS:
         return ()
-    telling = _telling(marks, now)
-    for mark in telling:
+    for mark in _telling(marks, blockheight):
         elapsed = now - mark.marked_at
         block_count = blockheight - mark.blockheight
-        if elapsed <= -LEAST_STEP_SECONDS:
-            doubtful = not _vouched(telling, mark, now, blockheight)
-        else:
-            doubtful = _out_of_pace(elapsed, block_count, network)
-        if doubtful:
+        if elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS:
             return (why(ReasonCode.CLOCK_DOUBTFUL, elapsed_hours=round(elapsed / 3600, 1), block_count=block_count),)
     return ()
 
 
-def _out_of_pace(elapsed: float, block_count: int, network: str) -> bool:
-    too_few = elapsed >= LEAST_STEP_SECONDS and block_count < LEAST_BLOCK_SHARE * elapsed / BLOCK_SECONDS
-    most_count = MOST_BLOCK_SHARE * max(elapsed, 0.0) / BLOCK_SECONDS + MOST_BLOCK_SLACK
-    return too_few or (network in PACED_NETWORKS and block_count > most_count)
-
-
-def _vouched(marks: Sequence[ClockMark], ahead: ClockMark, now: float, blockheight: int) -> bool:
-    for mark in marks:
-        count = blockheight - mark.blockheight
-        since = mark.blockheight >= ahead.blockheight and mark.marked_at < now
-        if since and VOUCHING_BLOCKS <= count <= VOUCHING_SHARE * (now - mark.marked_at) / BLOCK_SECONDS:
-            return True
-    return False
-
-
-def _telling(marks: Sequence[ClockMark], now: float) -> list[ClockMark]:
-    recent = [mark for mark in marks if mark.marked_at >= now - MARKS_SECONDS]
-    older = [mark for mark in marks if mark.marked_at < now - MARKS_SECONDS]
-    return [*recent, *sorted(older, key=lambda mark: mark.marked_at)[-1:]]
+def _telling(marks: Sequence[ClockMark], blockheight: int) -> list[ClockMark]:
+    """The marks of the last day of blocks, without those that lie hours before one that the chain puts before them."""
+    telling: list[ClockMark] = []
+    latest_at = -math.inf
+    for mark in sorted(marks, key=lambda mark: (mark.blockheight, mark.marked_at)):
+        if mark.marked_at > latest_at - LEAST_STEP_SECONDS and 0 <= blockheight - mark.blockheight <= MARKS_BLOCKS:
+            telling.append(mark)
+        latest_at = max(latest_at, mark.marked_at)
+    return telling

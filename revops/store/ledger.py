@@ -6,14 +6,18 @@ transactions would otherwise both see room and both take it; the totals are read
 has committed. It is the fence, too: the row names the newest run that touched the ledger, and an older one, whose
 advisory lock was lost with its connection, is turned away. Totals are added up live each time: no figure is kept that
 could be stale.
+
+What was spent leaves a window only when the clock *and* the chain say that it is over. So no clock that jumps, in
+whichever direction, makes room that isn't there: an entry also counts until so many blocks have been found after it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from revops.domain.reason import Reason, ReasonCode, why
@@ -22,10 +26,19 @@ from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.store.engine import Tx
 from revops.store.flows import settled_fees_msat
 from revops.store.keys import next_keys, total, upsert
-from revops.store.tables import ledger_head, spend_ledger
+from revops.store.tables import ledger_head, node, spend_ledger
 
 DAY_SECONDS: Final = 86_400
 WEEK_SECONDS: Final = 7 * DAY_SECONDS
+#: 144 blocks are expected in a day, 1,008 in a week. By chance fewer than these come in one day of 100 and one week of
+#: 1,000 (Poisson): then an honest clock waits a little longer.
+DAY_BLOCKS: Final = 115
+WEEK_BLOCKS: Final = 907
+#: On a regtest chain blocks come when somebody asks for them: only the clock counts there.
+CHAINLESS: Final = "regtest"
+#: An HTLC of a circular payment is resolved, on the chain if need be, within two weeks (2,016 blocks is the most that
+#: lightningd lets a payment take). A settlement that is dated later was dated by a clock that was wrong.
+LONGEST_PAYMENT_SECONDS: Final = 15 * DAY_SECONDS
 #: The daily and the weekly limit in msat, or what gives them inside the reserving transaction, at that moment.
 Limits = tuple[int, int] | Callable[[Tx, float], tuple[int, int]]
 
@@ -65,10 +78,10 @@ def reserve(
 ) -> int:
     """Given the most that a payment may cost, reserve it; return the entry's key.
 
-    Spent in the window (settled later than a day or week before `at`; future-dated entries count) + all open
-    reservations, whatever their age + this amount must be within the limit, daily and weekly. Raise
-    BudgetExceededError where it isn't, TemporaryError where a newer run has taken over, DataError where entries are
-    missing from the ledger.
+    Spent in the window (settled later than a day or week before `at`, or fewer than so many blocks ago; future-dated
+    entries count) + all open reservations, whatever their age + this amount must be within the limit, daily and weekly.
+    Raise BudgetExceededError where it isn't, TemporaryError where a newer run has taken over, DataError where entries
+    are missing from the ledger.
     """
     if amount_msat < 0:
         raise BugError(f"a reservation of {amount_msat} msat")
@@ -113,8 +126,9 @@ def _close(tx: Tx, kind: str, reserve_key: int, amount_msat: int, at: float, run
     row = tx.connection.execute(select(*columns).where(*found)).one_or_none()
     if row is None:
         raise BugError(f"reservation {reserve_key} doesn't exist")
-    # A clock that went back must not date the cost before its own reservation, where no window would see it.
-    at = max(at, row.entered_at)
+    # A clock that went back must not date the cost before its own reservation, where no window would see it; one that
+    # went ahead must not block the budget for years.
+    at = min(max(at, row.entered_at), row.entered_at + LONGEST_PAYMENT_SECONDS)
     try:
         return _append(tx, kind, reserve_key, amount_msat, at, row.job_key, row.category, run_key)
     except IntegrityError as error:
@@ -143,6 +157,7 @@ def _append(
             job_key=job_key,
             category=category,
             run_key=run_key,
+            blockheight=_blockheight(tx),
         )
     )
     head = ledger_head.c.node_key == tx.node_key
@@ -159,15 +174,25 @@ def _refuse_gaps(tx: Tx) -> None:
         raise DataError(f"the spend ledger has {found} entries, {expected} were written: spending stops")
 
 
+def _blockheight(tx: Tx) -> int | None:
+    """The chain's height at the last sync; None where that tells nothing of time, or is not known."""
+    mine = select(node.c.blockheight).where(node.c.node_key == tx.node_key, node.c.network != CHAINLESS)
+    height: int | None = tx.connection.execute(mine).scalar()
+    return height
+
+
 def totals(tx: Tx, now: float) -> LedgerTotals:
-    """Return what was spent in the day and week before `now`, and what is reserved."""
+    """Return what was spent in the day and week before `now`, by the clock or by the chain, and what is reserved."""
     entry = spend_ledger.c
     mine = entry.node_key == tx.node_key
     settled = (mine, entry.kind == "settle")
-    spent = [
-        tx.connection.execute(select(total(entry.amount_msat)).where(*settled, entry.entered_at > now - seconds))
-        for seconds in (DAY_SECONDS, WEEK_SECONDS)
-    ]
+    height = _blockheight(tx)
+    spent = []
+    for seconds, blocks in ((DAY_SECONDS, DAY_BLOCKS), (WEEK_SECONDS, WEEK_BLOCKS)):
+        recent: ColumnElement[bool] = entry.entered_at > now - seconds
+        if height is not None:
+            recent = or_(recent, entry.blockheight > height - blocks)
+        spent.append(tx.connection.execute(select(total(entry.amount_msat)).where(*settled, recent)))
     reserved = tx.connection.execute(select(total(entry.amount_msat)).where(mine, *_open()))
     return LedgerTotals(*(int(result.scalar_one()) for result in (*spent, reserved)))
 
@@ -183,6 +208,8 @@ def _open() -> tuple[Any, ...]:
     return spend_ledger.c.kind == "reserve", ~closed.exists()
 
 
-def income_since(tx: Tx, since_at: float) -> int:
-    """Return what forwards that settled at `since_at` or later earned, in msat."""
-    return settled_fees_msat(tx, since_at)
+def income_between(tx: Tx, since_at: float, until_at: float) -> int:
+    """Return what forwards that settled from `since_at` to `until_at` earned, in msat. What a wrong clock dated into
+    the future is no income yet: it would raise the limit for as long as it lies ahead.
+    """
+    return settled_fees_msat(tx, since_at, math.nextafter(until_at, math.inf))

@@ -111,18 +111,31 @@ def mark_in_flight(tx: Tx, job_key: int) -> None:
     _step(tx, job_key, "in_flight")
 
 
-def finish_job(tx: Tx, job_key: int, status: str, fee_msat: int, finished_at: float, reason: Reason) -> None:
-    """Given how a job ended (settled, failed, released, expired), record it. Raise BugError where it can't end so."""
+def finish_job(
+    tx: Tx,
+    job_key: int,
+    status: str,
+    fee_msat: int,
+    finished_at: float,
+    reason: Reason,
+    *,
+    seen: str | None = None,
+) -> None:
+    """Given how a job ended (settled, failed, released, expired), record it. Raise BugError where it can't end so, or
+    is not any more as it was `seen` when its end was judged.
+    """
     if status not in {"settled", "failed", "released", "expired"}:
         raise BugError(f"rebalance job {job_key} can't end as {status!r}")
-    _step(tx, job_key, status, fee_msat=fee_msat, finished_at=finished_at, reason_json=dump_reasons([reason]))
+    facts = {"fee_msat": fee_msat, "finished_at": finished_at, "reason_json": dump_reasons([reason])}
+    _step(tx, job_key, status, seen, **facts)
 
 
-def _step(tx: Tx, job_key: int, status: str, **facts: object) -> None:
+def _step(tx: Tx, job_key: int, status: str, seen: str | None = None, **facts: object) -> None:
+    before = _BEFORE[status] if seen is None else tuple(one for one in _BEFORE[status] if one == seen)
     row = (
         rebalance_job.c.node_key == tx.node_key,
         rebalance_job.c.job_key == job_key,
-        rebalance_job.c.status.in_(_BEFORE[status]),
+        rebalance_job.c.status.in_(before),
     )
     statement = update(rebalance_job).where(*row).values(status=status, **facts)
     if tx.connection.execute(statement).rowcount != 1:

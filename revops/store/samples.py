@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 
 from revops.domain.node import Feerates
 from revops.domain.snapshot import ClockMark
@@ -13,9 +13,10 @@ from revops.store.engine import Tx
 from revops.store.keys import upsert
 from revops.store.tables import clock_mark, feerate_sample
 
-_MARK_INTERVAL_SECONDS: Final = 3_600
-#: Two weeks of blocks: more than the longest spending window. Counted in blocks, since the clock is what is in doubt.
-_KEPT_BLOCKS: Final = 2_016
+#: An hour of blocks. The clock doesn't decide when to look at the clock: one that was set back would leave no mark.
+_MARK_INTERVAL_BLOCKS: Final = 6
+#: Two days of blocks: more than anyone looks back.
+_KEPT_BLOCKS: Final = 288
 
 
 def record_feerates(tx: Tx, feerates: Feerates) -> None:
@@ -25,16 +26,18 @@ def record_feerates(tx: Tx, feerates: Feerates) -> None:
 
 
 def record_clock_mark(tx: Tx, at: float, blockheight: int) -> None:
-    """Given the clock and the height read together, record them, at most once an hour; forget marks two weeks of
-    blocks old.
+    """Given the clock and the height read together, record them, about once an hour of blocks; forget old marks, and
+    those above the present height, which were read while the node erred.
     """
     mine = clock_mark.c.node_key == tx.node_key
-    recent = (mine, clock_mark.c.marked_at > at - _MARK_INTERVAL_SECONDS, clock_mark.c.marked_at <= at)
-    if tx.connection.execute(select(clock_mark.c.marked_at).where(*recent).limit(1)).first() is not None:
+    newest = select(func.max(clock_mark.c.blockheight)).where(mine, clock_mark.c.blockheight <= blockheight)
+    last: int | None = tx.connection.execute(newest).scalar()
+    if last is not None and blockheight - last < _MARK_INTERVAL_BLOCKS:
         return
     insert = upsert(tx, clock_mark).values(node_key=tx.node_key, marked_at=at, blockheight=blockheight)
     tx.connection.execute(insert.on_conflict_do_nothing(index_elements=["node_key", "marked_at"]))
-    tx.connection.execute(delete(clock_mark).where(mine, clock_mark.c.blockheight < blockheight - _KEPT_BLOCKS))
+    outside = or_(clock_mark.c.blockheight < blockheight - _KEPT_BLOCKS, clock_mark.c.blockheight > blockheight)
+    tx.connection.execute(delete(clock_mark).where(mine, outside))
 
 
 def clock_marks(tx: Tx, since_at: float) -> tuple[ClockMark, ...]:

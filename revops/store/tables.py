@@ -258,8 +258,8 @@ rebalance_job = Table(
 #: A settle or release names in `reserve_key` the reservation that it closes; UNIQUE, so each is closed at most once.
 spend_ledger = Table(
     "spend_ledger", metadata, _key("node_key"), _key("entry_key"), _text("kind"), _key("reserve_key", null=True),
-    _msat("amount"), _at("entered"), _key("job_key"), _text("category"), _key("run_key"), _primary("entry_key"),
-    UniqueConstraint("node_key", "reserve_key"),
+    _msat("amount"), _at("entered"), _key("job_key"), _text("category"), _key("run_key"),
+    _whole("blockheight", null=True), _primary("entry_key"), UniqueConstraint("node_key", "reserve_key"),
     ForeignKeyConstraint(["node_key", "reserve_key"], ["spend_ledger.node_key", "spend_ledger.entry_key"]),
     ForeignKeyConstraint(["node_key", "job_key"], ["rebalance_job.node_key", "rebalance_job.job_key"]),
     CheckConstraint("kind IN ('reserve', 'settle', 'release')", name="kind"),

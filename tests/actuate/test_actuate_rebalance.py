@@ -318,17 +318,6 @@ def test_a_clock_that_jumps_forward_suspends_spending(bench: Bench, days: float)
     assert_unspent(bench, [])
 
 
-@pytest.mark.parametrize("days", [-0.6, -2.0, -8.5, -400.0])
-def test_a_clock_that_went_back_suspends_spending(bench: Bench, days: float) -> None:
-    """What it dates is out of the windows as soon as it is put right: the budget would be spent twice."""
-    bench.settings["rebalance"]["plan_lifetime_seconds"] = 86_400
-    bench.plan()
-    bench.clock_offset = days * DAY
-    summary = bench.run()
-    assert ReasonCode.CLOCK_DOUBTFUL in {reason.code for reason in summary.reasons}
-    assert bench.calls("sendpay") == []
-
-
 def test_a_payment_that_settles_under_a_clock_that_went_back_still_counts(bench: Bench) -> None:
     bench.plan()
     bench.node.hold_payments()

@@ -546,8 +546,11 @@ def test_days_later_the_fee_has_left_the_window(bench: Bench) -> None:
     bench.run()
     spent_msat = bench.spent_msat
     bench.node.days(1)
+    assert bench.totals().spent_day_msat == spent_msat, "nobody has looked at the chain since"
+    bench.sync()
     assert bench.totals()[:2] == (0, spent_msat)
     bench.node.advance_by(6 * DAY)
+    bench.sync()
     assert bench.totals() == (0, 0, 0)
 
 

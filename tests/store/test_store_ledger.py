@@ -17,7 +17,7 @@ from revops.domain.reason import ReasonCode, why
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
 from revops.store import forwards, ledger, plans, runs
 from revops.store.engine import Database, Tx
-from revops.store.tables import ledger_head, spend_ledger
+from revops.store.tables import ledger_head, node, spend_ledger
 from revops.store.upgrade import check
 from tests.builders import DAY, NOW, OWN_ID, channel_id
 from tests.store.rows import make_forward, new_node, record
@@ -86,7 +86,7 @@ def test_spending_is_dated_by_its_settlement_and_the_future_counts(database: Dat
             (10_000, -7 * DAY + 1),
             (100_000, DAY),
         ):
-            ledger.settle(tx, run.reserve(amount, at=NOW - 30 * DAY), amount, NOW + at, run.run_key)
+            ledger.settle(tx, run.reserve(amount, at=NOW - 9 * DAY), amount, NOW + at, run.run_key)
         assert ledger.totals(tx, NOW) == (100_101, 110_111, 0)
 
 
@@ -125,7 +125,7 @@ def test_limits_may_be_worked_out_inside_the_transaction(database: Database, nod
 
     def limits(tx: Tx, at: float) -> tuple[int, int]:
         asked.append(at)
-        income = ledger.income_since(tx, at - 7 * DAY)
+        income = ledger.income_between(tx, at - 7 * DAY, at)
         return income, income // 2
 
     with database.transaction(node_key) as tx:
@@ -240,8 +240,78 @@ def test_income_is_dated_by_settlement(database: Database, node_key: int) -> Non
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
         forwards.ingest(tx, [make_forward(1, received_at=NOW - 8 * DAY, resolved_at=NOW - 6 * DAY)], NOW)
-        assert ledger.income_since(tx, NOW - 7 * DAY) == 100
-        assert ledger.income_since(tx, NOW - 5 * DAY) == 0
+        assert ledger.income_between(tx, NOW - 7 * DAY, NOW) == 100
+        assert ledger.income_between(tx, NOW - 5 * DAY, NOW) == 0
+
+
+def test_income_of_the_future_is_none_yet(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        forwards.ingest(tx, [make_forward(1, received_at=NOW + 300 * DAY)], NOW + 301 * DAY)
+        assert ledger.income_between(tx, NOW - 7 * DAY, NOW) == 0
+
+
+# ---- the clock and the chain
+
+
+def synced(tx: Tx, height: int, network: str = "bitcoin") -> None:
+    """What a sync has read of the chain."""
+    mine = node.c.node_key == tx.node_key
+    tx.connection.execute(update(node).where(mine).values(blockheight=height, network=network))
+
+
+def spend(tx: Tx, at: float, height: int) -> None:
+    run = spender(tx)
+    synced(tx, height)
+    ledger.settle(tx, run.reserve(10, at=at), 10, at, run.run_key)
+
+
+@pytest.mark.parametrize(
+    ("elapsed_days", "blocks", "day_msat", "week_msat"),
+    [
+        # An honest clock and chain.
+        (0.99, 143, 10, 10),
+        (1.01, 144, 0, 10),
+        (7.01, 1_008, 0, 0),
+        # The clock jumped: the chain says that it isn't over.
+        (1.01, 114, 10, 10),
+        (1.01, 115, 0, 10),
+        (4_000, 0, 10, 10),
+        (7.01, 906, 0, 10),
+        (7.01, 907, 0, 0),
+        # The clock went back: the entry lies ahead of it, or the chain was fast.
+        (-3, 0, 10, 10),
+        (-3, 5_000, 10, 10),
+        (0.9, 300, 10, 10),
+        # The node shows an older chain than before.
+        (1.01, -50, 10, 10),
+    ],
+)
+def test_window_ends_when_clock_and_chain_say_so(
+    database: Database, node_key: int, elapsed_days: float, blocks: int, day_msat: int, week_msat: int
+) -> None:
+    with database.transaction(node_key) as tx:
+        spend(tx, NOW, 900_000)
+        synced(tx, 900_000 + blocks)
+        found = ledger.totals(tx, NOW + elapsed_days * DAY)
+        assert (found.spent_day_msat, found.spent_week_msat) == (day_msat, week_msat)
+
+
+def test_on_a_chain_without_a_pace_only_the_clock_counts(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        spend(tx, NOW, 900_000)
+        synced(tx, 900_000, "regtest")
+        assert ledger.totals(tx, NOW + 1.01 * DAY).spent_day_msat == 0
+
+
+def test_no_cost_is_dated_years_ahead(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        synced(tx, 900_000)
+        ledger.settle(tx, run.reserve(10, at=NOW), 10, NOW + 4_000 * DAY, run.run_key)
+        synced(tx, 900_000 + 23 * 144)
+        assert ledger.totals(tx, NOW + 21 * DAY).spent_week_msat == 10
+        assert ledger.totals(tx, NOW + 23 * DAY).spent_week_msat == 0
 
 
 # ---- two runs at once

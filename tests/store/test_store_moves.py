@@ -88,7 +88,7 @@ def test_feerates(database: Database, node_key: int) -> None:
         )
 
 
-def test_marks_are_an_hour_apart(database: Database, node_key: int) -> None:
+def test_marks_are_an_hour_of_blocks_apart(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         for at in (0, 60, HOUR - 1, HOUR, HOUR + 1, 2 * HOUR):
             samples.record_clock_mark(tx, NOW + at, 900_000 + int(at // 600))
@@ -104,16 +104,31 @@ def test_step_of_the_clock_does_not_wipe_out_its_own_evidence(database: Database
     with database.transaction(node_key) as tx:
         samples.record_clock_mark(tx, NOW, 900_000)
         samples.record_clock_mark(tx, NOW + 400 * DAY, 900_001)  # the clock jumped, the chain did not
-        assert [mark.blockheight for mark in samples.clock_marks(tx, 0)] == [900_000, 900_001]
-        samples.record_clock_mark(tx, NOW + 60, 900_002)  # and back: the same hour again
-        samples.record_clock_mark(tx, NOW + 2 * HOUR, 900_010)
-        assert [mark.blockheight for mark in samples.clock_marks(tx, 0)] == [900_000, 900_010, 900_001]
+        assert samples.clock_marks(tx, 0) == (ClockMark(NOW, 900_000),)
+        samples.record_clock_mark(tx, NOW + 400 * DAY, 900_006)
+        assert [mark.blockheight for mark in samples.clock_marks(tx, 0)] == [900_000, 900_006]
 
 
-def test_marks_are_kept_for_two_weeks_of_blocks(database: Database, node_key: int) -> None:
+def test_clock_that_was_set_back_leaves_its_mark(database: Database, node_key: int) -> None:
+    """Into time that is covered by marks already: the chain says that this is a new hour."""
+    with database.transaction(node_key) as tx:
+        for hour in range(48):
+            samples.record_clock_mark(tx, NOW + hour * HOUR, 900_000 + 6 * hour)
+        samples.record_clock_mark(tx, NOW + 10.5 * HOUR, 900_000 + 6 * 48)
+        assert ClockMark(NOW + 10.5 * HOUR, 900_288) in samples.clock_marks(tx, 0)
+
+
+def test_false_height_takes_no_more_with_it_than_it_must(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        samples.record_clock_mark(tx, NOW, 900_000)
+        samples.record_clock_mark(tx, NOW + HOUR, 1_000_006)
+        samples.record_clock_mark(tx, NOW + 2 * HOUR, 900_012)
+        assert samples.clock_marks(tx, 0) == (ClockMark(NOW + 2 * HOUR, 900_012),)
+
+
+def test_marks_are_kept_for_two_days_of_blocks(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         for day in range(17):
             samples.record_clock_mark(tx, NOW + day * DAY, 900_000 + 144 * day)
         heights = [mark.blockheight for mark in samples.clock_marks(tx, 0)]
-        assert heights[0] == 900_000 + 144 * 2
-        assert len(heights) == 15
+        assert heights == [900_000 + 144 * day for day in (14, 15, 16)]

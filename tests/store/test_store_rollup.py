@@ -135,10 +135,10 @@ def test_window_that_begins_inside_a_pruned_day_leaves_that_day_out(database: Da
         record(tx, 1, 2)
         forwards.ingest(tx, [make_forward(1, received_at=noon), make_forward(2, received_at=noon + DAY)], NOW + 9 * DAY)
         caught_up(tx, 2)
-        assert ledger.income_since(tx, noon - 1) == 200
+        assert ledger.income_between(tx, noon - 1, NOW + 9 * DAY) == 200
         rollup.prune_forwards(tx, noon + 5 * DAY, 10)
-        assert ledger.income_since(tx, noon - 1) == 100
-        assert ledger.income_since(tx, noon - DAY / 2) == 200
+        assert ledger.income_between(tx, noon - 1, NOW + 9 * DAY) == 100
+        assert ledger.income_between(tx, noon - DAY / 2, NOW + 9 * DAY) == 200
         assert flows.settled_fees_msat(tx, None, noon + 1.25 * DAY) == 100
 
 

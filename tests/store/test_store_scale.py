@@ -60,7 +60,7 @@ CALLS: dict[str, tuple[str, Callable[[Tx], object]]] = {
     "flows of a window": ("ix_forward_settled", lambda tx: flows.flows(tx, NOW - 14 * DAY)),
     "flows between": ("ix_forward_settled", lambda tx: flows.flows(tx, NOW - 30 * DAY, NOW)),
     "flows ever": ("ix_forward_settled", lambda tx: flows.flows(tx, None)),
-    "income": ("ix_forward_settled", lambda tx: ledger.income_since(tx, NOW - 7 * DAY)),
+    "income": ("ix_forward_settled", lambda tx: ledger.income_between(tx, NOW - 7 * DAY, NOW)),
     "books": ("ix_forward_settled", lambda tx: books.record_reconciliation(tx, 1, NOW)),
     "report": ("ix_forward_settled", lambda tx: queries.report(tx, NOW, 7, BUDGET, 10)),
 }
