@@ -78,13 +78,14 @@ def warn(loaded: Loaded) -> None:
 
 
 def read(options: CommonOptions, environment: Mapping[str, str] | None = None) -> Loaded:
-    """Given the flags (and the environment; default: the process's), return the configuration with its origins.
+    """Given the flags (and the environment; default: that of the options, else the process's), return the configuration
+    with its origins.
 
     Raise ConfigFaults with every fault, ConfigError where there is no file, PermissionDenied where it can't be read.
     """
     from revops.config_schema import build
 
-    variables = os.environ if environment is None else environment
+    variables = next(one for one in (environment, options.environment, os.environ) if one is not None)
     file = _find(options.config_path, variables)
     reading = _Reading()
     _read_file(file, reading)

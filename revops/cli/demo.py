@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,7 +40,11 @@ from revops.report.text import page
 @click.option("--serve", is_flag=True, help="Keep the simulated node running until Ctrl-C, to try commands on it.")
 @common
 def demo(options: CommonOptions, days: int, seed: int, channel_count: int, directory: Path | None, serve: bool) -> None:
-    """Show revops at work on a simulated node: no lightningd, no bitcoin, nothing to configure."""
+    """Show revops at work on a simulated node: no lightningd, no bitcoin, nothing to configure.
+
+    It keeps to its own folder, and follows no REVOPS_ variable to anywhere else.
+    """
+    _refuse_elsewhere(options)
     from revops.cycle import demo as cycle
 
     output = Output(options)
@@ -65,6 +70,19 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
         ready(summary)
 
 
+def _refuse_elsewhere(options: CommonOptions) -> None:
+    # Better no demo than one that seems to have done what was asked.
+    given = {
+        "--config": options.config_path is not None,
+        "--db": options.database_url is not None,
+        "--metrics-dir": options.metrics_dir is not None,
+        "--dry-run": options.dry_run,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{name} has no meaning here: the demo runs on what is in its own folder (--dir)")
+
+
 def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
     figures = (comparison.node_msat, comparison.database_msat, comparison.report_msat, comparison.metrics_msat)
     return (comparison.name, *(f"{figure:,}" for figure in figures), "yes" if comparison.equal else "NO")
@@ -83,6 +101,9 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
     yield Line(f"metrics        {summary.metrics_dir}")
     yield Line(f"report         {summary.report_path}")
     yield Line(f"configuration  {summary.config_path}")
+    set_here = sorted(name for name in os.environ if name.startswith("REVOPS_"))
+    if set_here:
+        yield Line(f"first unset {' '.join(set_here)}: they override the demo's configuration, which is in mode act")
     yield Line(f"try: revops report --config {summary.config_path}")
     if serve:
         yield Line(f"the node answers on {summary.rpc_path} until Ctrl-C; in another terminal try:")
