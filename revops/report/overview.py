@@ -47,7 +47,7 @@ def _explained(value: Report) -> Iterator[Block]:
 
 
 def _node(value: Report) -> Iterator[Block]:
-    yield Line(f"{value.alias or value.node_id[:12]}  {value.node_id}  {value.network}")
+    yield Line(f"{value.alias or '(no alias)'}  {value.node_id[:12]}  {value.network}")
     yield Line(
         f"lightningd {value.version}, block {value.blockheight:,}, "
         f"{income(value.wallet_spendable_msat)} sat on chain; synced {age(value.synced_at, value.taken_at)}"
