@@ -10,6 +10,7 @@ import click
 
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.program import called, cron_settings
 from revops.config import search_paths
 from revops.domain.options import CommonOptions
 from revops.domain.summary import InitSummary
@@ -73,11 +74,14 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
     yield Line("")
     yield Line("Next:")
     named = "" if Path(summary.config_path) in search_paths(os.environ) else f" --config {summary.config_path}"
+    program = called()
     for step, why in (
         (f"$EDITOR {summary.config_path}", "budget, reserve, fee bounds; modes stay observe"),
-        (f"revops sync{named}", "copy the node's history; the first time takes longest"),
-        (f"revops fees adjust --dry-run{named}", "what it would charge, and why"),
-        (f"revops report{named}", "what the node earned"),
+        (f"{program} sync{named}", "copy the node's history; the first time takes longest"),
+        (f"{program} fees adjust --dry-run{named}", "what it would charge, and why"),
+        (f"{program} report{named}", "what the node earned"),
         ("crontab -e", 'the lines of crontab.example; then, when you agree, mode = "act"'),
     ):
         yield Line(f"  {step:<44}  {why}")
+    for setting in cron_settings(Path(summary.config_path)):
+        yield Line(f"      in the crontab, instead of the line there:  {setting}")
