@@ -22,8 +22,13 @@ _ONCHAIN_A_CHANNEL_SAT: Final = 10_000
 _OFFCHAIN_RESERVE_SHARE: Final = 20
 
 
-def suggest(seen: FirstLook) -> dict[str, Suggestion]:
-    """Given a first look, return values for the configuration, each with the figures that led to it."""
+def suggest(
+    seen: FirstLook, *, database_url: str | None = None, metrics_dir: str | None = None
+) -> dict[str, Suggestion]:
+    """Given a first look, return values for the configuration, each with the figures that led to it.
+
+    `database_url` and `metrics_dir` ("" for none) were named on the command line: the next command must find them.
+    """
     live = [channel for channel in seen.view.channels if channel.live]
     return {
         "node.rpc_path": Suggestion(seen.rpc_path, f"It answered as {seen.view.node.alias or seen.view.node.node_id}."),
@@ -33,14 +38,21 @@ def suggest(seen: FirstLook) -> dict[str, Suggestion]:
         ),
         "fees.mode": Suggestion("observe", "Look at `revops fees adjust --dry-run` for some days before you say act."),
         "rebalance.mode": Suggestion("observe", "Look at `revops rebalance plan` for some days before you say act."),
-        **_metrics(seen),
+        **_database(database_url),
+        **_metrics(seen, metrics_dir),
         **_fee_bounds(live),
         **_budget(seen),
         **_reserve(seen, live),
     }
 
 
-def _metrics(seen: FirstLook) -> dict[str, Suggestion]:
+def _database(url: str | None) -> dict[str, Suggestion]:
+    return {} if url is None else {"database.url": Suggestion(url, "Named by --db.")}
+
+
+def _metrics(seen: FirstLook, named: str | None) -> dict[str, Suggestion]:
+    if named is not None:
+        return {"metrics.textfile_dir": Suggestion(named, "Named by --metrics-dir.")}
     if seen.textfile_dir is None:
         return {}
     writable = "It exists." if seen.textfile_dir_writable else "It exists, but this user may not write to it yet."

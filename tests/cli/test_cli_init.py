@@ -252,3 +252,25 @@ def test_the_folders_of_cron_are_those_of_the_example():
 def test_python_m_is_called_as_it_was(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/x/revops/__main__.py"])
     assert called() == f"{sys.executable} -m revops"
+
+
+def test_init_writes_what_its_flags_name(node, home, capsys, monkeypatch):
+    """Else the next command works on another database, with an unspent budget."""
+    monkeypatch.chdir(home)
+    (home / "prom").mkdir()
+    assert main(["init", "--rpc-path", str(node), "--db", "sqlite:///rel.db", "--metrics-dir", "prom"]) == 0
+    config = read(CommonOptions(), {}).config
+    assert config.database.url == f"sqlite:///{home}/rel.db"
+    assert config.metrics.textfile_dir == str(home / "prom")
+    assert (home / "rel.db").is_file()
+    monkeypatch.chdir("/")
+    assert main(["db", "check"]) == 0
+    assert main(["init", "--rpc-path", str(node), "--force", "--metrics-dir", "none"]) == 0
+    assert read(CommonOptions(), {}).config.metrics.textfile_dir == ""
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite:///:memory:"])
+def test_init_refuses_a_database_before_it_writes(node, home, capsys, url):
+    assert main(["init", "--rpc-path", str(node), "--db", url]) == 78
+    assert "sqlite:////absolute/path" in capsys.readouterr().err
+    assert list(home.iterdir()) == []
