@@ -60,7 +60,7 @@ def upgrade(url: str) -> DatabaseState:
     with _engine(parsed) as engine:
         before = schema_version(parsed, engine)
         if before is not None and before > SCHEMA_VERSION:
-            raise ConfigError(wrong_version(shown(parsed), before))
+            raise ConfigError(wrong_version(parsed, before))
         if before != SCHEMA_VERSION:
             with translated(parsed), engine.begin() as connection:
                 _migrate(parsed, connection)
@@ -121,7 +121,7 @@ def check(url: str) -> DatabaseCheck:
     with _engine(parsed) as engine:
         version = schema_version(parsed, engine)
         if version is None:
-            raise ConfigError(f"database {shown(parsed)}: there is no schema of revops: run `revops db upgrade`")
+            raise ConfigError(wrong_version(parsed, None))
         with translated(parsed), engine.connect().execution_options(**{READS: True}) as connection:
             problems = _file_problems(connection) if is_sqlite(parsed) else []
             if version != SCHEMA_VERSION:

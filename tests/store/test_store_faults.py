@@ -31,7 +31,7 @@ from revops.store import cursors
 from revops.store import url as urls
 from revops.store.engine import Database, Tx
 from revops.store.keys import next_keys
-from revops.store.upgrade import upgrade
+from revops.store.upgrade import check, upgrade
 from tests.builders import OWN_ID
 
 
@@ -195,8 +195,9 @@ def test_damaged_file(sqlite_url: str) -> None:
 
 
 def test_missing_file_and_foreign_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"missing\.db.*revops db upgrade"):
-        Database.open(f"sqlite:///{tmp_path / 'missing.db'}")
+    for attempt in (Database.open, check):
+        with pytest.raises(ConfigError, match=r"missing\.db.*not mounted, or moved.*revops db upgrade.*unspent budget"):
+            attempt(f"sqlite:///{tmp_path / 'missing.db'}")
     assert list(tmp_path.iterdir()) == []
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         other.execute("CREATE TABLE songs (name TEXT)")

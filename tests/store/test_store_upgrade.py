@@ -112,7 +112,7 @@ def test_failed_upgrade_leaves_nothing_behind(empty_url: str, monkeypatch: pytes
     with pytest.raises(Exception, match="rebalance_plan"):
         upgrade.upgrade(empty_url)
     monkeypatch.undo()
-    with pytest.raises(ConfigError, match="no schema"):
+    with pytest.raises(ConfigError, match=r"no schema|is empty"):
         Database.open(empty_url)
     assert upgrade.upgrade(empty_url).version_before is None
 
@@ -123,7 +123,7 @@ def test_upgrade_that_breaks_references_is_undone(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(upgrade, "_broken_references", lambda _connection: ["a row of x refers to nothing"])
     with pytest.raises(DataError, match="refers to nothing; nothing was changed"):
         upgrade.upgrade(url)
-    with pytest.raises(ConfigError, match="no schema"):
+    with pytest.raises(ConfigError, match="the file is empty"):
         Database.open(url)
 
 
