@@ -27,7 +27,7 @@ from revops.report.blocks import Block, Line
     help="lightningd's RPC socket; default: the usual places.",
 )
 @click.option(
-    "-o", "--output", "output_path", type=click.Path(path_type=Path), metavar="PATH",
+    "-o", "--output", "output_path", type=click.Path(path_type=Path, readable=False), metavar="PATH",
     help="Where the configuration goes; default: ~/.config/revops/config.toml.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a configuration that exists.")

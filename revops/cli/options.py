@@ -72,7 +72,8 @@ class Seconds(click.FloatRange):
 
 def common_parameters() -> list[click.Parameter]:
     """Return the common options, new for each command."""
-    path = click.Path(path_type=Path)
+    # Whether it can be read is for the command to say, with its exit code.
+    path = click.Path(path_type=Path, readable=False)
     return [
         CommonOption(["-c", "--config"], type=path, metavar="PATH", help="Configuration file."),
         CommonOption(["--db"], metavar="URL", help="Database, instead of the configured one."),

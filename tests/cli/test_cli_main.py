@@ -247,6 +247,21 @@ def process(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]
     return done
 
 
+def test_a_configuration_that_may_not_be_read_is_77(tmp_path, monkeypatch, capsys):
+    config = tmp_path / "config.toml"
+    config.write_text('[node]\nrpc_path = "/x"\n', encoding="utf-8")
+    config.chmod(0)
+    if os.geteuid() == 0:  # root reads everything: let the system say what it would say to others
+
+        def refuse(self: Path, *_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+        monkeypatch.setattr(os, "access", lambda *_, **__: False)
+        monkeypatch.setattr(Path, "open", refuse)
+    assert main(["config", "check", "-c", str(config)]) == 77
+    assert capsys.readouterr() == ("", f"revops: {config}: Permission denied\n")
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)
