@@ -127,11 +127,25 @@ def unusable_file(path: Path, said: str) -> RevopsError:
         return ConfigError(no_database(path))
     if path.is_dir():
         return ConfigError(f"database {path}: this is a directory: look at [database] url")
+    left_over = _unwritable_companion(path)
+    if left_over is not None:
+        return PermissionDenied(
+            f"database {path}: {said}: {left_over} isn't writable, as from a time when the database wasn't; "
+            f"chmod u+w it, and don't remove it: it may hold what was recorded last"
+        )
     if not _read_only_mount(directory) and not (
         os.access(directory, os.W_OK | os.X_OK) and os.access(path, os.R_OK | os.W_OK)
     ):
         return PermissionDenied(f"database {path}: {said}: this user may not write it or its directory")
     return DiskError(f"database {path}: {said}")
+
+
+def _unwritable_companion(path: Path) -> Path | None:
+    """SQLite makes the write-ahead log and its index with the mode that the database has at that time."""
+    if not os.access(path, os.W_OK) or _read_only_mount(path.parent):
+        return None
+    companions = (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
+    return next((one for one in companions if one.exists() and not os.access(one, os.W_OK)), None)
 
 
 def no_database(path: Path) -> str:

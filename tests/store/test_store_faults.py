@@ -159,6 +159,21 @@ def test_file_of_another_user_is_permission_denied(public_directory: Path) -> No
     assert answer.startswith(f"77 database {path}")
 
 
+@pytest.mark.parametrize("ending", ["-shm", "-wal"])
+def test_a_companion_left_from_a_read_only_spell_is_named(public_directory: Path, ending: str) -> None:
+    public_directory.chmod(0o777)
+    path = public_directory / "revops.sqlite3"
+    upgrade(f"sqlite:///{path}")
+    path.chmod(0o666)
+    with closing(sqlite3.connect(path)) as other:  # both files stay as long as somebody has the database open
+        other.execute("SELECT count(*) FROM node").fetchall()
+        for one in ("-shm", "-wal"):
+            path.with_name(path.name + one).chmod(0o444 if one == ending else 0o666)
+        answer = in_child(AS_SOMEBODY_ELSE, f"sqlite:///{path}", "write")
+    assert answer.startswith(f"77 database {path}: ")
+    assert f"{path}{ending} isn't writable" in answer
+
+
 def test_directory_of_another_user_is_permission_denied(public_directory: Path) -> None:
     closed = public_directory / "closed"
     closed.mkdir(mode=0o500)
