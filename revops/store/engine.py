@@ -290,10 +290,15 @@ def wrong_version(url: URL, found: str | None) -> str:
     where = urls.shown(url)
     if found is None and urls.is_sqlite(url) and not has_content(urls.sqlite_path(url)):
         return no_database(urls.sqlite_path(url))
+    return f"database {where}: {version_fault(found)}"
+
+
+def version_fault(found: str | None) -> str:
+    """Given a version that isn't ours, return what is wrong and what to do, without saying where."""
     if found is None:
-        return f"database {where}: there is no schema of revops: {UPGRADE}"
+        return f"there is no schema of revops: {UPGRADE}"
     if not _OUR_VERSION.fullmatch(found):
-        return f"database {where}: its schema {found} is another program's: look at [database] url"
+        return f"its schema {found} is another program's: look at [database] url"
     if found < SCHEMA_VERSION:
-        return f"database {where}: its schema is {found}, this revops needs {SCHEMA_VERSION}: {UPGRADE}"
-    return f"database {where}: its schema {found} is newer than {SCHEMA_VERSION}: upgrade revops itself"
+        return f"its schema is {found}, this revops needs {SCHEMA_VERSION}: {UPGRADE}"
+    return f"its schema {found} is newer than {SCHEMA_VERSION}: upgrade revops itself"

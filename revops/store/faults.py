@@ -46,7 +46,7 @@ _SQLITE: Final[dict[int, tuple[type[RevopsError], str]]] = {
     sqlite3.SQLITE_PERM: (PermissionDenied, "permission denied"),
     sqlite3.SQLITE_AUTH: (PermissionDenied, "permission denied"),
     sqlite3.SQLITE_NOTADB: (DataError, "this is not an SQLite database"),
-    sqlite3.SQLITE_CORRUPT: (DataError, "the file is damaged: restore a backup; `revops db check` tells more"),
+    sqlite3.SQLITE_CORRUPT: (DataError, "the file is damaged: restore a backup"),
     sqlite3.SQLITE_FORMAT: (DataError, "this is not an SQLite database"),
 }
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 from revops.domain.summary import BackupSummary, DatabaseState
 from revops.errors import BugError, ConfigError, DataError, OutputError
 from revops.store import tables
-from revops.store.engine import READS, make_engine, schema_version, use_wal, wrong_version
+from revops.store.engine import READS, make_engine, schema_version, use_wal, version_fault, wrong_version
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file
 from revops.store.tables import SCHEMA_VERSION
@@ -125,7 +125,7 @@ def check(url: str) -> DatabaseCheck:
         with translated(parsed), engine.connect().execution_options(**{READS: True}) as connection:
             problems = _file_problems(connection) if is_sqlite(parsed) else []
             if version != SCHEMA_VERSION:
-                problems.append(f"the schema is {version}, this revops needs {SCHEMA_VERSION}")
+                problems.append(version_fault(version))
             else:
                 problems += [*_schema_problems(connection), *_ledger_problems(connection)]
     return DatabaseCheck(url=shown(parsed), version=version, problems=tuple(problems))

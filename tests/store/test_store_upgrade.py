@@ -19,6 +19,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from revops.cycle import db
+from revops.domain.options import CommonOptions
 from revops.domain.summary import BackupSummary
 from revops.errors import ConfigError, DataError, OutputError
 from revops.store import tables, upgrade
@@ -132,7 +134,9 @@ def test_newer_schema_is_left_alone(own_url: str) -> None:
         tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigError, match="newer"):
         upgrade.upgrade(own_url)
-    assert upgrade.check(own_url).problems == (f"the schema is 9999, this revops needs {tables.SCHEMA_VERSION}",)
+    assert upgrade.check(own_url).problems == (
+        f"its schema 9999 is newer than {tables.SCHEMA_VERSION}: upgrade revops itself",
+    )
 
 
 def test_database_of_another_program_is_left_alone(empty_url: str) -> None:
@@ -259,6 +263,33 @@ def test_check_reads_the_whole_file(sqlite_url: str) -> None:
     except DataError:
         return
     assert problems
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [("0000", "run `revops db upgrade`"), ("9999", "upgrade revops itself")]
+)
+def test_check_says_of_another_version_what_the_others_say(sqlite_url: str, version: str, advice: str) -> None:
+    with closing(Database.open(sqlite_url)) as database, database.transaction(0) as tx:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+    options = CommonOptions(
+        database_url=sqlite_url, environment={"REVOPS_NODE_RPC_PATH": "/x"}, config_path=Path(os.devnull)
+    )
+    with pytest.raises(ConfigError) as said:
+        db.check(options)
+    with pytest.raises(ConfigError) as elsewhere:
+        Database.open(sqlite_url)
+    assert str(said.value) == str(elsewhere.value)
+    assert str(said.value).endswith(advice)
+
+
+def test_check_of_a_damaged_file_does_not_send_to_itself(sqlite_url: str) -> None:
+    path = Path(parse_url(sqlite_url).database or "")
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\x5a" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="restore a backup") as caught:
+        upgrade.check(sqlite_url)
+    assert "db check" not in str(caught.value)
 
 
 def test_check_without_a_schema(empty_url: str) -> None:
