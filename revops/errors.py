@@ -78,6 +78,12 @@ class Terminated(BaseException):
     exit_code = 143
 
 
+class HungUp(Terminated):
+    """SIGHUP: the terminal, or the connection behind it, went away."""
+
+    exit_code = 129
+
+
 #: What each exit code means, in README's words; a test compares the two.
 EXIT_CODES: dict[int, str] = {
     0: "done, also when there was nothing to do, and after a dry run",
@@ -91,4 +97,8 @@ EXIT_CODES: dict[int, str] = {
     75: "try again later: a lock is held, the node is syncing, or the database is busy",
     77: "permission denied on a file or socket",
     78: "the configuration or the database's schema version is wrong",
+    129: "the terminal went away (SIGHUP)",
+    130: "interrupted (Ctrl-C)",
+    141: "who read the output went away",
+    143: "terminated (SIGTERM), as `timeout` does it",
 }

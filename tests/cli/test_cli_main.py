@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -287,26 +288,56 @@ def test_an_encoding_without_the_character_does_not_end_a_run(tmp_path):
     assert "\\u26a1" in done.stdout
 
 
-def test_sigterm_unwinds_and_is_143(tmp_path):
-    script = (
-        "import os, signal, sys, revops.cycle, revops.__main__ as m\n"
-        "class Sync:\n"
-        "    def run(self, options):\n"
-        "        try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
-        "        finally: print('unwound', file=sys.stderr)\n"
-        "revops.cycle.sync = Sync()\n"
-        "sys.argv = ['revops', 'sync']\n"
-        "sys.exit(m.main())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (143, "unwound\nrevops: terminated\n")
+def signalled(script: str, number: int, *, ignored: bool = False) -> subprocess.CompletedProcess[str]:
+    ignore = f"signal.signal({int(number)}, signal.SIG_IGN)\n" if ignored else ""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import os, signal, sys\nNUMBER = {int(number)}\n{ignore}{script}"],
+        env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+IN_A_COMMAND = """
+import revops.cycle, revops.__main__ as m
+class Sync:
+    def run(self, options):
+        try: os.kill(os.getpid(), NUMBER)
+        finally: print('unwound', file=sys.stderr)
+revops.cycle.sync = Sync()
+sys.argv = ['revops', 'sync']
+sys.exit(m.main())
+"""
+IN_AN_IMPORT = """
+import revops.__main__ as m
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == 'revops.cli.main': os.kill(os.getpid(), NUMBER)
+sys.meta_path.insert(0, Finder())
+sys.exit(m.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGTERM, 143, "revops: terminated\n"),
+        (signal.SIGHUP, 129, "revops: terminated\n"),
+        (signal.SIGINT, 130, ""),
+    ],
+)
+def test_a_signal_unwinds_and_has_its_exit_code(number, code, said):
+    done = signalled(IN_A_COMMAND, number)
+    assert (done.returncode, done.stderr) == (code, f"unwound\n{said}")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_before_the_command_is_there_ends_it_without_a_word(number, code):
+    done = signalled(IN_AN_IMPORT, number)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_what_nohup_ignores_stays_ignored():
+    done = signalled(IN_A_COMMAND, signal.SIGHUP, ignored=True)
+    assert (done.returncode, done.stderr) == (0, "unwound\n")
 
 
 def test_completion_is_offered():
