@@ -20,6 +20,12 @@ class NothingLeft(RevopsError):
     exit_code = 1
 
 
+class UnknownChannel(RevopsError):
+    """The command line names a channel that isn't there: usage, as a misspelt option is."""
+
+    exit_code = 2
+
+
 class DataError(RevopsError):
     """The node or the database said something that can't be true: nothing is written, somebody should look."""
 
@@ -88,7 +94,7 @@ class HungUp(Terminated):
 EXIT_CODES: dict[int, str] = {
     0: "done, also when there was nothing to do, and after a dry run",
     1: "`budget check` only: nothing is left to reserve",
-    2: "usage: an unknown command or option",
+    2: "usage: an unknown command, option or channel",
     65: "the node or the database said something that can't be true; nothing was written",
     69: "lightningd or the database can't be reached, or part of the work failed",
     70: "a bug in revops",

@@ -13,6 +13,7 @@ from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
+from revops.errors import OutputError
 from revops.report import overview
 from revops.report.amounts import cost, income
 from revops.report.blocks import Block, Line, Table
@@ -53,7 +54,7 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
     def ready(summary: DemoSummary) -> None:
         watching.close()  # the bars are done; what follows is printed below them
-        Path(summary.report_path).write_text(page(overview.report(summary.report)), encoding="utf-8")
+        _write_report(Path(summary.report_path), page(overview.report(summary.report)))
         output.product("demo", summary, lambda: _blocks(summary, serve=serve))
 
     with watching:
@@ -68,6 +69,13 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
         )
     if not serve:
         ready(summary)
+
+
+def _write_report(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
 
 
 def _refuse_elsewhere(options: CommonOptions) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.engine import URL
 
 from revops.domain.summary import BackupSummary, DatabaseState
-from revops.errors import BugError, ConfigError, DataError, OutputError
+from revops.errors import BugError, ConfigError, DataError, OutputError, PermissionDenied
 from revops.store import tables
 from revops.store.engine import READS, make_engine, schema_version, use_wal, version_fault, wrong_version
 from revops.store.faults import explained_sqlite, translated
@@ -168,7 +168,8 @@ def backup(url: str, target: Path) -> BackupSummary:
     """Given a URL and a file that doesn't exist yet, copy the SQLite database there while others go on using it.
 
     The copy is for its owner alone, and appears under its name only when it is whole. Raise OutputError where the
-    target can't be written or exists, ConfigError for PostgreSQL: pg_dump does that better.
+    target can't be written or exists, PermissionDenied where this user may not write there, ConfigError for
+    PostgreSQL: pg_dump does that better.
     """
     parsed = parse_url(url)
     if not is_sqlite(parsed):
@@ -186,10 +187,13 @@ def backup(url: str, target: Path) -> BackupSummary:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.rename(target)
+    except PermissionError as error:
+        raise PermissionDenied(f"backup {target}: {error.strerror}") from error
     except OSError as error:
         raise OutputError(f"backup {target}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(PermissionError):  # where this user may not even look, nothing was left
+            part.unlink(missing_ok=True)
     return BackupSummary(target=str(target), size_bytes=target.stat().st_size)
 
 

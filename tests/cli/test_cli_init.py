@@ -274,3 +274,10 @@ def test_init_refuses_a_database_before_it_writes(node, home, capsys, url):
     assert main(["init", "--rpc-path", str(node), "--db", url]) == 78
     assert "sqlite:////absolute/path" in capsys.readouterr().err
     assert list(home.iterdir()) == []
+
+
+def test_a_channel_that_is_not_there_is_usage(node, home, capsys):
+    assert main(["init", "--rpc-path", str(node), "--json"]) == 0
+    capsys.readouterr()
+    assert main(["fees", "adjust", "-n", "--channel", "1x1x1"]) == 2
+    assert capsys.readouterr() == ("", "revops: no such channel: 1x1x1\n")

@@ -274,10 +274,13 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_under_stdout_is_74():
-    with Path("/dev/full").open("w") as full:
-        done = process("--version", capture_output=False, stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (74, "revops: No space left on device\n")
+def test_a_full_disk_under_stdout_is_74(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text('[node]\nrpc_path = "/x"\n', encoding="utf-8")
+    for line in (["--version"], ["config", "show", "-c", str(config)], ["config", "check", "-v", "-c", str(config)]):
+        with Path("/dev/full").open("w") as full:
+            done = process(*line, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (74, "revops: standard output: No space left on device\n")
 
 
 def test_an_encoding_without_the_character_does_not_end_a_run(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -22,7 +23,7 @@ from sqlalchemy import inspect, text
 from revops.cycle import db
 from revops.domain.options import CommonOptions
 from revops.domain.summary import BackupSummary
-from revops.errors import ConfigError, DataError, OutputError
+from revops.errors import ConfigError, DataError, OutputError, PermissionDenied
 from revops.store import tables, upgrade
 from revops.store.engine import Database, make_engine
 from revops.store.files import create_file
@@ -325,7 +326,13 @@ def test_backup_is_whole_private_and_usable(sqlite_url: str, tmp_path: Path) -> 
     assert NOW
 
 
-def test_backup_overwrites_nothing_and_says_why_it_can_not_write(sqlite_url: str, tmp_path: Path) -> None:
+def _refused(*_: object, **__: object) -> int:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_backup_overwrites_nothing_and_says_why_it_can_not_write(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "precious"
     target.write_text("mine")
     with pytest.raises(OutputError, match="already"):
@@ -333,6 +340,11 @@ def test_backup_overwrites_nothing_and_says_why_it_can_not_write(sqlite_url: str
     assert target.read_text() == "mine"
     with pytest.raises(OutputError, match="No such file or directory"):
         upgrade.backup(sqlite_url, tmp_path / "missing" / "backup.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", _refused)
+        patch.setattr(Path, "unlink", _refused)
+        with pytest.raises(PermissionDenied, match=r"backup .*: Permission denied"):
+            upgrade.backup(sqlite_url, tmp_path / "backup.db")
     with pytest.raises(ConfigError, match="nothing to back up"):
         upgrade.backup(f"sqlite:///{tmp_path / 'none.db'}", tmp_path / "backup.db")
     assert not (tmp_path / "backup.db").exists()
