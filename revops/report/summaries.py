@@ -23,6 +23,7 @@ from revops.domain.summary import (
     RollupSummary,
     SyncSummary,
 )
+from revops.domain.units import sat_ceil, sat_floor
 from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
 
@@ -143,7 +144,8 @@ def budget(verdict: BudgetVerdict) -> Iterator[Block]:
     yield Table("", ("budget", ">limit sat", ">spent sat", ">reserved sat", ">left sat"), rows)
     for reason in verdict.suspended:
         yield Line(reason.sentence)
-    yield Line(f"left for the next payment: {income(verdict.left_msat)} sat")
+    left_sat = 0 if verdict.suspended else min(_left_sat(verdict.daily), _left_sat(verdict.weekly))
+    yield Line(f"left for the next payment: {left_sat:,} sat")
 
 
 def _window_row(window: WindowBudget) -> tuple[str, ...]:
@@ -152,8 +154,13 @@ def _window_row(window: WindowBudget) -> tuple[str, ...]:
         income(window.limit_msat),
         cost(window.spent_msat),
         cost(window.reserved_msat),
-        income(window.left_msat),
+        f"{_left_sat(window):,}",
     )
+
+
+def _left_sat(window: WindowBudget) -> int:
+    """What is left of the figures as they are printed, so that the row adds up. Never more than there is."""
+    return max(0, sat_floor(window.limit_msat) - sat_ceil(window.spent_msat) - sat_ceil(window.reserved_msat))
 
 
 def nothing_left(verdict: BudgetVerdict) -> str:

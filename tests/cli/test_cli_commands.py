@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import revops.cycle
 from revops.cli.main import main
@@ -37,6 +39,8 @@ from revops.domain.summary import (
     RebalanceSummary,
     RollupSummary,
 )
+from revops.report import summaries
+from revops.report.blocks import Line, Table
 
 NODE_ID = "02" + "ab" * 32
 CHANNEL_ID = "cd" * 32
@@ -166,6 +170,9 @@ def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
     assert capsys.readouterr().out == "no job to send or settle\n"
 
 
+amounts = st.integers(0, 10**9)
+
+
 def verdict(spent_msat: int = 0, *suspended: Reason) -> BudgetVerdict:
     daily = WindowBudget("daily", 100_000, spent_msat, 0)
     return BudgetVerdict(0.0, daily, WindowBudget("weekly", 300_000, spent_msat, 0), suspended)
@@ -177,6 +184,18 @@ def test_budget_check_with_something_left(cycle, capsys):
     assert capsys.readouterr() == ("", "")
     assert main(["budget", "check", "-v"]) == 0
     assert "left for the next payment: 98 sat" in capsys.readouterr().out
+
+
+@given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)
+def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, spent_msat, reserved_msat):
+    window = WindowBudget("day", limit_msat, spent_msat, reserved_msat)
+    table, line = summaries.budget(BudgetVerdict(0.0, window, window, ()))
+    assert isinstance(table, Table)
+    assert isinstance(line, Line)
+    limit, spent, reserved, left = (int(cell.replace(",", "")) for cell in table.rows[0][1:])
+    assert left == max(0, limit - spent - reserved)
+    assert left * 1_000 <= window.left_msat
+    assert line.text == f"left for the next payment: {left:,} sat"
 
 
 @pytest.mark.parametrize(
