@@ -277,7 +277,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 def test_a_full_disk_under_stdout_is_74(tmp_path):
     config = tmp_path / "config.toml"
     config.write_text('[node]\nrpc_path = "/x"\n', encoding="utf-8")
-    for line in (["--version"], ["config", "show", "-c", str(config)], ["config", "check", "-v", "-c", str(config)]):
+    for line in (["--version"], ["config", "show", "-c", str(config)], ["config", "show", "-v", "-c", str(config)]):
         with Path("/dev/full").open("w") as full:
             done = process(*line, capture_output=False, stdout=full, stderr=subprocess.PIPE)
         assert (done.returncode, done.stderr) == (74, "revops: standard output: No space left on device\n")
