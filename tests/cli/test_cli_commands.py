@@ -96,10 +96,9 @@ def test_fees_adjust_is_silent_for_cron(cycle, capsys):
 
 def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     calls = cycle("fees", "run", PLAN)
-    assert main(["fees", "adjust", "-n", "--channel", "1x1x1", "--channel", CHANNEL_ID]) == 0
+    assert main(["fees", "adjust", "-n"]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert calls[0][1] == {"channels": ("1x1x1", CHANNEL_ID)}
     assert calls[0][0][0].dry_run
     assert lines[2].split()[:4] == ["1x1x1", NODE_ID[:12], "100", "125"]
     assert lines[2].split()[4] == "change"
@@ -108,6 +107,14 @@ def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
     assert "3x1x1" not in out
     assert lines[-1] == "4 channels: 1 fee to change, 1 deferred, 2 unchanged"
+
+
+def test_who_names_channels_is_told_of_each(cycle, capsys):
+    calls = cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust", "-n", "--channel", "1x1x1", "--channel", CHANNEL_ID]) == 0
+    assert calls[0][1] == {"channels": ("1x1x1", CHANNEL_ID)}
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("2x1x1", "3x1x1", "4x1x1"))
 
 
 def test_fees_adjust_verbose_lists_each_skip(cycle, capsys):
