@@ -263,6 +263,13 @@ def test_a_configuration_that_may_not_be_read_is_77(tmp_path, monkeypatch, capsy
     assert capsys.readouterr() == ("", f"revops: {config}: Permission denied\n")
 
 
+def test_an_empty_path_is_usage(sync, capsys):
+    fake = sync()
+    assert main(["sync", "-c", ""]) == 2
+    assert fake.options == []
+    assert "the path is empty" in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)
