@@ -11,6 +11,7 @@ import click
 
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.program import called
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
 from revops.errors import OutputError
@@ -91,6 +92,10 @@ def _refuse_elsewhere(options: CommonOptions) -> None:
             raise click.UsageError(f"{name} has no meaning here: the demo runs on what is in its own folder (--dir)")
 
 
+def _settled_first(status: str) -> tuple[bool, str]:
+    return status != "settled", status
+
+
 def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
     figures = (comparison.node_msat, comparison.database_msat, comparison.report_msat, comparison.metrics_msat)
     return (comparison.name, *(f"{figure:,}" for figure in figures), "yes" if comparison.equal else "NO")
@@ -103,6 +108,11 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
         f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
         f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat)}, net {income(summary.net_msat)}"
     )
+    ended = {status: summary.job_counts[status] for status in sorted(summary.job_counts, key=_settled_first)}
+    if ended:
+        yield Line(
+            "rebalances: " + ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in ended.items())
+        )
     rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)
     yield Table("Books (msat)", ("", ">node", ">database", ">report", ">metrics", "agree"), rows)
     yield Line(f"database       {summary.database_path}")
@@ -112,7 +122,7 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
     set_here = sorted(name for name in os.environ if name.startswith("REVOPS_"))
     if set_here:
         yield Line(f"first unset {' '.join(set_here)}: they override the demo's configuration, which is in mode act")
-    yield Line(f"try: revops report --config {summary.config_path}")
+    yield Line(f"try: {called()} report --config {summary.config_path}")
     if serve:
         yield Line(f"the node answers on {summary.rpc_path} until Ctrl-C; in another terminal try:")
-        yield Line(f"     revops fees adjust --dry-run --config {summary.config_path}")
+        yield Line(f"     {called()} fees adjust --dry-run --config {summary.config_path}")

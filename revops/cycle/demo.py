@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -245,7 +246,16 @@ def _summarise(
         rebalance_fees_msat=books.rebalance_fees_msat - before.rebalance_fees_msat,
         comparisons=comparisons,
         report=shown,
+        job_counts=_job_counts(place),
     )
+
+
+def _job_counts(place: Place) -> dict[str, int]:
+    with (
+        closing(Database.open(place.database_url, read_only=True)) as database,
+        database.read(database.known_nodes()[0].node_key) as tx,
+    ):
+        return dict(Counter(job.status for job in plans.recent_jobs(tx, MOST_JOBS)))
 
 
 def _compare(books: SimBooks, shown: Report, place: Place) -> tuple[Comparison, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -356,18 +357,24 @@ DEMO = DemoSummary(
     directory="/d", config_path="/d/config.toml", rpc_path="/d/rpc", database_path="/d/db", metrics_dir="/d/m",
     report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
     comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
+    job_counts={"failed": 1_019, "settled": 1},
 )  # fmt: skip
 
 
 def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    program = tmp_path / "bin" / "revops"
+    program.parent.mkdir()
+    program.touch()
+    monkeypatch.setattr(sys, "argv", [str(program)])
     calls = cycle("demo", "run", replace(DEMO, report_path=str(tmp_path / "report.txt")))
     assert main(["demo", "--days", "3", "--seed", "4", "--channels", "5", "--dir", "here"]) == 0
     out = capsys.readouterr().out
     wanted = {"days": 3, "seed": 4, "channel_count": 5, "directory": tmp_path / "here", "serve": False, "ready": None}
     assert calls[0][1] == wanted
-    assert "revops report --config /d/config.toml" in out
+    assert f"try: {program} report --config /d/config.toml" in out
     assert "earned 5 sat, spent 2, net 3" in out
+    assert "rebalances: 1 settled, 1,019 failed\n" in out
     assert "Ctrl-C" not in out
     assert "Profit and loss" in (tmp_path / "report.txt").read_text()
 
