@@ -11,7 +11,7 @@ from typing import Final
 from revops.config_template import Suggestion, default_of, render
 from revops.domain.channel import Channel
 from revops.domain.summary import FirstLook
-from revops.domain.text import plain_name, printable
+from revops.domain.text import counted, plain_name, printable
 from revops.domain.units import sat_floor
 
 #: The daily limit is a third of the weekly one: two bad days still leave something for the rest of the week.
@@ -83,7 +83,9 @@ def _budget(seen: FirstLook) -> dict[str, Suggestion]:
     weekly_sat = int(earned_sat * share)
     daily_sat = weekly_sat // _DAYS_A_WEEK_OF_BUDGET
     least = "" if seen.complete else "at least "
-    said = f"{seen.forward_count:,} forwards earned {least}{earned_sat:,} sat in the last {seen.window_days} days"
+    said = (
+        f"{counted(seen.forward_count, 'forward')} earned {least}{earned_sat:,} sat in the last {seen.window_days} days"
+    )
     return {
         # Proposed, not set: money is spent when the operator has named the figure, not when a mode was flipped.
         "budget.weekly_sat": Suggestion(weekly_sat, f"{said}; this would be {share:.0%} of that.", active=False),

@@ -14,6 +14,7 @@ from revops.cli.program import called, cron_settings
 from revops.config import search_paths
 from revops.domain.options import CommonOptions
 from revops.domain.summary import InitSummary
+from revops.domain.text import counted
 from revops.report import summaries
 from revops.report.amounts import income
 from revops.report.blocks import Block, Line
@@ -63,7 +64,9 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
     seen = summary.seen
     node = seen.view.node
     live = sum(channel.live for channel in seen.view.channels)
-    yield Line(f"{node.alias or node.node_id[:12]}: lightningd {node.version}, {node.network}, {live:,} channels")
+    yield Line(
+        f"{node.alias or node.node_id[:12]}: lightningd {node.version}, {node.network}, {counted(live, 'channel')}"
+    )
     yield Line(
         f"forwards of the last {seen.window_days} days earned {'' if seen.complete else 'at least '}"
         f"{income(seen.earned_msat)} sat; the wallet holds {income(seen.view.wallet.spendable_msat)} sat"

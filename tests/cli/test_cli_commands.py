@@ -107,7 +107,7 @@ def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     assert lines[3].split()[0] == "4x1x1"
     assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
     assert "3x1x1" not in out
-    assert lines[-1] == "4 channels: 1 fee to change, 1 deferred, 2 unchanged"
+    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
 
 
 def test_who_names_channels_is_told_of_each(cycle, capsys):
@@ -269,7 +269,7 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "synced 5 min ago" in out
     assert "books: right, 6,000 sat in all" in out
     assert "normal, offline, private" in out
-    assert "1 closed channels earned 9 sat, and cost 20 sat in rebalances" in out
+    assert "1 closed channel earned 9 sat, and cost 20 sat in rebalances" in out
     decided = next(line for line in out.splitlines() if "100 -> 125 ppm" in line)
     assert "  4  step limited to 125 ppm" in decided  # once, and three times more
     assert "killed?" in out

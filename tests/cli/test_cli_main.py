@@ -68,7 +68,7 @@ def test_success_is_silent_off_a_terminal(sync, capsys):
 def test_who_asks_is_answered(sync, capsys, arguments):
     sync()
     assert main(arguments) == 0
-    assert "1 new forwards, 2 changed" in capsys.readouterr().out
+    assert "1 new forward, 2 changed" in capsys.readouterr().out
 
 
 def test_on_a_terminal_it_speaks_but_for_quiet(sync, monkeypatch):
@@ -76,7 +76,7 @@ def test_on_a_terminal_it_speaks_but_for_quiet(sync, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     assert main(["sync"]) == 0
-    assert "1 new forwards" in terminal.getvalue()
+    assert "1 new forward," in terminal.getvalue()
     before = terminal.getvalue()
     assert main(["sync", "-q"]) == 0
     assert terminal.getvalue() == before
