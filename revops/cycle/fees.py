@@ -13,7 +13,7 @@ from revops.domain.decision import FeePlan, Reason, ReasonCode, why
 from revops.domain.options import CommonOptions
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
-from revops.errors import ConfigError, DataError, RevopsError, UnavailableError
+from revops.errors import DataError, RevopsError, UnavailableError, UnknownChannel
 from revops.store import decisions, fees
 
 COMMAND = "fees adjust"
@@ -54,7 +54,7 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str]) -> FeeSna
         selected = [channel for channel in view.channels if names(channel) & set(wanted)]
         missing = set(wanted) - {name for channel in selected for name in names(channel)}
         if missing:
-            raise ConfigError(f"no such channel: {', '.join(sorted(missing))}")
+            raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
     with session.database.read(session.node_key) as tx:
         states = fees.fee_states(tx)
         windows = {channel_id: state.window_start_at for channel_id, state in states.items()}
