@@ -1,22 +1,41 @@
-"""The process: `revops` and `python -m revops`. SIGTERM becomes an exception here, exceptions exit codes there."""
+"""The process: `revops` and `python -m revops`. Signals become exceptions here, exceptions exit codes there."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
 
-from revops.cli.main import main as run_command
-from revops.errors import Terminated
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    from revops.errors import HungUp, Terminated
+
+    raise HungUp if number == signal.SIGHUP else Terminated
+
+
+def _handle(number: int, handler: signal._HANDLER) -> None:
+    # What is ignored stays so: nohup and a shell's background jobs start us that way.
+    if signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def main() -> int:
-    """Run the command of `sys.argv`, return its exit code. `timeout` and systemd send SIGTERM: unwind, then 143."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run the command of `sys.argv`, return its exit code. `timeout` and systemd send SIGTERM: unwind, then 143.
+
+    While the command is still being imported nothing has been done that would need unwinding.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        _handle(number, _leave)
+    from revops.cli.main import main as run_command
+
+    _handle(signal.SIGINT, signal.default_int_handler)
+    _handle(signal.SIGTERM, _terminate)
+    _handle(signal.SIGHUP, _terminate)
     return run_command(sys.argv[1:])
 
 

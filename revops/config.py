@@ -78,13 +78,14 @@ def warn(loaded: Loaded) -> None:
 
 
 def read(options: CommonOptions, environment: Mapping[str, str] | None = None) -> Loaded:
-    """Given the flags (and the environment; default: the process's), return the configuration with its origins.
+    """Given the flags (and the environment; default: that of the options, else the process's), return the configuration
+    with its origins.
 
     Raise ConfigFaults with every fault, ConfigError where there is no file, PermissionDenied where it can't be read.
     """
     from revops.config_schema import build
 
-    variables = os.environ if environment is None else environment
+    variables = next(one for one in (environment, options.environment, os.environ) if one is not None)
     file = _find(options.config_path, variables)
     reading = _Reading()
     _read_file(file, reading)
@@ -214,11 +215,18 @@ def _check_section(variable: str, section: str, known: tuple[str, ...], reading:
 def _read_flags(options: CommonOptions, reading: _Reading) -> None:
     from revops.config_schema import RawValue
 
-    if options.database_url is not None:
-        reading.put("database", "url", RawValue(_from_here(options.database_url), "--db"))
-    if options.metrics_dir is not None:
-        folder = str(Path(options.metrics_dir).absolute()) if options.metrics_dir else ""
-        reading.put("metrics", "textfile_dir", RawValue(folder, "--metrics-dir"))
+    database_url, metrics_dir = places_of(options)
+    if database_url is not None:
+        reading.put("database", "url", RawValue(database_url, "--db"))
+    if metrics_dir is not None:
+        reading.put("metrics", "textfile_dir", RawValue(metrics_dir, "--metrics-dir"))
+
+
+def places_of(options: CommonOptions) -> tuple[str | None, str | None]:
+    """Given the flags, return the database's URL and the metrics' folder ("": none), absolute; None where not given."""
+    url = None if options.database_url is None else _from_here(options.database_url)
+    folder = str(Path(options.metrics_dir).absolute()) if options.metrics_dir else options.metrics_dir
+    return url, folder
 
 
 def _from_here(url: str) -> str:

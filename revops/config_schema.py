@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
 from revops.domain.policy import Config, Section
+from revops.domain.text import printable
 
 _UNITS: Final = {
     "sat": "amounts here are in sat",
@@ -27,7 +29,13 @@ _UNITS: Final = {
     "ratio": "shares here are ratios, 0.5 for a half",
 }
 _FOREIGN_UNITS: Final = ("btc", "sats", "msats", "minutes", "hours", "weeks", "second", "day", "percent", "pct")
+#: A file's name holds 255 bytes; around the node's stand revops_, the command and .prom, and a temporary's ending.
+_LONGEST_NAME: Final = 200
 _POSTGRES: Final = re.compile(r"^postgres(ql)?://")
+
+
+_WRONG_TYPE: Final = re.compile(r"Expected (\w+), got (\w+)")
+_TYPE_WORDS: Final = {"int": "a whole number", "float": "a number", "str": "a text in quotes", "array": "a list: [...]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def _converted(
         try:
             yield key, _value_of(f"{name}.{key}", known[key].type, given)
         except ValueError as error:  # msgspec.ValidationError is one
-            faults.append(f"{given.origin}: {name}.{key}{_sentence(error, known[key].type)}")
+            faults.append(f"{given.origin}: {name}.{key}{_sentence(error, known[key].type, given)}")
 
 
 def _value_of(path: str, kind: Any, given: RawValue) -> Any:
@@ -106,13 +114,23 @@ def _is_list(kind: Any) -> bool:
     return getattr(kind, "__origin__", kind) in {list, tuple}
 
 
-def _sentence(error: ValueError, kind: Any) -> str:
+def _sentence(error: ValueError, kind: Any, given: RawValue) -> str:
     """Given what msgspec said, return it with our punctuation, and the allowed words where it was one of a list."""
     message, _, place = str(error).replace("`", "").partition(" - at $")
     words = allowed_words(kind)
     if message.startswith("Invalid enum value") and words:
         message += ", expected " + " or ".join(f'"{word}"' for word in words)
+    mismatch = _WRONG_TYPE.fullmatch(message)
+    if mismatch:
+        wanted = _TYPE_WORDS.get(mismatch[1], mismatch[1])
+        quoted = ", without quotes" if mismatch[2] == "str" and not given.text and mismatch[1] != "array" else ""
+        message = f"expected {wanted}{quoted}" if quoted else f"expected {wanted}, found {_shown(given.value)}"
     return f"{place}: {message}"
+
+
+def _shown(value: Any) -> str:
+    text = printable(str(value))
+    return repr(text) if isinstance(value, str) else text.lower() if isinstance(value, bool) else text
 
 
 def allowed_words(kind: Any) -> tuple[str, ...]:
@@ -180,7 +198,15 @@ def _database_url(url: str) -> str:
     raise ValueError("expected sqlite:////absolute/path or postgresql+psycopg://user@host/name")
 
 
+def _name(name: str) -> str:
+    """Given the node's name, return it. Raise ValueError where no file could be named after it."""
+    if len(quote(name, safe="", errors="surrogatepass")) > _LONGEST_NAME:
+        raise ValueError(f"is too long for the names of files: {_LONGEST_NAME} letters at most")
+    return name
+
+
 _NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
+    "node.name": _name,
     "node.rpc_path": _absolute,
     "metrics.textfile_dir": _absolute,
     "database.state_dir": _absolute,

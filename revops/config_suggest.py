@@ -11,7 +11,7 @@ from typing import Final
 from revops.config_template import Suggestion, default_of, render
 from revops.domain.channel import Channel
 from revops.domain.summary import FirstLook
-from revops.domain.text import plain_name, printable
+from revops.domain.text import counted, plain_name, printable
 from revops.domain.units import sat_floor
 
 #: The daily limit is a third of the weekly one: two bad days still leave something for the rest of the week.
@@ -22,8 +22,13 @@ _ONCHAIN_A_CHANNEL_SAT: Final = 10_000
 _OFFCHAIN_RESERVE_SHARE: Final = 20
 
 
-def suggest(seen: FirstLook) -> dict[str, Suggestion]:
-    """Given a first look, return values for the configuration, each with the figures that led to it."""
+def suggest(
+    seen: FirstLook, *, database_url: str | None = None, metrics_dir: str | None = None
+) -> dict[str, Suggestion]:
+    """Given a first look, return values for the configuration, each with the figures that led to it.
+
+    `database_url` and `metrics_dir` ("" for none) were named on the command line: the next command must find them.
+    """
     live = [channel for channel in seen.view.channels if channel.live]
     return {
         "node.rpc_path": Suggestion(seen.rpc_path, f"It answered as {seen.view.node.alias or seen.view.node.node_id}."),
@@ -33,14 +38,21 @@ def suggest(seen: FirstLook) -> dict[str, Suggestion]:
         ),
         "fees.mode": Suggestion("observe", "Look at `revops fees adjust --dry-run` for some days before you say act."),
         "rebalance.mode": Suggestion("observe", "Look at `revops rebalance plan` for some days before you say act."),
-        **_metrics(seen),
+        **_database(database_url),
+        **_metrics(seen, metrics_dir),
         **_fee_bounds(live),
         **_budget(seen),
         **_reserve(seen, live),
     }
 
 
-def _metrics(seen: FirstLook) -> dict[str, Suggestion]:
+def _database(url: str | None) -> dict[str, Suggestion]:
+    return {} if url is None else {"database.url": Suggestion(url, "Named by --db.")}
+
+
+def _metrics(seen: FirstLook, named: str | None) -> dict[str, Suggestion]:
+    if named is not None:
+        return {"metrics.textfile_dir": Suggestion(named, "Named by --metrics-dir.")}
     if seen.textfile_dir is None:
         return {}
     writable = "It exists." if seen.textfile_dir_writable else "It exists, but this user may not write to it yet."
@@ -71,7 +83,9 @@ def _budget(seen: FirstLook) -> dict[str, Suggestion]:
     weekly_sat = int(earned_sat * share)
     daily_sat = weekly_sat // _DAYS_A_WEEK_OF_BUDGET
     least = "" if seen.complete else "at least "
-    said = f"{seen.forward_count:,} forwards earned {least}{earned_sat:,} sat in the last {seen.window_days} days"
+    said = (
+        f"{counted(seen.forward_count, 'forward')} earned {least}{earned_sat:,} sat in the last {seen.window_days} days"
+    )
     return {
         # Proposed, not set: money is spent when the operator has named the figure, not when a mode was flipped.
         "budget.weekly_sat": Suggestion(weekly_sat, f"{said}; this would be {share:.0%} of that.", active=False),

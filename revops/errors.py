@@ -20,6 +20,12 @@ class NothingLeft(RevopsError):
     exit_code = 1
 
 
+class UnknownChannel(RevopsError):
+    """The command line names a channel that isn't there: usage, as a misspelt option is."""
+
+    exit_code = 2
+
+
 class DataError(RevopsError):
     """The node or the database said something that can't be true: nothing is written, somebody should look."""
 
@@ -78,11 +84,17 @@ class Terminated(BaseException):
     exit_code = 143
 
 
+class HungUp(Terminated):
+    """SIGHUP: the terminal, or the connection behind it, went away."""
+
+    exit_code = 129
+
+
 #: What each exit code means, in README's words; a test compares the two.
 EXIT_CODES: dict[int, str] = {
     0: "done, also when there was nothing to do, and after a dry run",
     1: "`budget check` only: nothing is left to reserve",
-    2: "usage: an unknown command or option",
+    2: "usage: an unknown command, option or channel",
     65: "the node or the database said something that can't be true; nothing was written",
     69: "lightningd or the database can't be reached, or part of the work failed",
     70: "a bug in revops",
@@ -91,4 +103,8 @@ EXIT_CODES: dict[int, str] = {
     75: "try again later: a lock is held, the node is syncing, or the database is busy",
     77: "permission denied on a file or socket",
     78: "the configuration or the database's schema version is wrong",
+    129: "the terminal went away (SIGHUP)",
+    130: "interrupted (Ctrl-C)",
+    141: "who read the output went away",
+    143: "terminated (SIGTERM), as `timeout` does it",
 }

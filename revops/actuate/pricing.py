@@ -15,7 +15,7 @@ from revops.domain.payment import Hop
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
-from revops.domain.units import sat_floor, share_msat
+from revops.domain.units import ppm_of_ceil, sat_floor, share_msat
 from revops.node.errors import NodeError
 from revops.node.reader import Reader
 from revops.node.writer import Writer
@@ -90,7 +90,8 @@ def prepare(
         return why(ReasonCode.ROUTE_REFUSED, message=str(refused))
     except NodeError as error:
         if error.code in NO_ROUTE_CODES:
-            return why(ReasonCode.NO_ROUTE, message=str(error))
+            limit_ppm = ppm_of_ceil(capped.max_fee_msat, job.amount_msat)
+            return why(ReasonCode.NO_ROUTE, message=f"none within {limit_ppm:,} ppm ({error})")
         raise
     if isinstance(priced, Reason):
         return priced

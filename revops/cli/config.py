@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +25,19 @@ def config() -> None:
 @config.command("check", cls=Command)
 @common
 def check(options: CommonOptions) -> None:
-    """Check the configuration. Exit 78 and name every fault when something is wrong."""
+    """Check the configuration. Exit 78 and name every fault when something is wrong.
+
+    Warns of what is valid but would fail on this machine: no socket, no folder for metrics, mode act without a budget.
+    """
+    from revops.config_outlook import outlook
+
     loaded = _read(options)
+    loaded = replace(loaded, warnings=(*loaded.warnings, *outlook(loaded.config)))
+    _warn(loaded)
     body = {"path": str(loaded.path), "ok": True, "warnings": list(loaded.warnings)}
-    Output(options).news("config check", body, lambda: [Line(f"ok: {loaded.path}")])
+    count = len(loaded.warnings)
+    verdict = "ok" if count == 0 else f"valid, with {count} warning{'s' if count > 1 else ''}"
+    Output(options).news("config check", body, lambda: [Line(f"{verdict}: {loaded.path}")])
 
 
 @config.command("show", cls=Command)
@@ -37,6 +47,7 @@ def show(options: CommonOptions) -> None:
     from revops.config_template import effective
 
     loaded = _read(options)
+    _warn(loaded)
     output = Output(options)
     if options.json:
         output.product("config show", _document(loaded), tuple)
@@ -45,11 +56,15 @@ def show(options: CommonOptions) -> None:
 
 
 def _read(options: CommonOptions) -> Loaded:
-    from revops.config import read, warn
+    from revops.config import read
 
-    loaded = read(options)
+    return read(options)
+
+
+def _warn(loaded: Loaded) -> None:
+    from revops.config import warn
+
     warn(loaded)
-    return loaded
 
 
 def _document(loaded: Loaded) -> dict[str, Any]:

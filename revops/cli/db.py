@@ -46,7 +46,7 @@ def check(options: CommonOptions) -> None:
 
 
 @db.command("backup", cls=Command)
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path, readable=False))
 @common
 def backup(options: CommonOptions, target: Path) -> None:
     """Copy the SQLite database to TARGET while it is in use. TARGET must not exist."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,8 +11,10 @@ import click
 
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.program import called
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
+from revops.errors import OutputError
 from revops.report import overview
 from revops.report.amounts import cost, income
 from revops.report.blocks import Block, Line, Table
@@ -39,7 +42,11 @@ from revops.report.text import page
 @click.option("--serve", is_flag=True, help="Keep the simulated node running until Ctrl-C, to try commands on it.")
 @common
 def demo(options: CommonOptions, days: int, seed: int, channel_count: int, directory: Path | None, serve: bool) -> None:
-    """Show revops at work on a simulated node: no lightningd, no bitcoin, nothing to configure."""
+    """Show revops at work on a simulated node: no lightningd, no bitcoin, nothing to configure.
+
+    It keeps to its own folder, and follows no REVOPS_ variable to anywhere else.
+    """
+    _refuse_elsewhere(options)
     from revops.cycle import demo as cycle
 
     output = Output(options)
@@ -48,7 +55,7 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
     def ready(summary: DemoSummary) -> None:
         watching.close()  # the bars are done; what follows is printed below them
-        Path(summary.report_path).write_text(page(overview.report(summary.report)), encoding="utf-8")
+        _write_report(Path(summary.report_path), page(overview.report(summary.report)))
         output.product("demo", summary, lambda: _blocks(summary, serve=serve))
 
     with watching:
@@ -65,6 +72,30 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
         ready(summary)
 
 
+def _write_report(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def _refuse_elsewhere(options: CommonOptions) -> None:
+    # Better no demo than one that seems to have done what was asked.
+    given = {
+        "--config": options.config_path is not None,
+        "--db": options.database_url is not None,
+        "--metrics-dir": options.metrics_dir is not None,
+        "--dry-run": options.dry_run,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{name} has no meaning here: the demo runs on what is in its own folder (--dir)")
+
+
+def _settled_first(status: str) -> tuple[bool, str]:
+    return status != "settled", status
+
+
 def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
     figures = (comparison.node_msat, comparison.database_msat, comparison.report_msat, comparison.metrics_msat)
     return (comparison.name, *(f"{figure:,}" for figure in figures), "yes" if comparison.equal else "NO")
@@ -77,13 +108,21 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
         f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
         f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat)}, net {income(summary.net_msat)}"
     )
+    ended = {status: summary.job_counts[status] for status in sorted(summary.job_counts, key=_settled_first)}
+    if ended:
+        yield Line(
+            "rebalances: " + ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in ended.items())
+        )
     rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)
     yield Table("Books (msat)", ("", ">node", ">database", ">report", ">metrics", "agree"), rows)
     yield Line(f"database       {summary.database_path}")
     yield Line(f"metrics        {summary.metrics_dir}")
     yield Line(f"report         {summary.report_path}")
     yield Line(f"configuration  {summary.config_path}")
-    yield Line(f"try: revops report --config {summary.config_path}")
+    set_here = sorted(name for name in os.environ if name.startswith("REVOPS_"))
+    if set_here:
+        yield Line(f"first unset {' '.join(set_here)}: they override the demo's configuration, which is in mode act")
+    yield Line(f"try: {called()} report --config {summary.config_path}")
     if serve:
         yield Line(f"the node answers on {summary.rpc_path} until Ctrl-C; in another terminal try:")
-        yield Line(f"     revops fees adjust --dry-run --config {summary.config_path}")
+        yield Line(f"     {called()} fees adjust --dry-run --config {summary.config_path}")

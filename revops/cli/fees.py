@@ -48,7 +48,7 @@ def adjust(options: CommonOptions, channels: tuple[str, ...]) -> None:
     output.news(
         "fees adjust",
         plan,
-        lambda: summaries.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0),
+        lambda: summaries.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
     )
 
 

@@ -10,9 +10,11 @@ import click
 
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.program import called, cron_settings
 from revops.config import search_paths
 from revops.domain.options import CommonOptions
 from revops.domain.summary import InitSummary
+from revops.domain.text import counted
 from revops.report import summaries
 from revops.report.amounts import income
 from revops.report.blocks import Block, Line
@@ -26,7 +28,7 @@ from revops.report.blocks import Block, Line
     help="lightningd's RPC socket; default: the usual places.",
 )
 @click.option(
-    "-o", "--output", "output_path", type=click.Path(path_type=Path), metavar="PATH",
+    "-o", "--output", "output_path", type=click.Path(path_type=Path, readable=False), metavar="PATH",
     help="Where the configuration goes; default: ~/.config/revops/config.toml.",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a configuration that exists.")
@@ -62,7 +64,9 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
     seen = summary.seen
     node = seen.view.node
     live = sum(channel.live for channel in seen.view.channels)
-    yield Line(f"{node.alias or node.node_id[:12]}: lightningd {node.version}, {node.network}, {live:,} channels")
+    yield Line(
+        f"{node.alias or node.node_id[:12]}: lightningd {node.version}, {node.network}, {counted(live, 'channel')}"
+    )
     yield Line(
         f"forwards of the last {seen.window_days} days earned {'' if seen.complete else 'at least '}"
         f"{income(seen.earned_msat)} sat; the wallet holds {income(seen.view.wallet.spendable_msat)} sat"
@@ -73,11 +77,14 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
     yield Line("")
     yield Line("Next:")
     named = "" if Path(summary.config_path) in search_paths(os.environ) else f" --config {summary.config_path}"
+    program = called()
     for step, why in (
         (f"$EDITOR {summary.config_path}", "budget, reserve, fee bounds; modes stay observe"),
-        (f"revops sync{named}", "copy the node's history; the first time takes longest"),
-        (f"revops fees adjust --dry-run{named}", "what it would charge, and why"),
-        (f"revops report{named}", "what the node earned"),
+        (f"{program} sync{named}", "copy the node's history; the first time takes longest"),
+        (f"{program} fees adjust --dry-run{named}", "what it would charge, and why"),
+        (f"{program} report{named}", "what the node earned"),
         ("crontab -e", 'the lines of crontab.example; then, when you agree, mode = "act"'),
     ):
         yield Line(f"  {step:<44}  {why}")
+    for setting in cron_settings(Path(summary.config_path)):
+        yield Line(f"      in the crontab, instead of the line there:  {setting}")

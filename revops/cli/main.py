@@ -35,7 +35,8 @@ _ERRNO_EXIT_CODES: Final[Mapping[int, int]] = {
     errno.ENFILE: 75,
     errno.ENOMEM: 75,
 }
-
+#: What writing says where no more can be written.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 cli = LazyGroup(
     "revops",
@@ -124,10 +125,11 @@ def _expected(problem: RevopsError, verbosity: int) -> int:
 
 
 def _from_system(problem: OSError, verbosity: int) -> int:
-    place = f"{problem.filename}: " if problem.filename else ""
-    output.error(f"{place}{problem.strerror}")
-    _trace(problem, logging.INFO)
-    if problem.errno == errno.ENOSPC:
+    # Whatever writes a file names it; what is left without a name is what we print.
+    place = problem.filename or ("standard output" if problem.errno in _FULL else None)
+    output.error(f"{place}: {problem.strerror}" if place else f"{problem.strerror}")
+    _trace(problem, logging.DEBUG if place else logging.INFO)
+    if problem.filename is None and problem.errno in _FULL:
         output.abandon_stdout()
     return _ERRNO_EXIT_CODES[problem.errno or 0]
 

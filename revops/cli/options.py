@@ -57,6 +57,16 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
 
+class NamedPath(click.Path):
+    """A path on the line. An empty one, as of an unset variable, would be the current directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Given the text, return the path; fail for an empty one."""
+        if value == "":
+            self.fail("the path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Seconds(click.FloatRange):
     """A span on the line. "nan" is a float for Python, and as a deadline one that never comes."""
 
@@ -72,7 +82,8 @@ class Seconds(click.FloatRange):
 
 def common_parameters() -> list[click.Parameter]:
     """Return the common options, new for each command."""
-    path = click.Path(path_type=Path)
+    # Whether it can be read is for the command to say, with its exit code.
+    path = NamedPath(path_type=Path, readable=False)
     return [
         CommonOption(["-c", "--config"], type=path, metavar="PATH", help="Configuration file."),
         CommonOption(["--db"], metavar="URL", help="Database, instead of the configured one."),

@@ -11,20 +11,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
+from revops.cli.table import show
 from revops.domain.options import CommonOptions
 from revops.domain.text import printable
-from revops.report.blocks import Blocks, Line, Table
+from revops.report.blocks import Blocks, Line
 from revops.report.plain import document
-from revops.report.text import side_of, table_text
+from revops.report.text import table_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-
-#: Wider than any table of ours.
-_WIDEST: Final = 1_000
 
 
 def on_terminal(stream: IO[str] | None) -> bool:
@@ -59,7 +56,7 @@ class Output:
             if isinstance(block, Line):
                 self.write(printable(block.text))
             elif console is not None:
-                _rich_table(console, block)
+                show(console, block)
             else:
                 self.write(table_text(block))
 
@@ -98,24 +95,6 @@ class Output:
                 bars.update(tasks[label], completed=done, total=total)
 
             yield replace(self.options, progress=advance)
-
-
-def _rich_table(console: Console, table: Table) -> None:
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    title = Text(printable(table.title), style="bold") if table.title else None
-    shown = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in table.headings:
-        right = side_of(heading) == "right"
-        shown.add_column(heading.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
-    for row in table.rows:
-        shown.add_row(*(Text(printable(cell)) for cell in row))
-    # A figure is never cut: on a narrow terminal the lines run over instead.
-    needed = console.measure(shown, options=console.options.update(max_width=_WIDEST)).minimum
-    console.print(shown, width=max(needed, console.width), no_wrap=True, overflow="ignore", crop=False, soft_wrap=False)
-    console.print()
 
 
 def error(message: str) -> None:

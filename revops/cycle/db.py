@@ -20,11 +20,11 @@ def upgrade(options: CommonOptions) -> DatabaseState:
 def check(options: CommonOptions) -> DatabaseState:
     """Given the flags, return the schema's version where all is well.
 
-    Raise ConfigError where `revops db upgrade` is needed, DataError where the file or the ledger is damaged.
+    Raise ConfigError where the schema is another version's, DataError where the file or the ledger is damaged.
     """
     found = schema.check(configuration.database_url(configuration.load(options)))
     if found.version != SCHEMA_VERSION:
-        raise ConfigError(f"database {found.url}: {'; '.join(found.problems)}: run `revops db upgrade`")
+        raise ConfigError(f"database {found.url}: {'; '.join(found.problems)}")
     if found.problems:
         raise DataError(f"database {found.url}: {'; '.join(found.problems)}")
     return DatabaseState(url=found.url, version_before=found.version, version=found.version)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from revops import config as configuration
 from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
 from revops.cycle import db, fees, init, rebalance, report, rollup, sync
@@ -29,6 +31,7 @@ from revops.sim.world import SimulatedNode
 from revops.store import books as stored_books
 from revops.store import plans
 from revops.store.engine import Database
+from revops.store.url import parse_url, sqlite_path
 
 DAY_SECONDS: Final = 86_400
 MINUTE_SECONDS: Final = 60
@@ -115,7 +118,7 @@ def run(
     config = SimConfig(seed=seed, channel_count=channel_count, start_at=start_at, history_days=HISTORY_DAYS)
     node = SimulatedNode(config)
     with SimServer(node, place.rpc) as server:
-        told = replace(options, config_path=place.config, database_url=None, metrics_dir=None, dry_run=False)
+        told = _told(options, place)
         _set_up(place, told, node)
         before = node.books()
         run_count = _live(node, told, start_at, end_at)
@@ -127,6 +130,25 @@ def run(
                 ready(summary)
             _wait_for_interrupt()
     return summary
+
+
+def _told(options: CommonOptions, place: Place) -> CommonOptions:
+    """The options of the demo's commands: its own configuration, and none of what the shell sets for a real node."""
+    return replace(
+        options, config_path=place.config, database_url=None, metrics_dir=None, dry_run=False, environment={}
+    )
+
+
+def _stay_inside(place: Place, options: CommonOptions) -> None:
+    """Raise ConfigError unless the configuration in force is all of the demo's own: its commands act without asking."""
+    config = configuration.read(options).config
+    for key, found, own in (
+        ("node.rpc_path", Path(config.node.rpc_path), place.rpc),
+        ("database.url", sqlite_path(parse_url(configuration.database_url(config))), place.database),
+        ("metrics.textfile_dir", Path(config.metrics.textfile_dir), place.metrics),
+    ):
+        if found != own:
+            raise ConfigError(f"{key} leads the demo to {found} instead of {own}: nothing was run")
 
 
 def _make_place(directory: Path | None) -> Place:
@@ -160,6 +182,7 @@ def _set_up(place: Place, options: CommonOptions, node: SimulatedNode) -> None:
         "budget.daily_sat": Suggestion(weekly_sat // 3, "A third of weekly_sat."),
     }
     init.write(place.config, document(seen, suggestions), force=False)
+    _stay_inside(place, options)
     db.upgrade(options)
 
 
@@ -223,7 +246,16 @@ def _summarise(
         rebalance_fees_msat=books.rebalance_fees_msat - before.rebalance_fees_msat,
         comparisons=comparisons,
         report=shown,
+        job_counts=_job_counts(place),
     )
+
+
+def _job_counts(place: Place) -> dict[str, int]:
+    with (
+        closing(Database.open(place.database_url, read_only=True)) as database,
+        database.read(database.known_nodes()[0].node_key) as tx,
+    ):
+        return dict(Counter(job.status for job in plans.recent_jobs(tx, MOST_JOBS)))
 
 
 def _compare(books: SimBooks, shown: Report, place: Place) -> tuple[Comparison, ...]:

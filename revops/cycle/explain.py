@@ -9,7 +9,7 @@ from revops.cycle.session import Clock
 from revops.domain.explanation import Explained
 from revops.domain.options import CommonOptions
 from revops.domain.record import ChannelRecord
-from revops.errors import ConfigError
+from revops.errors import UnknownChannel
 from revops.store import explain, queries
 from revops.store.days import DAY_SECONDS
 
@@ -19,7 +19,7 @@ COMMAND = "explain"
 def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock = time.time) -> Explained:
     """Given a channel or peer by any of its names, and a moment (None: now), explain its fee then.
 
-    Raise ConfigError where the records know no such channel or peer.
+    Raise UnknownChannel where the records know no such channel or peer.
     """
     with open_records(options, COMMAND, clock) as records:
         now = clock()
@@ -28,7 +28,7 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
             known = queries.channel_records(tx, since_at)
             chosen = [channel for channel in known if _goes_by(channel, name)]
             if not chosen:
-                raise ConfigError(f"the records know no channel or peer {name}")
+                raise UnknownChannel(f"the records know no channel or peer {name}")
             moment = now if at is None else at
             return Explained(tuple(explain.explanation(tx, channel, moment, now) for channel in chosen))
 

@@ -15,7 +15,7 @@ from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, NodeView
-from revops.errors import ConfigError, DataError, RevopsError, UnavailableError
+from revops.errors import ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
 from revops.store import decisions, fees, pins
 
 COMMAND = "fees adjust"
@@ -45,8 +45,8 @@ def set_fee(
 ) -> FeePlan:
     """Given a channel and a fee, pin the fee on it, for a span or until it is released, and go towards it at once.
 
-    Rails and governor hold; `force` passes all but the bounds and the node's daily cap. Raise ConfigError for a channel
-    that isn't there, or a fee outside its bounds, and as `run` does.
+    Rails and governor hold; `force` passes all but the bounds and the node's daily cap. Raise UnknownChannel for
+    a channel that isn't there, ConfigError for a fee outside its bounds, and as `run` does.
     """
     with open_session(options, SET_COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
@@ -67,7 +67,7 @@ def set_fee(
 def unset_fee(options: CommonOptions, channel: str, clock: Clock = time.time) -> FeePlan:
     """Given a channel, release its pin, or a fee that somebody else set: the strategy goes on from the fee in force.
 
-    Raise ConfigError for a channel that isn't there, and as `run` does.
+    Raise UnknownChannel for a channel that isn't there, and as `run` does.
     """
     with open_session(options, UNSET_COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
@@ -84,7 +84,7 @@ def _find(view: NodeView, name: str) -> Channel:
     for channel in view.channels:
         if name in names(channel):
             return channel
-    raise ConfigError(f"no such channel: {name}")
+    raise UnknownChannel(f"no such channel: {name}")
 
 
 def _adjust(
@@ -117,7 +117,7 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
         selected = [channel for channel in view.channels if names(channel) & set(wanted)]
         missing = set(wanted) - {name for channel in selected for name in names(channel)}
         if missing:
-            raise ConfigError(f"no such channel: {', '.join(sorted(missing))}")
+            raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
     with session.database.read(session.node_key) as tx:
         states = fees.fee_states(tx)
         windows = {channel_id: state.window_start_at for channel_id, state in states.items()}

@@ -20,6 +20,7 @@ from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
 from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids
 from revops.store.engine import Database, Tx
+from revops.store.faults import UNSPENT
 
 #: pyln-client's read loop is quadratic in the size of a reply; at 5,000 rows it costs next to nothing.
 PAGE_SIZE: Final = 5_000
@@ -128,7 +129,7 @@ def _refuse_restored(tops: Mapping[Place, int], read: Mapping[Place, int]) -> No
             raise DataError(
                 f"wait {place[0]}: the node's {place[1]} index is {tops[place]}, but {cursor} rows were read before: "
                 "the node's database was restored from a backup. Nothing was written; move this database away and "
-                "start a new one"
+                f"start a new one; {UNSPENT}: set [budget] to what may still be spent"
             )
 
 

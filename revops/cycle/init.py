@@ -15,6 +15,7 @@ from pathlib import Path
 from stat import S_ISSOCK
 from typing import Final
 
+from revops import config as configuration
 from revops.config import home_dir
 from revops.config_suggest import document as document  # `demo` does what `init` does, step by step
 from revops.config_suggest import suggest as suggest
@@ -27,6 +28,7 @@ from revops.errors import ConfigError, DataError, OutputError, PermissionDenied,
 from revops.node.reader import NodeReader, Reader
 from revops.node.rpc import Rpc
 from revops.node.version import check_version
+from revops.store.url import parse_url
 
 _log = logging.getLogger(__name__)
 
@@ -62,10 +64,13 @@ def run(
     path = (output or options.config_path or default_output(os.environ)).expanduser().absolute()
     if path.exists() and not (force or options.dry_run):
         raise ConfigError(_taken(path))  # before the node is asked: nobody waits for an answer that can't be used
+    database_url, metrics_dir = configuration.places_of(options)
+    if database_url is not None:
+        parse_url(database_url)  # nor a file left behind that names no database
     seen = look(rpc_path, clock)
     if seen.version_warning is not None:
         _log.warning("%s", seen.version_warning)
-    text = document(seen, suggest(seen))
+    text = document(seen, suggest(seen, database_url=database_url, metrics_dir=metrics_dir))
     if options.dry_run:
         return InitSummary(str(path), text, seen, None)
     write(path, text, force=force)

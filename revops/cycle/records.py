@@ -47,7 +47,8 @@ class Records:
 
 @contextmanager
 def open_records(options: CommonOptions, command: str, clock: Clock = time.time) -> Iterator[Records]:
-    """Given the flags, yield the records of the configured node; write the command's own metrics at the end.
+    """Given the flags, yield the records of the configured node; write the command's own metrics at the end, if
+    that can be done.
 
     Raise ConfigError where it isn't clear which node is meant.
     """
@@ -63,7 +64,10 @@ def open_records(options: CommonOptions, command: str, clock: Clock = time.time)
         except RevopsError as second:  # the first error is the one to report
             _log.warning("the failed run left no metrics: %s", second)
         raise
-    _export(config, command, started_at, clock(), records.exit_code)
+    try:
+        _export(config, command, started_at, clock(), records.exit_code)
+    except RevopsError as problem:  # a person who may not write there still gets the answer
+        _log.warning("this run left no metrics: %s", problem)
 
 
 def _export(config: Config, command: str, started_at: float, finished_at: float, exit_code: int) -> None:

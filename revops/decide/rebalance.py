@@ -252,7 +252,7 @@ def _within_budget(
     exhausted = why(
         ReasonCode.BUDGET_EXHAUSTED,
         left_sat=sat_floor(max(left_msat, 0)),
-        wanted_sat=sat_floor(pair.max_fee_msat),
+        wanted_sat=sat_ceil(pair.max_fee_msat),  # as the plan shows it
         window="day and week",
     )
     return _with(decision, Outcome.DEFER, exhausted)

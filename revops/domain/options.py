@@ -6,7 +6,7 @@ override it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,8 @@ class CommonOptions:
     """The flags that all commands share. None means: not given.
 
     `metrics_dir` is "" for `--metrics-dir none`. `verbosity` is -1 for -q, 1 for -v, 2 for -vv. `color` is False for
-    --no-color, else None (the terminal decides).
+    --no-color, else None (the terminal decides). `environment` is where settings are looked for instead of the
+    process's variables: the demo, which must not follow them to a real node, has none.
     """
 
     config_path: Path | None = None
@@ -34,4 +35,5 @@ class CommonOptions:
     verbosity: int = 0
     lock_wait_seconds: float = 30.0
     color: bool | None = None
+    environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
     progress: Progress = field(default=no_progress, compare=False, repr=False)

@@ -125,6 +125,8 @@ class DemoSummary:
     rebalance_fees_msat: int
     comparisons: tuple[Comparison, ...]
     report: Report
+    #: How many rebalances ended how, by status.
+    job_counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def net_msat(self) -> int:

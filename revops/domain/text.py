@@ -42,6 +42,11 @@ def plain_name(alias: str, node_id: str) -> str:
     return word or node_id[:16]
 
 
+def counted(count: int, noun: str) -> str:
+    """Given a count and what is counted, in the singular, return both: "1 channel", "1,234 channels"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def csv_cell(text: str) -> str:
     """Given any text, return it printable and with a leading quote where a spreadsheet would run it as a formula."""
     safe = "'" + text if text.startswith(_FORMULA) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from revops.domain.record import ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
+from revops.domain.text import counted
 from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
@@ -47,7 +48,7 @@ def _explained(value: Report) -> Iterator[Block]:
 
 
 def _node(value: Report) -> Iterator[Block]:
-    yield Line(f"{value.alias or value.node_id[:12]}  {value.node_id}  {value.network}")
+    yield Line(f"{value.alias or '(no alias)'}  {value.node_id[:12]}  {value.network}")
     yield Line(
         f"lightningd {value.version}, block {value.blockheight:,}, "
         f"{income(value.wallet_spendable_msat)} sat on chain; synced {age(value.synced_at, value.taken_at)}"
@@ -94,7 +95,7 @@ def _channels(value: Report) -> Iterator[Block]:
         earned_msat = sum(channel.lifetime.earned_msat for channel in gone)
         spent_msat = sum(channel.lifetime_rebalance_fees_msat for channel in gone)
         yield Line(
-            f"{len(gone):,} closed channels earned {income(earned_msat)} sat, "
+            f"{counted(len(gone), 'closed channel')} earned {income(earned_msat)} sat, "
             f"and cost {cost(spent_msat)} sat in rebalances"
         )
 

@@ -23,6 +23,8 @@ from revops.domain.summary import (
     RollupSummary,
     SyncSummary,
 )
+from revops.domain.text import counted
+from revops.domain.units import sat_ceil, sat_floor
 from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
 
@@ -44,7 +46,7 @@ def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Bl
         yield Table("", ("channel", "peer", ">ppm", "outcome", "why"), rows)
     elif others and with_skips:
         yield from _grouped(others)
-    yield Line(_counts([decision.outcome for decision in plan.decisions], "fee to change", "channels"))
+    yield Line(_counts([decision.outcome for decision in plan.decisions], "to change"))
 
 
 def _fee_row(decision: FeeDecision) -> tuple[str, ...]:
@@ -71,11 +73,11 @@ def _grouped(decisions: Sequence[FeeDecision] | Sequence[RebalanceDecision]) -> 
     yield Table("", (">channels", "outcome", "reason", "for example"), rows)
 
 
-def _counts(outcomes: Sequence[Outcome], change: str, noun: str) -> str:
+def _counts(outcomes: Sequence[Outcome], change: str) -> str:
     counts = {outcome: outcomes.count(outcome) for outcome in Outcome}
     return (
-        f"{len(outcomes):,} {noun}: {counts[Outcome.CHANGE]:,} {change}, {counts[Outcome.DEFER]:,} deferred, "
-        f"{counts[Outcome.SKIP]:,} unchanged"
+        f"{counted(len(outcomes), 'channel')}: {counts[Outcome.CHANGE]:,} {change}, "
+        f"{counts[Outcome.DEFER]:,} deferred, {counts[Outcome.SKIP]:,} unchanged"
     )
 
 
@@ -91,7 +93,7 @@ def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
         yield Table("", ("channel", "outcome", "why"), rows)
     elif others:
         yield from _grouped(others)
-    yield Line(_counts([decision.outcome for decision in plan.decisions], "to refill", "channels"))
+    yield Line(_counts([decision.outcome for decision in plan.decisions], "to refill"))
     if plan.jobs:
         yield Line(f"good until {instant(plan.expires_at)}; `revops rebalance run` executes it in mode act")
 
@@ -143,7 +145,8 @@ def budget(verdict: BudgetVerdict) -> Iterator[Block]:
     yield Table("", ("budget", ">limit sat", ">spent sat", ">reserved sat", ">left sat"), rows)
     for reason in verdict.suspended:
         yield Line(reason.sentence)
-    yield Line(f"left for the next payment: {income(verdict.left_msat)} sat")
+    left_sat = 0 if verdict.suspended else min(_left_sat(verdict.daily), _left_sat(verdict.weekly))
+    yield Line(f"left for the next payment: {left_sat:,} sat")
 
 
 def _window_row(window: WindowBudget) -> tuple[str, ...]:
@@ -152,8 +155,13 @@ def _window_row(window: WindowBudget) -> tuple[str, ...]:
         income(window.limit_msat),
         cost(window.spent_msat),
         cost(window.reserved_msat),
-        income(window.left_msat),
+        f"{_left_sat(window):,}",
     )
+
+
+def _left_sat(window: WindowBudget) -> int:
+    """What is left of the figures as they are printed, so that the row adds up. Never more than there is."""
+    return max(0, sat_floor(window.limit_msat) - sat_ceil(window.spent_msat) - sat_ceil(window.reserved_msat))
 
 
 def nothing_left(verdict: BudgetVerdict) -> str:
@@ -170,9 +178,9 @@ def nothing_left(verdict: BudgetVerdict) -> str:
 def sync(summary: SyncSummary) -> Iterator[Block]:
     """Given what a sync copied, render it in two lines."""
     yield Line(
-        f"{summary.new_forward_count:,} new forwards, {summary.changed_forward_count:,} changed; "
-        f"{summary.move_count:,} moves, {summary.event_count:,} events; "
-        f"{summary.channel_count:,} channels, {summary.closed_channel_count:,} closed"
+        f"{counted(summary.new_forward_count, 'new forward')}, {summary.changed_forward_count:,} changed; "
+        f"{counted(summary.move_count, 'move')}, {counted(summary.event_count, 'event')}; "
+        f"{counted(summary.channel_count, 'channel')}, {summary.closed_channel_count:,} closed"
     )
     if summary.books is not None:
         yield Line(books(summary.books))
@@ -194,7 +202,7 @@ def books(value: Books) -> str:
 def rollup(summary: RollupSummary) -> Iterator[Block]:
     """Given what a rollup did, render it."""
     pruned = ", ".join(f"{count:,} {kind}" for kind, count in summary.pruned_count.items() if count) or "nothing"
-    yield Line(f"{summary.rolled_up_count:,} forwards summarised; pruned: {pruned}")
+    yield Line(f"{counted(summary.rolled_up_count, 'forward')} summarised; pruned: {pruned}")
 
 
 def database(state: DatabaseState) -> Iterator[Block]:

@@ -25,7 +25,7 @@ from sqlalchemy.pool import QueuePool
 from revops.errors import BugError, ConfigError, DataError
 from revops.store import tables
 from revops.store import url as urls
-from revops.store.faults import UPGRADE, explained, explained_sqlite, translated
+from revops.store.faults import UPGRADE, explained, explained_sqlite, no_database, translated
 from revops.store.files import has_content
 from revops.store.tables import SCHEMA_VERSION
 
@@ -80,7 +80,7 @@ class Database:
 
                 found = upgrade(url).version
             if found != SCHEMA_VERSION:
-                raise ConfigError(wrong_version(urls.shown(parsed), found))
+                raise ConfigError(wrong_version(parsed, found))
             if not read_only:
                 use_wal(parsed, engine)
         except BaseException:
@@ -285,12 +285,20 @@ def _no_such_table(error: DBAPIError) -> bool:
     return code == "42P01" if code is not None else str(error.orig).startswith("no such table")
 
 
-def wrong_version(where: str, found: str | None) -> str:
-    """Given where a database is and a version that isn't ours, return what to do, for a person."""
+def wrong_version(url: URL, found: str | None) -> str:
+    """Given a parsed URL and a version that isn't ours, return what to do, for a person."""
+    where = urls.shown(url)
+    if found is None and urls.is_sqlite(url) and not has_content(urls.sqlite_path(url)):
+        return no_database(urls.sqlite_path(url))
+    return f"database {where}: {version_fault(found)}"
+
+
+def version_fault(found: str | None) -> str:
+    """Given a version that isn't ours, return what is wrong and what to do, without saying where."""
     if found is None:
-        return f"database {where}: there is no schema of revops: {UPGRADE}"
+        return f"there is no schema of revops: {UPGRADE}"
     if not _OUR_VERSION.fullmatch(found):
-        return f"database {where}: its schema {found} is another program's: look at [database] url"
+        return f"its schema {found} is another program's: look at [database] url"
     if found < SCHEMA_VERSION:
-        return f"database {where}: its schema is {found}, this revops needs {SCHEMA_VERSION}: {UPGRADE}"
-    return f"database {where}: its schema {found} is newer than {SCHEMA_VERSION}: upgrade revops itself"
+        return f"its schema is {found}, this revops needs {SCHEMA_VERSION}: {UPGRADE}"
+    return f"its schema {found} is newer than {SCHEMA_VERSION}: upgrade revops itself"

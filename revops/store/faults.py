@@ -32,6 +32,9 @@ from revops.store.url import is_sqlite, redacted, shown, sqlite_path
 #: The fix that belongs to a schema that isn't there or isn't ours.
 UPGRADE: Final = "run `revops db upgrade`"
 
+#: What has to be known before that is done: the budget is counted from the records of this very database.
+UNSPENT: Final = "a new one starts with an unspent budget"
+
 # SQLite: primary result codes (sqlite.org/rescode.html); the extended ones carry them in their low byte.
 _SQLITE: Final[dict[int, tuple[type[RevopsError], str]]] = {
     sqlite3.SQLITE_BUSY: (TemporaryError, "another run is writing; the next run tries again"),
@@ -43,7 +46,7 @@ _SQLITE: Final[dict[int, tuple[type[RevopsError], str]]] = {
     sqlite3.SQLITE_PERM: (PermissionDenied, "permission denied"),
     sqlite3.SQLITE_AUTH: (PermissionDenied, "permission denied"),
     sqlite3.SQLITE_NOTADB: (DataError, "this is not an SQLite database"),
-    sqlite3.SQLITE_CORRUPT: (DataError, "the file is damaged: restore a backup; `revops db check` tells more"),
+    sqlite3.SQLITE_CORRUPT: (DataError, "the file is damaged: restore a backup"),
     sqlite3.SQLITE_FORMAT: (DataError, "this is not an SQLite database"),
 }
 
@@ -121,14 +124,38 @@ def unusable_file(path: Path, said: str) -> RevopsError:
     """Given a file that SQLite couldn't open or write, return why: missing, not ours, or on a read-only file system."""
     directory = path.parent
     if os.access(directory, os.X_OK) and not path.exists():
-        return ConfigError(f"database {path}: there is no such file: {UPGRADE}")
+        return ConfigError(no_database(path))
     if path.is_dir():
         return ConfigError(f"database {path}: this is a directory: look at [database] url")
+    left_over = _unwritable_companion(path)
+    if left_over is not None:
+        return PermissionDenied(
+            f"database {path}: {said}: {left_over} isn't writable, as from a time when the database wasn't; "
+            f"chmod u+w it, and don't remove it: it may hold what was recorded last"
+        )
     if not _read_only_mount(directory) and not (
         os.access(directory, os.W_OK | os.X_OK) and os.access(path, os.R_OK | os.W_OK)
     ):
         return PermissionDenied(f"database {path}: {said}: this user may not write it or its directory")
     return DiskError(f"database {path}: {said}")
+
+
+def _unwritable_companion(path: Path) -> Path | None:
+    """SQLite makes the write-ahead log and its index with the mode that the database has at that time."""
+    if not os.access(path, os.W_OK) or _read_only_mount(path.parent):
+        return None
+    companions = (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
+    return next((one for one in companions if one.exists() and not os.access(one, os.W_OK)), None)
+
+
+def no_database(path: Path) -> str:
+    """Given a file that isn't there or holds nothing, return what may have happened and what making a new one means."""
+    found = (
+        "the file is empty: never filled, or cut short"
+        if path.exists()
+        else "there is no such file: not mounted, or moved"
+    )
+    return f"database {path}: {found}? {UPGRADE} to make one, but {UNSPENT}"
 
 
 def _read_only_mount(directory: Path) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.engine import URL
 
 from revops.domain.summary import BackupSummary, DatabaseState
-from revops.errors import BugError, ConfigError, DataError, OutputError
+from revops.errors import BugError, ConfigError, DataError, OutputError, PermissionDenied
 from revops.store import tables
-from revops.store.engine import READS, make_engine, schema_version, use_wal, wrong_version
+from revops.store.engine import READS, make_engine, schema_version, use_wal, version_fault, wrong_version
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file
 from revops.store.tables import SCHEMA_VERSION
@@ -60,7 +60,7 @@ def upgrade(url: str) -> DatabaseState:
     with _engine(parsed) as engine:
         before = schema_version(parsed, engine)
         if before is not None and before > SCHEMA_VERSION:
-            raise ConfigError(wrong_version(shown(parsed), before))
+            raise ConfigError(wrong_version(parsed, before))
         if before != SCHEMA_VERSION:
             with translated(parsed), engine.begin() as connection:
                 _migrate(parsed, connection)
@@ -121,11 +121,11 @@ def check(url: str) -> DatabaseCheck:
     with _engine(parsed) as engine:
         version = schema_version(parsed, engine)
         if version is None:
-            raise ConfigError(f"database {shown(parsed)}: there is no schema of revops: run `revops db upgrade`")
+            raise ConfigError(wrong_version(parsed, None))
         with translated(parsed), engine.connect().execution_options(**{READS: True}) as connection:
             problems = _file_problems(connection) if is_sqlite(parsed) else []
             if version != SCHEMA_VERSION:
-                problems.append(f"the schema is {version}, this revops needs {SCHEMA_VERSION}")
+                problems.append(version_fault(version))
             else:
                 problems += [*_schema_problems(connection), *_ledger_problems(connection)]
     return DatabaseCheck(url=shown(parsed), version=version, problems=tuple(problems))
@@ -168,7 +168,8 @@ def backup(url: str, target: Path) -> BackupSummary:
     """Given a URL and a file that doesn't exist yet, copy the SQLite database there while others go on using it.
 
     The copy is for its owner alone, and appears under its name only when it is whole. Raise OutputError where the
-    target can't be written or exists, ConfigError for PostgreSQL: pg_dump does that better.
+    target can't be written or exists, PermissionDenied where this user may not write there, ConfigError for
+    PostgreSQL: pg_dump does that better.
     """
     parsed = parse_url(url)
     if not is_sqlite(parsed):
@@ -186,10 +187,13 @@ def backup(url: str, target: Path) -> BackupSummary:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.rename(target)
+    except PermissionError as error:
+        raise PermissionDenied(f"backup {target}: {error.strerror}") from error
     except OSError as error:
         raise OutputError(f"backup {target}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(PermissionError):  # where this user may not even look, nothing was left
+            part.unlink(missing_ok=True)
     return BackupSummary(target=str(target), size_bytes=target.stat().st_size)
 
 

@@ -12,7 +12,7 @@ from revops.cycle import explain, fees
 from revops.domain.decision import FeePlan, Outcome
 from revops.domain.explanation import Explanation
 from revops.domain.reason import ReasonCode
-from revops.errors import ConfigError
+from revops.errors import ConfigError, UnknownChannel
 from revops.report.explanation import explained
 from revops.report.text import page
 from tests.actuate.bench import HOUR, Bench
@@ -196,7 +196,7 @@ def test_a_peer_is_explained_by_its_channels_and_a_stranger_is_an_error(bench: B
     peer_id = pick(bench).peer_id
     shown = explain.run(bench.options, peer_id, clock=bench.clock).channels
     assert {one.channel.peer_id for one in shown} == {peer_id}
-    with pytest.raises(ConfigError, match="no channel or peer 1x1x1"):
+    with pytest.raises(UnknownChannel, match="no channel or peer 1x1x1"):
         explain.run(bench.options, "1x1x1", clock=bench.clock)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def test_no_route_closes_the_job_before_anything_is_reserved(bench: Bench, code:
     bench.plan()
     bench.refuse("getroutes", code)
     bench.run()
-    assert code_of(bench) is ReasonCode.NO_ROUTE
+    reason = bench.job().reason
+    assert reason is not None
+    assert reason.code is ReasonCode.NO_ROUTE
+    assert re.match(r"no route: none within [\d,]+ ppm \(getroutes: ", reason.sentence)
     assert bench.job().status == "failed"
     assert_unspent(bench, [])
 

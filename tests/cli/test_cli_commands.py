@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import revops.cycle
+from revops import config_outlook
 from revops.cli.main import main
 from revops.domain.decision import (
     BudgetVerdict,
@@ -35,6 +39,8 @@ from revops.domain.summary import (
     RebalanceSummary,
     RollupSummary,
 )
+from revops.report import summaries
+from revops.report.blocks import Line, Table
 
 NODE_ID = "02" + "ab" * 32
 CHANNEL_ID = "cd" * 32
@@ -89,10 +95,9 @@ def test_fees_adjust_is_silent_for_cron(cycle, capsys):
 
 def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     calls = cycle("fees", "run", PLAN)
-    assert main(["fees", "adjust", "-n", "--channel", "1x1x1", "--channel", CHANNEL_ID]) == 0
+    assert main(["fees", "adjust", "-n"]) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
-    assert calls[0][1] == {"channels": ("1x1x1", CHANNEL_ID)}
     assert calls[0][0][0].dry_run
     assert lines[2].split()[:4] == ["1x1x1", NODE_ID[:12], "100", "125"]
     assert lines[2].split()[4] == "change"
@@ -100,7 +105,15 @@ def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     assert lines[3].split()[0] == "4x1x1"
     assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
     assert "3x1x1" not in out
-    assert lines[-1] == "4 channels: 1 fee to change, 1 deferred, 2 unchanged"
+    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
+
+
+def test_who_names_channels_is_told_of_each(cycle, capsys):
+    calls = cycle("fees", "run", PLAN)
+    assert main(["fees", "adjust", "-n", "--channel", "1x1x1", "--channel", CHANNEL_ID]) == 0
+    assert calls[0][1] == {"channels": ("1x1x1", CHANNEL_ID)}
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("2x1x1", "3x1x1", "4x1x1"))
 
 
 def test_fees_adjust_verbose_lists_each_skip(cycle, capsys):
@@ -164,6 +177,9 @@ def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
     assert capsys.readouterr().out == "no job to send or settle\n"
 
 
+amounts = st.integers(0, 10**9)
+
+
 def verdict(spent_msat: int = 0, *suspended: Reason) -> BudgetVerdict:
     daily = WindowBudget("daily", 100_000, spent_msat, 0)
     return BudgetVerdict(0.0, daily, WindowBudget("weekly", 300_000, spent_msat, 0), suspended)
@@ -175,6 +191,18 @@ def test_budget_check_with_something_left(cycle, capsys):
     assert capsys.readouterr() == ("", "")
     assert main(["budget", "check", "-v"]) == 0
     assert "left for the next payment: 98 sat" in capsys.readouterr().out
+
+
+@given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)
+def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, spent_msat, reserved_msat):
+    window = WindowBudget("day", limit_msat, spent_msat, reserved_msat)
+    table, line = summaries.budget(BudgetVerdict(0.0, window, window, ()))
+    assert isinstance(table, Table)
+    assert isinstance(line, Line)
+    limit, spent, reserved, left = (int(cell.replace(",", "")) for cell in table.rows[0][1:])
+    assert left == max(0, limit - spent - reserved)
+    assert left * 1_000 <= window.left_msat
+    assert line.text == f"left for the next payment: {left:,} sat"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +267,7 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "synced 5 min ago" in out
     assert "books: right, 6,000 sat in all" in out
     assert "normal, offline, private" in out
-    assert "1 closed channels earned 9 sat, and cost 20 sat in rebalances" in out
+    assert "1 closed channel earned 9 sat, and cost 20 sat in rebalances" in out
     decided = next(line for line in out.splitlines() if "100 -> 125 ppm" in line)
     assert "  4  step limited to 125 ppm" in decided  # once, and three times more
     assert "killed?" in out
@@ -327,18 +355,24 @@ DEMO = DemoSummary(
     directory="/d", config_path="/d/config.toml", rpc_path="/d/rpc", database_path="/d/db", metrics_dir="/d/m",
     report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
     comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
+    job_counts={"failed": 1_019, "settled": 1},
 )  # fmt: skip
 
 
 def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    program = tmp_path / "bin" / "revops"
+    program.parent.mkdir()
+    program.touch()
+    monkeypatch.setattr(sys, "argv", [str(program)])
     calls = cycle("demo", "run", replace(DEMO, report_path=str(tmp_path / "report.txt")))
     assert main(["demo", "--days", "3", "--seed", "4", "--channels", "5", "--dir", "here"]) == 0
     out = capsys.readouterr().out
     wanted = {"days": 3, "seed": 4, "channel_count": 5, "directory": tmp_path / "here", "serve": False, "ready": None}
     assert calls[0][1] == wanted
-    assert "revops report --config /d/config.toml" in out
+    assert f"try: {program} report --config /d/config.toml" in out
     assert "earned 5 sat, spent 2, net 3" in out
+    assert "rebalances: 1 settled, 1,019 failed\n" in out
     assert "Ctrl-C" not in out
     assert "Profit and loss" in (tmp_path / "report.txt").read_text()
 
@@ -387,7 +421,8 @@ def test_config_show_says_values_and_origins(config_file, capsys, monkeypatch):
     assert document["values"]["fees"]["min_ppm"] == {"value": 10, "origin": "default"}
 
 
-def test_config_check(config_file, capsys):
+def test_config_check(config_file, capsys, monkeypatch):
+    monkeypatch.setattr(config_outlook, "outlook", lambda _config: ())  # of this machine: tests/config
     assert main(["config", "check", "-c", str(config_file)]) == 0
     assert capsys.readouterr() == ("", "")
     assert main(["config", "check", "-c", str(config_file), "-v"]) == 0

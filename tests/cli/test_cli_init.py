@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+import revops
 from revops.cli.main import main
+from revops.cli.program import CRON_FOLDERS, called
 from revops.config import read
 from revops.cycle import db, init
 from revops.domain.forward import Forward, ForwardStatus
@@ -218,3 +221,63 @@ def test_init_without_a_node_writes_nothing(home, capsys):
     assert main(["init"]) == 78
     assert "is lightningd running?" in capsys.readouterr().err
     assert list(home.iterdir()) == []
+
+
+def test_init_says_what_the_crontab_needs(node, home, capsys, monkeypatch):
+    """cron looks for programs in few folders, and for the configuration in two places."""
+    program = home / "venv" / "bin" / "revops"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert main(["init", "--rpc-path", str(node), "-o", str(home / "c.toml")]) == 0
+    out = capsys.readouterr().out
+    assert f"PATH={program.parent}:/usr/local/bin:/usr/bin:/bin" in out
+    assert f"REVOPS_CONFIG={home / 'c.toml'}" in out
+    assert f"  {program} sync --config {home / 'c.toml'}" in out
+
+
+def test_init_in_the_usual_places_asks_for_nothing_in_the_crontab(node, home, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/revops"])
+    assert main(["init", "--rpc-path", str(node)]) == 0
+    out = capsys.readouterr().out
+    assert "in the crontab" not in out
+    assert "  revops sync  " in out
+
+
+def test_the_folders_of_cron_are_those_of_the_example():
+    text = (Path(revops.__file__).parents[1] / "crontab.example").read_text(encoding="utf-8")
+    assert f"\nPATH={':'.join(CRON_FOLDERS)}\n" in text
+
+
+def test_python_m_is_called_as_it_was(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/x/revops/__main__.py"])
+    assert called() == f"{sys.executable} -m revops"
+
+
+def test_init_writes_what_its_flags_name(node, home, capsys, monkeypatch):
+    """Else the next command works on another database, with an unspent budget."""
+    monkeypatch.chdir(home)
+    (home / "prom").mkdir()
+    assert main(["init", "--rpc-path", str(node), "--db", "sqlite:///rel.db", "--metrics-dir", "prom"]) == 0
+    config = read(CommonOptions(), {}).config
+    assert config.database.url == f"sqlite:///{home}/rel.db"
+    assert config.metrics.textfile_dir == str(home / "prom")
+    assert (home / "rel.db").is_file()
+    monkeypatch.chdir("/")
+    assert main(["db", "check"]) == 0
+    assert main(["init", "--rpc-path", str(node), "--force", "--metrics-dir", "none"]) == 0
+    assert read(CommonOptions(), {}).config.metrics.textfile_dir == ""
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite:///:memory:"])
+def test_init_refuses_a_database_before_it_writes(node, home, capsys, url):
+    assert main(["init", "--rpc-path", str(node), "--db", url]) == 78
+    assert "sqlite:////absolute/path" in capsys.readouterr().err
+    assert list(home.iterdir()) == []
+
+
+def test_a_channel_that_is_not_there_is_usage(node, home, capsys):
+    assert main(["init", "--rpc-path", str(node), "--json"]) == 0
+    capsys.readouterr()
+    assert main(["fees", "adjust", "-n", "--channel", "1x1x1"]) == 2
+    assert capsys.readouterr() == ("", "revops: no such channel: 1x1x1\n")

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_success_is_silent_off_a_terminal(sync, capsys):
 def test_who_asks_is_answered(sync, capsys, arguments):
     sync()
     assert main(arguments) == 0
-    assert "1 new forwards, 2 changed" in capsys.readouterr().out
+    assert "1 new forward, 2 changed" in capsys.readouterr().out
 
 
 def test_on_a_terminal_it_speaks_but_for_quiet(sync, monkeypatch):
@@ -75,7 +76,7 @@ def test_on_a_terminal_it_speaks_but_for_quiet(sync, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     assert main(["sync"]) == 0
-    assert "1 new forwards" in terminal.getvalue()
+    assert "1 new forward," in terminal.getvalue()
     before = terminal.getvalue()
     assert main(["sync", "-q"]) == 0
     assert terminal.getvalue() == before
@@ -247,6 +248,28 @@ def process(*arguments: str, **more: object) -> subprocess.CompletedProcess[str]
     return done
 
 
+def test_a_configuration_that_may_not_be_read_is_77(tmp_path, monkeypatch, capsys):
+    config = tmp_path / "config.toml"
+    config.write_text('[node]\nrpc_path = "/x"\n', encoding="utf-8")
+    config.chmod(0)
+    if os.geteuid() == 0:  # root reads everything: let the system say what it would say to others
+
+        def refuse(self: Path, *_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+        monkeypatch.setattr(os, "access", lambda *_, **__: False)
+        monkeypatch.setattr(Path, "open", refuse)
+    assert main(["config", "check", "-c", str(config)]) == 77
+    assert capsys.readouterr() == ("", f"revops: {config}: Permission denied\n")
+
+
+def test_an_empty_path_is_usage(sync, capsys):
+    fake = sync()
+    assert main(["sync", "-c", ""]) == 2
+    assert fake.options == []
+    assert "the path is empty" in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -258,10 +281,13 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_under_stdout_is_74():
-    with Path("/dev/full").open("w") as full:
-        done = process("--version", capture_output=False, stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (74, "revops: No space left on device\n")
+def test_a_full_disk_under_stdout_is_74(tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text('[node]\nrpc_path = "/x"\n', encoding="utf-8")
+    for line in (["--version"], ["config", "show", "-c", str(config)], ["config", "show", "-v", "-c", str(config)]):
+        with Path("/dev/full").open("w") as full:
+            done = process(*line, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (74, "revops: standard output: No space left on device\n")
 
 
 def test_an_encoding_without_the_character_does_not_end_a_run(tmp_path):
@@ -272,26 +298,56 @@ def test_an_encoding_without_the_character_does_not_end_a_run(tmp_path):
     assert "\\u26a1" in done.stdout
 
 
-def test_sigterm_unwinds_and_is_143(tmp_path):
-    script = (
-        "import os, signal, sys, revops.cycle, revops.__main__ as m\n"
-        "class Sync:\n"
-        "    def run(self, options):\n"
-        "        try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
-        "        finally: print('unwound', file=sys.stderr)\n"
-        "revops.cycle.sync = Sync()\n"
-        "sys.argv = ['revops', 'sync']\n"
-        "sys.exit(m.main())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (143, "unwound\nrevops: terminated\n")
+def signalled(script: str, number: int, *, ignored: bool = False) -> subprocess.CompletedProcess[str]:
+    ignore = f"signal.signal({int(number)}, signal.SIG_IGN)\n" if ignored else ""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import os, signal, sys\nNUMBER = {int(number)}\n{ignore}{script}"],
+        env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+IN_A_COMMAND = """
+import revops.cycle, revops.__main__ as m
+class Sync:
+    def run(self, options):
+        try: os.kill(os.getpid(), NUMBER)
+        finally: print('unwound', file=sys.stderr)
+revops.cycle.sync = Sync()
+sys.argv = ['revops', 'sync']
+sys.exit(m.main())
+"""
+IN_AN_IMPORT = """
+import revops.__main__ as m
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == 'revops.cli.main': os.kill(os.getpid(), NUMBER)
+sys.meta_path.insert(0, Finder())
+sys.exit(m.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGTERM, 143, "revops: terminated\n"),
+        (signal.SIGHUP, 129, "revops: terminated\n"),
+        (signal.SIGINT, 130, ""),
+    ],
+)
+def test_a_signal_unwinds_and_has_its_exit_code(number, code, said):
+    done = signalled(IN_A_COMMAND, number)
+    assert (done.returncode, done.stderr) == (code, f"unwound\n{said}")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_before_the_command_is_there_ends_it_without_a_word(number, code):
+    done = signalled(IN_AN_IMPORT, number)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_what_nohup_ignores_stays_ignored():
+    done = signalled(IN_A_COMMAND, signal.SIGHUP, ignored=True)
+    assert (done.returncode, done.stderr) == (0, "unwound\n")
 
 
 def test_completion_is_offered():

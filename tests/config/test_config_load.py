@@ -117,8 +117,13 @@ def test_reserved_and_foreign_variables_are_left_alone(home):
     ("variable", "value", "fault"),
     [
         ("REVOPS_FEES_MIN_PPMS", "1", "REVOPS_FEES_MIN_PPMS: fees.min_ppms: unknown key; did you mean min_ppm?"),
-        ("REVOPS_FEES_MIN_PPM", "ten", "REVOPS_FEES_MIN_PPM: fees.min_ppm: Expected int, got str"),
-        ("REVOPS_FEES_MIN_PPM", "", "REVOPS_FEES_MIN_PPM: fees.min_ppm: Expected int, got str"),
+        ("REVOPS_FEES_MIN_PPM", "ten", "REVOPS_FEES_MIN_PPM: fees.min_ppm: expected a whole number, found 'ten'"),
+        ("REVOPS_FEES_MIN_PPM", "", "REVOPS_FEES_MIN_PPM: fees.min_ppm: expected a whole number, found ''"),
+        (
+            "REVOPS_NODE_NAME",
+            "⚡" * 23,
+            "REVOPS_NODE_NAME: node.name: is too long for the names of files: 200 letters at most",
+        ),
         ("REVOPS_FEES_MIN_PPM", "-1", "REVOPS_FEES_MIN_PPM: fees.min_ppm: Expected int >= 0"),
         ("REVOPS_FEES_MAX_STEP_RATIO", "nan", "REVOPS_FEES_MAX_STEP_RATIO: fees.max_step_ratio: Expected float > 0.0"),
         (
@@ -147,10 +152,12 @@ def test_faults_of_the_environment_name_the_variable(home, variable, value, faul
     ("text", "fault"),
     [
         ("[fees]\nmin_ppm = -1", "FILE: fees.min_ppm: Expected int >= 0"),
-        ('[fees]\nmin_ppm = "5"', "FILE: fees.min_ppm: Expected int, got str"),
-        ("[fees]\nmin_ppm = 5.0", "FILE: fees.min_ppm: Expected int, got float"),
-        ("[fees]\nmin_ppm = true", "FILE: fees.min_ppm: Expected int, got bool"),
-        ("[fees]\nmin_ppm = 1979-05-27", "FILE: fees.min_ppm: Expected int, got date"),
+        ('[fees]\nmin_ppm = "5"', "FILE: fees.min_ppm: expected a whole number, without quotes"),
+        ("[fees]\nmin_ppm = 5.0", "FILE: fees.min_ppm: expected a whole number, found 5.0"),
+        ("[fees]\nmin_ppm = true", "FILE: fees.min_ppm: expected a whole number, found true"),
+        ("[fees]\nmin_ppm = 1979-05-27", "FILE: fees.min_ppm: expected a whole number, found 1979-05-27"),
+        ("[database]\nurl = 5", "FILE: database.url: expected a text in quotes, found 5"),
+        ('[reserve]\nexempt = "fees"', "FILE: reserve.exempt: expected a list: [...], found 'fees'"),
         ("[fees]\nmax_step_ratio = inf", "FILE: fees.max_step_ratio: Expected float <= 10.0"),
         ("[fees]\nmin_pmm = 5", "FILE: fees.min_pmm: unknown key; did you mean min_ppm?"),
         ("[fees]\nzebra = 5", "FILE: fees.zebra: unknown key"),

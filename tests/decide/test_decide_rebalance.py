@@ -216,6 +216,16 @@ def test_the_budget_cuts_a_job_and_the_next_one_waits() -> None:
     assert second.reasons[-1].sentence == "budget: 0 sat left, 249 wanted (day and week)"
 
 
+def test_what_a_deferred_job_wanted_is_the_figure_beside_it() -> None:
+    """At 3 ppm, 50,001 sat cost 150 msat: a sat in the plan's column, and in the sentence."""
+    target = replace(DRAINED, receivable_msat=150_001 * SAT)
+    flows = {channel_id(1): make_flow(out_msat=10**9, earned_msat=6_000)}
+    broke = make_rebalance_snapshot((target, FULL), flows=flows, budget_left_msat=0)
+    deferred = plan_rebalances(broke, POLICY).decisions[0]
+    assert (deferred.outcome, deferred.max_fee_msat) == (Outcome.DEFER, 150)
+    assert deferred.reasons[-1].sentence == "budget: 0 sat left, 1 wanted (day and week)"
+
+
 def test_a_budget_that_just_suffices_cuts_nothing() -> None:
     """At 3 ppm, 150 msat are the price of 50,001 sat, floored: worked back from the price they would be 50,000."""
     target = replace(DRAINED, receivable_msat=150_001 * SAT)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.domain.text import csv_cell, has_password, printable, without_password
+from revops.domain.text import counted, csv_cell, has_password, printable, without_password
 
 ANY_TEXT = st.text(st.characters(), max_size=60)
 INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -82,3 +82,8 @@ def test_a_password_is_hidden(url: str, shown: str) -> None:
 def test_no_secret_before_the_at_sign_survives(secret: str) -> None:
     marked = f"<{secret}>"
     assert marked not in without_password(f"postgresql://user:{marked}@host/db")
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 forwards"), (1, "1 forward"), (1_234, "1,234 forwards")])
+def test_one_is_singular(count, text):
+    assert counted(count, "forward") == text

@@ -27,7 +27,10 @@ from revops.__main__ import main
 from tests.e2e.moments import Moments, killed_for_good, watched
 
 #: Imported before the start: what a command loads on its way would let twenty of them begin one by one.
-HEAVY = ("revops.cycle.fees", "revops.cycle.rebalance", "revops.cycle.report", "revops.node.wire", "revops.cli.report")
+HEAVY = (
+    "revops.cli.main", "revops.cli.report", "revops.cycle.fees", "revops.cycle.rebalance", "revops.cycle.report",
+    "revops.node.wire",
+)  # fmt: skip
 
 
 def _trace(path: str, what: str, domain: str) -> None:

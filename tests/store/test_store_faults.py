@@ -31,7 +31,7 @@ from revops.store import cursors
 from revops.store import url as urls
 from revops.store.engine import Database, Tx
 from revops.store.keys import next_keys
-from revops.store.upgrade import upgrade
+from revops.store.upgrade import check, upgrade
 from tests.builders import OWN_ID
 
 
@@ -159,6 +159,21 @@ def test_file_of_another_user_is_permission_denied(public_directory: Path) -> No
     assert answer.startswith(f"77 database {path}")
 
 
+@pytest.mark.parametrize("ending", ["-shm", "-wal"])
+def test_a_companion_left_from_a_read_only_spell_is_named(public_directory: Path, ending: str) -> None:
+    public_directory.chmod(0o777)
+    path = public_directory / "revops.sqlite3"
+    upgrade(f"sqlite:///{path}")
+    path.chmod(0o666)
+    with closing(sqlite3.connect(path)) as other:  # both files stay as long as somebody has the database open
+        other.execute("SELECT count(*) FROM node").fetchall()
+        for one in ("-shm", "-wal"):
+            path.with_name(path.name + one).chmod(0o444 if one == ending else 0o666)
+        answer = in_child(AS_SOMEBODY_ELSE, f"sqlite:///{path}", "write")
+    assert answer.startswith(f"77 database {path}: ")
+    assert f"{path}{ending} isn't writable" in answer
+
+
 def test_directory_of_another_user_is_permission_denied(public_directory: Path) -> None:
     closed = public_directory / "closed"
     closed.mkdir(mode=0o500)
@@ -195,8 +210,9 @@ def test_damaged_file(sqlite_url: str) -> None:
 
 
 def test_missing_file_and_foreign_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"missing\.db.*revops db upgrade"):
-        Database.open(f"sqlite:///{tmp_path / 'missing.db'}")
+    for attempt in (Database.open, check):
+        with pytest.raises(ConfigError, match=r"missing\.db.*not mounted, or moved.*revops db upgrade.*unspent budget"):
+            attempt(f"sqlite:///{tmp_path / 'missing.db'}")
     assert list(tmp_path.iterdir()) == []
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         other.execute("CREATE TABLE songs (name TEXT)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -19,8 +20,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from revops.cycle import db
+from revops.domain.options import CommonOptions
 from revops.domain.summary import BackupSummary
-from revops.errors import ConfigError, DataError, OutputError
+from revops.errors import ConfigError, DataError, OutputError, PermissionDenied
 from revops.store import tables, upgrade
 from revops.store.engine import Database, make_engine
 from revops.store.files import create_file
@@ -112,7 +115,7 @@ def test_failed_upgrade_leaves_nothing_behind(empty_url: str, monkeypatch: pytes
     with pytest.raises(Exception, match="rebalance_plan"):
         upgrade.upgrade(empty_url)
     monkeypatch.undo()
-    with pytest.raises(ConfigError, match="no schema"):
+    with pytest.raises(ConfigError, match=r"no schema|is empty"):
         Database.open(empty_url)
     assert upgrade.upgrade(empty_url).version_before is None
 
@@ -123,7 +126,7 @@ def test_upgrade_that_breaks_references_is_undone(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(upgrade, "_broken_references", lambda _connection: ["a row of x refers to nothing"])
     with pytest.raises(DataError, match="refers to nothing; nothing was changed"):
         upgrade.upgrade(url)
-    with pytest.raises(ConfigError, match="no schema"):
+    with pytest.raises(ConfigError, match="the file is empty"):
         Database.open(url)
 
 
@@ -132,7 +135,9 @@ def test_newer_schema_is_left_alone(own_url: str) -> None:
         tx.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigError, match="newer"):
         upgrade.upgrade(own_url)
-    assert upgrade.check(own_url).problems == (f"the schema is 9999, this revops needs {tables.SCHEMA_VERSION}",)
+    assert upgrade.check(own_url).problems == (
+        f"its schema 9999 is newer than {tables.SCHEMA_VERSION}: upgrade revops itself",
+    )
 
 
 def test_database_of_another_program_is_left_alone(empty_url: str) -> None:
@@ -261,6 +266,33 @@ def test_check_reads_the_whole_file(sqlite_url: str) -> None:
     assert problems
 
 
+@pytest.mark.parametrize(
+    ("version", "advice"), [("0000", "run `revops db upgrade`"), ("9999", "upgrade revops itself")]
+)
+def test_check_says_of_another_version_what_the_others_say(sqlite_url: str, version: str, advice: str) -> None:
+    with closing(Database.open(sqlite_url)) as database, database.transaction(0) as tx:
+        tx.connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+    options = CommonOptions(
+        database_url=sqlite_url, environment={"REVOPS_NODE_RPC_PATH": "/x"}, config_path=Path(os.devnull)
+    )
+    with pytest.raises(ConfigError) as said:
+        db.check(options)
+    with pytest.raises(ConfigError) as elsewhere:
+        Database.open(sqlite_url)
+    assert str(said.value) == str(elsewhere.value)
+    assert str(said.value).endswith(advice)
+
+
+def test_check_of_a_damaged_file_does_not_send_to_itself(sqlite_url: str) -> None:
+    path = Path(parse_url(sqlite_url).database or "")
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\x5a" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="restore a backup") as caught:
+        upgrade.check(sqlite_url)
+    assert "db check" not in str(caught.value)
+
+
 def test_check_without_a_schema(empty_url: str) -> None:
     with pytest.raises(ConfigError, match="revops db upgrade"):
         upgrade.check(empty_url)
@@ -294,7 +326,13 @@ def test_backup_is_whole_private_and_usable(sqlite_url: str, tmp_path: Path) -> 
     assert NOW
 
 
-def test_backup_overwrites_nothing_and_says_why_it_can_not_write(sqlite_url: str, tmp_path: Path) -> None:
+def _refused(*_: object, **__: object) -> int:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_backup_overwrites_nothing_and_says_why_it_can_not_write(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "precious"
     target.write_text("mine")
     with pytest.raises(OutputError, match="already"):
@@ -302,6 +340,11 @@ def test_backup_overwrites_nothing_and_says_why_it_can_not_write(sqlite_url: str
     assert target.read_text() == "mine"
     with pytest.raises(OutputError, match="No such file or directory"):
         upgrade.backup(sqlite_url, tmp_path / "missing" / "backup.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", _refused)
+        patch.setattr(Path, "unlink", _refused)
+        with pytest.raises(PermissionDenied, match=r"backup .*: Permission denied"):
+            upgrade.backup(sqlite_url, tmp_path / "backup.db")
     with pytest.raises(ConfigError, match="nothing to back up"):
         upgrade.backup(f"sqlite:///{tmp_path / 'none.db'}", tmp_path / "backup.db")
     assert not (tmp_path / "backup.db").exists()

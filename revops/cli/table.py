@@ -1,0 +1,146 @@
+"""A table on a terminal, whatever its width: every figure whole, every row readable.
+
+First as it is; then with headings on several lines; then a long last column (reasons, messages) folded; then that
+column on lines of its own below each row, with what else doesn't fit; a table of short cells alone continues below, its
+first column repeated. rich by itself shortens cells instead, figures too, and shows no mark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from revops.domain.text import printable
+from revops.report.blocks import Table
+from revops.report.text import side_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+#: A last column of texts with a longer one than this is prose: it may be folded, and may stand below its row.
+_SHORT: Final = 30
+#: Prose in a narrower column is a ribbon; it reads better below.
+_LEAST_PROSE: Final = 40
+#: An alias longer than this is folded where room is short. The longest short channel id has 22 characters.
+_LEAST_ALIAS: Final = 24
+_WIDEST: Final = 10_000
+#: Where a heading may be broken: not before a unit ("in 30 d").
+_BREAKS: Final = re.compile(r"(?<!\d) ")
+_INDENT: Final = "    "
+
+
+def show(console: Console, table: Table) -> None:
+    """Given a console and a table, print it in the first form that fits, and an empty line."""
+    everything = range(len(table.headings))
+    prose = _prose_column(table)
+    for broken in (False, True):
+        shown = _formed(table, everything, prose, broken=broken)
+        if _width(console, shown) <= console.width:
+            console.print(shown)
+            break
+    else:
+        if prose is None:
+            _continued(console, table)
+        else:
+            _with_lines_below(console, table, prose)
+    console.print()
+
+
+def _prose_column(table: Table) -> int | None:
+    last = len(table.headings) - 1
+    if last < 1 or side_of(table.headings[last]) == "right":
+        return None
+    return last if max((len(row[last]) for row in table.rows), default=0) > _SHORT else None
+
+
+def _formed(table: Table, columns: Sequence[int], prose: int | None, *, broken: bool, titled: bool = True) -> RichTable:
+    """Given the columns to show, return rich's table of them: none narrower than its widest cell, but for prose."""
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    title = Text(printable(table.title), style="bold") if table.title and titled else None
+    shown = RichTable(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
+    )
+    for column in columns:
+        heading = table.headings[column]
+        side: Literal["left", "right"] = "right" if side_of(heading) == "right" else "left"
+        lines = _BREAKS.split(heading.lstrip(">")) if broken else [heading.lstrip(">")]
+        in_heading = max(cell_len(line) for line in lines)
+        widest = max([in_heading, *(cell_len(printable(row[column])) for row in table.rows)])
+        limit = _least_width(table, column, prose, broken=broken)
+        shown.add_column(
+            "\n".join(lines), justify=side, no_wrap=widest <= limit, min_width=max(in_heading, min(widest, limit)),
+            overflow="fold",
+        )  # fmt: skip
+    for row in table.rows:
+        shown.add_row(*(Text(printable(row[column])) for column in columns))
+    return shown
+
+
+def _least_width(table: Table, column: int, prose: int | None, *, broken: bool) -> int:
+    """How narrow a column may become, its texts folded. Rows with lines below them are of one line each."""
+    if column == prose:
+        return _LEAST_PROSE
+    text_of_stranger = column > 0 and side_of(table.headings[column]) == "left" and _prose_column(table) is None
+    return _LEAST_ALIAS if broken and text_of_stranger else _WIDEST
+
+
+def _width(console: Console, shown: RichTable) -> int:
+    return console.measure(shown, options=console.options.update(max_width=_WIDEST)).minimum
+
+
+def _fitting(console: Console, table: Table, columns: Sequence[int]) -> int:
+    """Given columns, return how many of them, from the first, fit side by side: one at least."""
+    for count in range(len(columns), 1, -1):
+        if _width(console, _formed(table, columns[:count], None, broken=True)) <= console.width:
+            return count
+    return 1
+
+
+def _continued(console: Console, table: Table) -> None:
+    """Print the columns in groups that fit, one group below the other, the first column in front of each."""
+    rest = list(range(1, len(table.headings)))
+    titled = True
+    while rest:
+        count = max(1, _fitting(console, table, [0, *rest]) - 1)
+        shown = _formed(table, [0, *rest[:count]], None, broken=True, titled=titled)
+        _print_wide(console, shown)
+        rest, titled = rest[count:], False
+        if rest:
+            console.print()
+
+
+def _print_wide(console: Console, shown: RichTable) -> None:
+    """A cell wider than the terminal (an alias of escapes) runs over; it is not cut."""
+    width = console.width
+    console.width = max(_width(console, shown), width)
+    console.print(shown)
+    console.width = width
+
+
+def _with_lines_below(console: Console, table: Table, prose: int) -> None:
+    """Print each row on one line, as much of it as fits, and what is left below it, the prose last."""
+    from rich.segment import Segment, Segments
+    from rich.text import Text
+
+    columns = list(range(prose))
+    count = _fitting(console, table, columns)
+    shown = _formed(table, columns[:count], None, broken=True)
+    lines = console.render_lines(shown, console.options.update(width=_width(console, shown)))
+    heading_count = len(lines) - len(table.rows)
+    for number, line in enumerate(lines):
+        console.print(Segments([*line, Segment.line()]), crop=False)
+        if number >= heading_count:
+            text = _below(table, table.rows[number - heading_count], columns[count:], prose)
+            for part in Text(text).wrap(console, max(_LEAST_ALIAS, console.width - len(_INDENT))):
+                console.print(Text(_INDENT + part.plain.rstrip()))
+
+
+def _below(table: Table, row: tuple[str, ...], columns: Sequence[int], prose: int) -> str:
+    left = [f"{table.headings[column].lstrip('>')} {printable(row[column])}" for column in columns if row[column]]
+    return ": ".join(part for part in (", ".join(left), printable(row[prose])) if part)

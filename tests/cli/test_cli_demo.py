@@ -1,0 +1,81 @@
+"""`revops demo` keeps to its folder: whatever the shell has set for a real node, that node is never spoken to."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from revops.cli.main import main
+from revops.cycle import demo
+from revops.domain.options import CommonOptions
+from revops.errors import ConfigError
+from revops.sim.config import SimConfig
+from revops.sim.server import SimServer
+from revops.sim.world import SimulatedNode
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A unix socket's path holds 108 bytes."""
+    made = Path(tempfile.mkdtemp(prefix="r"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(autouse=True)
+def short_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run of each kind is enough to reach a node that isn't the demo's."""
+    monkeypatch.setattr(demo, "SCHEDULE", {command: (minute,) for minute, command in enumerate(demo.SCHEDULE, 600)})
+
+
+@pytest.fixture
+def real(folder: Path) -> Iterator[SimulatedNode]:
+    """What stands for the operator's own node."""
+    node = SimulatedNode(SimConfig(seed=5, channel_count=3, start_at=1_790_000_000, history_days=1))
+    with SimServer(node, folder / "real-rpc"):
+        yield node
+
+
+def test_variables_of_a_real_node_lead_nowhere(folder, real, monkeypatch, capsys):
+    metrics, config, database = folder / "real-metrics", folder / "real.toml", folder / "real.sqlite3"
+    metrics.mkdir()
+    config.write_text(f'[node]\nrpc_path = "{folder / "real-rpc"}"\n', encoding="utf-8")
+    for name, value in {
+        "CONFIG": config,
+        "NODE_RPC_PATH": folder / "real-rpc",
+        "NODE_NAME": "real",
+        "DATABASE_URL": f"sqlite:///{database}",
+        "METRICS_TEXTFILE_DIR": metrics,
+        "FEES_MAX_PPM": "7",
+    }.items():
+        monkeypatch.setenv(f"REVOPS_{name}", str(value))
+    assert main(["demo", "--days", "1", "--channels", "4", "--dir", str(folder / "demo")]) == 0
+    assert "first unset REVOPS_CONFIG REVOPS_DATABASE_URL" in capsys.readouterr().out
+    assert real.call_log == []
+    assert list(metrics.iterdir()) == []
+    assert not database.exists()
+    assert {path.name for path in (folder / "demo" / "metrics").iterdir()} >= {"revops_demo.prom"}
+
+
+@pytest.mark.parametrize("key", ["node.rpc_path", "database.url", "metrics.textfile_dir"])
+def test_a_configuration_that_leads_elsewhere_is_refused(folder, key, monkeypatch):
+    """The fence behind the first one."""
+    elsewhere = f"sqlite:///{folder}/real" if key == "database.url" else f"{folder}/real"
+    section, _, name = key.partition(".")
+    variables = {f"REVOPS_{section.upper()}_{name.upper()}": elsewhere}
+    told = demo._told
+    monkeypatch.setattr(demo, "_told", lambda options, place: replace(told(options, place), environment=variables))
+    with pytest.raises(ConfigError, match=f"{key} leads the demo to {folder}/real instead of"):
+        demo.run(CommonOptions(), days=1, seed=1, channel_count=3, directory=folder / "demo")
+
+
+@pytest.mark.parametrize("given", [["--db", "sqlite:////x"], ["-c", "/x"], ["--metrics-dir", "none"], ["-n"]])
+def test_what_the_demo_would_not_heed_is_refused(folder, given, capsys):
+    assert main(["demo", "--dir", str(folder / "demo"), *given]) == 2
+    assert "own folder" in capsys.readouterr().err
+    assert not (folder / "demo").exists()

@@ -1,0 +1,119 @@
+"""Tables on terminals of every width: each figure whole on one line, none wider than the terminal, reasons below."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from revops.cli.table import show
+from revops.report.blocks import Table
+
+ROOT = Path(__file__).parents[2]
+WHY = "2,019 ppm earned 57,940 msat per open hour, 32,918 before: on, -6.0 %"
+DECISIONS = Table(
+    "Decisions",
+    ("last", "command", "channel", "outcome", "what", ">times", "why"),
+    (
+        ("2026-11-28 11:23Z", "rebalance plan", "11142330x1186425x6503", "change", "1,000,000 sat", "12", WHY),
+        ("2026-11-27 16:42Z", "fees adjust", "265616x1515x0", "skip", "", "3", "short"),
+    ),
+)
+CHANNELS = Table(
+    "Channels (sat)",
+    (
+        "channel", "peer", "state", ">capacity", ">local", ">ppm", ">in 30 d", ">out 30 d", ">earned 30 d",
+        ">rebalanced 30 d", ">its cost 30 d", ">net ever",
+    ),
+    tuple(
+        (
+            f"{number}142330x1186425x6503", "⚡ a node with a long name ⚡", "normal, private", f"{number},108,324,771",
+            "69 %", "2,019", f"{number}0,715,038", f"{number}1,946,953", f"{number}2,239", f"{number},183,985",
+            f"{number},339", f"-{number}2,345",
+        )
+        for number in range(1, 6)
+    ),
+)  # fmt: skip
+SUMS = Table("Sums", ("", ">7 d"), (("earned by forwards, sat", "34,449"),))
+SHOW = """
+from revops.cli.output import Output
+from revops.domain.options import CommonOptions
+from tests.cli.test_cli_table import CHANNELS, DECISIONS, SUMS
+Output(CommonOptions()).blocks([CHANNELS, DECISIONS, SUMS])
+"""
+
+
+def on_pty(columns: int) -> str:
+    """Return what a terminal of that many columns is sent, without colours."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {"PATH": os.defpath, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", SHOW], env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as child:
+        os.close(theirs)
+        sent = b""
+        while True:
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:  # EIO: the other end is closed
+                break
+            if not part:
+                break
+            sent += part
+    os.close(ours)
+    assert child.returncode == 0, sent.decode()
+    return re.sub(r"\x1b\[[0-9;]*m", "", sent.decode()).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 140, 220])
+def test_every_figure_is_whole_and_no_line_runs_over(columns):
+    from rich.cells import cell_len
+
+    lines = on_pty(columns).split("\n")
+    assert max(cell_len(line.rstrip()) for line in lines) <= columns
+    words = [set(re.findall(r"\S+", line)) for line in lines]
+    for table in (CHANNELS, DECISIONS, SUMS):
+        for row in table.rows:
+            for heading, cell in zip(table.headings, row, strict=True):
+                if heading in {"why", "peer"}:
+                    continue
+                whole = set(re.findall(r"\S+", cell))
+                assert any(whole <= {word.strip(",:") for word in line} | line for line in words), (heading, cell)
+    assert " ".join(WHY.split()) in " ".join(" ".join(lines).split())
+
+
+def test_reasons_stand_below_their_row_where_room_is_short():
+    lines = on_pty(80).split("\n")
+    (row,) = [number for number, line in enumerate(lines) if line.startswith("2026-11-27 16:42Z")]
+    assert lines[row + 1] == "    times 3: short"
+
+
+def test_a_table_of_figures_goes_on_below_with_its_first_column():
+    lines = on_pty(80).split("\n")
+    assert sum(line.startswith("1142330x1186425x6503") for line in lines) == 3
+    assert sum(line.startswith("Channels (sat)") for line in lines) == 1
+
+
+def test_a_wide_terminal_gets_one_line_a_row():
+    lines = on_pty(220).split("\n")
+    assert sum("1142330x1186425x6503" in line for line in lines) == 2
+    assert any(WHY in line and "1,000,000 sat" in line for line in lines)
+
+
+def test_a_cell_that_no_terminal_holds_runs_over_whole():
+    from rich.console import Console
+
+    out = io.StringIO()
+    show(Console(file=out, width=40, color_system=None), Table("", ("a", ">n"), (("x" * 90, "1,234"),)))
+    assert "x" * 90 in out.getvalue()
+    assert "1,234" in out.getvalue()
