@@ -17,7 +17,7 @@ from revops.domain.gossip import GossipEdge
 from revops.domain.units import ppm_of_ceil
 
 #: Fewer channels than this are somebody's taste, not a market.
-LEAST_CHANNELS: Final = 5
+LEAST_CHANNELS: Final = 4
 #: More than 1 % is no price but a way to say no.
 ABSURD_PPM: Final = 10_000
 #: No node weighs more than so many times the median node: one huge channel would else be the market.

@@ -117,6 +117,8 @@ def _zero_flow(
                 reasons += _floor_reasons(floor_ppm, idle_open_seconds, policy, limits)
             return dropped
         return ppm
+    if idle_open_seconds >= policy.zero_flow_drop_seconds and policy.min_ppm < current_ppm <= floor_ppm and not reasons:
+        reasons += limits.floor_reasons  # else nothing would say why it isn't lowered
     held = max(current_ppm, policy.min_ppm)
     if idle_open_seconds >= policy.zero_flow_hold_seconds and ppm > held:
         reasons.append(why(ReasonCode.ZERO_FLOW_HOLD, idle_hours=idle_hours))
