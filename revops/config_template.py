@@ -53,7 +53,14 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.fixed_ppm": "static: the fee.",
     "fees.full_ppm": "proportional: the fee when all liquidity is on our side.",
     "fees.empty_ppm": "proportional: the fee when none is.",
-    "fees.match_ratio": "match_peer: our fee as a multiple of what others charge into the peer.",
+    "fees.match_ratio": "match_peer, and the first fee of a new channel: a multiple of what others charge into the"
+    " peer.",
+    "fees.chain_floor": "Whether the expected cost of a force-close, at today's feerates, is a floor.",
+    "fees.chain_floor_share_ratio": "That floor is at most this share of what others charge into the peer, or of"
+    " start_ppm where that isn't known.",
+    "fees.refill_floor_ratio": "A channel that was refilled asks at least for what that cost in the last 30 days, times"
+    " this. 0: no such floor.",
+    "fees.anchor_ceiling_ratio": "hill_climb tries nothing above this multiple of what others charge into the peer.",
     "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",

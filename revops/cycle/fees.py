@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
 from revops.cycle.ingest import Synced
+from revops.cycle.market import read_market, refresh_anchors
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
@@ -31,7 +32,9 @@ def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = tim
     TemporaryError where it is behind the chain and nothing was sent.
     """
     with open_session(options, COMMAND, "fees", clock, writes=True) as session:
-        return _adjust(session, session.sync(), channels)
+        synced = session.sync()
+        refresh_anchors(session, synced.view)
+        return _adjust(session, synced, channels)
 
 
 def set_fee(
@@ -126,6 +129,7 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
         own_changes = fees.last_own_changes(tx)
         pinned = {**pins.pins_at(tx, view.taken_at), **new_pins}
         updates = fees.fee_updates_since(tx, view.taken_at - DAY_SECONDS)
+        market = read_market(tx, view.taken_at)
     inputs = []
     for channel in selected:
         amount_msat, count, last_at = earned.get(channel.channel_id, (0, 0, None))
@@ -140,12 +144,14 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
                 earned_count=count,
                 last_earned_at=last_at,
                 last_changed_at=changed.changed_at if changed is not None else None,
+                signals=market.signals(channel),
                 pin=pinned.get(channel.channel_id),
                 last_own_changed_at=own_changes.get(channel.channel_id),
                 external_since_at=changed.changed_at if changed is not None and external else None,
+                sold_msat=market.sold_msat.get(channel.channel_id, 0),
             )
         )
-    return FeeSnapshot(view, tuple(inputs), updates)
+    return FeeSnapshot(view, tuple(inputs), updates, market.feerates)
 
 
 def names(channel: Channel) -> set[str]:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from revops.decide.chain_floor import chain_rate
+from revops.decide.first_fee import first_fee, is_new
+from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
 from revops.decide.governor import cap, gate
 from revops.decide.openness import could_route, count_open_time
 from revops.decide.peers import PricedPeer, price_together
 from revops.decide.rails import apply_rails, sane
-from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price
-from revops.decide.strategies.registry import STRATEGIES
+from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price, reset
+from revops.decide.strategies.registry import LEARNING, STRATEGIES
+from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -39,8 +43,10 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
             decisions.append(_decide_pinned(fee_input, fee_input.pin, own_policy, now))
         else:
             priced.append(fee_input)
+    samples = snapshot.feerates
+    chain = Chain() if samples is None else Chain(chain_rate(samples, now), sampled=True)
     for peer in price_together(priced, policy):
-        decisions += decide_peer(peer, now)
+        decisions += decide_peer(peer, chain, snapshot.view.channels, now)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
     if suspended:
@@ -61,14 +67,32 @@ def _left_alone(fee_input: FeeInput, policy: FeesConfig, now: float) -> Reason |
     return None
 
 
-def decide_peer(peer: PricedPeer, now: float) -> list[FeeDecision]:
-    """Given the channels of one peer, propose one price for them, and return each one's decision before the node's
-    daily cap.
+def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:
+    """Given the channels of one peer, the chain and all our channels, propose one price for them, and return each one's
+    decision before the node's daily cap. New channels get a first fee instead.
     """
-    offer = peer.offer
-    proposal = _put_back(offer, peer.policy, now) or STRATEGIES[peer.policy.strategy](offer, peer.policy, now)
+    offer, policy = peer.offer, peer.policy
+    limits = limits_of(offer, peer.members, chain, policy, learns=policy.strategy in LEARNING)
+    bounds = narrowed(policy, limits, offer.channel.local_terms.fee_ppm)
+    proposal = _put_back(offer, policy, now) or STRATEGIES[policy.strategy](offer, bounds, now)
     routable = could_route(offer.channel)
-    return [_decide_member(peer, member, proposal, routable, now) for member in peer.members]
+    decisions = []
+    for member in peer.members:
+        first = _decide_first(member, channels, policy, limits, now) if is_new(member, now) else None
+        decisions.append(first or _decide_member(peer, member, proposal, limits, routable, now))
+    return decisions
+
+
+def _decide_first(
+    member: FeeInput, channels: tuple[Channel, ...], policy: FeesConfig, limits: Limits, now: float
+) -> FeeDecision | None:
+    """A new channel's first fee; None where it asks for about as much already, or may not be raised: then it is
+    watched as any other.
+    """
+    proposal = first_fee(member, channels, policy, now)
+    decision = _decide(member, proposal, policy, could_route(member.channel), now, limits=limits, first=True)
+    changed = decision.outcome is Outcome.CHANGE and decision.new_ppm != decision.old_ppm
+    return decision if changed else None
 
 
 def _put_back(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal | None:
@@ -78,10 +102,12 @@ def _put_back(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal | Non
         return None
     state = count_open_time(known, offer.channel, offer.last_earned_at, now)
     reason = why(ReasonCode.EXTERNAL_OVERWRITTEN, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)
-    return Proposal(known.fee_ppm, 0.0, (reason,), state, state)
+    return Proposal(known.fee_ppm, 0.0, (reason,), state, reset(state))
 
 
-def _decide_member(peer: PricedPeer, member: FeeInput, proposal: Proposal, routable: bool, now: float) -> FeeDecision:
+def _decide_member(
+    peer: PricedPeer, member: FeeInput, proposal: Proposal, limits: Limits, routable: bool, now: float
+) -> FeeDecision:
     """One channel of a peer: the peer's proposal on it, by way of the rails and the governor."""
     if member is not peer.leader:
         fee_ppm = member.channel.local_terms.fee_ppm
@@ -90,7 +116,7 @@ def _decide_member(peer: PricedPeer, member: FeeInput, proposal: Proposal, routa
             ReasonCode.ALIGNED, name=peer.leader.channel.name, fee_ppm=peer.leader.channel.local_terms.fee_ppm
         )
         proposal = replace(proposal, reasons=(aligned, *proposal.reasons), state=state)
-    return _decide(member, proposal, peer.policy, routable, now)
+    return _decide(member, proposal, peer.policy, routable, now, limits=limits)
 
 
 def _decide_pinned(fee_input: FeeInput, pin: FeePin, policy: FeesConfig, now: float) -> FeeDecision:
@@ -109,14 +135,25 @@ def _decide(
     routable: bool,
     now: float,
     *,
+    limits: Limits = NO_LIMITS,
     forced: bool = False,
+    first: bool = False,
 ) -> FeeDecision:
-    """Rails and governor on a proposal. `forced` passes all of them but the bounds and the node's daily cap."""
+    """Rails and governor on a proposal. `forced` passes all of them but the bounds and the node's daily cap, `first`
+    the step limit. What the operator has set by hand has no soft limits.
+    """
     terms = fee_input.channel.local_terms
     new_ppm, railed = apply_rails(
-        terms.fee_ppm, proposal.ppm, proposal.state.idle_open_seconds, routable, policy, forced=forced
+        terms.fee_ppm,
+        proposal.ppm,
+        proposal.state.idle_open_seconds,
+        routable,
+        policy,
+        limits=limits,
+        forced=forced,
+        first=first,
     )
-    reasons = (*proposal.reasons, *railed)
+    reasons = (*proposal.reasons, *railed, *limits.notes)
     if terms.fee_base_msat != policy.base_msat:
         base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=policy.base_msat)
         reasons = (*reasons, base)

@@ -10,11 +10,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Final
 
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+
+_FIRST_FEES: Final = frozenset(
+    {
+        ReasonCode.FIRST_FEE_PEER,
+        ReasonCode.FIRST_FEE_STRATEGY,
+        ReasonCode.FIRST_FEE_ANCHOR,
+        ReasonCode.FIRST_FEE_START,
+    }
+)
 
 
 def dead_band_ppm(current_ppm: int, policy: FeesConfig) -> int:
@@ -29,7 +39,7 @@ def gate(
 
     A fee outside the bounds is corrected at once, unless somebody else put it there just after we had set it: then two
     tools are at war, and the least interval holds. A last change in the future (a clock that went back) counts as just
-    now. `forced` waits for nothing.
+    now. A new channel's first fee doesn't wait for the interval; `forced` waits for nothing.
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     same_base = decision.new_base_msat == decision.old_base_msat
@@ -44,6 +54,8 @@ def gate(
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
     if change_ppm < band_ppm and same_base and not outside:
         return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
+    if _is_first(decision):
+        return decision
     if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)
         interval_hours = round(policy.min_interval_seconds / 3600, 1)
@@ -66,7 +78,13 @@ def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> li
 
 
 def _urgency(decision: FeeDecision) -> int:
-    return int(any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons))
+    """What is out of bounds goes first, then what has no considered fee at all."""
+    outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
+    return 2 if outside else int(_is_first(decision))
+
+
+def _is_first(decision: FeeDecision) -> bool:
+    return any(reason.code in _FIRST_FEES for reason in decision.reasons)
 
 
 def _skip(decision: FeeDecision, reason: Reason) -> FeeDecision:

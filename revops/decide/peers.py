@@ -58,6 +58,7 @@ def _merged(leader: FeeInput, members: tuple[FeeInput, ...]) -> FeeInput:
         last_earned_at=_latest(one.last_earned_at for one in members),
         score_msat=_sum(one.score_msat for one in members),
         score_error_msat=_root_of_squares(one.score_error_msat for one in members),
+        sold_msat=sum(one.sold_msat for one in members),
         signals=_one_signal(leader.signals, members),
     )
 
@@ -78,15 +79,17 @@ def _one_channel(leader: Channel, channels: list[Channel]) -> Channel:
 
 
 def _one_signal(leader: Signals, members: tuple[FeeInput, ...]) -> Signals:
-    """Rates add up; what is a price of liquidity counts by the capacity behind it."""
+    """Rates add up; what is a price of liquidity counts by the capacity behind it. Of refills the dearest counts."""
     weights = [(one.signals, max(one.channel.capacity_msat, 1)) for one in members]
     total = sum(weight for _, weight in weights)
+    refills = [one.signals.refill_ppm for one in members if one.signals.refill_ppm is not None]
     return replace(
         leader,
         demand=_rates(one.signals.demand for one in members),
         inflow=_rates(one.signals.inflow for one in members),
         value_ppm=sum(signals.value_ppm * weight for signals, weight in weights) / total,
         entry_value_ppm=sum(signals.entry_value_ppm * weight for signals, weight in weights) / total,
+        refill_ppm=max(refills, default=None),
     )
 
 

@@ -1,6 +1,6 @@
 """The rails: what nothing passes. A strategy proposes, the rails dispose; the bounds come last.
 
-Order: floor, zero-flow ratchet, ceiling, step limit, `[min_ppm, max_ppm]`. Earlier tools lost money where a special
+Order: floors, zero-flow ratchet, ceilings, step limit, `[min_ppm, max_ppm]`. Earlier tools lost money where a special
 mode went round one of these, or where a floor beat the ceiling; here each fee takes the whole path.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from revops.decide.floors import NO_LIMITS, Limits
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import MAX_U32, clamp
@@ -43,27 +44,29 @@ def apply_rails(
     routable: bool,
     policy: FeesConfig,
     *,
+    limits: Limits = NO_LIMITS,
     forced: bool = False,
+    first: bool = False,
 ) -> tuple[int, tuple[Reason, ...]]:
     """Given the fee in force and the one proposed, return the fee that may be sent, and what was changed on the way.
 
     `idle_open_seconds` is open time without revenue; `routable` whether the channel could route now, so that want of
-    revenue is the price's fault. `forced`, an operator's hand, passes the ratchet and the step limit, never the bounds.
+    revenue is the price's fault. `limits` are soft: the bounds beat them. `forced`, an operator's hand, passes the
+    ratchet and the step limit, never the bounds; `first`, a new channel's first fee, passes the step limit.
     """
     reasons: list[Reason] = []
     ppm = sane(proposed_ppm, current_ppm)
-    if ppm < policy.min_ppm:
-        ppm = policy.min_ppm
-        reasons.append(why(ReasonCode.FLOOR, floor_ppm=ppm))
+    floor_ppm = _floor_ppm(current_ppm, idle_open_seconds, policy, limits)
+    if ppm < floor_ppm:
+        ppm = floor_ppm
+        reasons += _floor_reasons(floor_ppm, idle_open_seconds, policy, limits)
     if not forced:
-        ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, reasons)
-    if ppm > policy.max_ppm:
-        ppm = policy.max_ppm
-        reasons.append(why(ReasonCode.CEILING, ceiling_ppm=ppm))
+        ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, floor_ppm, limits, reasons)
+    ppm = _ceiling(current_ppm, ppm, policy, limits, reasons)
     if within_bounds(current_ppm, policy) == current_ppm:
         limit_ppm = step_limit_ppm(current_ppm, policy)
         limited = clamp(ppm, current_ppm - limit_ppm, current_ppm + limit_ppm)
-        if limited != ppm and not forced:
+        if limited != ppm and not (forced or first):
             ppm = limited
             reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=limit_ppm))
     else:
@@ -73,21 +76,68 @@ def apply_rails(
     return within_bounds(ppm, policy), tuple(reasons)
 
 
+def _floor_ppm(current_ppm: int, idle_open_seconds: float, policy: FeesConfig, limits: Limits) -> int:
+    """The floor that holds. A soft one doesn't raise a channel without revenue: it only stops its fall."""
+    soft_ppm = limits.floor_ppm
+    if idle_open_seconds >= policy.zero_flow_hold_seconds:
+        soft_ppm = min(soft_ppm, current_ppm)
+    return within_bounds(soft_ppm, policy)
+
+
+def _floor_reasons(floor_ppm: int, idle_open_seconds: float, policy: FeesConfig, limits: Limits) -> list[Reason]:
+    """Why a fee wasn't lowered further, or was raised: the numbers of the floor that binds."""
+    if floor_ppm <= policy.min_ppm:
+        return [why(ReasonCode.FLOOR, floor_ppm=floor_ppm)]
+    held = []
+    if floor_ppm < min(limits.floor_ppm, policy.max_ppm):
+        held.append(why(ReasonCode.ZERO_FLOW_HOLD, idle_hours=_hours(idle_open_seconds)))
+    return [*limits.floor_reasons, *held]
+
+
 def _zero_flow(
-    current_ppm: int, ppm: int, idle_open_seconds: float, routable: bool, policy: FeesConfig, reasons: list[Reason]
+    current_ppm: int,
+    ppm: int,
+    idle_open_seconds: float,
+    routable: bool,
+    policy: FeesConfig,
+    floor_ppm: int,
+    limits: Limits,
+    reasons: list[Reason],
 ) -> int:
-    """The ratchet: without revenue a fee is never raised, then lowered. An earlier tool priced idle channels into
-    death.
+    """The ratchet: without revenue a fee is never raised, then lowered, to the floor. An earlier tool priced idle
+    channels into death.
     """
-    idle_hours = round(idle_open_seconds / 3600, 1)
-    if idle_open_seconds >= policy.zero_flow_drop_seconds and routable and current_ppm > policy.min_ppm:
-        dropped = max(int(current_ppm * policy.zero_flow_drop_ratio), policy.min_ppm)
+    idle_hours = _hours(idle_open_seconds)
+    if idle_open_seconds >= policy.zero_flow_drop_seconds and routable and current_ppm > floor_ppm:
+        wanted = int(current_ppm * policy.zero_flow_drop_ratio)
+        dropped = max(wanted, floor_ppm)
         if dropped < ppm:
             reasons.append(why(ReasonCode.ZERO_FLOW_DROP, idle_hours=idle_hours, fee_ppm=dropped))
+            if wanted < floor_ppm != policy.min_ppm:
+                reasons += _floor_reasons(floor_ppm, idle_open_seconds, policy, limits)
             return dropped
         return ppm
+    if idle_open_seconds >= policy.zero_flow_drop_seconds and policy.min_ppm < current_ppm <= floor_ppm and not reasons:
+        reasons += limits.floor_reasons  # else nothing would say why it isn't lowered
     held = max(current_ppm, policy.min_ppm)
     if idle_open_seconds >= policy.zero_flow_hold_seconds and ppm > held:
         reasons.append(why(ReasonCode.ZERO_FLOW_HOLD, idle_hours=idle_hours))
         return held
+    return ppm
+
+
+def _hours(seconds: float) -> float:
+    return round(seconds / 3600, 1)
+
+
+def _ceiling(current_ppm: int, ppm: int, policy: FeesConfig, limits: Limits, reasons: list[Reason]) -> int:
+    """The ceilings. The market's cuts what is tried above it, and takes nothing away from a price that is in force."""
+    if limits.ceiling_ppm is not None and limits.anchor_ppm is not None:
+        soft_ppm = max(limits.ceiling_ppm, current_ppm)
+        if ppm > soft_ppm:
+            ppm = soft_ppm
+            reasons.append(why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=ppm, anchor_ppm=limits.anchor_ppm))
+    if ppm > policy.max_ppm:
+        ppm = policy.max_ppm
+        reasons.append(why(ReasonCode.CEILING, ceiling_ppm=ppm))
     return ppm

@@ -63,8 +63,16 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     #: `proportional`: the fee when all liquidity is ours, and when none is.
     full_ppm: Ppm = 10
     empty_ppm: Ppm = 500
-    #: `match_peer`: our fee as a multiple of what others charge into the peer.
+    #: `match_peer`, and a new channel's first fee: a multiple of what others charge into the peer.
     match_ratio: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    #: Whether the cost of a force-close at today's feerates is a floor, and at most which share of what others charge
+    #: into the peer (`start_ppm` where that isn't known).
+    chain_floor: bool = True
+    chain_floor_share_ratio: Ratio = 0.5
+    #: A refilled channel asks at least for what refills cost lately, times this. 0: no such floor.
+    refill_floor_ratio: Annotated[float, Meta(ge=0, le=10)] = 1.2
+    #: A strategy that tries prices tries none above this multiple of what others charge into the peer.
+    anchor_ceiling_ratio: Annotated[float, Meta(ge=1, le=1_000)] = 5.0
     #: Largest change of one update, as a share of the fee in force.
     max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.25
     #: Least time between two updates of one channel: the network needs it to hear of a price, and we to learn from it.

@@ -32,9 +32,21 @@ class ReasonCode(StrEnum):
     PROPORTIONAL = "proportional"
     MATCHED = "matched"
     NO_ANCHOR = "no_anchor"
+    FIRST_FEE_PEER = "first_fee_peer"
+    FIRST_FEE_STRATEGY = "first_fee_strategy"
+    FIRST_FEE_ANCHOR = "first_fee_anchor"
+    FIRST_FEE_START = "first_fee_start"
     # fees: what the rails did
     FLOOR = "floor"
+    CHAIN_FLOOR = "chain_floor"
+    CHAIN_SPIKE = "chain_spike"
+    CHAIN_CAPPED = "chain_capped"
+    CHAIN_RATE_OLD = "chain_rate_old"
+    CHAIN_RATE_UNKNOWN = "chain_rate_unknown"
+    REFILL_FLOOR = "refill_floor"
+    HOLD_FLOOR = "hold_floor"
     CEILING = "ceiling"
+    ANCHOR_CEILING = "anchor_ceiling"
     ZERO_FLOW_HOLD = "zero_flow_hold"
     ZERO_FLOW_DROP = "zero_flow_drop"
     STEP_LIMIT = "step_limit"
@@ -107,8 +119,27 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.PROPORTIONAL: "{local_percent} % is ours, {full_ppm} ppm when all is, {empty_ppm} ppm when nothing is",
     ReasonCode.MATCHED: "others charge {anchor_ppm} ppm into the peer, times {match_ratio}",
     ReasonCode.NO_ANCHOR: "what others charge into the peer isn't known: left as it is",
+    ReasonCode.FIRST_FEE_PEER: "new and never priced: as our other channel to the peer, {name}, at {fee_ppm} ppm",
+    ReasonCode.FIRST_FEE_STRATEGY: "new and never priced: what {strategy} asks for, at once",
+    ReasonCode.FIRST_FEE_ANCHOR: "new and never priced: others charge {anchor_ppm} ppm into it, times {match_ratio}",
+    ReasonCode.FIRST_FEE_START: "new and never priced, and what others charge isn't known: {start_ppm} ppm",
     ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
+    ReasonCode.CHAIN_FLOOR: (
+        "floor of {floor_ppm} ppm by the chain: a force-close at {sat_per_vb} sat/vB would cost {cost_sat} sat, by "
+        "{chance_percent} % a year, earned on {volume_sat} sat"
+    ),
+    ReasonCode.CHAIN_SPIKE: "feerates are {times} times their median of 24 hours: the chain's floor times {premium}",
+    ReasonCode.CHAIN_CAPPED: (
+        "the chain asks for {wanted_ppm} ppm, but at most {share_percent} % of the market's {market_ppm} ppm count"
+    ),
+    ReasonCode.CHAIN_RATE_OLD: "the node has no estimate of feerates now, the last is {age_hours} h old",
+    ReasonCode.CHAIN_RATE_UNKNOWN: "no estimate of feerates in {days} days: no floor by the chain",
+    ReasonCode.REFILL_FLOOR: (
+        "floor of {floor_ppm} ppm: refills cost {refill_ppm} ppm in the last 30 days, times {refill_floor_ratio}"
+    ),
+    ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
     ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
+    ReasonCode.ANCHOR_CEILING: "others charge {anchor_ppm} ppm into the peer: nothing above {ceiling_ppm} ppm is tried",
     ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",
     ReasonCode.ZERO_FLOW_DROP: "no revenue in {idle_hours} open hours: lowered to {fee_ppm} ppm",
     ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.forward import Flow
-from revops.domain.node import NodeInfo, Wallet
+from revops.domain.node import Feerates, NodeInfo, Wallet
 from revops.domain.signals import UNKNOWN, Signals
 
 if TYPE_CHECKING:  # it needs msgspec, which `revops --help` doesn't load
@@ -49,7 +49,7 @@ class FeeInput:
     liquidity that they used up (`score_error_msat`: its standard error). It is never booked. None: as earned. `policy`
     is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any change of
     the fee, `last_own_changed_at` of the last that we made; `external_since_at` is set where the fee in force is
-    somebody else's. `rules` names those that made its policy.
+    somebody else's. `rules` names those that made its policy. `sold_msat` is what left by it in the last 30 days.
     """
 
     channel: Channel
@@ -66,15 +66,19 @@ class FeeInput:
     last_own_changed_at: float | None = None
     external_since_at: float | None = None
     rules: tuple[str, ...] = ()
+    sold_msat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FeeSnapshot:
-    """What `fees adjust` decides on. `updates_last_day_count` counts all channels' updates in the last 24 hours."""
+    """What `fees adjust` decides on. `updates_last_day_count` counts all channels' updates in the last 24 hours;
+    `feerates` are the samples of the last days, None where they were not looked for.
+    """
 
     view: NodeView
     inputs: tuple[FeeInput, ...]
     updates_last_day_count: int
+    feerates: tuple[Feerates, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ METHODS: Final[Mapping[str, Method]] = {
     "feerates": Method(writes=False, commands=_SYNCING),
     # settings of the node that bound what we send
     "listconfigs": Method(writes=False, commands=_RUN),
-    # fees
+    # fees: what others charge into a peer
+    "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),
     # routes
     "getroutes": Method(writes=False, commands=_RUN),

@@ -12,9 +12,10 @@ from typing import Final, Literal, Protocol
 
 from revops.domain.channel import Channel, ClosedChannel, PeerInfo
 from revops.domain.forward import ChainMove, ChannelMove, Forward
+from revops.domain.gossip import GossipEdge
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
-from revops.node import parse_channels, parse_forwards, parse_node, parse_payments, parse_routes
+from revops.node import parse_channels, parse_forwards, parse_gossip, parse_node, parse_payments, parse_routes
 from revops.node.errors import NodeError, garbage
 from revops.node.rpc import Caller
 
@@ -41,6 +42,7 @@ class Reader(Protocol):
     def channel_by_scid(self, scid: str) -> Channel | None: ...
     def closed_channels(self) -> tuple[ClosedChannel, ...]: ...
     def peer(self, node_id: str) -> PeerInfo: ...
+    def channels_into(self, node_id: str) -> tuple[GossipEdge, ...]: ...
     def wallet(self) -> Wallet: ...
     def feerates(self, sampled_at: float) -> Feerates: ...
     def forwards(self, index: ForwardIndex, start: int, limit: int) -> tuple[Forward, ...]: ...
@@ -100,6 +102,10 @@ class NodeReader:
     def peer(self, node_id: str) -> PeerInfo:
         """Given a node id, return what gossip says of it; its alias is None where it never announced itself."""
         return parse_node.peer_info(self._rpc.call("listnodes", {"id": node_id}), node_id)
+
+    def channels_into(self, node_id: str) -> tuple[GossipEdge, ...]:
+        """Given a node id, return the announced channels that lead to it, our own among them."""
+        return parse_gossip.edges_into(self._rpc.call("listchannels", {"destination": node_id}), node_id)
 
     def wallet(self) -> Wallet:
         """Return the on-chain wallet."""

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Integer, func, literal_column, select
 from revops.domain.forward import Flow, ForwardStatus
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import Tx
-from revops.store.keys import total
+from revops.store.keys import channel_keys, total
 from revops.store.tables import channel, forward, forward_day
 
 
@@ -109,6 +109,16 @@ def flows_by_key(tx: Tx, since_at: float | None, until_at: float | None = None) 
     for row in _refused(tx, since_at, until_at):
         sums.setdefault(row.out_channel_key, _Sum()).refused_count += int(row.refused_count)
     return {key: sum_.flow() for key, sum_ in sums.items()}
+
+
+def sold_msat(tx: Tx, since_at: float) -> dict[str, int]:
+    """Return what left by each channel_id since then, in msat, of those by which anything did."""
+    keys = {key: channel_id for channel_id, key in channel_keys(tx).items()}
+    sums: dict[str, int] = {}
+    for row in _settled(tx, "out", since_at, None):
+        channel_id = keys[row.channel_key]
+        sums[channel_id] = sums.get(channel_id, 0) + int(row.amount_msat)
+    return sums
 
 
 def _settled(tx: Tx, side: str, since_at: float | None, until_at: float | None) -> Iterator[Any]:

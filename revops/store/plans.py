@@ -17,10 +17,11 @@ from revops.domain.decision import RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import PairHistory
+from revops.domain.units import ppm_of_ceil
 from revops.errors import BugError
 from revops.store.codec import dump_reasons, load_reasons
 from revops.store.engine import Tx
-from revops.store.keys import channel_keys, next_keys
+from revops.store.keys import channel_keys, next_keys, total
 from revops.store.tables import channel, rebalance_job, rebalance_plan, spend_ledger
 
 #: Reserved, or perhaps under way: these must be settled before anything else.
@@ -190,6 +191,31 @@ def pair_history(tx: Tx, since_at: float) -> dict[tuple[str, str], PairHistory]:
             count = before.failure_count if before is not None else 0
             history[pair] = PairHistory(count + 1, record.finished_at)
     return history
+
+
+def refill_costs(tx: Tx, since_at: float) -> dict[str, int]:
+    """Return what refills of each channel_id that settled since then cost together, as a rate on what they moved."""
+    settled = (
+        rebalance_job.c.node_key == tx.node_key,
+        rebalance_job.c.finished_at >= since_at,
+        rebalance_job.c.status == "settled",
+    )
+    target = (channel.c.node_key == rebalance_job.c.node_key) & (
+        channel.c.channel_key == rebalance_job.c.target_channel_key
+    )
+    statement = (
+        select(
+            channel.c.channel_id,
+            total(rebalance_job.c.fee_msat).label("fee_msat"),
+            total(rebalance_job.c.amount_msat).label("amount_msat"),
+        )
+        .join(channel, target)
+        .where(*settled)
+        .group_by(channel.c.channel_id)
+    )
+    return {
+        row.channel_id: ppm_of_ceil(int(row.fee_msat), int(row.amount_msat)) for row in tx.connection.execute(statement)
+    }
 
 
 def _jobs(tx: Tx, condition: ColumnElement[bool]) -> tuple[JobRecord, ...]:

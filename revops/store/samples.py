@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Final
 
 from sqlalchemy import delete, func, or_, select
@@ -23,6 +23,17 @@ def record_feerates(tx: Tx, feerates: Feerates) -> None:
     """Given the feerates of one moment, record them; a second sample of the same moment changes nothing."""
     insert = upsert(tx, feerate_sample).values(node_key=tx.node_key, **asdict(feerates))
     tx.connection.execute(insert.on_conflict_do_nothing(index_elements=["node_key", "sampled_at"]))
+
+
+def feerates_since(tx: Tx, since_at: float) -> tuple[Feerates, ...]:
+    """Return the feerates that were sampled at `since_at` or later, oldest first."""
+    columns = [feerate_sample.c[field.name] for field in fields(Feerates)]
+    statement = (
+        select(*columns)
+        .where(feerate_sample.c.node_key == tx.node_key, feerate_sample.c.sampled_at >= since_at)
+        .order_by(feerate_sample.c.sampled_at)
+    )
+    return tuple(Feerates(**row._mapping) for row in tx.connection.execute(statement))
 
 
 def record_clock_mark(tx: Tx, at: float, blockheight: int) -> None:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0003"
+SCHEMA_VERSION: Final = "0004"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -91,6 +91,12 @@ peer = Table(
     "peer", metadata, _key("node_key"), _key("peer_key"), Column("peer_id", String(66), nullable=False),
     _text("alias", null=True), _at("alias_checked", null=True), _flag("connected"),
     _primary("peer_key"), UniqueConstraint("node_key", "peer_id"),
+)  # fmt: skip
+
+#: What others charge into a peer; NULL where too few do. A row a peer, measured again and again.
+peer_anchor = Table(
+    "peer_anchor", metadata, _key("node_key"), _key("peer_key"), _whole("anchor_ppm", null=True),
+    _at("checked", null=True), _at("tried"), _primary("peer_key"), _refers("peer_key", to="peer"),
 )  # fmt: skip
 
 #: `channel_id` is "unknown:SCID" for a channel that only its forwards remember: totals add up with it, too.

@@ -44,6 +44,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         lambda: reader.channel_by_scid("1x1x1"),
         reader.closed_channels,
         lambda: reader.peer(node),
+        lambda: reader.channels_into(node),
         reader.wallet,
         lambda: reader.feerates(1.0),
         lambda: reader.forwards("created", 1, 2),

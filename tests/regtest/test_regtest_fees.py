@@ -29,8 +29,11 @@ def charged(ring: Ring) -> set[tuple[int, int]]:
 def test_a_change_is_in_force_recorded_and_heard_by_the_peers(ring: Ring, operator: Operator) -> None:
     old_ppm = highest_ppm(ring)
     wanted_ppm = old_ppm + 50
-    # A fee outside the bounds is corrected at once: the only change that a first run makes.
-    operator.settings |= {"fees.mode": "act", "fees.min_ppm": str(wanted_ppm), "fees.max_ppm": str(wanted_ppm + 1_000)}
+    # A fee outside the bounds is corrected at once, and a new channel priced: the only changes of a first run.
+    operator.settings |= {
+        "fees.mode": "act", "fees.min_ppm": str(wanted_ppm), "fees.max_ppm": str(wanted_ppm + 1_000),
+        "fees.start_ppm": str(wanted_ppm), "fees.chain_floor": "false",
+    }  # fmt: skip
 
     operator.cron("fees", "adjust")
 
@@ -51,7 +54,11 @@ def test_a_change_is_in_force_recorded_and_heard_by_the_peers(ring: Ring, operat
 
 def test_a_fee_that_somebody_else_set_is_noticed_and_kept(ring: Ring, operator: Operator) -> None:
     before_ppm = highest_ppm(ring)
-    operator.settings |= {"fees.mode": "act", "fees.max_ppm": str(before_ppm + 1_000)}
+    # These channels are new; one that asks for what it should begin with is watched.
+    operator.settings |= {
+        "fees.mode": "act", "fees.max_ppm": str(before_ppm + 1_000), "fees.start_ppm": str(before_ppm),
+        "fees.chain_floor": "false",
+    }  # fmt: skip
     operator.cron("fees", "adjust")
     own_ppm = before_ppm + 17
     scid = ring.alice.channel_with(ring.bob)["short_channel_id"]

@@ -14,3 +14,7 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
     "static": static.propose,
     "match_peer": match_peer.propose,
 }
+
+#: Those that try prices instead of naming one: they start from a considered first fee, and the market bounds how far
+#: they go.
+LEARNING: Final = frozenset(STRATEGIES) - {"proportional", "static", "match_peer"}
