@@ -8,8 +8,10 @@ weighs much more than the others.
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Final
 
 from revops.decide.openness import TYPICAL_PAYMENT_MSAT
@@ -36,13 +38,8 @@ def anchor_ppm(edges: Iterable[GossipEdge], own_id: str) -> int | None:
         return None
     scales = _scales(edge for _ppm, edge in offers)
     weighted = sorted((ppm, edge.capacity_msat * scales[edge.source_id]) for ppm, edge in offers)
-    half = sum(weight for _ppm, weight in weighted) / 2
-    reached = 0.0
-    for ppm, weight in weighted:
-        reached += weight
-        if reached >= half:
-            return ppm
-    return weighted[-1][0]
+    reached = list(accumulate(weight for _ppm, weight in weighted))
+    return weighted[bisect_left(reached, reached[-1] / 2)][0]
 
 
 def price_ppm(edge: GossipEdge) -> int:
