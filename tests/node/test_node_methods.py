@@ -11,10 +11,11 @@ import revops.node
 from revops.errors import BugError
 from revops.node.methods import METHODS, permitted
 
-COMMANDS = {"sync", "fees adjust", "rebalance plan", "rebalance run", "rollup", "init", "doctor"}
-ACTING = {"fees adjust", "rebalance plan", "rebalance run"}
+FEES = {"fees adjust", "fees set", "fees unset"}
+COMMANDS = FEES | {"sync", "rebalance plan", "rebalance run", "rollup", "init", "doctor"}
+ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {
-    "setchannel": {"fees adjust"},
+    "setchannel": FEES,
     "invoice": {"rebalance run"},
     "delinvoice": {"rebalance run"},
     "sendpay": {"rebalance run"},
