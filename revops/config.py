@@ -59,6 +59,7 @@ class _Reading:
 
     raw: Raw = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    rules: object = ()
 
     def put(self, section: str, key: str, value: RawValue) -> None:
         self.raw.setdefault(section, {})[key] = value
@@ -91,7 +92,7 @@ def read(options: CommonOptions, environment: Mapping[str, str] | None = None) -
     _read_file(file, reading)
     _read_environment(variables, reading)
     _read_flags(options, reading)
-    config = build(reading.raw, str(file.path), reading.faults)
+    config = build(reading.raw, str(file.path), reading.faults, reading.rules)
     if config is None:
         raise ConfigFaults(tuple(reading.faults))
     origins = {f"{section}.{key}": value.origin for section, keys in reading.raw.items() for key, value in keys.items()}
@@ -177,7 +178,9 @@ def _read_file(file: _File, reading: _Reading) -> None:
     except ValueError as error:  # TOMLDecodeError is one; a number with thousands of digits another
         raise ConfigError(f"{file.path}: not valid TOML: {error}") from error
     for section, keys in document.items():
-        if section not in sections():
+        if section == "rule":
+            reading.rules = keys
+        elif section not in sections():
             hint = unknown_section(section, table=isinstance(keys, dict))
             reading.faults.append(f"{file.path}: {section}: {hint}")
         elif not isinstance(keys, dict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
-from revops.domain.policy import Config, Section
+from revops.domain.policy import Config, FeesConfig, Rule, Section
 from revops.domain.text import printable
 
 _UNITS: Final = {
@@ -68,8 +68,8 @@ def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
     return {field.name: field for field in fields(section)}
 
 
-def build(raw: Raw, home: str, faults: list[str]) -> Config | None:
-    """Given raw values and the file they should be in, return the configuration.
+def build(raw: Raw, home: str, faults: list[str], rules: object = ()) -> Config | None:
+    """Given raw values, the file they should be in, and what stands under `rule`, return the configuration.
 
     Add what is wrong to `faults`, and return None if anything is.
     """
@@ -85,7 +85,13 @@ def build(raw: Raw, home: str, faults: list[str]) -> Config | None:
         except ValueError as error:  # limits that cross each other; the message starts with the key
             origins = dict.fromkeys(given.origin for given in raw.get(name, {}).values())
             faults.append(f"{', '.join(origins)}: {name}.{error}")
-    return None if faults else Config(**built)  # type: ignore[arg-type]  # by name, types from `sections()`
+    fees = built.get("fees")
+    read: tuple[Rule, ...] = ()
+    if rules and isinstance(fees, FeesConfig):
+        from revops.config_rules import build_rules  # only where there are any
+
+        read = build_rules(rules, fees, home, faults)
+    return None if faults else Config(**built, rules=read)  # type: ignore[arg-type]  # by name, types from `sections()`
 
 
 def _converted(
@@ -97,12 +103,13 @@ def _converted(
             faults.append(f"{given.origin}: {name}.{key}: {unknown_key(name, key)}")
             continue
         try:
-            yield key, _value_of(f"{name}.{key}", known[key].type, given)
+            yield key, value_of(f"{name}.{key}", known[key].type, given)
         except ValueError as error:  # msgspec.ValidationError is one
-            faults.append(f"{given.origin}: {name}.{key}{_sentence(error, known[key].type, given)}")
+            faults.append(f"{given.origin}: {name}.{key}{sentence_of(error, known[key].type, given)}")
 
 
-def _value_of(path: str, kind: Any, given: RawValue) -> Any:
+def value_of(path: str, kind: Any, given: RawValue) -> Any:
+    """Given a key's path, its type and what was given for it, return the value. Raise ValueError where it is none."""
     value = given.value
     if given.text and _is_list(kind):
         value = [part.strip() for part in value.split(",") if part.strip()]
@@ -114,7 +121,7 @@ def _is_list(kind: Any) -> bool:
     return getattr(kind, "__origin__", kind) in {list, tuple}
 
 
-def _sentence(error: ValueError, kind: Any, given: RawValue) -> str:
+def sentence_of(error: ValueError, kind: Any, given: RawValue) -> str:
     """Given what msgspec said, return it with our punctuation, and the allowed words where it was one of a list."""
     message, _, place = str(error).replace("`", "").partition(" - at $")
     words = allowed_words(kind)
@@ -148,6 +155,12 @@ def unknown_section(name: str, *, table: bool) -> str:
         return f"unknown key at the top of the file; it belongs in [{'] or ['.join(homes)}]"
     near = difflib.get_close_matches(name, sections(), n=1)
     return f"unknown section; did you mean [{near[0]}]?" if near else f"unknown section; known: {', '.join(sections())}"
+
+
+def near_key(key: str, known: Sequence[str]) -> str:
+    """Given an unknown key and those that there are, return what was probably meant."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known: {', '.join(known)}"
 
 
 def unknown_key(section: str, key: str) -> str:

@@ -10,12 +10,13 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from revops.config_schema import allowed_words, keys_of, sections
-from revops.domain.policy import Config
+from revops.domain.policy import Config, Rule
 from revops.domain.text import printable, without_password
 from revops.errors import ConfigError
 
@@ -104,6 +105,28 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
 }
 
 
+_RULE_EXAMPLE: Final = (
+    "# Rules: other settings for some channels. Read from the top; each rule that matches lays its settings over what",
+    "# stands so far; one that sets a strategy (or says final = true) ends it. `revops policy show` says what results.",
+    '# A rule sets keys of [fees], and rebalance = "both", "source", "target" or "none"; until = 2027-01-31 ends it.',
+    "# It matches by scid, channel_id, peer, alias (with * and ?), min_/max_capacity_sat, min_/max_local_ratio,",
+    '# min_/max_age_days, min_/max_uptime_ratio, private, opener ("local" or "remote"), and flow ("source", "sink",',
+    '# "balanced", "idle"): all that are given must hold.',
+    "#",
+    "#     [[rule]]",
+    '#     name = "drains"',
+    '#     match = { flow = ["sink"], min_capacity_sat = 2_000_000 }',
+    "#     min_ppm = 150",
+    "#",
+    "#     [[rule]]",
+    '#     name = "friends"',
+    '#     match = { alias = ["friend-*"] }',
+    '#     strategy = "static"',
+    "#     fixed_ppm = 25",
+    '#     rebalance = "none"',
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """A value for this node, and why: the numbers that led to it. `active` False leaves it commented."""
@@ -122,7 +145,7 @@ def render(suggestions: Mapping[str, Suggestion], heading: tuple[str, ...]) -> s
             path = f"{section}.{key}"
             default = None if field.required else default_of(path)
             lines += ["", *_entry(path, key, default, suggestions.get(path))]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", "", *_RULE_EXAMPLE]) + "\n"
 
 
 def _entry(path: str, key: str, default: Any, suggestion: Suggestion | None) -> Iterator[str]:
@@ -196,7 +219,23 @@ def effective(config: Config, origins: Mapping[str, str]) -> str:
     lines: list[str] = []
     for section, kind in sections().items():
         lines += [f"[{section}]", *_lines_of(section, tuple(keys_of(kind)), config, origins), ""]
+    for rule in config.rules:
+        lines += ["[[rule]]", *_rule_lines(rule), ""]
     return "\n".join(lines[:-1])
+
+
+def _rule_lines(rule: Rule) -> Iterator[str]:
+    yield f"name = {toml_value(rule.name)}"
+    conditions = {key: value for key, value in msgspec.structs.asdict(rule.match).items() if value not in (None, ())}
+    if conditions:
+        yield "match = { " + ", ".join(f"{key} = {toml_value(value)}" for key, value in conditions.items()) + " }"
+    for key, value in rule.settings.items():
+        yield f"{key} = {toml_value(value)}"
+    if rule.rebalance is not None:
+        yield f"rebalance = {toml_value(rule.rebalance)}"
+    if rule.until_at is not None:
+        yield f"until = {datetime.fromtimestamp(rule.until_at, UTC).isoformat(timespec='seconds')}"
+    yield f"final = {toml_value(rule.final)}"
 
 
 def _lines_of(section: str, keys: tuple[str, ...], config: Config, origins: Mapping[str, str]) -> Iterator[str]:

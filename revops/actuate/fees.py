@@ -6,7 +6,7 @@ is in force and closes it. Nothing outside `[min_ppm, max_ppm]` leaves this modu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -99,14 +99,21 @@ class StoreJournal:
             actions.finish_action(tx, action_key, "failed", {"error": message}, self.clock())
 
 
-def apply_fees(plan: FeePlan, policy: FeesConfig, writer: Writer, journal: FeeJournal) -> FeeOutcome:
-    """Given a plan, send its changes one by one and return what became of them.
+def apply_fees(
+    plan: FeePlan,
+    policy: FeesConfig,
+    writer: Writer,
+    journal: FeeJournal,
+    own_policies: Mapping[str, FeesConfig] | None = None,
+) -> FeeOutcome:
+    """Given a plan, send its changes one by one and return what became of them. `own_policies` are those of channels
+    (by channel_id) for which rules have another than `policy`.
 
     A refusal by the node is recorded and the rest goes on. Raise NodeError where the outcome isn't known: the action
     stays pending, since the node may have executed it. Raise BugError, with nothing sent, where the plan breaks a rail.
     """
     for decision in plan.changes:
-        _check_rails(decision, policy)
+        _check_rails(decision, (own_policies or {}).get(decision.channel_id, policy))
     sent_count = 0
     failures: list[FeeFailure] = []
     for decision in plan.changes:

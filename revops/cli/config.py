@@ -68,6 +68,8 @@ def _warn(loaded: Loaded) -> None:
 
 
 def _document(loaded: Loaded) -> dict[str, Any]:
+    from msgspec.structs import asdict
+
     from revops.config_schema import keys_of, sections
     from revops.config_template import shown
 
@@ -83,4 +85,5 @@ def _document(loaded: Loaded) -> dict[str, Any]:
             }
             for section, kind in sections().items()
         },
+        "rules": [asdict(rule) | {"match": asdict(rule.match)} for rule in loaded.config.rules],
     }

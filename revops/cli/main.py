@@ -51,6 +51,7 @@ cli = LazyGroup(
         "budget": "revops.cli.budget:budget",
         "report": "revops.cli.report:report",
         "explain": "revops.cli.explain:explain",
+        "policy": "revops.cli.policy:policy",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "demo": "revops.cli.demo:demo",

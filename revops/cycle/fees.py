@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
 from revops.cycle.ingest import Synced
 from revops.cycle.market import read_market, refresh_anchors
+from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
@@ -54,10 +55,13 @@ def set_fee(
     with open_session(options, SET_COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
         target = _find(synced.view, channel)
-        policy = session.config.fees
+        with session.database.read(session.node_key) as tx:
+            own = channel_policies(tx, session.config, (target,), synced.view.taken_at).get(target.channel_id)
+        policy = session.config.fees if own is None else own.fees
         if not policy.min_ppm <= ppm <= policy.max_ppm:
+            bounds = f"min_ppm = {policy.min_ppm} to max_ppm = {policy.max_ppm}"
             raise ConfigError(
-                f"{ppm} ppm is outside fees.min_ppm = {policy.min_ppm} to fees.max_ppm = {policy.max_ppm}"
+                f"{ppm} ppm is outside {bounds}; `revops policy show {channel}` says whose bounds these are"
             )
         until_at = None if for_seconds is None else synced.view.taken_at + for_seconds
         pin = FeePin(ppm, synced.view.taken_at, until_at, force)
@@ -103,7 +107,8 @@ def _adjust(
     suspended = session.suspensions(synced, exempt="fees" in session.config.reserve.exempt)
     plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
     session.count(decision.outcome for decision in plan.decisions)
-    outcome = apply_fees(plan, policy, session.writer, _record(session, plan))
+    own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
+    outcome = apply_fees(plan, policy, session.writer, _record(session, plan), own)
     _raise_failures(outcome)
     session.insist_on_chain(suspended)
     return plan
@@ -130,12 +135,14 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
         pinned = {**pins.pins_at(tx, view.taken_at), **new_pins}
         updates = fees.fee_updates_since(tx, view.taken_at - DAY_SECONDS)
         market = read_market(tx, view.taken_at)
+        policies = channel_policies(tx, session.config, selected, view.taken_at)
     inputs = []
     for channel in selected:
         amount_msat, count, last_at = earned.get(channel.channel_id, (0, 0, None))
         change = changes.get(channel.channel_id)
         changed = change if change is not None and change.old_ppm is not None else None
         external = changed is not None and changed.source == fees.EXTERNAL
+        policy = policies.get(channel.channel_id)
         inputs.append(
             FeeInput(
                 channel=channel,
@@ -149,6 +156,8 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
                 last_own_changed_at=own_changes.get(channel.channel_id),
                 external_since_at=changed.changed_at if changed is not None and external else None,
                 sold_msat=market.sold_msat.get(channel.channel_id, 0),
+                policy=None if policy is None else policy.fees,
+                rules=() if policy is None else policy.rules,
             )
         )
     return FeeSnapshot(view, tuple(inputs), updates, market.feerates)

@@ -16,9 +16,10 @@ from revops.actuate.rebalance import Executor
 from revops.actuate.settle import JobOutcome
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
+from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.verdict import limits_in_force, read_verdict
-from revops.decide.rebalance import plan_rebalances
+from revops.decide.rebalance import permission_reason, plan_rebalances
 from revops.domain.decision import RebalancePlan
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
@@ -28,6 +29,7 @@ from revops.domain.summary import RebalanceSummary
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
 from revops.store import decisions, flows, ledger, plans
+from revops.store.engine import Tx
 
 PLAN = "rebalance plan"
 RUN = "rebalance run"
@@ -50,6 +52,7 @@ def plan(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
                 in_flight=plans.in_flight_channels(tx),
                 pair_history=plans.pair_history(tx, since_at),
                 budget_left_msat=read_verdict(tx, session.config.budget, view.taken_at).left_msat,
+                permissions=_permissions(tx, session, view),
             )
         decided = plan_rebalances(snapshot, policy, suspended)
         session.count(decision.outcome for decision in decided.decisions)
@@ -156,11 +159,30 @@ def _execute_planned(
             ensure_layer(session.reader, session.writer, view.node.node_id, session.clock())
             cltv_blocks = final_cltv_blocks(session.reader)
         job = planned[0]
+        forbidden = _forbidden(session, job, view)
+        if forbidden is not None:
+            outcomes.append(executor.give_up(job, forbidden))
+            continue
         prepared = prepare(job, view, busy, session.reader, cltv_blocks, policy.max_fee_ppm)
         if isinstance(prepared, Prepared):
             outcomes.append(executor.execute(prepared))
         else:
             outcomes.append(executor.give_up(job, prepared))
+
+
+def _permissions(tx: Tx, session: Session, view: NodeView) -> dict[str, str]:
+    """What the rules let each channel take part in as."""
+    policies = channel_policies(tx, session.config, view.channels, view.taken_at)
+    return {channel_id: policy.rebalance for channel_id, policy in policies.items()}
+
+
+def _forbidden(session: Session, job: JobRecord, view: NodeView) -> Reason | None:
+    """Why a rule of now forbids a job that was planned before; None where none does."""
+    with session.database.read(session.node_key) as tx:
+        permissions = _permissions(tx, session, view)
+    return permission_reason(permissions.get(job.source_channel_id, "both"), "source") or permission_reason(
+        permissions.get(job.target_channel_id, "both"), "target"
+    )
 
 
 def _look_again(session: Session) -> NodeView:

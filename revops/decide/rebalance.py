@@ -101,7 +101,9 @@ def _decide_target(
 ) -> RebalanceDecision:
     """One target's decision, before the plan's own limits."""
     flow = snapshot.flows.get(target.channel_id, _IDLE)
-    obstacle = _target_obstacle(target, flow, policy, busy, channels_of_peer)
+    obstacle = _not_permitted(target, snapshot.permissions, "target") or _target_obstacle(
+        target, flow, policy, busy, channels_of_peer
+    )
     if obstacle is not None:
         return _skip(target, obstacle)
     income_ppm = ppm_of(flow.earned_msat, flow.out_msat)
@@ -114,6 +116,8 @@ def _decide_target(
     pairs: list[_Pair] = []
     for source in snapshot.view.channels:
         if not _may_give(source, target, policy, busy, channels_of_peer):
+            continue
+        if _not_permitted(source, snapshot.permissions, "source") is not None:
             continue
         history = snapshot.pair_history.get((source.channel_id, target.channel_id))
         wait = pair_cooldown_seconds(history, policy)
@@ -129,6 +133,19 @@ def _decide_target(
         return _skip(target, _no_source(cooling))
     best = min(pairs, key=lambda pair: (-pair.gain_msat, pair.source.channel_id))
     return _within_budget(target, best, flow, income_ppm, least_msat, left_msat, policy)
+
+
+def _not_permitted(channel: Channel, permissions: Mapping[str, str], side: str) -> Reason | None:
+    return permission_reason(permissions.get(channel.channel_id, "both"), side)
+
+
+def permission_reason(permission: str, side: str) -> Reason | None:
+    """Given what a rule lets a channel take part in as, and the side that it would be on ("source" or "target"), return
+    why it may not; None if it may.
+    """
+    if permission in {"both", side}:
+        return None
+    return why(ReasonCode.NOT_PERMITTED, permission=permission, side=f"a {side}")
 
 
 def _target_obstacle(

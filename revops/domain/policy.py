@@ -7,7 +7,8 @@ by the `__post_init__` of the section that holds them, whose message starts with
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -171,6 +172,56 @@ class ReportConfig(Section, frozen=True, kw_only=True):
     window_days: Days = 7
 
 
+FlowKind = Literal["source", "sink", "balanced", "idle"]
+Permission = Literal["both", "source", "target", "none"]
+Age = Annotated[float, Meta(ge=0, le=36_500)]
+
+
+class Match(Section, frozen=True, kw_only=True):
+    """Conditions, all of which must hold; one that isn't given always does. What isn't known matches nothing."""
+
+    scid: tuple[str, ...] = ()
+    channel_id: tuple[str, ...] = ()
+    peer: tuple[str, ...] = ()
+    #: Patterns with * and ?, whatever the case. Aliases are chosen by strangers: money should hang on `peer`.
+    alias: tuple[str, ...] = ()
+    min_capacity_sat: Sat | None = None
+    max_capacity_sat: Sat | None = None
+    #: Our share of the capacity.
+    min_local_ratio: Ratio | None = None
+    max_local_ratio: Ratio | None = None
+    min_age_days: Age | None = None
+    max_age_days: Age | None = None
+    private: bool | None = None
+    opener: Literal["local", "remote"] | None = None
+    #: The share of the last 30 days in which the peer was connected.
+    min_uptime_ratio: Ratio | None = None
+    max_uptime_ratio: Ratio | None = None
+    #: By the forwards of the last 14 days: more comes in by a source, more leaves by a sink.
+    flow: tuple[FlowKind, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("capacity_sat", "local_ratio", "age_days", "uptime_ratio"):
+            low, high = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"min_{name} = {low} is above max_{name} = {high}")
+
+
+#: Keys of `[fees]` that are the node's, not a channel's.
+NODE_WIDE = frozenset({"mode", "max_updates_per_day"})
+
+
+class Rule(Section, frozen=True, kw_only=True):
+    """One rule. `settings` are keys of `[fees]`, checked as there; `until_at` is when it ends (None: never)."""
+
+    name: str
+    match: Match
+    settings: Mapping[str, Any]
+    rebalance: Permission | None = None
+    final: bool = False
+    until_at: float | None = None
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -183,3 +234,4 @@ class Config(Section, frozen=True, kw_only=True):
     reserve: ReserveConfig = field(default_factory=ReserveConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    rules: tuple[Rule, ...] = ()

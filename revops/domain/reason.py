@@ -68,6 +68,7 @@ class ReasonCode(StrEnum):
     NO_INCOME = "no_income"
     NO_SOURCE = "no_source"
     SEVERAL_CHANNELS = "several_channels"
+    NOT_PERMITTED = "not_permitted"
     COOLING_DOWN = "cooling_down"
     IN_FLIGHT = "in_flight"
     TOO_SMALL = "too_small"
@@ -158,6 +159,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",
     ReasonCode.NO_SOURCE: "no channel has liquidity to spare cheaply enough",
     ReasonCode.SEVERAL_CHANNELS: "its peer has {channel_count} channels with us: arrival can't be verified",
+    ReasonCode.NOT_PERMITTED: 'a rule says rebalance = "{permission}": never {side}',
     ReasonCode.COOLING_DOWN: "{failure_count} failures in a row, next try in {wait_minutes} min",
     ReasonCode.IN_FLIGHT: "a payment is already under way on it",
     ReasonCode.TOO_SMALL: "{amount_sat} sat is less than the least amount of {min_sat}",

@@ -154,6 +154,7 @@ class ChannelRecord:
     open: bool
     private: bool
     connected: bool
+    opener: str | None
     capacity_msat: int
     local_msat: int
     spendable_msat: int

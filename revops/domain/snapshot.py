@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from revops.domain.channel import Channel
@@ -98,6 +99,8 @@ class RebalanceSnapshot:
     in_flight: frozenset[str]
     pair_history: dict[tuple[str, str], PairHistory]
     budget_left_msat: int
+    #: What the rules let each channel_id take part in as: "both" where none says otherwise.
+    permissions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,12 @@ def record_alias(tx: Tx, peer_id: str, alias: str | None, checked_at: float) -> 
     tx.connection.execute(update(peer).where(row).values(values))
 
 
+def aliases(tx: Tx) -> dict[str, str]:
+    """Return the alias of each peer_id that has one. Strangers chose them."""
+    known = (peer.c.node_key == tx.node_key, peer.c.alias.is_not(None))
+    return {row.peer_id: row.alias for row in tx.connection.execute(select(peer.c.peer_id, peer.c.alias).where(*known))}
+
+
 def peers_without_alias(tx: Tx, checked_before_at: float, limit: int) -> tuple[str, ...]:
     """Return at most `limit` peer_ids whose alias was never asked for, or last before that instant; oldest first."""
     stale = or_(peer.c.alias_checked_at.is_(None), peer.c.alias_checked_at < checked_before_at)

@@ -8,16 +8,17 @@ again what the forward itself says.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import Table, func, select
 
 from revops.domain.forward import ChainMove, ChannelMove
 from revops.domain.node import NodeEvent
 from revops.store.engine import Tx
 from revops.store.keys import ensure_channels, peer_keys, upsert
-from revops.store.tables import chain_move, channel_move, peer_event
+from revops.store.tables import chain_move, channel_move, peer, peer_event
 
 #: Accounts that are no channel.
 WALLET_KEY: Final = 0
@@ -96,6 +97,26 @@ def ingest_events(tx: Tx, rows: Sequence[NodeEvent]) -> int:
             if row.kind != _PING and row.peer_id in keys
         ],
     )
+
+
+def comings_and_goings(tx: Tx, since_at: float) -> tuple[float | None, dict[str, list[NodeEvent]]]:
+    """Given a moment, return since when the node's record of its peers reaches back (None: there is none), and each
+    peer_id's connects and disconnects since the moment, in order.
+    """
+    mine = (peer_event.c.node_key == tx.node_key, peer_event.c.kind.in_(("connect", "disconnect")))
+    first_at: float | None = tx.connection.execute(select(func.min(peer_event.c.happened_at)).where(*mine)).scalar()
+    statement = (
+        select(peer_event, peer.c.peer_id)
+        .join(peer, (peer.c.node_key == peer_event.c.node_key) & (peer.c.peer_key == peer_event.c.peer_key))
+        .where(*mine, peer_event.c.happened_at >= since_at)
+        .order_by(peer_event.c.created_index)
+    )
+    events: dict[str, list[NodeEvent]] = defaultdict(list)
+    for row in tx.connection.execute(statement):
+        events[row.peer_id].append(
+            NodeEvent(row.created_index, row.peer_id, row.kind, row.happened_at, row.duration_seconds)
+        )
+    return first_at, events
 
 
 def _account_keys(tx: Tx, rows: Iterable[ChannelMove | ChainMove]) -> dict[str, int]:

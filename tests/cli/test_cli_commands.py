@@ -236,7 +236,8 @@ TOTALS = Totals(
 )  # fmt: skip
 CHANNEL = ChannelRecord(
     channel_id=CHANNEL_ID, name="1x1x1", peer_id=NODE_ID, alias="evil\x1b[2J\nalias", state="CHANNELD_NORMAL",
-    open=True, private=True, connected=False, capacity_msat=10**10, local_msat=25 * 10**8, spendable_msat=1,
+    open=True, private=True, connected=False, opener="local", capacity_msat=10**10, local_msat=25 * 10**8,
+    spendable_msat=1,
     receivable_msat=1, fee_base_msat=0, fee_ppm=321, htlc_count=0, opened_at=None,
     window=Flow(in_msat=10**6, out_msat=2 * 10**6, earned_msat=7_999), lifetime=Flow(earned_msat=9_999),
     window_rebalanced_in_msat=3 * 10**6, window_rebalance_fees_msat=1_001, lifetime_rebalance_fees_msat=20_000,

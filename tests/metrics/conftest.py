@@ -25,6 +25,7 @@ def channel() -> ChannelRecord:
         open=True,
         private=False,
         connected=True,
+        opener="local",
         capacity_msat=5_000_000_000,
         local_msat=3_000_000_001,
         spendable_msat=2_900_000_002,

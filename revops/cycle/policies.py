@@ -1,0 +1,109 @@
+"""What the policy rules make of each channel: facts gathered from the records, and from the node where it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from revops.decide.rules import FLOW_DAYS, flow_kind, resolve
+from revops.decide.uptime import uptime_ratio
+from revops.domain.channel import Channel
+from revops.domain.forward import Flow
+from revops.domain.node import NodeEvent
+from revops.domain.policy import Config
+from revops.domain.record import ChannelRecord
+from revops.domain.rules import ChannelFacts, ChannelPolicy
+from revops.store import channels as stored_channels
+from revops.store import flows, moves
+from revops.store.days import DAY_SECONDS
+from revops.store.engine import Tx
+
+#: Uptime is that of so many days, or of as long as the node has kept a record.
+UPTIME_DAYS: Final = 30
+_NO_FLOW: Final = Flow()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the records know of all channels and peers."""
+
+    now: float
+    aliases: Mapping[str, str]
+    flows: Mapping[str, Flow]
+    recorded_since_at: float | None
+    events: Mapping[str, Sequence[NodeEvent]]
+
+    def uptime_ratio(self, peer_id: str | None, connected: bool) -> float | None:
+        """None where the node has no record of its peers' comings and goings."""
+        if peer_id is None or self.recorded_since_at is None:
+            return None
+        since_at = max(self.now - UPTIME_DAYS * DAY_SECONDS, self.recorded_since_at)
+        return uptime_ratio(self.events.get(peer_id, ()), connected, since_at, self.now)
+
+    def age_days(self, opened_at: float | None) -> float | None:
+        return None if opened_at is None else max(self.now - opened_at, 0.0) / DAY_SECONDS
+
+
+def channel_policies(tx: Tx, config: Config, channels: Sequence[Channel], now: float) -> dict[str, ChannelPolicy]:
+    """Given the configuration and channels as the node lists them, return the policy of each channel_id; empty where
+    there are no rules, since `[fees]` is everybody's then.
+    """
+    if not config.rules:
+        return {}
+    known = _read(tx, now)
+    return {
+        channel.channel_id: resolve(_facts_of(channel, known), config.fees, config.rules, now) for channel in channels
+    }
+
+
+def recorded_policies(tx: Tx, config: Config, records: Sequence[ChannelRecord], now: float) -> list[ChannelPolicy]:
+    """As `channel_policies`, of channels as the last sync saw them, also where there are no rules."""
+    known = _read(tx, now)
+    return [resolve(_facts_of_record(record, known), config.fees, config.rules, now) for record in records]
+
+
+def _read(tx: Tx, now: float) -> _Known:
+    since_at, events = moves.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
+    return _Known(
+        now=now,
+        aliases=stored_channels.aliases(tx),
+        flows=flows.flows(tx, now - FLOW_DAYS * DAY_SECONDS),
+        recorded_since_at=since_at,
+        events=events,
+    )
+
+
+def _facts_of(channel: Channel, known: _Known) -> ChannelFacts:
+    names = {channel.scid, channel.alias_local, channel.channel_id}
+    return ChannelFacts(
+        channel_id=channel.channel_id,
+        name=channel.name,
+        names=frozenset(name for name in names if name is not None),
+        peer_id=channel.peer_id,
+        alias=known.aliases.get(channel.peer_id),
+        capacity_msat=channel.capacity_msat,
+        local_ratio=channel.local_ratio,
+        age_days=known.age_days(channel.opened_at),
+        private=channel.private,
+        opener=channel.opener,
+        uptime_ratio=known.uptime_ratio(channel.peer_id, channel.connected),
+        flow=flow_kind(known.flows.get(channel.channel_id, _NO_FLOW), channel.capacity_msat),
+    )
+
+
+def _facts_of_record(record: ChannelRecord, known: _Known) -> ChannelFacts:
+    return ChannelFacts(
+        channel_id=record.channel_id,
+        name=record.name,
+        names=frozenset({record.name, record.channel_id}),
+        peer_id=record.peer_id,
+        alias=record.alias,
+        capacity_msat=record.capacity_msat,
+        local_ratio=record.local_msat / record.capacity_msat if record.capacity_msat else 0.0,
+        age_days=known.age_days(record.opened_at),
+        private=record.private,
+        opener=record.opener,
+        uptime_ratio=known.uptime_ratio(record.peer_id, record.connected),
+        flow=flow_kind(known.flows.get(record.channel_id, _NO_FLOW), record.capacity_msat),
+    )

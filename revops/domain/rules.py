@@ -1,0 +1,59 @@
+"""What the policy rules make of a channel.
+
+Operators know the idea from charge-lnd: rules are read from the top; each one that matches lays its settings over what
+stands so far, until one that is final ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from revops.domain.policy import FeesConfig, FlowKind, Permission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelFacts:
+    """What rules can ask of a channel. None: not known."""
+
+    channel_id: str
+    name: str
+    names: frozenset[str]
+    peer_id: str | None
+    alias: str | None
+    capacity_msat: int
+    local_ratio: float
+    age_days: float | None
+    private: bool
+    opener: str | None
+    uptime_ratio: float | None
+    flow: FlowKind
+
+
+@dataclass(frozen=True, slots=True)
+class RuleStep:
+    """What became of one rule on one channel: whether it applied, and if not, which condition failed."""
+
+    rule: str
+    applied: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPolicy:
+    """What the rules make of a channel. `origins` names the rule of each setting that isn't `[fees]`'s own.
+
+    `crossed` says that two rules together put the lower bound above the upper one, which then holds for both.
+    """
+
+    facts: ChannelFacts
+    fees: FeesConfig
+    rebalance: Permission
+    steps: tuple[RuleStep, ...]
+    origins: Mapping[str, str]
+    crossed: bool = False
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The names of the rules that applied."""
+        return tuple(step.rule for step in self.steps if step.applied)

@@ -1,0 +1,86 @@
+"""`revops policy show` as blocks and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import asdict
+
+from revops.domain.policy import NODE_WIDE
+from revops.domain.rules import ChannelPolicy
+from revops.report.blocks import Block, Line, Table
+
+
+def shown(found: tuple[ChannelPolicy, ...], *, whole: bool) -> Iterator[Block]:
+    """Given policies, render a row of each; with `whole`, each rule and setting too."""
+    headings = ("channel", "peer", "strategy", ">min ppm", ">max ppm", "rebalance", "rules")
+    yield Table("", headings, tuple(_row(one) for one in found))
+    if whole:
+        for one in found:
+            yield from _whole(one)
+
+
+def _row(one: ChannelPolicy) -> tuple[str, ...]:
+    return (
+        one.facts.name,
+        _peer(one),
+        one.fees.strategy,
+        f"{one.fees.min_ppm:,}",
+        f"{one.fees.max_ppm:,}",
+        one.rebalance,
+        ", ".join(one.rules) or "none: [fees] as it is",
+    )
+
+
+def _peer(one: ChannelPolicy) -> str:
+    return one.facts.alias or (one.facts.peer_id or "")[:12]
+
+
+def _whole(one: ChannelPolicy) -> Iterator[Block]:
+    facts = one.facts
+    yield Line("")
+    yield Line(
+        f"{facts.name}: {facts.capacity_msat // 1_000:,} sat, {facts.local_ratio:.0%} ours, flow {facts.flow}, "
+        f"opener {facts.opener or 'not known'}, {'private' if facts.private else 'public'}, "
+        f"age {_known(facts.age_days, '{:.0f} days')}, uptime {_known(facts.uptime_ratio, '{:.0%}')}"
+    )
+    if one.steps:
+        rows = tuple((step.rule, "applies" if step.applied else "no", step.why_not) for step in one.steps)
+        yield Table("Rules", ("rule", "", "why not"), rows)
+    settings = tuple((key, str(value), one.origins.get(key, "[fees]")) for key, value in _settings(one).items())
+    yield Table("Settings", ("key", "value", "from"), settings)
+    if one.crossed:
+        yield Line("rules together put a lower bound above an upper one: the upper one holds")
+
+
+def _known(value: float | None, text: str) -> str:
+    return "not known" if value is None else text.format(value)
+
+
+def _settings(one: ChannelPolicy) -> dict[str, Any]:
+    values = {key: value for key, value in asdict(one.fees).items() if key not in NODE_WIDE}
+    return values | {"rebalance": one.rebalance}
+
+
+def document(one: ChannelPolicy) -> dict[str, Any]:
+    """Given a policy, return it in the types of JSON."""
+    facts = one.facts
+    return {
+        "channel_id": facts.channel_id,
+        "name": facts.name,
+        "peer_id": facts.peer_id,
+        "alias": facts.alias,
+        "capacity_msat": facts.capacity_msat,
+        "local_ratio": facts.local_ratio,
+        "age_days": facts.age_days,
+        "private": facts.private,
+        "opener": facts.opener,
+        "uptime_ratio": facts.uptime_ratio,
+        "flow": facts.flow,
+        "settings": {
+            key: {"value": value, "origin": one.origins.get(key, "fees")} for key, value in _settings(one).items()
+        },
+        "rules": [{"name": step.rule, "applied": step.applied, "why_not": step.why_not} for step in one.steps],
+        "crossed": one.crossed,
+    }
