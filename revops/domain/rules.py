@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from revops.domain.policy import FeesConfig, FlowKind, Permission
+if TYPE_CHECKING:  # it needs msgspec, which `revops --help` doesn't load
+    from revops.domain.policy import FeesConfig, FlowKind, Permission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

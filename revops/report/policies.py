@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec.structs import asdict
-
-from revops.domain.policy import NODE_WIDE
 from revops.domain.rules import ChannelPolicy
 from revops.report.blocks import Block, Line, Table
 
@@ -59,6 +56,10 @@ def _known(value: float | None, text: str) -> str:
 
 
 def _settings(one: ChannelPolicy) -> dict[str, Any]:
+    from msgspec.structs import asdict
+
+    from revops.domain.policy import NODE_WIDE
+
     values = {key: value for key, value in asdict(one.fees).items() if key not in NODE_WIDE}
     return values | {"rebalance": one.rebalance}
 
