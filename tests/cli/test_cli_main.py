@@ -299,7 +299,9 @@ def test_an_encoding_without_the_character_does_not_end_a_run(tmp_path):
 
 
 def signalled(script: str, number: int, *, ignored: bool = False) -> subprocess.CompletedProcess[str]:
-    ignore = f"signal.signal({int(number)}, signal.SIG_IGN)\n" if ignored else ""
+    # Set either way: who runs the tests in the background hands an ignored SIGINT down to every process.
+    handled = "SIG_IGN" if ignored else "default_int_handler" if number == signal.SIGINT else "SIG_DFL"
+    ignore = f"signal.signal({int(number)}, signal.{handled})\n"
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", f"import os, signal, sys\nNUMBER = {int(number)}\n{ignore}{script}"],
         env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
