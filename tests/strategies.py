@@ -67,7 +67,9 @@ def channels(draw: st.DrawFn, number: int = 1, peer_number: int | None = None) -
         receivable_msat=draw(st.one_of(st.just(channel.receivable_msat), st.integers(0, channel.receivable_msat))),
         local_terms=draw(terms()),
         remote_terms=draw(st.one_of(st.none(), st.just(channel.remote_terms), terms())),
-        max_accepted_htlcs=draw(st.integers(0, 483)),
+        max_accepted_htlcs=draw(st.one_of(st.integers(0, 483), st.integers(0, 5))),
+        max_in_flight_out_msat=draw(st.one_of(st.none(), amounts_msat)),
+        max_in_flight_in_msat=draw(st.one_of(st.none(), amounts_msat)),
         htlcs=tuple(draw(st.lists(htlcs, max_size=3))),
     )
 
@@ -91,6 +93,8 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
         "zero_flow_hold_seconds": hold,
         "zero_flow_drop_seconds": drop,
         "external": draw(st.sampled_from(("learn", "respect", "overwrite"))),
+        "congestion": draw(st.sampled_from(("hold", "raise"))),
+        "htlc_max": draw(st.sampled_from(("keep", "valve"))),
         "fixed_ppm": draw(st.integers(0, 1_000_000)),
         "full_ppm": draw(st.integers(0, 1_000_000)),
         "empty_ppm": draw(st.integers(0, 1_000_000)),
@@ -126,6 +130,7 @@ def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
         step_ratio=draw(st.floats(0, 10)),
         last_rate_msat=rate_msat,
         last_rate_error_msat=None if rate_msat is None else draw(st.one_of(st.none(), st.floats(0, 1e7))),
+        congested_since_at=draw(st.one_of(st.none(), st.none(), moments)),
     )
 
 

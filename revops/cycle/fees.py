@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
+from revops.cycle.expiry import warn_of_expiry
 from revops.cycle.ingest import Synced
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
@@ -31,7 +32,9 @@ def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = tim
     TemporaryError where it is behind the chain and nothing was sent.
     """
     with open_session(options, COMMAND, "fees", clock, writes=True) as session:
-        return _adjust(session, session.sync(), channels)
+        synced = session.sync()
+        warn_of_expiry(synced.view)
+        return _adjust(session, synced, channels)
 
 
 def set_fee(
@@ -132,6 +135,8 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
         change = changes.get(channel.channel_id)
         changed = change if change is not None and change.old_ppm is not None else None
         external = changed is not None and changed.source == fees.EXTERNAL
+        own_changed_at = own_changes.get(channel.channel_id)
+        moments = (None if changed is None else changed.changed_at, own_changed_at)
         inputs.append(
             FeeInput(
                 channel=channel,
@@ -139,9 +144,9 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
                 earned_msat=amount_msat,
                 earned_count=count,
                 last_earned_at=last_at,
-                last_changed_at=changed.changed_at if changed is not None else None,
+                last_changed_at=max((at for at in moments if at is not None), default=None),
                 pin=pinned.get(channel.channel_id),
-                last_own_changed_at=own_changes.get(channel.channel_id),
+                last_own_changed_at=own_changed_at,
                 external_since_at=changed.changed_at if changed is not None and external else None,
             )
         )

@@ -32,6 +32,8 @@ class ReasonCode(StrEnum):
     PROPORTIONAL = "proportional"
     MATCHED = "matched"
     NO_ANCHOR = "no_anchor"
+    CONGESTED_HOLD = "congested_hold"
+    CONGESTED_RAISE = "congested_raise"
     # fees: what the rails did
     FLOOR = "floor"
     CEILING = "ceiling"
@@ -40,6 +42,7 @@ class ReasonCode(StrEnum):
     STEP_LIMIT = "step_limit"
     OUT_OF_BOUNDS = "out_of_bounds"
     BASE_FEE = "base_fee"
+    HTLC_MAX = "htlc_max"
     # fees: what the governor did
     DEAD_BAND = "dead_band"
     MIN_INTERVAL = "min_interval"
@@ -58,6 +61,7 @@ class ReasonCode(StrEnum):
     SEVERAL_CHANNELS = "several_channels"
     COOLING_DOWN = "cooling_down"
     IN_FLIGHT = "in_flight"
+    CONGESTED = "congested"
     TOO_SMALL = "too_small"
     BUDGET_EXHAUSTED = "budget_exhausted"
     REFILL = "refill"
@@ -107,6 +111,14 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.PROPORTIONAL: "{local_percent} % is ours, {full_ppm} ppm when all is, {empty_ppm} ppm when nothing is",
     ReasonCode.MATCHED: "others charge {anchor_ppm} ppm into the peer, times {match_ratio}",
     ReasonCode.NO_ANCHOR: "what others charge into the peer isn't known: left as it is",
+    ReasonCode.CONGESTED_HOLD: (
+        "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
+        " of the value are taken; the fee is held, nothing is learnt from it"
+    ),
+    ReasonCode.CONGESTED_RAISE: (
+        "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
+        " of the value are taken; one step up, {step_percent} %"
+    ),
     ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
     ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
     ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",
@@ -114,6 +126,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",
     ReasonCode.OUT_OF_BOUNDS: "{fee_ppm} ppm is outside {min_ppm} to {max_ppm}: back inside",
     ReasonCode.BASE_FEE: "base fee {base_msat} -> {wanted_base_msat} msat",
+    ReasonCode.HTLC_MAX: (
+        "{local_percent} % is ours: largest payment {old_sat} -> {new_sat} sat, step {level} of {level_count}"
+    ),
     ReasonCode.DEAD_BAND: "a change of {change_ppm} ppm is not worth an announcement (dead band {band_ppm})",
     ReasonCode.MIN_INTERVAL: "last changed {age_hours} h ago, least interval {interval_hours} h",
     ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
@@ -129,6 +144,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SEVERAL_CHANNELS: "its peer has {channel_count} channels with us: arrival can't be verified",
     ReasonCode.COOLING_DOWN: "{failure_count} failures in a row, next try in {wait_minutes} min",
     ReasonCode.IN_FLIGHT: "a payment is already under way on it",
+    ReasonCode.CONGESTED: (
+        "congested {direction} by {cause}: {slot_percent} % of the HTLC slots and {value_percent} % of the value are"
+        " taken; left alone"
+    ),
     ReasonCode.TOO_SMALL: "{amount_sat} sat is less than the least amount of {min_sat}",
     ReasonCode.BUDGET_EXHAUSTED: "budget: {left_sat} sat left, {wanted_sat} wanted ({window})",
     ReasonCode.REFILL: (
