@@ -45,7 +45,8 @@ def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Bl
         yield Table("", ("channel", "peer", ">ppm", "outcome", "why"), rows)
     elif others and with_skips:
         yield from _grouped(others)
-    yield Line(_counts([decision.outcome for decision in plan.decisions], "fee to change", "channels"))
+    change = "to change" if any(d.new_htlc_max_msat is not None for d in plan.changes) else "fee to change"
+    yield Line(_counts([decision.outcome for decision in plan.decisions], change, "channels"))
 
 
 def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:

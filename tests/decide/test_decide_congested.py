@@ -63,7 +63,7 @@ def test_dust_and_what_comes_in_never_raise(policy: FeesConfig, overrides: dict[
 
 
 def test_a_congested_window_is_set_aside() -> None:
-    known = make_state(idle_open_seconds=5 * HOUR, counted_at=NOW - HOUR, congested_since_at=NOW - 2 * HOUR)
+    known = make_state(idle_open_seconds=5 * HOUR, counted_at=NOW - HOUR / 2, congested_since_at=NOW - 2 * HOUR)
     decision = decide(state=known, **full())
     assert decision.state is not None
     assert decision.state == replace(known, counted_at=NOW, window_start_at=NOW, open_seconds=0.0)

@@ -112,13 +112,13 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
     assert fee_input.channel.live
     assert policy.min_ppm <= decision.new_ppm <= policy.max_ppm
     assert decision.new_base_msat == policy.base_msat
-    assert (decision.new_ppm, decision.new_base_msat) != (decision.old_ppm, decision.old_base_msat)
+    assert not decision.same_fee or decision.new_htlc_max_msat is not None
     assert urgent(decision) is not (policy.min_ppm <= decision.old_ppm <= policy.max_ppm)
     if urgent(decision) or (fee_input.pin is not None and fee_input.pin.forced):
         return
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
-    if decision.new_base_msat == decision.old_base_msat:
+    if decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None:
         assert change_ppm >= dead_band_ppm(decision.old_ppm, policy)
     if fee_input.last_changed_at is not None:
         assert NOW - fee_input.last_changed_at >= policy.min_interval_seconds

@@ -28,7 +28,9 @@ def test_fees_go_to_one_channel_and_come_back_as_they_are_in_force() -> None:
 
 
 def test_the_largest_payment_goes_in_the_same_call() -> None:
-    rpc = Replay(setchannel=reply("setchannel.htlcmax"))
+    answered = reply("setchannel")
+    answered["channels"][0] |= {"fee_proportional_millionths": 255, "maximum_htlc_out_msat": 2_000_000_000}
+    rpc = Replay(setchannel=answered)
     told = NodeWriter(rpc).set_fees(CHANNEL_ID, 0, 255, 2_000_000_000)
     assert told == FeesReply(CHANNEL_ID, 0, 255, (), 2_000_000_000)
     assert rpc.asked == [("setchannel", {"id": CHANNEL_ID, "feebase": 0, "feeppm": 255, "htlcmax": 2_000_000_000})]
