@@ -70,6 +70,11 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.dead_band_ratio": "The same as a share of the fee in force.",
     "fees.external": 'A fee that somebody else set: "learn" goes on from it, "respect" leaves it alone until'
     ' `revops fees unset`, "overwrite" puts ours back.',
+    "fees.congestion": "While more than 80 % of a channel's HTLC slots, or of the value that may be in flight on it,"
+    ' are taken: "hold" keeps the fee, "raise" steps it up where payments of substance leave by it. Nothing is learnt'
+    " from such a time.",
+    "fees.htlc_max": 'The largest payment that we forward over a channel: "keep" leaves it alone, "valve" lets it'
+    " follow our balance in four steps, sent along with the fee. It reaches whatever channel has a strategy or a pin.",
     "fees.zero_flow_hold_seconds": "Open time without revenue after which a fee isn't raised any more.",
     "fees.zero_flow_drop_seconds": "Open time without revenue after which a fee is lowered.",
     "fees.zero_flow_drop_ratio": "What such a drop leaves of the fee.",

@@ -44,7 +44,8 @@ def terms(draw: st.DrawFn) -> Terms:
 htlcs: st.SearchStrategy[Htlc] = st.builds(
     lambda direction, amount_msat: make_htlc(direction=direction, amount_msat=amount_msat),
     st.sampled_from(("in", "out")),
-    amounts_msat,
+    # What fills a channel by itself is rare: else each would be congested.
+    st.one_of(st.integers(0, 2_000), st.integers(0, 10**7), st.integers(0, 10**8), amounts_msat),
 )
 
 
@@ -67,7 +68,9 @@ def channels(draw: st.DrawFn, number: int = 1, peer_number: int | None = None) -
         receivable_msat=draw(st.one_of(st.just(channel.receivable_msat), st.integers(0, channel.receivable_msat))),
         local_terms=draw(terms()),
         remote_terms=draw(st.one_of(st.none(), st.just(channel.remote_terms), terms())),
-        max_accepted_htlcs=draw(st.integers(0, 483)),
+        max_accepted_htlcs=draw(st.one_of(st.integers(0, 483), st.integers(0, 483), st.integers(0, 5))),
+        max_in_flight_out_msat=draw(st.one_of(st.none(), st.none(), amounts_msat)),
+        max_in_flight_in_msat=draw(st.one_of(st.none(), st.none(), amounts_msat)),
         htlcs=tuple(draw(st.lists(htlcs, max_size=3))),
     )
 
@@ -91,6 +94,8 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
         "zero_flow_hold_seconds": hold,
         "zero_flow_drop_seconds": drop,
         "external": draw(st.sampled_from(("learn", "respect", "overwrite"))),
+        "congestion": draw(st.sampled_from(("hold", "raise"))),
+        "htlc_max": draw(st.sampled_from(("keep", "valve"))),
         "fixed_ppm": draw(st.integers(0, 1_000_000)),
         "full_ppm": draw(st.integers(0, 1_000_000)),
         "empty_ppm": draw(st.integers(0, 1_000_000)),
@@ -126,6 +131,7 @@ def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
         step_ratio=draw(st.floats(0, 10)),
         last_rate_msat=rate_msat,
         last_rate_error_msat=None if rate_msat is None else draw(st.one_of(st.none(), st.floats(0, 1e7))),
+        congested_since_at=draw(st.one_of(st.none(), st.none(), moments)),
     )
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from revops.decide.valve import LEAST_HTLC_MAX_MSAT
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.record import ActionRecord, FeeChange
 from revops.errors import BugError
 from revops.node.errors import NodeError
-from revops.node.writer import Writer
+from revops.node.writer import FeesReply, Writer
 from revops.store import actions, fees
 from revops.store.engine import Database
 
@@ -79,6 +80,8 @@ class StoreJournal:
     def begin(self, decision: FeeDecision) -> int:
         """Given a decision, write it down as a pending action and return its key."""
         request: dict[str, object] = {"feebase": decision.new_base_msat, "feeppm": decision.new_ppm}
+        if decision.new_htlc_max_msat is not None:
+            request["htlcmax"] = decision.new_htlc_max_msat
         with self.database.transaction(self.node_key) as tx:
             return actions.begin_action(tx, self.run_key, METHOD, decision.channel_id, request, self.clock())
 
@@ -87,7 +90,9 @@ class StoreJournal:
         now = self.clock()
         with self.database.transaction(self.node_key) as tx:
             actions.finish_action(tx, action_key, "done", reply, now)
-            change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, "revops")
+            valve_alone = decision.same_fee and in_force_ppm == decision.old_ppm
+            source = fees.VALVE if valve_alone else fees.REVOPS
+            change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, source)
             fees.record_fee_change(tx, change)
             if decision.state_if_sent is not None:
                 state = replace(decision.state_if_sent, fee_ppm=in_force_ppm)
@@ -119,7 +124,9 @@ def apply_fees(
     for decision in plan.changes:
         action_key = journal.begin(decision)
         try:
-            reply = writer.set_fees(decision.channel_id, decision.new_base_msat, decision.new_ppm)
+            reply = writer.set_fees(
+                decision.channel_id, decision.new_base_msat, decision.new_ppm, decision.new_htlc_max_msat
+            )
         except NodeError as error:
             if error.code is None or error.outcome_unknown:
                 raise
@@ -127,13 +134,24 @@ def apply_fees(
             failures.append(FeeFailure(decision.name, str(error), error.exit_code))
             continue
         told: dict[str, object] = {"feebase": reply.fee_base_msat, "feeppm": reply.fee_ppm}
+        if decision.new_htlc_max_msat is not None:
+            told["htlcmax"] = reply.htlc_max_msat
         journal.done(action_key, decision, told, reply.fee_ppm)
         sent_count += 1
-        if (reply.fee_ppm, reply.fee_base_msat) != (decision.new_ppm, decision.new_base_msat):
-            asked = f"{decision.new_ppm} ppm + {decision.new_base_msat} msat"
-            got = f"{reply.fee_ppm} ppm + {reply.fee_base_msat} msat"
-            failures.append(FeeFailure(decision.name, f"asked for {asked}, the node set {got}", 65))
+        altered = _altered(decision, reply)
+        if altered is not None:
+            failures.append(FeeFailure(decision.name, altered, 65))
     return FeeOutcome(sent_count, tuple(failures))
+
+
+def _altered(decision: FeeDecision, reply: FeesReply) -> str | None:
+    """What the node made of what was asked for, where that is something else: it clamps silently, or with a warning."""
+    asked = f"{decision.new_ppm} ppm + {decision.new_base_msat} msat"
+    got = f"{reply.fee_ppm} ppm + {reply.fee_base_msat} msat"
+    if decision.new_htlc_max_msat is not None:
+        asked += f", htlc_max {decision.new_htlc_max_msat} msat"
+        got += f", htlc_max {reply.htlc_max_msat} msat"
+    return None if asked == got else f"asked for {asked}, the node set {got}"
 
 
 def _check_rails(decision: FeeDecision, policy: FeesConfig) -> None:
@@ -141,6 +159,9 @@ def _check_rails(decision: FeeDecision, policy: FeesConfig) -> None:
         raise BugError(f"{decision.name}: {decision.new_ppm} ppm is outside the bounds; nothing was sent")
     if decision.new_base_msat != policy.base_msat:
         raise BugError(f"{decision.name}: a base fee of {decision.new_base_msat} msat isn't the one that was set")
+    htlc_max_msat = decision.new_htlc_max_msat
+    if htlc_max_msat is not None and htlc_max_msat < LEAST_HTLC_MAX_MSAT:
+        raise BugError(f"{decision.name}: an htlc_max of {htlc_max_msat} msat is useless; nothing was sent")
 
 
 def reconcile_fees(
@@ -149,6 +170,7 @@ def reconcile_fees(
     """Given the channels as they are now, close the actions that an earlier run left open; return them.
 
     One whose fee is in force was executed: it is recorded as ours, so that it isn't taken for somebody else's change.
+    Where the fee was in force before, only our largest HTLC was to change, and the fee's window goes on.
     """
     by_id = {channel.channel_id: channel for channel in channels}
     with database.read(node_key) as tx:
@@ -156,19 +178,27 @@ def reconcile_fees(
     for action in pending:
         channel = by_id.get(action.channel_id or "")
         with database.transaction(node_key) as tx:
-            if channel is None or not _in_force(action, channel):
+            before = fees.last_fee_changes(tx).get(action.channel_id or "")
+            old_ppm = before.new_ppm if before is not None else None
+            valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm
+            if channel is None or not _in_force(action, channel, valve_alone=valve_alone):
                 actions.finish_action(tx, action.action_key, "failed", {"error": "not in force"}, now)
                 continue
             fee_ppm = channel.local_terms.fee_ppm
-            actions.finish_action(tx, action.action_key, "done", {"feeppm": fee_ppm, "found": "in force"}, now)
-            before = fees.last_fee_changes(tx).get(channel.channel_id)
-            old_ppm = before.new_ppm if before is not None else None
-            fees.record_fee_change(tx, FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, "revops"))
-            state = FeeState(fee_ppm=fee_ppm, window_start_at=action.created_at, counted_at=now)
-            fees.save_fee_state(tx, channel.channel_id, state, now)
+            found: dict[str, object] = {"feeppm": fee_ppm, "found": "in force"}
+            if "htlcmax" in action.request:
+                found["htlcmax"] = channel.local_terms.htlc_max_msat
+            actions.finish_action(tx, action.action_key, "done", found, now)
+            source = fees.VALVE if valve_alone else fees.REVOPS
+            fees.record_fee_change(tx, FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, source))
+            if not valve_alone:
+                state = FeeState(fee_ppm=fee_ppm, window_start_at=action.created_at, counted_at=now)
+                fees.save_fee_state(tx, channel.channel_id, state, now)
     return pending
 
 
-def _in_force(action: ActionRecord, channel: Channel) -> bool:
+def _in_force(action: ActionRecord, channel: Channel, *, valve_alone: bool) -> bool:
+    """A new fee tells by itself that the call was carried out, whatever the node made of the rest."""
     terms = channel.local_terms
-    return (terms.fee_base_msat, terms.fee_ppm) == (action.request["feebase"], action.request["feeppm"])
+    same_fee = (terms.fee_base_msat, terms.fee_ppm) == (action.request["feebase"], action.request["feeppm"])
+    return same_fee and (not valve_alone or terms.htlc_max_msat == action.request["htlcmax"])

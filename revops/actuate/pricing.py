@@ -6,6 +6,7 @@ peers, else it finds the cheapest one of all, through us.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from revops.decide.recheck import revalidate
@@ -67,16 +68,18 @@ def prepare(
     cltv_blocks: int,
     max_fee_ppm: int,
     *,
+    congested_since: Mapping[str, float],
     layered: bool = True,
 ) -> Prepared | Reason:
     """Given a stored job and the node as it is, return the job with its route, or why it can't be executed.
 
-    `max_fee_ppm` is the policy's ceiling as it is now: it may have been lowered since the plan. `layered` is False in
-    a dry run where the layer doesn't exist yet. Raise NodeError where the node doesn't answer.
+    `max_fee_ppm` is the policy's ceiling as it is now: it may have been lowered since the plan. `congested_since` is
+    when the channels that were congested at the last look became so. `layered` is False in a dry run where the layer
+    doesn't exist yet. Raise NodeError where the node doesn't answer.
     """
     channels = {channel.channel_id: channel for channel in view.channels}
     source, target = channels.get(job.source_channel_id), channels.get(job.target_channel_id)
-    obstacle = revalidate(source, target, job.amount_msat, sorted(in_flight))
+    obstacle = revalidate(source, target, job.amount_msat, sorted(in_flight), congested_since, view.taken_at)
     if obstacle is not None or source is None or target is None:
         return obstacle or why(ReasonCode.NOT_USABLE, state="gone")
     for channel in (source, target):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
+from revops.cycle.expiry import warn_of_expiry
 from revops.cycle.ingest import Synced
 from revops.cycle.market import read_market, refresh_anchors
 from revops.cycle.policies import channel_policies
@@ -35,6 +36,7 @@ def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = tim
     with open_session(options, COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
         refresh_anchors(session, synced.view)
+        warn_of_expiry(synced.view)
         return _adjust(session, synced, channels)
 
 
@@ -143,6 +145,8 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
         changed = change if change is not None and change.old_ppm is not None else None
         external = changed is not None and changed.source == fees.EXTERNAL
         policy = policies.get(channel.channel_id)
+        own_changed_at = own_changes.get(channel.channel_id)
+        moments = (None if changed is None else changed.changed_at, own_changed_at)
         inputs.append(
             FeeInput(
                 channel=channel,
@@ -150,10 +154,10 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
                 earned_msat=amount_msat,
                 earned_count=count,
                 last_earned_at=last_at,
-                last_changed_at=changed.changed_at if changed is not None else None,
+                last_changed_at=max((at for at in moments if at is not None), default=None),
                 signals=market.signals(channel),
                 pin=pinned.get(channel.channel_id),
-                last_own_changed_at=own_changes.get(channel.channel_id),
+                last_own_changed_at=own_changed_at,
                 external_since_at=changed.changed_at if changed is not None and external else None,
                 sold_msat=market.sold_msat.get(channel.channel_id, 0),
                 policy=None if policy is None else policy.fees,

@@ -28,7 +28,7 @@ from revops.domain.snapshot import NodeView, RebalanceSnapshot
 from revops.domain.summary import RebalanceSummary
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
-from revops.store import decisions, flows, ledger, plans
+from revops.store import decisions, fees, flows, ledger, plans
 from revops.store.engine import Tx
 
 PLAN = "rebalance plan"
@@ -53,6 +53,7 @@ def plan(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
                 pair_history=plans.pair_history(tx, since_at),
                 budget_left_msat=read_verdict(tx, session.config.budget, view.taken_at).left_msat,
                 permissions=_permissions(tx, session, view),
+                congested_since=fees.congested_since(tx),
             )
         decided = plan_rebalances(snapshot, policy, suspended)
         session.count(decision.outcome for decision in decided.decisions)
@@ -149,6 +150,7 @@ def _execute_planned(
             planned = plans.planned_jobs(tx)
             full = len(plans.open_jobs(tx)) >= policy.max_in_flight
             busy = plans.in_flight_channels(tx)
+            congested_since = fees.congested_since(tx)
         if not planned or full:
             return ()
         view = _look_again(session)
@@ -163,7 +165,9 @@ def _execute_planned(
         if forbidden is not None:
             outcomes.append(executor.give_up(job, forbidden))
             continue
-        prepared = prepare(job, view, busy, session.reader, cltv_blocks, policy.max_fee_ppm)
+        prepared = prepare(
+            job, view, busy, session.reader, cltv_blocks, policy.max_fee_ppm, congested_since=congested_since
+        )
         if isinstance(prepared, Prepared):
             outcomes.append(executor.execute(prepared))
         else:
@@ -195,6 +199,7 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
     with session.database.read(session.node_key) as tx:
         planned = plans.planned_jobs(tx)
         busy = plans.in_flight_channels(tx)
+        congested_since = fees.congested_since(tx)
     suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
     disabled = session.reader.layer_disabled_nodes(LAYER)
     layered = disabled is not None and synced.view.node.node_id in disabled
@@ -202,7 +207,14 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
     outcomes: list[JobOutcome] = []
     for job in planned:
         prepared = prepare(
-            job, synced.view, busy, session.reader, cltv_blocks, session.config.rebalance.max_fee_ppm, layered=layered
+            job,
+            synced.view,
+            busy,
+            session.reader,
+            cltv_blocks,
+            session.config.rebalance.max_fee_ppm,
+            congested_since=congested_since,
+            layered=layered,
         )
         if isinstance(prepared, Prepared):
             reason = why(ReasonCode.ROUTE_FOUND, fee_msat=prepared.fee_msat, hop_count=len(prepared.route))

@@ -9,19 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from revops.decide.chain_floor import chain_rate
+from revops.decide.congested import answer, remember, remembered
 from revops.decide.first_fee import first_fee, is_new
 from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
 from revops.decide.governor import cap, gate
+from revops.decide.occupancy import congestion
 from revops.decide.openness import could_route, count_open_time
 from revops.decide.peers import PricedPeer, price_together
 from revops.decide.rails import apply_rails, sane
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price, reset
 from revops.decide.strategies.registry import LEARNING, STRATEGIES
+from revops.decide.valve import LEVEL_COUNT, wanted_step
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
+from revops.domain.units import sat_floor
 
 _HOUR_SECONDS = 3_600
 
@@ -38,7 +42,7 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
         own_policy = fee_input.policy or policy
         left_alone = _left_alone(fee_input, own_policy, now)
         if left_alone is not None:
-            decisions.append(replace(_as_it_is(fee_input, own_policy), reasons=(left_alone,)))
+            decisions.append(_leave(fee_input, own_policy, left_alone, now))
         elif fee_input.pin is not None:
             decisions.append(_decide_pinned(fee_input, fee_input.pin, own_policy, now))
         else:
@@ -67,6 +71,14 @@ def _left_alone(fee_input: FeeInput, policy: FeesConfig, now: float) -> Reason |
     return None
 
 
+def _leave(fee_input: FeeInput, policy: FeesConfig, reason: Reason, now: float) -> FeeDecision:
+    """A channel that no strategy looks at; whether it is congested is remembered all the same."""
+    state = fee_input.state
+    if state is not None:
+        state = remember(state, congestion(fee_input.channel, state.congested_since_at, now))
+    return replace(_as_it_is(fee_input, policy), reasons=(reason,), state=state)
+
+
 def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:
     """Given the channels of one peer, the chain and all our channels, propose one price for them, and return each one's
     decision before the node's daily cap. New channels get a first fee instead.
@@ -74,8 +86,14 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
     offer, policy = peer.offer, peer.policy
     limits = limits_of(offer, peer.members, chain, policy, learns=policy.strategy in LEARNING)
     bounds = narrowed(policy, limits, offer.channel.local_terms.fee_ppm)
-    proposal = _put_back(offer, policy, now) or STRATEGIES[policy.strategy](offer, bounds, now)
-    routable = could_route(offer.channel)
+    full = congestion(offer.channel, remembered(offer), now)
+    proposal = _put_back(offer, policy, now)
+    if proposal is None and full is not None:
+        proposal = answer(offer, full, bounds, now)
+    if proposal is None:
+        proposal = STRATEGIES[policy.strategy](offer, bounds, now)
+    proposal = replace(proposal, state=remember(proposal.state, full), if_sent=remember(proposal.if_sent, full))
+    routable = full is None and could_route(offer.channel)
     decisions = []
     for member in peer.members:
         first = _decide_first(member, channels, policy, limits, now) if is_new(member, now) else None
@@ -124,7 +142,9 @@ def _decide_pinned(fee_input: FeeInput, pin: FeePin, policy: FeesConfig, now: fl
     left_hours = None if pin.until_at is None else round(max(pin.until_at - now, 0) / _HOUR_SECONDS, 1)
     span = "until it is released" if left_hours is None else f"for {left_hours} h more"
     proposal = propose_price(fee_input, pin.ppm, why(ReasonCode.PINNED, pin_ppm=pin.ppm, span=span), now)
-    routable = could_route(fee_input.channel)
+    full = congestion(fee_input.channel, remembered(fee_input), now)
+    proposal = replace(proposal, state=remember(proposal.state, full), if_sent=remember(proposal.if_sent, full))
+    routable = full is None and could_route(fee_input.channel)
     return _decide(fee_input, proposal, policy, routable, now, forced=pin.forced)
 
 
@@ -157,6 +177,10 @@ def _decide(
     if terms.fee_base_msat != policy.base_msat:
         base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=policy.base_msat)
         reasons = (*reasons, base)
+    htlc_max_msat, turned = _valve(fee_input.channel, policy)
+    state_if_sent = _state_if_sent(proposal, terms.fee_ppm, new_ppm, now)
+    if htlc_max_msat is not None and (new_ppm, policy.base_msat) == (terms.fee_ppm, terms.fee_base_msat):
+        state_if_sent = proposal.state  # only the valve is turned: the price goes on, and what is learnt of it
     decision = replace(
         _as_it_is(fee_input, policy),
         outcome=Outcome.CHANGE,
@@ -164,11 +188,28 @@ def _decide(
         new_ppm=new_ppm,
         new_base_msat=policy.base_msat,
         expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),
-        reasons=reasons,
+        reasons=(*reasons, *turned),
         state=proposal.state,
-        state_if_sent=_state_if_sent(proposal, terms.fee_ppm, new_ppm, now),
+        state_if_sent=state_if_sent,
+        new_htlc_max_msat=htlc_max_msat,
     )
     return gate(decision, fee_input, policy, now, forced=forced)
+
+
+def _valve(channel: Channel, policy: FeesConfig) -> tuple[int | None, tuple[Reason, ...]]:
+    """The largest payment that the valve should let through, and why; None where it stays."""
+    step = wanted_step(channel) if policy.htlc_max == "valve" else None
+    if step is None:
+        return None, ()
+    reason = why(
+        ReasonCode.HTLC_MAX,
+        local_percent=round(channel.local_ratio * 100),
+        old_sat=sat_floor(channel.local_terms.htlc_max_msat),
+        new_sat=sat_floor(step.htlc_max_msat),
+        level=step.level,
+        level_count=LEVEL_COUNT,
+    )
+    return step.htlc_max_msat, (reason,)
 
 
 def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
@@ -194,6 +235,7 @@ def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
         min_ppm=policy.min_ppm,
         max_ppm=policy.max_ppm,
         value_ppm=fee_input.signals.value_ppm,
+        old_htlc_max_msat=terms.htlc_max_msat,
     )
 
 

@@ -73,7 +73,11 @@ def _one_channel(leader: Channel, channels: list[Channel]) -> Channel:
         local_msat=sum(channel.local_msat for channel in usable),
         spendable_msat=sum(channel.spendable_msat for channel in usable),
         receivable_msat=sum(channel.receivable_msat for channel in usable),
+        our_reserve_msat=sum(channel.our_reserve_msat for channel in usable),
+        their_reserve_msat=sum(channel.their_reserve_msat for channel in usable),
         max_accepted_htlcs=sum(channel.max_accepted_htlcs for channel in usable),
+        max_in_flight_out_msat=_limit(channel.max_in_flight_out_msat for channel in usable),
+        max_in_flight_in_msat=_limit(channel.max_in_flight_in_msat for channel in usable),
         htlcs=tuple(htlc for channel in usable for htlc in channel.htlcs),
     )
 
@@ -96,6 +100,12 @@ def _one_signal(leader: Signals, members: tuple[FeeInput, ...]) -> Signals:
 def _rates(rates: Iterable[Rate]) -> Rate:
     added = list(rates)
     return Rate(sum(rate.msat_per_day for rate in added), sum(rate.squares_per_day for rate in added))
+
+
+def _limit(limits: Iterable[int | None]) -> int | None:
+    """None where one has no limit: then all together have none."""
+    stated = list(limits)
+    return None if None in stated else sum(limit_msat for limit_msat in stated if limit_msat is not None)
 
 
 def _latest(moments: Iterable[float | None]) -> float | None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from revops.decide.occupancy import left_alone
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.forward import Flow
@@ -56,7 +57,7 @@ def plan_rebalances(
     """
     now = snapshot.view.taken_at
     chosen: list[RebalanceDecision] = []
-    busy = dict.fromkeys(snapshot.in_flight, why(ReasonCode.IN_FLIGHT))
+    busy = _occupied(snapshot)
     left_msat = snapshot.budget_left_msat
     channels_of_peer = Counter(channel.peer_id for channel in snapshot.view.channels if channel.live)
     for target in _by_income(snapshot):
@@ -73,6 +74,17 @@ def plan_rebalances(
                 busy[channel_id] = why(ReasonCode.TAKEN)
         chosen.append(decision)
     return RebalancePlan(now, now + policy.plan_lifetime_seconds, tuple(chosen))
+
+
+def _occupied(snapshot: RebalanceSnapshot) -> dict[str, Reason]:
+    """The channels that take part in no job, and why: congested, or a payment of ours is under way on it."""
+    occupied: dict[str, Reason] = {}
+    for channel in snapshot.view.channels:
+        since_at = snapshot.congested_since.get(channel.channel_id)
+        congested = left_alone(channel, since_at, snapshot.view.taken_at)
+        if congested is not None:
+            occupied[channel.channel_id] = congested
+    return occupied | dict.fromkeys(snapshot.in_flight, why(ReasonCode.IN_FLIGHT))
 
 
 def pair_cooldown_seconds(history: PairHistory | None, policy: RebalanceConfig) -> float:

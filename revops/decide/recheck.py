@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from revops.decide.occupancy import left_alone
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import sat_floor
 
 
 def revalidate(
-    source: Channel | None, target: Channel | None, amount_msat: int, in_flight: Sequence[str]
+    source: Channel | None,
+    target: Channel | None,
+    amount_msat: int,
+    in_flight: Sequence[str],
+    congested_since: Mapping[str, float],
+    now: float,
 ) -> Reason | None:
-    """Given a stored job's channels as they are now, return why it can't be executed any more; None if it can."""
+    """Given a stored job's channels as they are now, return why it can't be executed any more; None if it can.
+
+    `congested_since` is when those that were congested at the last look became so.
+    """
     for channel, have_msat, side in (
         (source, source.spendable_msat if source else 0, "the source"),
         (target, target.receivable_msat if target else 0, "the target"),
@@ -22,6 +31,9 @@ def revalidate(
             return why(ReasonCode.NOT_USABLE, state=f"{side} is {state}")
         if channel.channel_id in in_flight:
             return why(ReasonCode.IN_FLIGHT)
+        congested = left_alone(channel, congested_since.get(channel.channel_id), now)
+        if congested is not None:
+            return congested
         if have_msat < amount_msat:
             return why(
                 ReasonCode.LIQUIDITY_CHANGED,

@@ -57,6 +57,9 @@ class Channel:
     htlcs: tuple[Htlc, ...] = ()
     opened_at: int | None = None
     last_stable_connection_at: int | None = None
+    #: The most value that HTLCs of ours, and of the peer, may hold at once; None where no limit is stated.
+    max_in_flight_out_msat: int | None = None
+    max_in_flight_in_msat: int | None = None
 
     @property
     def live(self) -> bool:

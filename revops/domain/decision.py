@@ -38,6 +38,8 @@ class FeeState:
     step_ratio: float = 0.1
     last_rate_msat: float | None = None
     last_rate_error_msat: float | None = None
+    #: Since when the channel's slots or value in flight are full; None while they aren't.
+    congested_since_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class FeeDecision:
     min_ppm: int = 0
     max_ppm: int = MAX_U32
     value_ppm: float = 0.0
+    #: The largest HTLC that we forward over it, now and as it is wished; a wish of None leaves it.
+    old_htlc_max_msat: int | None = None
+    new_htlc_max_msat: int | None = None
+
+    @property
+    def same_fee(self) -> bool:
+        """Whether what a forward pays stays as it is."""
+        return (self.old_ppm, self.old_base_msat) == (self.new_ppm, self.new_base_msat)
 
 
 @dataclass(frozen=True, slots=True)

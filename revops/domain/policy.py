@@ -85,6 +85,10 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     dead_band_ratio: Ratio = 0.03
     #: What becomes of a fee that somebody else set: a new start, left alone, or put back.
     external: Literal["learn", "respect", "overwrite"] = "learn"
+    #: What a channel's fee does while its HTLC slots, or the value that may be in flight, are full.
+    congestion: Literal["hold", "raise"] = "hold"
+    #: Whether the largest HTLC that we forward follows the balance.
+    htlc_max: Literal["keep", "valve"] = "keep"
     #: Open time without revenue after which a fee isn't raised any more, and after which it is lowered.
     zero_flow_hold_seconds: Seconds = 24 * 3_600
     zero_flow_drop_seconds: Seconds = 72 * 3_600

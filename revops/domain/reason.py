@@ -36,6 +36,8 @@ class ReasonCode(StrEnum):
     FIRST_FEE_STRATEGY = "first_fee_strategy"
     FIRST_FEE_ANCHOR = "first_fee_anchor"
     FIRST_FEE_START = "first_fee_start"
+    CONGESTED_HOLD = "congested_hold"
+    CONGESTED_RAISE = "congested_raise"
     # fees: what the rails did
     FLOOR = "floor"
     CHAIN_FLOOR = "chain_floor"
@@ -52,6 +54,7 @@ class ReasonCode(StrEnum):
     STEP_LIMIT = "step_limit"
     OUT_OF_BOUNDS = "out_of_bounds"
     BASE_FEE = "base_fee"
+    HTLC_MAX = "htlc_max"
     # fees: what the governor did
     DEAD_BAND = "dead_band"
     MIN_INTERVAL = "min_interval"
@@ -71,6 +74,7 @@ class ReasonCode(StrEnum):
     NOT_PERMITTED = "not_permitted"
     COOLING_DOWN = "cooling_down"
     IN_FLIGHT = "in_flight"
+    CONGESTED = "congested"
     TOO_SMALL = "too_small"
     BUDGET_EXHAUSTED = "budget_exhausted"
     REFILL = "refill"
@@ -124,6 +128,14 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.FIRST_FEE_STRATEGY: "new and never priced: what {strategy} asks for, at once",
     ReasonCode.FIRST_FEE_ANCHOR: "new and never priced: others charge {anchor_ppm} ppm into it, times {match_ratio}",
     ReasonCode.FIRST_FEE_START: "new and never priced, and what others charge isn't known: {start_ppm} ppm",
+    ReasonCode.CONGESTED_HOLD: (
+        "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
+        " of the value are taken; the fee is held, nothing is learnt from it"
+    ),
+    ReasonCode.CONGESTED_RAISE: (
+        "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
+        " of the value are taken; one step up, {step_percent} %"
+    ),
     ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
     ReasonCode.CHAIN_FLOOR: (
         "floor of {floor_ppm} ppm by the chain: a force-close at {sat_per_vb} sat/vB would cost {cost_sat} sat, by "
@@ -146,6 +158,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",
     ReasonCode.OUT_OF_BOUNDS: "{fee_ppm} ppm is outside {min_ppm} to {max_ppm}: back inside",
     ReasonCode.BASE_FEE: "base fee {base_msat} -> {wanted_base_msat} msat",
+    ReasonCode.HTLC_MAX: (
+        "{local_percent} % is ours: largest payment {old_sat} -> {new_sat} sat, step {level} of {level_count}"
+    ),
     ReasonCode.DEAD_BAND: "a change of {change_ppm} ppm is not worth an announcement (dead band {band_ppm})",
     ReasonCode.MIN_INTERVAL: "last changed {age_hours} h ago, least interval {interval_hours} h",
     ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
@@ -162,6 +177,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.NOT_PERMITTED: 'a rule says rebalance = "{permission}": never {side}',
     ReasonCode.COOLING_DOWN: "{failure_count} failures in a row, next try in {wait_minutes} min",
     ReasonCode.IN_FLIGHT: "a payment is already under way on it",
+    ReasonCode.CONGESTED: (
+        "congested {direction} by {cause}: {slot_percent} % of the HTLC slots and {value_percent} % of the value are"
+        " taken; left alone"
+    ),
     ReasonCode.TOO_SMALL: "{amount_sat} sat is less than the least amount of {min_sat}",
     ReasonCode.BUDGET_EXHAUSTED: "budget: {left_sat} sat left, {wanted_sat} wanted ({window})",
     ReasonCode.REFILL: (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from revops.domain.decision import BudgetVerdict
 from revops.domain.forward import Flow
+from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
 from revops.domain.reason import Reason
 
@@ -57,7 +58,9 @@ class ActionRecord:
 
 @dataclass(frozen=True, slots=True)
 class FeeChange:
-    """A fee that came into force on a channel; `source` is "revops", "external" or "released" (given back to us)."""
+    """A fee that came into force on a channel; `source` is "revops", "external", "released" (given back to us) or
+    "valve" (the fee stayed, our largest HTLC changed).
+    """
 
     channel_id: str
     changed_at: float
@@ -168,6 +171,17 @@ class ChannelRecord:
     window_rebalanced_in_msat: int
     window_rebalance_fees_msat: int
     lifetime_rebalance_fees_msat: int
+    #: None where the channel wasn't listed since these are recorded.
+    occupancy_out: Occupancy | None = None
+    occupancy_in: Occupancy | None = None
+    nearest_expiry_blockheight: int | None = None
+
+    def near_expiry_blocks(self, blockheight: int) -> int | None:
+        """Given the height of the chain, return the blocks to the end of the first HTLC; None unless that is near."""
+        if self.nearest_expiry_blockheight is None or blockheight <= 0:
+            return None
+        left = self.nearest_expiry_blockheight - blockheight
+        return left if left < NEAR_EXPIRY_BLOCKS else None
 
 
 @dataclass(frozen=True, slots=True)

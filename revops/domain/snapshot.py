@@ -49,8 +49,9 @@ class FeeInput:
     `score_msat` is what a strategy learns from: the same forwards, weighted by their senders' reputation and net of the
     liquidity that they used up (`score_error_msat`: its standard error). It is never booked. None: as earned. `policy`
     is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any change of
-    the fee, `last_own_changed_at` of the last that we made; `external_since_at` is set where the fee in force is
-    somebody else's. `rules` names those that made its policy. `sold_msat` is what left by it in the last 30 days.
+    the fee or announcement of ours, `last_own_changed_at` of the last announcement of ours; `external_since_at` is set
+    where the fee in force is somebody else's. `rules` names those that made its policy. `sold_msat` is what left by it
+    in the last 30 days.
     """
 
     channel: Channel
@@ -92,7 +93,10 @@ class PairHistory:
 
 @dataclass(frozen=True, slots=True)
 class RebalanceSnapshot:
-    """What `rebalance plan` decides on. Flows are those of the horizon; keys are channel_ids."""
+    """What `rebalance plan` decides on. Flows are those of the horizon; keys are channel_ids.
+
+    `congested_since` is when the channels that were congested at the last look became so.
+    """
 
     view: NodeView
     flows: dict[str, Flow]
@@ -101,6 +105,7 @@ class RebalanceSnapshot:
     budget_left_msat: int
     #: What the rules let each channel_id take part in as: "both" where none says otherwise.
     permissions: Mapping[str, str] = field(default_factory=dict)
+    congested_since: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Definition:
 
 _NODE: Final = ("node",)
 _CHANNEL: Final = ("node", "channel", "peer_id")
+_CHANNEL_WAY: Final = (*_CHANNEL, "direction")
 _BUDGET: Final = ("node", "window")
 _COMMAND: Final = ("node", "command")
 
@@ -156,6 +157,21 @@ class Metric(Enum):
     CHANNEL_FEE_PPM = _state("revops_channel_fee_ppm", _CHANNEL, "Our proportional fee, in millionths of the amount.")
     CHANNEL_FEE_BASE = _state("revops_channel_fee_base_msat", _CHANNEL, "Our base fee for each payment.")
     CHANNEL_HTLCS = _state("revops_channel_htlcs_in_flight", _CHANNEL, "Payments under way on the channel.")
+    CHANNEL_SLOTS_USED = _state(
+        "revops_channel_htlc_slots_used_ratio",
+        _CHANNEL_WAY,
+        "Share of the channel's HTLC slots that is taken, by direction; absent where it has none.",
+    )
+    CHANNEL_VALUE_USED = _state(
+        "revops_channel_htlc_value_used_ratio",
+        _CHANNEL_WAY,
+        "Share of the value that may be in flight on the channel which is, by direction; absent where none may.",
+    )
+    CHANNEL_EXPIRY_BLOCKS = _state(
+        "revops_channel_htlc_expiry_blocks",
+        _CHANNEL,
+        "Blocks until the first of the channel's HTLCs expires, negative afterwards; absent without HTLCs.",
+    )
     CHANNEL_CONNECTED = _state(
         "revops_channel_connected", _CHANNEL, "Whether the channel's peer is connected (1) or not (0)."
     )

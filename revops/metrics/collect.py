@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from revops.domain.decision import BudgetVerdict
+from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode
 from revops.domain.record import Books, ChannelRecord, Report, Totals
 from revops.domain.text import printable
@@ -70,7 +71,7 @@ def node_families(node: str, report: Report) -> tuple[Family, ...]:
     for metric, labels, value in rows:
         if value is not None:
             found[metric].append(_sample((node, *labels), value))
-    found.update(_channels(node, report.channels))
+    found.update(_channels(node, report.channels, report.blockheight))
     return _in_order(found)
 
 
@@ -180,19 +181,37 @@ _CHANNEL_VALUES: Final[tuple[tuple[Metric, Callable[[ChannelRecord], int | None]
 )
 
 
-def _channels(node: str, records: Iterable[ChannelRecord]) -> list[tuple[Metric, list[Sample]]]:
-    """Given the node's label and its channels, return the samples of the open ones by family."""
+#: What each family of a channel's direction reads.
+_OCCUPANCY_VALUES: Final[tuple[tuple[Metric, Callable[[Occupancy], float | None]], ...]] = (
+    (Metric.CHANNEL_SLOTS_USED, lambda fill: fill.slot_ratio),
+    (Metric.CHANNEL_VALUE_USED, lambda fill: fill.value_ratio),
+)
+
+
+def _in_flight(channel: ChannelRecord, blockheight: int) -> list[_Row]:
+    """What is under way on a channel. A chain of no height was never read: it tells no blocks."""
+    rows: list[_Row] = []
+    if channel.nearest_expiry_blockheight is not None and blockheight > 0:
+        rows.append((Metric.CHANNEL_EXPIRY_BLOCKS, (), channel.nearest_expiry_blockheight - blockheight))
+    for direction, fill in (("out", channel.occupancy_out), ("in", channel.occupancy_in)):
+        if fill is not None:
+            rows += [(metric, (direction,), read(fill)) for metric, read in _OCCUPANCY_VALUES]
+    return rows
+
+
+def _channels(node: str, records: Iterable[ChannelRecord], blockheight: int) -> list[tuple[Metric, list[Sample]]]:
+    """Given the node's label, its channels and its height, return the samples of the open ones by family."""
     channels = [record for record in records if record.open]
     uses = Counter(record.name for record in channels)
     info: list[Sample] = []
-    found: list[tuple[Metric, list[Sample]]] = [(metric, []) for metric, _ in _CHANNEL_VALUES]
+    found: dict[Metric, list[Sample]] = {}
     for channel in channels:
         # Two series with the same labels would spoil the whole file: a name that isn't unique gives way to the id.
         name = channel.name if uses[channel.name] == 1 else channel.channel_id
         peer_id = channel.peer_id or ""
         info.append(_sample((node, name, channel.channel_id, peer_id, channel.alias or ""), 1))
-        for (_, samples), (_, read) in zip(found, _CHANNEL_VALUES, strict=True):
-            value = read(channel)
+        rows: list[_Row] = [(metric, (), read(channel)) for metric, read in _CHANNEL_VALUES]
+        for metric, labels, value in (*rows, *_in_flight(channel, blockheight)):
             if value is not None:
-                samples.append(_sample((node, name, peer_id), value))
-    return [(Metric.CHANNEL_INFO, info), *found]
+                found.setdefault(metric, []).append(_sample((node, name, peer_id, *labels), value))
+    return [(Metric.CHANNEL_INFO, info), *found.items()]

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from revops.domain.channel import Channel, ClosedChannel, Htlc, Terms
+from revops.domain.units import MAX_MSAT
 from revops.node.fields import Fields
 
 #:  States before there is a channel: opening_common.c json_add_uncommitted_channel, dual_open_control.c
@@ -28,6 +29,8 @@ class FeesReply:
     fee_base_msat: int
     fee_ppm: int
     warnings: tuple[str, ...]
+    #: None in a dry run that left it as it is.
+    htlc_max_msat: int | None = None
 
 
 def channels(reply: dict[str, object]) -> tuple[tuple[Channel, ...], int]:
@@ -67,7 +70,15 @@ def _channel(row: Fields) -> Channel:
         htlcs=tuple(_htlc(htlc) for htlc in row.rows("htlcs")),
         opened_at=_opened_at(row),
         last_stable_connection_at=row.maybe(row.whole, "last_stable_connection"),
+        max_in_flight_out_msat=_limit(row, "their_max_htlc_value_in_flight_msat"),
+        max_in_flight_in_msat=_limit(row, "our_max_htlc_value_in_flight_msat"),
     )
+
+
+def _limit(row: Fields, name: str) -> int | None:
+    """A limit that isn't one (2^64-1, cut to the supply of bitcoin) is None, as is one that isn't stated."""
+    stated_msat = row.maybe(row.msat, name)
+    return stated_msat if stated_msat is not None and stated_msat < MAX_MSAT else None
 
 
 def _connected(row: Fields) -> bool:
@@ -156,4 +167,5 @@ def fees_reply(reply: dict[str, object], channel_id: str) -> FeesReply:
         fee_base_msat=row.msat("fee_base_msat"),
         fee_ppm=row.whole("fee_proportional_millionths"),
         warnings=tuple(row.text(name) for name in names if name in row),
+        htlc_max_msat=row.msat("maximum_htlc_out_msat"),
     )

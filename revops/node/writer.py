@@ -27,7 +27,9 @@ _OTHER_STATUS: Final = 906
 class Writer(Protocol):
     """What may be done to the node; `NodeWriter` says what each method does."""
 
-    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply: ...
+    def set_fees(
+        self, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
+    ) -> FeesReply: ...
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice: ...
     def delete_invoice(self, label: str) -> bool: ...
     def send_pay(self, route: tuple[Hop, ...], payment_hash: str, payment_secret: str, label: str) -> Payment: ...
@@ -43,13 +45,18 @@ class NodeWriter:
     def __init__(self, rpc: Caller) -> None:
         self._rpc = rpc
 
-    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply:
-        """Given one channel and its new fees, return what is in force now: compare, the node clamps silently.
+    def set_fees(
+        self, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
+    ) -> FeesReply:
+        """Given one channel, its new fees and the largest HTLC that we forward (None: as it is), return what is in
+        force now: compare, the node clamps silently.
 
         The channel_id is sent, since a peer's id would hit all its channels and an scid changes with a splice. The
-        old fees stay good for lightningd's default of 600 s.
+        old terms stay good for lightningd's default of 600 s.
         """
-        params = {"id": channel_id, "feebase": fee_base_msat, "feeppm": fee_ppm}
+        params: dict[str, str | int] = {"id": channel_id, "feebase": fee_base_msat, "feeppm": fee_ppm}
+        if htlc_max_msat is not None:
+            params["htlcmax"] = htlc_max_msat
         return fees_reply(self._rpc.call("setchannel", params), channel_id)
 
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
@@ -114,9 +121,11 @@ class DryRunWriter:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
 
-    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply:
-        """Return the fees as if they were in force."""
-        return FeesReply(channel_id=channel_id, fee_base_msat=fee_base_msat, fee_ppm=fee_ppm, warnings=())
+    def set_fees(
+        self, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
+    ) -> FeesReply:
+        """Return the terms as if they were in force."""
+        return FeesReply(channel_id, fee_base_msat, fee_ppm, warnings=(), htlc_max_msat=htlc_max_msat)
 
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
         """Return an invoice that nobody can pay: its hash has no known preimage."""

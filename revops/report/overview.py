@@ -89,7 +89,7 @@ def _channels(value: Report) -> Iterator[Block]:
             "channel", "peer", "state", ">capacity", ">local", ">ppm", f">in {days}", f">out {days}",
             f">earned {days}", f">rebalanced {days}", f">its cost {days}", ">net ever",
         )  # fmt: skip
-        rows = tuple(_channel_row(channel) for channel in _best_first(standing))
+        rows = tuple(_channel_row(channel, value.blockheight) for channel in _best_first(standing))
         yield Table("Channels (sat)", headings, rows)
     if gone:
         earned_msat = sum(channel.lifetime.earned_msat for channel in gone)
@@ -104,11 +104,11 @@ def _best_first(channels: Sequence[ChannelRecord]) -> list[ChannelRecord]:
     return sorted(channels, key=lambda channel: (-channel.window.earned_msat, channel.name))
 
 
-def _channel_row(channel: ChannelRecord) -> tuple[str, ...]:
+def _channel_row(channel: ChannelRecord, blockheight: int) -> tuple[str, ...]:
     return (
         channel.name,
         channel.alias or (channel.peer_id or "")[:12],
-        _state(channel),
+        _state(channel, blockheight),
         income(channel.capacity_msat),
         share(channel.local_msat, channel.capacity_msat),
         "-" if channel.fee_ppm is None else f"{channel.fee_ppm:,}",
@@ -121,13 +121,16 @@ def _channel_row(channel: ChannelRecord) -> tuple[str, ...]:
     )
 
 
-def _state(channel: ChannelRecord) -> str:
+def _state(channel: ChannelRecord, blockheight: int) -> str:
     state = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "splicing"}.get(channel.state)
     words = [state or channel.state.lower()]
     if not channel.connected:
         words.append("offline")
     if channel.private:
         words.append("private")
+    left_blocks = channel.near_expiry_blocks(blockheight)
+    if left_blocks is not None:
+        words.append("HTLC expired" if left_blocks <= 0 else f"HTLC expires in {left_blocks} blocks")
     return ", ".join(words)
 
 

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from revops.domain.decision import BudgetVerdict, WindowBudget
+from revops.domain.occupancy import Occupancy
 from revops.domain.reason import Reason
 from revops.domain.record import Books, Totals
 from revops.domain.summary import Comparison, DemoSummary
@@ -26,6 +27,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Totals: ("net_msat",),
     Books: ("difference_msat",),
     Comparison: ("equal",),
+    Occupancy: ("slot_ratio", "value_ratio"),
     DemoSummary: ("net_msat",),
 }
 

@@ -38,8 +38,9 @@ def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Bl
     """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, grouped or each."""
     wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
     if wanted:
-        headings = ("channel", "peer", ">old ppm", ">new ppm", "outcome", "why")
-        yield Table("", headings, tuple(_fee_row(decision) for decision in wanted))
+        valve = any(decision.new_htlc_max_msat is not None for decision in wanted)
+        headings = ("channel", "peer", ">old ppm", ">new ppm", *[">htlc_max sat"] * valve, "outcome", "why")
+        yield Table("", headings, tuple(_fee_row(decision, valve=valve) for decision in wanted))
     others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
     if others and each_skip:
         rows = tuple((d.name, d.peer_id[:12], f"{d.old_ppm:,}", str(d.outcome), sentences(d.reasons)) for d in others)
@@ -49,12 +50,14 @@ def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Bl
     yield Line(_counts([decision.outcome for decision in plan.decisions], "to change"))
 
 
-def _fee_row(decision: FeeDecision) -> tuple[str, ...]:
+def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
+    htlc_max_msat = decision.new_htlc_max_msat
     return (
         decision.name,
         decision.peer_id[:12],
         f"{decision.old_ppm:,}",
         f"{decision.new_ppm:,}",
+        *["as it is" if htlc_max_msat is None else income(htlc_max_msat)] * valve,
         str(decision.outcome),
         sentences(decision.reasons),
     )

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, or_, select, update
 
 from revops.domain.channel import Channel, ClosedChannel
+from revops.domain.occupancy import nearest_expiry, occupancy
 from revops.store.engine import Tx
 from revops.store.keys import ensure_channels, ensure_peers, upsert
 from revops.store.scids import names_of, record_names
@@ -19,6 +20,17 @@ from revops.store.tables import channel, closed_channel, peer
 #: No longer listed, and not yet named by listclosedchannels; and closed for good.
 GONE_STATE: Final = "GONE"
 CLOSED_STATE: Final = "CLOSED"
+#: What can be sent over a channel that is gone, and what is under way on it.
+_EMPTY: Final = {
+    "spendable_msat": 0,
+    "receivable_msat": 0,
+    "htlc_count": 0,
+    "htlc_out_count": 0,
+    "htlc_out_msat": 0,
+    "htlc_in_count": 0,
+    "htlc_in_msat": 0,
+    "nearest_expiry_blockheight": None,
+}
 
 
 def record_channels(tx: Tx, channels: Sequence[Channel], seen_at: float) -> None:
@@ -77,11 +89,25 @@ def _row(item: Channel, channel_key: int, peer_key: int, seen_at: float) -> dict
         "remote_htlc_max_msat": remote.htlc_max_msat if remote else None,
         "remote_cltv_delta_blocks": remote.cltv_delta_blocks if remote else None,
         "max_accepted_htlcs": item.max_accepted_htlcs,
-        "htlc_count": len(item.htlcs),
+        **_htlcs(item),
         "opened_at": item.opened_at,
         "last_stable_connection_at": item.last_stable_connection_at,
         "last_seen_at": seen_at,
         "closed_at": None,
+    }
+
+
+def _htlcs(item: Channel) -> dict[str, int | None]:
+    out, into = occupancy(item, "out"), occupancy(item, "in")
+    return {
+        "htlc_count": len(item.htlcs),
+        "htlc_out_count": out.htlc_count,
+        "htlc_out_msat": out.in_flight_msat,
+        "htlc_out_limit_msat": out.limit_msat,
+        "htlc_in_count": into.htlc_count,
+        "htlc_in_msat": into.in_flight_msat,
+        "htlc_in_limit_msat": into.limit_msat,
+        "nearest_expiry_blockheight": nearest_expiry(item),
     }
 
 
@@ -90,8 +116,7 @@ def _record_gone(tx: Tx, listed_keys: Collection[int], seen_at: float) -> None:
     open_keys = tx.connection.execute(select(channel.c.channel_key).where(mine, channel.c.closed_at.is_(None)))
     gone = [{"b_key": key} for key in open_keys.scalars() if key not in listed_keys]
     if gone:
-        values = {"state": GONE_STATE, "closed_at": seen_at, "connected": False, "htlc_count": 0}
-        values |= {"spendable_msat": 0, "receivable_msat": 0}
+        values = {"state": GONE_STATE, "closed_at": seen_at, "connected": False, **_EMPTY}
         statement = update(channel).where(mine, channel.c.channel_key == bindparam("b_key")).values(values)
         tx.connection.execute(statement, gone)
 
@@ -119,9 +144,7 @@ def record_closed(tx: Tx, closed: Sequence[ClosedChannel], seen_at: float) -> No
             "opener": item.opener,
             "capacity_msat": item.capacity_msat,
             "local_msat": item.final_local_msat,
-            "spendable_msat": 0,
-            "receivable_msat": 0,
-            "htlc_count": 0,
+            **_EMPTY,
             "closed_at": func.coalesce(channel.c.closed_at, seen_at),
             "scid": func.coalesce(item.scid, channel.c.scid),
             "alias_local": func.coalesce(item.alias_local, channel.c.alias_local),

@@ -20,6 +20,7 @@ from revops.store.tables import channel, decision, decision_tally
 
 FEES: Final = "fees adjust"
 REBALANCE: Final = "rebalance plan"
+_HTLC_MAX: Final = "new_htlc_max_msat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def _from_fee(item: FeeDecision) -> _Taken:
             "max_ppm": item.max_ppm,
             "value_ppm": round(item.value_ppm, 1),
             "rules": list(item.rules),
+            _HTLC_MAX: item.new_htlc_max_msat,
         },
     )
 
@@ -138,9 +140,11 @@ def _row(item: _Taken, keys: Mapping[str, int], taken_at: float) -> dict[str, An
 
 
 def _identity(row: Mapping[str, Any], reasons: Sequence[Reason]) -> tuple[Any, ...]:
-    """What makes two decisions the same: all but their numbers."""
+    """What makes two decisions the same: all but their numbers, other than those that are sent."""
     codes = tuple(reason.code for reason in reasons)
-    return (row["channel_key"], row["source_channel_key"], row["outcome"], row["old_ppm"], row["new_ppm"], codes)
+    htlc_max_msat = load_object(row["details_json"]).get(_HTLC_MAX) if row["details_json"] else None
+    sent = (row["old_ppm"], row["new_ppm"], htlc_max_msat)
+    return (row["channel_key"], row["source_channel_key"], row["outcome"], *sent, codes)
 
 
 def _last_decisions(tx: Tx, command: str) -> dict[tuple[Any, ...], int]:

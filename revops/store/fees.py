@@ -30,10 +30,12 @@ from revops.store.keys import channel_key, channel_keys, next_keys, upsert
 from revops.store.tables import channel, fee_change, fee_state, forward, forward_day
 
 STRATEGY: Final = "hill_climb"
-#: `FeeChange.source` of our own changes, of somebody else's, and of a fee that the operator gave back to us.
+#: `FeeChange.source` of our own changes, of somebody else's, and of a fee that the operator gave back to us. A turn of
+#: the htlc_max valve that leaves the fee is an announcement of ours, but no change of the fee.
 REVOPS: Final = "revops"
 EXTERNAL: Final = "external"
 RELEASED: Final = "released"
+VALVE: Final = "valve"
 _ONE: Final = literal_column("1", BigInteger)
 
 
@@ -47,6 +49,15 @@ def fee_states(tx: Tx) -> dict[str, FeeState]:
         .where(fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
     )
     return {row.channel_id: load_state(row.state_json) for row in tx.connection.execute(statement)}
+
+
+def congested_since(tx: Tx) -> dict[str, float]:
+    """Return since when each channel_id that was congested at the last look has been."""
+    return {
+        channel_id: state.congested_since_at
+        for channel_id, state in fee_states(tx).items()
+        if state.congested_since_at is not None
+    }
 
 
 def save_fee_state(tx: Tx, channel_id: str, state: FeeState, updated_at: float) -> None:
@@ -72,8 +83,8 @@ def record_fee_change(tx: Tx, change: FeeChange) -> None:
 
 
 def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
-    """Return the last recorded change of each channel_id."""
-    mine = fee_change.c.node_key == tx.node_key
+    """Return the last recorded change of each channel_id's fee."""
+    mine = (fee_change.c.node_key == tx.node_key) & (fee_change.c.source != VALVE)
     latest = select(func.max(fee_change.c.change_key)).where(mine).group_by(fee_change.c.channel_key)
     statement = (
         select(fee_change, channel.c.channel_id)
@@ -89,8 +100,8 @@ def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
 
 
 def last_own_changes(tx: Tx) -> dict[str, float]:
-    """Return when we last changed the fee of each channel_id."""
-    ours = (fee_change.c.node_key == tx.node_key, fee_change.c.source == REVOPS)
+    """Return when we last announced something new of each channel_id: its fee, or its largest HTLC."""
+    ours = (fee_change.c.node_key == tx.node_key, fee_change.c.source.in_((REVOPS, VALVE)))
     statement = (
         select(channel.c.channel_id, func.max(fee_change.c.changed_at).label("changed_at"))
         .join(
@@ -110,6 +121,7 @@ def fee_changes_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[F
             fee_change.c.node_key == tx.node_key,
             fee_change.c.channel_key == channel_key(tx, channel_id),
             fee_change.c.changed_at <= at,
+            fee_change.c.source != VALVE,
         )
         .order_by(fee_change.c.changed_at.desc(), fee_change.c.change_key.desc())
         .limit(limit)
@@ -126,17 +138,18 @@ def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
         fee_change.c.node_key == tx.node_key,
         fee_change.c.channel_key == channel_key(tx, channel_id),
         fee_change.c.changed_at > at,
+        fee_change.c.source != VALVE,
     )
     found: float | None = tx.connection.execute(select(func.min(fee_change.c.changed_at)).where(*later)).scalar()
     return found
 
 
 def fee_updates_since(tx: Tx, since_at: float) -> int:
-    """Return how many changes of ours came into force at `since_at` or later, over all channels."""
+    """Return how many changes of ours were announced at `since_at` or later, over all channels."""
     recent = (
         fee_change.c.node_key == tx.node_key,
         fee_change.c.changed_at >= since_at,
-        fee_change.c.source == REVOPS,
+        fee_change.c.source.in_((REVOPS, VALVE)),
     )
     count: int = tx.connection.execute(select(func.count()).where(*recent)).scalar_one()
     return count

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from revops.domain.decision import BudgetVerdict
 from revops.domain.forward import Flow, ForwardStatus
+from revops.domain.occupancy import Occupancy
 from revops.domain.record import ChannelRecord, Report, Totals
 from revops.store.books import books
 from revops.store.days import DAY_SECONDS
@@ -128,6 +129,7 @@ def _channels(
 
 def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], ever: tuple[int, int]) -> ChannelRecord:
     """A channel that only its forwards or moves remember has no figures; it holds nothing any more."""
+    slot_count = row.max_accepted_htlcs
     return ChannelRecord(
         channel_id=row.channel_id,
         name=row.scid or row.alias_local or row.channel_id,
@@ -151,4 +153,18 @@ def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], 
         window_rebalanced_in_msat=recent[0],
         window_rebalance_fees_msat=recent[1],
         lifetime_rebalance_fees_msat=ever[1],
+        occupancy_out=_occupancy(slot_count, row.htlc_out_count, row.htlc_out_msat, row.htlc_out_limit_msat),
+        occupancy_in=_occupancy(slot_count, row.htlc_in_count, row.htlc_in_msat, row.htlc_in_limit_msat),
+        nearest_expiry_blockheight=row.nearest_expiry_blockheight,
     )
+
+
+def _occupancy(
+    slot_count: int | None, htlc_count: int | None, in_flight_msat: int | None, limit_msat: int | None
+) -> Occupancy | None:
+    """None where a figure isn't recorded: before the first sync since there are such columns, or of a channel that was
+    never listed.
+    """
+    if slot_count is None or htlc_count is None or in_flight_msat is None or limit_msat is None:
+        return None
+    return Occupancy(htlc_count, slot_count, in_flight_msat, limit_msat)

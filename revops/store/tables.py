@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0004"
+SCHEMA_VERSION: Final = "0005"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -112,6 +112,9 @@ channel = Table(
     _msat("remote_htlc_max", null=True), _whole("remote_cltv_delta_blocks", null=True),
     _whole("max_accepted_htlcs", null=True), _whole("htlc_count"), _whole("opened_at", null=True),
     _whole("last_stable_connection_at", null=True), _at("first_seen"), _at("last_seen"), _at("closed", null=True),
+    _whole("htlc_out_count", null=True), _msat("htlc_out", null=True), _msat("htlc_out_limit", null=True),
+    _whole("htlc_in_count", null=True), _msat("htlc_in", null=True), _msat("htlc_in_limit", null=True),
+    _whole("nearest_expiry_blockheight", null=True),
     _primary("channel_key"), UniqueConstraint("node_key", "channel_id"), _refers("peer_key", to="peer"),
 )  # fmt: skip
 

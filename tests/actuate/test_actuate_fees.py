@@ -120,9 +120,11 @@ class Spy(DryRunWriter):
         super().__init__()
         self.sent: list[int] = []
 
-    def set_fees(self, channel_id: str, fee_base_msat: int, fee_ppm: int) -> FeesReply:
+    def set_fees(
+        self, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
+    ) -> FeesReply:
         self.sent.append(fee_ppm)
-        return super().set_fees(channel_id, fee_base_msat, fee_ppm)
+        return super().set_fees(channel_id, fee_base_msat, fee_ppm, htlc_max_msat)
 
 
 @given(

@@ -116,6 +116,17 @@ def test_who_names_channels_is_told_of_each(cycle, capsys):
     assert all(name in out for name in ("2x1x1", "3x1x1", "4x1x1"))
 
 
+def test_the_valve_has_a_column_where_it_turns(cycle, capsys):
+    turned, *others = PLAN.decisions
+    turned = replace(turned, old_htlc_max_msat=4_950_000_000, new_htlc_max_msat=1_237_500_000)
+    cycle("fees", "run", replace(PLAN, decisions=(turned, *others)))
+    assert main(["fees", "adjust", "-n"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[:6] == ["1x1x1", NODE_ID[:12], "100", "125", "1,237,500", "change"]
+    assert "as it is" in lines[3]
+    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
+
+
 def test_fees_adjust_verbose_lists_each_skip(cycle, capsys):
     cycle("fees", "run", PLAN)
     assert main(["fees", "adjust", "-v"]) == 0
@@ -274,6 +285,18 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "killed?" in out
     channel_row = next(line for line in out.splitlines() if line.startswith("1x1x1"))
     assert channel_row.split()[-8:] == ["%", "321", "1,000", "2,000", "7", "3,000", "2", "-11"]
+
+
+@pytest.mark.parametrize(
+    ("left_blocks", "words"), [(12, None), (11, "HTLC expires in 11 blocks"), (0, "HTLC expired"), (-9, "HTLC expired")]
+)
+def test_report_names_an_htlc_only_where_its_end_is_near(cycle, capsys, left_blocks, words):
+    held = replace(CHANNEL, nearest_expiry_blockheight=900_000 + left_blocks)
+    cycle("report", "run", replace(REPORT, channels=(held,)))
+    assert main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert ("HTLC" in out) is (words is not None)
+    assert words is None or f"normal, offline, private, {words}" in out
 
 
 def test_report_prints_also_when_told_to_be_quiet(cycle, capsys):

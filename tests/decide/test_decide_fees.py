@@ -48,6 +48,8 @@ def in_force(snapshot: FeeSnapshot, plan: FeePlan) -> FeeSnapshot:
         if decision.outcome is not Outcome.CHANGE:
             return replace(fee_input, state=decision.state)
         terms = replace(fee_input.channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=decision.new_base_msat)
+        if decision.new_htlc_max_msat is not None:
+            terms = replace(terms, htlc_max_msat=decision.new_htlc_max_msat)
         return replace(
             fee_input,
             channel=replace(fee_input.channel, local_terms=terms),
@@ -110,13 +112,13 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
     assert fee_input.channel.live
     assert policy.min_ppm <= decision.new_ppm <= policy.max_ppm
     assert decision.new_base_msat == policy.base_msat
-    assert (decision.new_ppm, decision.new_base_msat) != (decision.old_ppm, decision.old_base_msat)
+    assert not decision.same_fee or decision.new_htlc_max_msat is not None
     assert urgent(decision) is not (policy.min_ppm <= decision.old_ppm <= policy.max_ppm)
     if urgent(decision) or (fee_input.pin is not None and fee_input.pin.forced):
         return
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
-    if decision.new_base_msat == decision.old_base_msat:
+    if decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None:
         assert change_ppm >= dead_band_ppm(decision.old_ppm, policy)
     if fee_input.last_changed_at is not None:
         assert NOW - fee_input.last_changed_at >= policy.min_interval_seconds
@@ -136,12 +138,20 @@ def test_what_is_remembered_is_what_would_be_broadcast(fee_input: FeeInput, poli
     sent = decision.state_if_sent
     if sent is None:
         assert decision.outcome is Outcome.SKIP
-        assert decision.state == fee_input.state
+        if fee_input.state is None:
+            assert decision.state is None
+        else:
+            assert decision.state is not None
+            known_since_at = fee_input.state.congested_since_at
+            assert replace(decision.state, congested_since_at=known_since_at) == fee_input.state
         return
     assert decision.state is not None
     put_back = decision.reasons[0].code is ReasonCode.EXTERNAL_OVERWRITTEN
     assert decision.state.fee_ppm == (decision.proposed_ppm if put_back else decision.old_ppm)
     assert sent.fee_ppm == decision.new_ppm
+    if decision.same_fee and decision.new_htlc_max_msat is not None:
+        assert sent == decision.state
+        return
     assert sent.window_start_at == NOW + EFFECTIVE_AFTER_SECONDS
     assert sent.open_seconds == 0
     assert sent.idle_open_seconds == decision.state.idle_open_seconds

@@ -170,7 +170,7 @@ def test_without_budget_or_income_there_is_no_cost(snapshot: RebalanceSnapshot, 
 @given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
 def test_a_planned_job_is_still_sound_at_once(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
     for job, source, target in jobs_of(snapshot, policy):
-        assert revalidate(source, target, job.amount_msat, sorted(snapshot.in_flight)) is None
+        assert revalidate(source, target, job.amount_msat, sorted(snapshot.in_flight), {}, NOW) is None
 
 
 def test_the_strategies_reach_several_jobs() -> None:
@@ -414,5 +414,5 @@ NEED_MSAT = 100_000 * SAT
 def test_a_stored_job_is_judged_by_the_node_as_it_is(
     source: Channel | None, target: Channel | None, in_flight: list[str], sentence: str | None
 ) -> None:
-    reason: Reason | None = revalidate(source, target, NEED_MSAT, in_flight)
+    reason: Reason | None = revalidate(source, target, NEED_MSAT, in_flight, {}, NOW)
     assert (reason and reason.sentence) == sentence

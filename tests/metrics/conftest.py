@@ -6,6 +6,7 @@ import pytest
 
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.forward import Flow
+from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, Report, Totals
 from revops.metrics.collect import CommandRun
@@ -47,6 +48,9 @@ def channel() -> ChannelRecord:
         window_rebalanced_in_msat=9,
         window_rebalance_fees_msat=10,
         lifetime_rebalance_fees_msat=55_011,
+        occupancy_out=Occupancy(6, 30, 7, 28),
+        occupancy_in=Occupancy(3, 30, 1, 8),
+        nearest_expiry_blockheight=900_144,
     )
 
 

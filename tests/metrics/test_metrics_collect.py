@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import ChannelRecord, Report
 from revops.metrics.catalog import CATALOG, Place
@@ -54,6 +55,9 @@ EXPECTED_NODE = {
     "revops_channel_fee_ppm": {CHANNEL: 250},
     "revops_channel_fee_base_msat": {CHANNEL: 1_004},
     "revops_channel_htlcs_in_flight": {CHANNEL: 3},
+    "revops_channel_htlc_slots_used_ratio": {(*CHANNEL, "out"): 0.2, (*CHANNEL, "in"): 0.1},
+    "revops_channel_htlc_value_used_ratio": {(*CHANNEL, "out"): 0.25, (*CHANNEL, "in"): 0.125},
+    "revops_channel_htlc_expiry_blocks": {CHANNEL: 900_144 - 900_123},
     "revops_channel_connected": {CHANNEL: 1},
     "revops_channel_forwarded_in_msat_total": {CHANNEL: 7_000_000_005},
     "revops_channel_forwarded_out_msat_total": {CHANNEL: 8_000_000_006},
@@ -103,6 +107,18 @@ def test_the_two_kinds_of_file_hold_the_whole_catalogue_and_share_nothing(report
     assert (*node, *command) == CATALOG
     assert {definition.place for definition in node} == {Place.NODE}
     assert {definition.place for definition in command} == {Place.COMMAND}
+
+
+def test_what_is_in_flight_is_absent_where_it_is_not_known(report: Report, channel: ChannelRecord) -> None:
+    names = ("slots_used_ratio", "value_used_ratio", "expiry_blocks")
+    unlisted = replace(channel, occupancy_out=None, occupancy_in=None, nearest_expiry_blockheight=None)
+    unread = series(node_families("main", replace(report, channels=(unlisted,))))
+    assert not {f"revops_channel_htlc_{name}" for name in names} & unread.keys()
+    slotless = replace(channel, occupancy_out=Occupancy(0, 0, 0, 9), occupancy_in=None)
+    found = series(node_families("main", replace(report, channels=(slotless,), blockheight=0)))
+    assert "revops_channel_htlc_slots_used_ratio" not in found
+    assert found["revops_channel_htlc_value_used_ratio"] == {(*CHANNEL, "out"): 0}
+    assert "revops_channel_htlc_expiry_blocks" not in found  # at which height, nobody has read
 
 
 def test_what_is_not_known_is_absent_and_not_zero(report: Report, channel: ChannelRecord) -> None:
@@ -205,4 +221,4 @@ def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: C
         *command_families(evil, replace(run, command=evil, version=evil, decision_counts={evil: 1})),
     ]
     values = {value for family in families for sample in family.samples for value in sample.label_values}
-    assert values == {shown, "daily", "weekly", "clock_doubtful", "node_syncing", "reserve_low"}
+    assert values == {shown, "daily", "weekly", "clock_doubtful", "node_syncing", "reserve_low", "out", "in"}

@@ -82,7 +82,8 @@ CASES: list[Case] = [
         "setchannel",
         reply("setchannel"),
         lambda found: parse_channels.fees_reply(found, SETCHANNEL_ID),
-        "channels " + _each("channels[0]", "channel_id fee_base_msat fee_proportional_millionths"),
+        "channels "
+        + _each("channels[0]", "channel_id fee_base_msat fee_proportional_millionths maximum_htlc_out_msat"),
     ),
     (
         "listforwards",

@@ -37,9 +37,22 @@ def test_channel() -> None:
     assert channel.local_terms == Terms(0, 40, 0, 9_900_000_000, 6)
     assert channel.remote_terms == Terms(0, 150, 0, 9_900_000_000, 6)
     assert (channel.max_accepted_htlcs, channel.htlcs) == (483, ())
+    assert (channel.max_in_flight_out_msat, channel.max_in_flight_in_msat) == (None, None)  # both are 2^64-1 there
     assert channel.opened_at == 1_795_352_465  # 2026-11-22T13:01:05.355Z
     assert channel.last_stable_connection_at is None
     assert other.channel_id != channel.channel_id
+
+
+def test_what_the_peer_lets_us_have_in_flight_is_their_limit() -> None:
+    """`their_...` caps what we offer, `our_...` what they do (lightningd/peer_control.c, json_add_channel)."""
+    listed = reply("listpeerchannels")
+    row, other = listed["channels"][:2]
+    row |= {"their_max_htlc_value_in_flight_msat": 7_000, "our_max_htlc_value_in_flight_msat": 8_000}
+    for name in ("their_max_htlc_value_in_flight_msat", "our_max_htlc_value_in_flight_msat"):
+        del other[name]
+    first, second = parse_channels.channels(listed)[0][:2]
+    assert (first.max_in_flight_out_msat, first.max_in_flight_in_msat) == (7_000, 8_000)
+    assert (second.max_in_flight_out_msat, second.max_in_flight_in_msat) == (None, None)
 
 
 def test_a_splice_keeps_the_channel_its_birthday_and_its_life() -> None:

@@ -59,6 +59,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         lambda: reader.layer_disabled_nodes("l"),
         lambda: reader.config_int("cltv-final"),
         lambda: writer.set_fees(hash_, 1, 2),
+        lambda: writer.set_fees(hash_, 1, 2, 3),
         lambda: writer.create_invoice("l", 1, "d", 2),
         lambda: writer.delete_invoice("l"),
         lambda: writer.send_pay((Hop(node, "1x1x1", 0, 1, 2),), hash_, hash_, "l"),

@@ -23,8 +23,17 @@ ROUTE = tuple(
 def test_fees_go_to_one_channel_and_come_back_as_they_are_in_force() -> None:
     rpc = Replay(setchannel=reply("setchannel"))
     told = NodeWriter(rpc).set_fees(CHANNEL_ID, 0, 300)
-    assert told == FeesReply(CHANNEL_ID, 0, 260, ())
+    assert told == FeesReply(CHANNEL_ID, 0, 260, (), 4_950_000_000)
     assert rpc.asked == [("setchannel", {"id": CHANNEL_ID, "feebase": 0, "feeppm": 300})]
+
+
+def test_the_largest_payment_goes_in_the_same_call() -> None:
+    answered = reply("setchannel")
+    answered["channels"][0] |= {"fee_proportional_millionths": 255, "maximum_htlc_out_msat": 2_000_000_000}
+    rpc = Replay(setchannel=answered)
+    told = NodeWriter(rpc).set_fees(CHANNEL_ID, 0, 255, 2_000_000_000)
+    assert told == FeesReply(CHANNEL_ID, 0, 255, (), 2_000_000_000)
+    assert rpc.asked == [("setchannel", {"id": CHANNEL_ID, "feebase": 0, "feeppm": 255, "htlcmax": 2_000_000_000})]
 
 
 def test_warnings_are_passed_on() -> None:
@@ -128,6 +137,7 @@ def test_layers() -> None:
 def test_the_dry_twin_answers_as_if() -> None:
     writer: Writer = DryRunWriter(clock=lambda: 1_000.5)
     assert writer.set_fees(CHANNEL_ID, 1, 2) == FeesReply(CHANNEL_ID, 1, 2, ())
+    assert writer.set_fees(CHANNEL_ID, 1, 2, 3) == FeesReply(CHANNEL_ID, 1, 2, (), 3)
     made = writer.create_invoice("a", 5, "d", 60)
     assert (made.status, made.amount_msat, made.expires_at, len(made.payment_hash)) == ("unpaid", 5, 1_060, 64)
     assert made.payment_hash != writer.create_invoice("b", 5, "d", 60).payment_hash

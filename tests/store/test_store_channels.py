@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from revops.domain.forward import Flow
+from revops.domain.occupancy import Occupancy
 from revops.store import channels, cursors, flows, forwards, queries, rollup, scids
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
-from revops.store.tables import channel_scid, closed_channel, peer
-from tests.builders import DAY, NOW, channel_id, make_channel, make_terms, node_id
+from revops.store.tables import channel, channel_scid, closed_channel, peer
+from tests.builders import DAY, NOW, channel_id, make_channel, make_htlc, make_terms, node_id
 from tests.store.rows import REFUSED, make_closed, make_forward, record, scid
 
 
@@ -31,6 +32,26 @@ def test_channel_is_recorded_with_its_terms(database: Database, node_key: int) -
     assert found.open
     assert found.private
     assert found.connected
+
+
+def test_what_is_in_flight_is_recorded_by_direction(database: Database, node_key: int) -> None:
+    out, into = make_htlc(amount_msat=3_000, expiry_blockheight=900_200), make_htlc(direction="in", amount_msat=5_000)
+    held = make_channel(1, htlcs=(out, out, into), max_accepted_htlcs=30, max_in_flight_in_msat=9_000)
+    with database.transaction(node_key) as tx:
+        channels.record_channels(tx, [held], NOW)
+    with database.read(node_key) as tx:
+        found = by_id(tx)[channel_id(1)]
+    assert found.occupancy_out == Occupancy(2, 30, 6_000, held.capacity_msat - held.our_reserve_msat)
+    assert found.occupancy_in == Occupancy(1, 30, 5_000, 9_000)
+    assert (found.htlc_count, found.nearest_expiry_blockheight) == (3, 900_100)
+    with database.transaction(node_key) as tx:
+        channels.record_channels(tx, [], NOW + 60)
+        gone = by_id(tx)[channel_id(1)]
+        assert gone.occupancy_out is not None
+        assert (gone.htlc_count, gone.occupancy_out.htlc_count, gone.nearest_expiry_blockheight) == (0, 0, None)
+        # As in a database that was upgraded and not synced since.
+        tx.connection.execute(update(channel).values(htlc_out_msat=None))
+        assert by_id(tx)[channel_id(1)].occupancy_out is None
 
 
 def test_second_listing_replaces_the_first(database: Database, node_key: int) -> None:

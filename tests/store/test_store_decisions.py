@@ -56,6 +56,16 @@ def tx(database: Database, node_key: int):
         yield open_tx
 
 
+def test_another_turn_of_the_valve_is_another_decision(tx: Tx) -> None:
+    turned = make_fee(outcome=Outcome.CHANGE, old_htlc_max_msat=4_000, new_htlc_max_msat=3_000)
+    take(tx, NOW, turned)
+    take(tx, NOW + 60, turned)
+    assert rows(tx) == 1
+    take(tx, NOW + 120, replace(turned, old_htlc_max_msat=3_000, new_htlc_max_msat=2_000))
+    assert rows(tx) == 2
+    assert decisions.recent_decisions(tx, 1)[0].details["new_htlc_max_msat"] == 2_000
+
+
 def test_decision_comes_back_as_it_was_taken(tx: Tx) -> None:
     reasons = (why(ReasonCode.STRATEGY_OFF), why(ReasonCode.STEP_LIMIT, limit_ppm=120))
     take(tx, NOW, make_fee(outcome=Outcome.CHANGE, old_ppm=100, new_ppm=120, reasons=reasons))

@@ -86,6 +86,8 @@ def test_report(database: Database, node_key: int) -> None:
     assert (one.window_rebalanced_in_msat, one.window_rebalance_fees_msat) == (10**9, 2)
     assert (one.lifetime_rebalance_fees_msat, one.private, one.open) == (42, True, True)
     assert (closed.open, closed.fee_ppm, closed.window.in_count) == (False, None, 0)
+    # The closed one was never listed: what it could have in flight isn't known.
+    assert (closed.occupancy_out, closed.occupancy_in, closed.nearest_expiry_blockheight) == (None, None, None)
 
 
 @pytest.mark.parametrize("pruned", [1, 3, 100])
