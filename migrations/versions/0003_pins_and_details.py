@@ -1,6 +1,6 @@
 """Fees set by hand, and what a fee decision rested on.
 
-Revision: 0003, after 0001. There is no way back: restore a backup.
+Revision: 0003, after 0002. There is no way back: restore a backup.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

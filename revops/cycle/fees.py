@@ -9,6 +9,7 @@ from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal
 from revops.cycle.ingest import Synced
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
+from revops.decide.scoring import signals_of
 from revops.domain.channel import Channel
 from revops.domain.decision import FeePlan
 from revops.domain.options import CommonOptions
@@ -16,12 +17,13 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, NodeView
 from revops.errors import ConfigError, DataError, RevopsError, UnavailableError
-from revops.store import decisions, fees, pins
+from revops.store import decisions, fees, pins, signals
 
 COMMAND = "fees adjust"
 SET_COMMAND = "fees set"
 UNSET_COMMAND = "fees unset"
 DAY_SECONDS = 86_400
+NOTHING_EARNED = fees.Earned(0, 0, None, 0.0, 0.0)
 
 
 def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = time.time) -> FeePlan:
@@ -122,13 +124,14 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
         states = fees.fee_states(tx)
         windows = {channel_id: state.window_start_at for channel_id, state in states.items()}
         earned = fees.earned_since(tx, windows)
+        traffic = signals.load(tx)
         changes = fees.last_fee_changes(tx)
         own_changes = fees.last_own_changes(tx)
         pinned = {**pins.pins_at(tx, view.taken_at), **new_pins}
         updates = fees.fee_updates_since(tx, view.taken_at - DAY_SECONDS)
     inputs = []
     for channel in selected:
-        amount_msat, count, last_at = earned.get(channel.channel_id, (0, 0, None))
+        found = earned.get(channel.channel_id, NOTHING_EARNED)
         change = changes.get(channel.channel_id)
         changed = change if change is not None and change.old_ppm is not None else None
         external = changed is not None and changed.source == fees.EXTERNAL
@@ -136,10 +139,13 @@ def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins:
             FeeInput(
                 channel=channel,
                 state=states.get(channel.channel_id),
-                earned_msat=amount_msat,
-                earned_count=count,
-                last_earned_at=last_at,
+                earned_msat=found.earned_msat,
+                earned_count=found.earned_count,
+                last_earned_at=found.last_at,
                 last_changed_at=changed.changed_at if changed is not None else None,
+                score_msat=found.score_msat,
+                score_error_msat=found.score_error_msat,
+                signals=signals_of(channel.channel_id, channel.peer_id, traffic, view.taken_at),
                 pin=pinned.get(channel.channel_id),
                 last_own_changed_at=own_changes.get(channel.channel_id),
                 external_since_at=changed.changed_at if changed is not None and external else None,
