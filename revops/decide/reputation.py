@@ -24,6 +24,8 @@ TINY_MSAT: Final = 1_000_000
 #: believed in full down to one success in four: a stranger (1/2) and an ordinary sender lose nothing, which would only
 #: shrink every figure by the same factor, and one that only probes or jams (1/50) loses nearly everything.
 FULL_TRUST_SCORE: Final = 0.25
+#: A peer that nothing is known of.
+STRANGER: Final = Reputation()
 
 
 def score_of(reputation: Reputation) -> float:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.reputation import TINY_MSAT, counted, hold_seconds_of, weight_of
+from revops.decide.reputation import STRANGER, TINY_MSAT, counted, hold_seconds_of, weight_of
 from revops.domain.forward import ForwardStatus
 from revops.domain.signals import Rate, Signals
 from revops.domain.traffic import (
@@ -40,7 +40,6 @@ from revops.domain.units import MAX_MSAT, PPM
 NO_LIQUIDITY_FAILCODE: Final = 0x1007
 #: What is known of a channel for less than this is spread over this: one payment in the first minute is no flood.
 LEAST_OBSERVED_SECONDS: Final = DAY_SECONDS
-STRANGER: Final = Reputation()
 
 
 @dataclass(frozen=True, slots=True)
