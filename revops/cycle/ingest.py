@@ -187,7 +187,7 @@ class _Ingest:
             self._resolve(page)
             with self.database.transaction(self.node_key) as tx:
                 seen_at = self.clock()
-                count = forwards.ingest(tx, page, seen_at, partial(_score, tx, seen_at))
+                count = forwards.ingest(tx, page, seen_at, partial(score_page, tx, seen_at))
                 self._move_cursor(tx, place, self._end_of(place, [_index(row, index) for row in page]))
             self.new_count += count.inserted
             self.changed_count += count.updated
@@ -242,8 +242,8 @@ class _Ingest:
                     scids.attach_scid(tx, scid, channel.channel_id)
 
 
-def _score(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, int]:
-    """Count what became final into the sums of its peers and channels, in the transaction that stores it."""
+def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, int]:
+    """Given forwards that became final, count them into the sums of their peers and channels; return their scores."""
     if not final:
         return {}
     scored = score_forwards(final, signals.load(tx), seen_at)

@@ -7,7 +7,7 @@ import pytest
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.forward import Flow
 from revops.domain.reason import ReasonCode, why
-from revops.domain.record import Books, ChannelRecord, Report, Totals
+from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Standing, Totals
 from revops.metrics.collect import CommandRun
 
 NODE_ID = "02" + "ab" * 32
@@ -46,6 +46,23 @@ def channel() -> ChannelRecord:
         window_rebalanced_in_msat=9,
         window_rebalance_fees_msat=10,
         lifetime_rebalance_fees_msat=55_011,
+    )
+
+
+@pytest.fixture
+def peer() -> PeerRecord:
+    return PeerRecord(
+        peer_id=PEER_ID,
+        alias="a peer",
+        channel_count=1,
+        connected=True,
+        sender=Standing(0.625, 5.5),
+        receiver=Standing(0.75, 6.25),
+        hold_seconds=2.125,
+        in_msat=1,
+        out_msat=2,
+        earned_msat=3,
+        sourced_msat=4,
     )
 
 
