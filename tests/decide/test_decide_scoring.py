@@ -138,6 +138,20 @@ def test_first_payment_of_an_old_channel_is_no_flood() -> None:
     assert rate.msat_per_day == pytest.approx(10_000_000 / observed_days(30 * DAY))
 
 
+def test_first_page_watches_all_channels_since_its_first_forward() -> None:
+    """Channel 2 was open all the time, and its first payment came only after three weeks."""
+    page = [final(counted_at=NOW - 21 * DAY, out_channel_id=channel_id(3)), final()]
+    assert score_forwards(page, traffic(), NOW).channels[TWO].since_at == NOW - 21 * DAY
+
+
+def test_what_comes_late_was_watched_too() -> None:
+    """The node lists by creation: what was resolved before may come on a later page."""
+    have = traffic(channels={TWO: ChannelTraffic(since_at=NOW - DAY, updated_at=NOW, demand_msat=1.0)})
+    found = score_forwards([final(counted_at=NOW - 7 * DAY)], have, NOW).channels[TWO]
+    assert (found.since_at, found.updated_at) == (NOW - 7 * DAY, NOW)
+    assert found.demand_msat == pytest.approx(5_000_001.0)
+
+
 def test_new_channel_was_watched_since_it_was_opened() -> None:
     watched = {ONE: ChannelTraffic(since_at=NOW - 30 * DAY, updated_at=NOW - DAY)}
     opened = {ONE: NOW - 365 * DAY, TWO: NOW - 3 * DAY}
