@@ -66,11 +66,8 @@ def score_forwards(forwards: Sequence[FinalForward], traffic: Traffic, seen_at: 
             book.count_entry(forward)
         if forward.out_channel_id is not None and wanted(forward):
             book.count_exit(forward, forward.out_channel_id, weight)
-        if forward.sender_id is not None:
-            book.senders[forward.sender_id] = counted(sender, forward, Role.SENDER)
-        if forward.receiver_id is not None:
-            receiver = book.receiver(forward.receiver_id)
-            book.receivers[forward.receiver_id] = counted(receiver, forward, Role.RECEIVER)
+        if forward.status is not ForwardStatus.LOCAL_FAILED:
+            book.count_peers(forward, sender)
     return Scored(book.scores_msat, book.senders, book.receivers, book.channels)
 
 
@@ -83,10 +80,10 @@ def _score_msat(forward: FinalForward, weight: float, traffic: Traffic) -> int:
 
 
 def wanted(forward: FinalForward) -> bool:
-    """Given a forward, return whether it would have used the exit's liquidity, and is large enough to prove it."""
+    """Given a final forward, return whether it was to use the exit's liquidity, and is large enough to prove it."""
     if forward.status is ForwardStatus.LOCAL_FAILED and forward.failcode != NO_LIQUIDITY_FAILCODE:
         return False
-    return forward.status.final and forward.amount_msat >= TINY_MSAT
+    return forward.amount_msat >= TINY_MSAT
 
 
 class _Book:
@@ -110,6 +107,13 @@ class _Book:
 
     def _by_now(self, have: Reputation) -> Reputation:
         return have if have.updated_at <= self.seen_at else have._replace(updated_at=self.seen_at)
+
+    def count_peers(self, forward: FinalForward, sender: Reputation) -> None:
+        if forward.sender_id is not None:
+            self.senders[forward.sender_id] = counted(sender, forward, Role.SENDER)
+        if forward.receiver_id is not None:
+            receiver = self.receiver(forward.receiver_id)
+            self.receivers[forward.receiver_id] = counted(receiver, forward, Role.RECEIVER)
 
     def count_exit(self, forward: FinalForward, channel_id: str, weight: float) -> None:
         at = forward.counted_at

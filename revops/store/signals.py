@@ -5,13 +5,13 @@ Sums are saved in the transaction that stores the forwards which they count; tha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Table, delete, func, select
 
 from revops.domain.traffic import ChannelTraffic, Reputation, Role, Traffic
+from revops.domain.units import PPM
 from revops.errors import BugError
 from revops.store.engine import Tx
 from revops.store.keys import channel_keys, peer_keys, upsert
@@ -73,12 +73,13 @@ def save_channels(tx: Tx, channels: Mapping[str, ChannelTraffic]) -> None:
 def save_values(tx: Tx, values_ppm: Mapping[str, float], at: float) -> None:
     """Given the value of liquidity (ppm) of channel_ids, put them in force from `at` on; other channels keep theirs.
 
-    Raise BugError for a channel that was never recorded, or what can't be a value: forwards would be scored by it.
+    Raise BugError for a channel that was never recorded, or what can't be a value (no sat is worth more than itself):
+    forwards would be scored by it.
     """
     keys = channel_keys(tx)
     rows = []
     for channel_id, value_ppm in values_ppm.items():
-        if channel_id not in keys or not 0.0 <= value_ppm < math.inf:
+        if channel_id not in keys or not 0.0 <= value_ppm <= PPM:
             raise BugError(f"channel {channel_id} was given a value of {value_ppm} ppm")
         sums: dict[str, Any] = dict.fromkeys(_CHANNEL_SUMS, 0.0) | {"since_at": None, "updated_at": at}
         rows.append({"channel_key": keys[channel_id], "value_ppm": float(value_ppm), "value_at": at} | sums)

@@ -62,6 +62,12 @@ def test_sender_is_weighed_before_its_payment_is_counted() -> None:
     assert (sender.success, sender.failure) == (1.0, 10.0)
 
 
+def test_what_we_refuse_says_nothing_of_peers() -> None:
+    page = [final(status=REFUSED, failcode=code) for code in (4103, 4108, None)]
+    found = score_forwards(page, traffic(), NOW)
+    assert found.senders == found.receivers == {}
+
+
 def test_unknown_peers_have_the_neutral_weight_and_no_reputation() -> None:
     found = score_forwards([final(sender_id=None, receiver_id=None)], traffic(), NOW)
     assert found.scores_msat == {1: 1_000}

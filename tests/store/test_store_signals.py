@@ -166,7 +166,7 @@ def test_values_leave_sums_alone_and_sums_values(database: Database, node_key: i
         assert signals.values(tx) == after.values_ppm
 
 
-@pytest.mark.parametrize("value_ppm", [-1.0, math.nan, math.inf])
+@pytest.mark.parametrize("value_ppm", [-1.0, math.nan, math.inf, 1_000_001.0])
 def test_nonsense_is_no_value(database: Database, node_key: int, value_ppm: float) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1)
