@@ -189,7 +189,6 @@ def signals(draw: st.DrawFn) -> Signals:
         anchor_ppm=draw(prices_ppm),
         refill_ppm=draw(prices_ppm),
         hold_seconds=draw(st.one_of(st.none(), st.floats(0, 1e6))),
-        uptime_ratio=draw(st.one_of(st.none(), st.floats(0, 1))),
     )
 
 

@@ -1,19 +1,32 @@
-"""`revops report`."""
+"""`revops report` and `revops report peers`."""
 
 from __future__ import annotations
 
 import click
 
+from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
 from revops.report import overview
+from revops.report import peers as peers_page
 
-
-@click.command("report", cls=Command)
-@click.option(
+_window_days = click.option(
     "--window-days", type=click.IntRange(1, 36_500), metavar="N", help="Days of the window (report.window_days)."
 )
+
+
+class _Report(Command, LazyGroup):
+    """A command that shows the whole when no part of it is named."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in two groups, then the parts."""
+        Command.format_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group("report", cls=_Report, invoke_without_command=True)
+@_window_days
 @click.option(
     "--decisions", "decision_count", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
     help="How many of the latest decisions.",
@@ -21,7 +34,22 @@ from revops.report import overview
 @common
 def report(options: CommonOptions, window_days: int | None, decision_count: int) -> None:
     """What the node earned and cost, its channels, and what was decided and why. Reads the database only."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     from revops.cycle import report as cycle
 
     value = cycle.run(options, window_days=window_days, decision_count=decision_count)
     Output(options).product("report", value, lambda: overview.report(value))
+
+
+@report.command("peers", cls=Command)
+@_window_days
+@common
+def peers(options: CommonOptions, window_days: int | None) -> None:
+    """How well each peer's payments succeed, how long it holds them, and what it brings. Reads the database only."""
+    from revops.cycle import peers as cycle
+
+    parent = click.get_current_context().parent
+    days = window_days if window_days is not None or parent is None else parent.params["window_days"]
+    value = cycle.run(options, window_days=days)
+    Output(options).product("report peers", value, lambda: peers_page.peers(value))

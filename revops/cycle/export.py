@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from revops.cycle.verdict import read_verdict
+from revops.decide.standing import peer_records
 from revops.domain.policy import Config
 from revops.domain.reason import Reason
 from revops.metrics.collect import CommandRun
 from revops.metrics.textfile import write_command_metrics, write_node_metrics
-from revops.store import queries
+from revops.store import queries, signals
 from revops.store.engine import Database
 
 #: The decisions that a metrics file could show: none, they are for people.
@@ -36,4 +37,5 @@ def export_node(
     with database.read(node_key) as tx:
         verdict = read_verdict(tx, config.budget, now, suspended)
         report = queries.report(tx, now, config.report.window_days, verdict, NO_DECISIONS)
-    write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report)
+        peers = peer_records(report.channels, signals.load(tx), now)
+    write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
 from revops.cycle.expiry import warn_of_expiry
+from revops.cycle.fee_inputs import names, read_inputs
 from revops.cycle.ingest import Synced
-from revops.cycle.market import read_market, refresh_anchors
+from revops.cycle.market import refresh_anchors
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
@@ -17,14 +18,13 @@ from revops.domain.decision import FeePlan
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
-from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, NodeView
+from revops.domain.snapshot import FeePin, NodeView
 from revops.errors import ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
 from revops.store import decisions, fees, pins
 
 COMMAND = "fees adjust"
 SET_COMMAND = "fees set"
 UNSET_COMMAND = "fees unset"
-DAY_SECONDS = 86_400
 
 
 def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = time.time) -> FeePlan:
@@ -104,7 +104,7 @@ def _adjust(
     if not session.options.dry_run:
         reconcile_fees(session.database, session.node_key, view.channels, view.taken_at)
         _notice_external_changes(session, view)
-    snapshot = _snapshot(session, view, channels, new_pins or {})
+    snapshot = read_inputs(session, view, channels, new_pins or {})
     policy = session.config.fees
     suspended = session.suspensions(synced, exempt="fees" in session.config.reserve.exempt)
     plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
@@ -118,58 +118,6 @@ def _adjust(
 
 def _observing(mode: str) -> tuple[Reason, ...]:
     return () if mode == "act" else (why(ReasonCode.OBSERVE_MODE),)
-
-
-def _snapshot(session: Session, view: NodeView, wanted: Sequence[str], new_pins: Mapping[str, FeePin]) -> FeeSnapshot:
-    """What the decision sees: the channels, with what the records know of each price in force."""
-    selected = [channel for channel in view.channels if channel.live]
-    if wanted:
-        selected = [channel for channel in view.channels if names(channel) & set(wanted)]
-        missing = set(wanted) - {name for channel in selected for name in names(channel)}
-        if missing:
-            raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
-    with session.database.read(session.node_key) as tx:
-        states = fees.fee_states(tx)
-        windows = {channel_id: state.window_start_at for channel_id, state in states.items()}
-        earned = fees.earned_since(tx, windows)
-        changes = fees.last_fee_changes(tx)
-        own_changes = fees.last_own_changes(tx)
-        pinned = {**pins.pins_at(tx, view.taken_at), **new_pins}
-        updates = fees.fee_updates_since(tx, view.taken_at - DAY_SECONDS)
-        market = read_market(tx, view.taken_at)
-        policies = channel_policies(tx, session.config, selected, view.taken_at)
-    inputs = []
-    for channel in selected:
-        amount_msat, count, last_at = earned.get(channel.channel_id, (0, 0, None))
-        change = changes.get(channel.channel_id)
-        changed = change if change is not None and change.old_ppm is not None else None
-        external = changed is not None and changed.source == fees.EXTERNAL
-        policy = policies.get(channel.channel_id)
-        own_changed_at = own_changes.get(channel.channel_id)
-        moments = (None if changed is None else changed.changed_at, own_changed_at)
-        inputs.append(
-            FeeInput(
-                channel=channel,
-                state=states.get(channel.channel_id),
-                earned_msat=amount_msat,
-                earned_count=count,
-                last_earned_at=last_at,
-                last_changed_at=max((at for at in moments if at is not None), default=None),
-                signals=market.signals(channel),
-                pin=pinned.get(channel.channel_id),
-                last_own_changed_at=own_changed_at,
-                external_since_at=changed.changed_at if changed is not None and external else None,
-                sold_msat=market.sold_msat.get(channel.channel_id, 0),
-                policy=None if policy is None else policy.fees,
-                rules=() if policy is None else policy.rules,
-            )
-        )
-    return FeeSnapshot(view, tuple(inputs), updates, market.feerates)
-
-
-def names(channel: Channel) -> set[str]:
-    """Given a channel, return what a person may call it."""
-    return {name for name in (channel.scid, channel.alias_local, channel.channel_id) if name is not None}
 
 
 def _notice_external_changes(session: Session, view: NodeView) -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from revops.decide.scoring import score_forwards
 from revops.domain.forward import Forward
 from revops.domain.node import NodeInfo
 from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
+from revops.domain.traffic import FinalForward, Role
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
-from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids
+from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids, signals
 from revops.store.engine import Database, Tx
 from revops.store.faults import UNSPENT
 
@@ -184,7 +187,8 @@ class _Ingest:
             page = self.reader.forwards(index, self.read[place] + 1, PAGE_SIZE)
             self._resolve(page)
             with self.database.transaction(self.node_key) as tx:
-                count = forwards.ingest(tx, page, self.clock())
+                seen_at = self.clock()
+                count = forwards.ingest(tx, page, seen_at, partial(score_page, tx, seen_at))
                 self._move_cursor(tx, place, self._end_of(place, [_index(row, index) for row in page]))
             self.new_count += count.inserted
             self.changed_count += count.updated
@@ -237,6 +241,17 @@ class _Ingest:
                     scids.add_placeholder(tx, scid, self.clock())
                 else:
                     scids.attach_scid(tx, scid, channel.channel_id)
+
+
+def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, int]:
+    """Given forwards that became final, count them into the sums of their peers and channels; return their scores."""
+    if not final:
+        return {}
+    scored = score_forwards(final, signals.load(tx), seen_at)
+    signals.save_peers(tx, Role.SENDER, scored.senders)
+    signals.save_peers(tx, Role.RECEIVER, scored.receivers)
+    signals.save_channels(tx, scored.channels)
+    return scored.scores_msat
 
 
 def _index(row: Forward, index: ForwardIndex) -> int:

@@ -7,6 +7,7 @@ it only names a channel for people and RPCs. The key is `channel_id`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _SCID: Final = re.compile(r"([0-9]{1,8})x([0-9]{1,8})x([0-9]{1,5})")
@@ -25,8 +26,9 @@ def scid_parts(scid: str) -> tuple[int, int, int]:
     return block, transaction, output
 
 
+@lru_cache(maxsize=16_384)
 def is_scid(text: str) -> bool:
-    """Given a text, return whether it is a short channel id."""
+    """Given a text, return whether it is a short channel id. A history names the same few hundred over and over."""
     try:
         scid_parts(text)
     except ValueError:

@@ -185,6 +185,46 @@ class ChannelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a peer does in one role: the chance that its next payment succeeds, by how many there were (decayed)."""
+
+    score_ratio: float
+    payment_count: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRecord:
+    """A peer, with what its channels, open and closed, moved in the window. `sourced` are fees of what it sent us."""
+
+    peer_id: str
+    alias: str | None
+    channel_count: int
+    connected: bool
+    sender: Standing
+    receiver: Standing
+    hold_seconds: float | None
+    in_msat: int
+    out_msat: int
+    earned_msat: int
+    sourced_msat: int
+
+    @property
+    def moved_msat(self) -> int:
+        """What went through its channels, in both directions."""
+        return self.in_msat + self.out_msat
+
+
+@dataclass(frozen=True, slots=True)
+class PeersReport:
+    """All that `revops report peers` shows."""
+
+    taken_at: float
+    synced_at: float | None
+    window_days: int
+    peers: tuple[PeerRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that `revops report` shows. Built from records alone; `synced_at` is the data's age.
 

@@ -37,7 +37,6 @@ class Signals:
     anchor_ppm: int | None = None
     refill_ppm: int | None = None
     hold_seconds: float | None = None
-    uptime_ratio: float | None = None
 
 
 UNKNOWN = Signals()

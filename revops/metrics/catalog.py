@@ -44,6 +44,7 @@ class Definition:
 _NODE: Final = ("node",)
 _CHANNEL: Final = ("node", "channel", "peer_id")
 _CHANNEL_WAY: Final = (*_CHANNEL, "direction")
+_PEER: Final = ("node", "peer_id", "role")
 _BUDGET: Final = ("node", "window")
 _COMMAND: Final = ("node", "command")
 
@@ -208,6 +209,20 @@ class Metric(Enum):
     )
     CHANNEL_REBALANCE_FEES = _sum(
         "revops_channel_rebalance_fees_msat_total", _CHANNEL, "Routing fees paid to refill the channel, lifetime."
+    )
+
+    PEER_REPUTATION = _state(
+        "revops_peer_reputation_ratio",
+        _PEER,
+        "Chance that the peer's next payment succeeds, as its sender or its receiver; 0.5 where nothing is known.",
+    )
+    PEER_PAYMENTS = _state(
+        "revops_peer_reputation_payments", _PEER, "Payments that the reputation rests on, older ones for less."
+    )
+    PEER_HOLD = _state(
+        "revops_peer_hold_seconds",
+        ("node", "peer_id"),
+        "How long the peer typically takes to settle or fail a payment; absent where nothing is known.",
     )
 
     COMMAND_LAST_RUN = _run(

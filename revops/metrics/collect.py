@@ -14,8 +14,9 @@ from typing import Final
 from revops.domain.decision import BudgetVerdict
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode
-from revops.domain.record import Books, ChannelRecord, Report, Totals
+from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Totals
 from revops.domain.text import printable
+from revops.domain.traffic import Role
 from revops.errors import NothingLeft
 from revops.metrics.catalog import Definition, Metric
 
@@ -60,13 +61,14 @@ class CommandRun:
     decision_counts: Mapping[str, int] | None = None
 
 
-def node_families(node: str, report: Report) -> tuple[Family, ...]:
-    """Given the node's label and its report, return the families of the node's file, in the catalogue's order.
+def node_families(node: str, report: Report, peers: Iterable[PeerRecord] = ()) -> tuple[Family, ...]:
+    """Given the node's label, its report and its peers, return the node's file's families, in the catalogue's order.
 
     What isn't known (no sync yet, no opening row, a fee that was never read) has no sample; a family without samples is
     left out.
     """
     rows = [*_state(report), *_totals(report.lifetime), *_books(report.books), *_budget(report.budget)]
+    rows += [row for peer in peers if peer.channel_count for row in _peer(peer)]
     found: dict[Metric, list[Sample]] = {metric: [] for metric, _, _ in rows}
     for metric, labels, value in rows:
         if value is not None:
@@ -157,6 +159,16 @@ def _budget(verdict: BudgetVerdict) -> list[_Row]:
         ]
     active = {reason.code for reason in verdict.suspended}
     rows += [(Metric.SPENDING_SUSPENDED, (code,), float(code in active)) for code in sorted(active.union(SUSPENSIONS))]
+    return rows
+
+
+def _peer(peer: PeerRecord) -> list[_Row]:
+    rows: list[_Row] = [(Metric.PEER_HOLD, (peer.peer_id,), peer.hold_seconds)]
+    for role, standing in ((Role.SENDER, peer.sender), (Role.RECEIVER, peer.receiver)):
+        rows += [
+            (Metric.PEER_REPUTATION, (peer.peer_id, role), standing.score_ratio),
+            (Metric.PEER_PAYMENTS, (peer.peer_id, role), standing.payment_count),
+        ]
     return rows
 
 

@@ -22,7 +22,7 @@ from tempfile import mkstemp
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from revops.domain.record import Report
+from revops.domain.record import PeerRecord, Report
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
 from revops.metrics.catalog import Kind, Metric
@@ -43,8 +43,9 @@ _LOCK_POLL_SECONDS: Final = 0.05
 _OVERTAKE_SECONDS: Final = 3_600.0
 
 
-def write_node_metrics(folder: Path, node_label: str, report: Report) -> None:
-    """Given the textfile folder, the node's label and its report, replace the node's file, unless it shows a newer one.
+def write_node_metrics(folder: Path, node_label: str, report: Report, peers: tuple[PeerRecord, ...] = ()) -> None:
+    """Given the textfile folder, the node's label, its report and its peers, replace the node's file, unless that shows
+    a newer state.
 
     Two runs can finish out of order. A present file that is of the future by the machine's clock, and more than an hour
     ahead of this report, was not written by a faster run but under a wrong clock, and is replaced; else it would stay.
@@ -56,7 +57,7 @@ def write_node_metrics(folder: Path, node_label: str, report: Report) -> None:
         present_at = _present_value(path, Metric.SNAPSHOT_TIMESTAMP)
         if present_at is not None and _overtaken(report.taken_at, present_at, time.time()):
             return
-        _replace(path, render(node_families(node_label, report)), descriptor)
+        _replace(path, render(node_families(node_label, report, peers)), descriptor)
 
 
 def write_command_metrics(folder: Path, node_label: str, run: CommandRun) -> None:

@@ -18,6 +18,7 @@ DAY_SUMS: Final = (
     "settled_in_msat",
     "settled_out_msat",
     "fee_msat",
+    "score_msat",
     "failed_count",
     "failed_in_msat",
     "refused_count",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Double,
     Integer,
     Values,
+    cast,
     column,
     func,
     insert,
@@ -37,6 +39,18 @@ EXTERNAL: Final = "external"
 RELEASED: Final = "released"
 VALVE: Final = "valve"
 _ONE: Final = literal_column("1", BigInteger)
+
+
+class Earned(NamedTuple):
+    """What a channel earned in a window, and what strategies learn from: the sum of its forwards' scores, with its
+    standard error (payments come as a compound Poisson process, whose variance is the sum of the squares).
+    """
+
+    earned_msat: int
+    earned_count: int
+    last_at: float | None
+    score_msat: float
+    score_error_msat: float
 
 
 def fee_states(tx: Tx) -> dict[str, FeeState]:
@@ -155,23 +169,28 @@ def fee_updates_since(tx: Tx, since_at: float) -> int:
     return count
 
 
-def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, tuple[int, int, float | None]]:
-    """Given the start of each channel_id's price, return (earned msat, forwards, last settled) of those that earned.
+def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
+    """Given the start of each channel_id's price, return what it has earned since, of those that earned.
 
     A forward counts if it was received since then: one that was accepted before was accepted at another price. Of
-    days that were summarised only whole ones count.
+    days that were summarised only whole ones count. One that was never scored scores what it earned.
     """
     keys = channel_keys(tx)
     starts = {keys[channel_id]: start for channel_id, start in since_at.items() if channel_id in keys}
     if not starts:
         return {}
     prices = _prices(starts).cte("price")
+    # Doubles: a sum of squares of msat is beyond every whole number that a database has.
+    score = cast(func.coalesce(forward.c.score_msat, forward.c.fee_msat), Double)
+    day_score = cast(forward_day.c.score_msat, Double)
     raw = (
         select(
             prices.c.price_key,
             forward.c.fee_msat,
             forward.c.counted_at.label("last_at"),
             _ONE.label("settled_count"),
+            score.label("score_msat"),
+            (score * score).label("score_squares"),
         )
         .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
         .where(forward.c.node_key == tx.node_key, forward.c.status == status_literal(ForwardStatus.SETTLED))
@@ -182,6 +201,9 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, tuple[int, 
             forward_day.c.fee_msat,
             forward_day.c.last_settled_at.label("last_at"),
             forward_day.c.settled_count,
+            day_score.label("score_msat"),
+            # The squares went with the rows. Those of equal payments are the least that they can have been.
+            (day_score * day_score / forward_day.c.settled_count).label("score_squares"),
         )
         .join(
             forward_day,
@@ -196,12 +218,17 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, tuple[int, 
     )
     both = union_all(raw, days).subquery()
     statement = select(
-        both.c.price_key, func.sum(both.c.fee_msat), func.sum(both.c.settled_count), func.max(both.c.last_at)
+        both.c.price_key,
+        func.sum(both.c.fee_msat),
+        func.sum(both.c.settled_count),
+        func.max(both.c.last_at),
+        func.sum(both.c.score_msat),
+        func.sum(both.c.score_squares),
     ).group_by(both.c.price_key)
     ids = {key: channel_id for channel_id, key in keys.items()}
     return {
-        ids[key]: (int(earned_msat), int(count), last_at)
-        for key, earned_msat, count, last_at in tx.connection.execute(statement)
+        ids[key]: Earned(int(earned_msat), int(count), last_at, score_msat, math.sqrt(squares))
+        for key, earned_msat, count, last_at, score_msat, squares in tx.connection.execute(statement)
     }
 
 

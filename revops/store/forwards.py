@@ -7,19 +7,23 @@ took, and since it only takes rows that the created pass has seen, a row up to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, or_, select
 
 from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.traffic import FinalForward
 from revops.errors import BugError, DataError
 from revops.store.cursors import PRUNED, cursor
 from revops.store.engine import Tx
 from revops.store.keys import chunks, upsert
 from revops.store.scids import resolve_scids
-from revops.store.tables import forward
+from revops.store.tables import channel, forward, node, peer
+
+#: Given the forwards that became final, in order of resolution, returns the score of each settled one by created_index.
+Scorer = Callable[[Sequence[FinalForward]], Mapping[int, int]]
 
 _COMPARED: Final = (
     "updated_index",
@@ -45,8 +49,11 @@ class IngestCount:
     unchanged: int = 0
 
 
-def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float) -> IngestCount:
+def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | None = None) -> IngestCount:
     """Given a page of forwards, store what is new or has changed. Set the cursor in the same transaction.
+
+    `score` is given each forward once, when it becomes final, whatever is repeated or was pruned; whatever it writes
+    belongs to the same transaction. What nobody scored counts as what it earned.
 
     None is counted later than `seen_at`: income that a wrong clock dated into the future would never leave a window,
     and the spending that it allows neither. Each scid must be known (`scids.unknown_scids`), else BugError. Raise
@@ -57,14 +64,75 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float) -> IngestCount:
         have = newest.get(item.created_index)
         if have is None or _rank(item.status, item.updated_index) >= _rank(have.status, have.updated_index):
             newest[item.created_index] = item
+    _take_turns(tx)
     keys = resolve_scids(tx, _scids(forwards))
     rows = {index: _row(tx.node_key, item, keys, seen_at) for index, item in newest.items()}
     stored = _stored(tx, rows)
     pruned_index = cursor(tx, PRUNED)
     new = [row for index, row in rows.items() if index not in stored and index > pruned_index]
     changed = [row for index, row in rows.items() if index in stored and _supersedes(row, stored[index])]
+    scores = {} if score is None else score(_became_final(tx, new + changed, stored))
+    for row in new:
+        row["score_msat"] = scores.get(row["created_index"])
+    for row in changed:
+        row["score_msat"] = scores.get(row["created_index"], _kept_score(row, stored[row["created_index"]]))
     _write(tx, new + changed)
     return IngestCount(len(new), len(changed), len(forwards) - len(new) - len(changed))
+
+
+def _take_turns(tx: Tx) -> None:
+    """Two syncs at once, one of which has lost its lock, must not both find a forward new. SQLite has one writer
+    anyway.
+    """
+    tx.connection.execute(select(node.c.node_key).where(node.c.node_key == tx.node_key).with_for_update())
+
+
+def _became_final(tx: Tx, rows: Sequence[Mapping[str, Any]], stored: Mapping[int, Row[Any]]) -> list[FinalForward]:
+    """In order of resolution. A final row that changes again was counted before."""
+    known = {index for index, row in stored.items() if row.status != ForwardStatus.OFFERED}
+    final = [row for row in rows if row["status"] != ForwardStatus.OFFERED and row["created_index"] not in known]
+    names = _names(tx) if final else {}
+    final.sort(key=lambda row: (row["counted_at"], row["created_index"]))
+    return [_final(row, names) for row in final]
+
+
+_STATUS_OF: Final = {int(status): status for status in ForwardStatus}
+
+
+def _final(row: Mapping[str, Any], names: Mapping[int, tuple[str, str | None]]) -> FinalForward:
+    in_channel_id, sender_id = names[row["in_channel_key"]]
+    out_channel_key, out_msat, resolved_at = row["out_channel_key"], row["out_msat"], row["resolved_at"]
+    out_channel_id, receiver_id = (None, None) if out_channel_key is None else names[out_channel_key]
+    return FinalForward(
+        row["created_index"],
+        _STATUS_OF[row["status"]],
+        in_channel_id,
+        out_channel_id,
+        sender_id,
+        receiver_id,
+        row["in_msat"],
+        out_msat,
+        row["fee_msat"],
+        row["in_msat"] if out_msat is None else out_msat,
+        row["counted_at"],
+        None if resolved_at is None else resolved_at - row["received_at"],
+        row["failcode"],
+    )
+
+
+def _names(tx: Tx) -> dict[int, tuple[str, str | None]]:
+    """The channel_id of each channel_key, and its peer_id where that is known."""
+    statement = (
+        select(channel.c.channel_key, channel.c.channel_id, peer.c.peer_id)
+        .outerjoin(peer, (peer.c.node_key == channel.c.node_key) & (peer.c.peer_key == channel.c.peer_key))
+        .where(channel.c.node_key == tx.node_key)
+    )
+    return {row[0]: (row[1], row[2]) for row in tx.connection.execute(statement)}
+
+
+def _kept_score(row: Mapping[str, Any], stored: Row[Any]) -> int | None:
+    """A settled row that changes keeps its score: it was counted with it."""
+    return stored.score_msat if stored.status == row["status"] == ForwardStatus.SETTLED else None
 
 
 def _scids(forwards: Sequence[Forward]) -> set[str]:
@@ -72,11 +140,13 @@ def _scids(forwards: Sequence[Forward]) -> set[str]:
 
 
 def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) -> dict[str, Any]:
-    missing = {scid for scid in (item.in_scid, item.out_scid) if scid is not None and scid not in keys}
-    if missing:
+    try:
+        in_channel_key = keys[item.in_scid]
+        out_channel_key = None if item.out_scid is None else keys[item.out_scid]
+    except KeyError as missing:
         raise BugError(
-            f"forward {item.created_index}: {', '.join(sorted(missing))} was not resolved before it was stored"
-        )
+            f"forward {item.created_index}: {missing.args[0]} was not resolved before it was stored"
+        ) from None
     settled = item.status is ForwardStatus.SETTLED
     if settled and (item.out_scid is None or item.out_msat is None or item.fee_msat is None):
         raise DataError(
@@ -86,9 +156,9 @@ def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) 
         "node_key": node_key,
         "created_index": item.created_index,
         "updated_index": item.updated_index,
-        "in_channel_key": keys[item.in_scid],
+        "in_channel_key": in_channel_key,
         "in_htlc_id": item.in_htlc_id,
-        "out_channel_key": None if item.out_scid is None else keys[item.out_scid],
+        "out_channel_key": out_channel_key,
         "in_msat": item.in_msat,
         "out_msat": item.out_msat,
         "fee_msat": item.fee_msat,
@@ -101,7 +171,7 @@ def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) 
 
 
 def _stored(tx: Tx, rows: Mapping[int, Any]) -> dict[int, Row[Any]]:
-    columns = [forward.c.created_index, *(forward.c[name] for name in _COMPARED)]
+    columns = [forward.c.created_index, forward.c.score_msat, *(forward.c[name] for name in _COMPARED)]
     found: dict[int, Row[Any]] = {}
     for indexes in chunks(rows):
         statement = select(*columns).where(forward.c.node_key == tx.node_key, forward.c.created_index.in_(indexes))
@@ -127,7 +197,7 @@ def _write(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     insert = upsert(tx, forward)
     insert = insert.on_conflict_do_update(
         index_elements=["node_key", "created_index"],
-        set_={name: insert.excluded[name] for name in (*_COMPARED, "counted_at")},
+        set_={name: insert.excluded[name] for name in (*_COMPARED, "counted_at", "score_msat")},
         where=or_(forward.c.status == int(ForwardStatus.OFFERED), insert.excluded.status != int(ForwardStatus.OFFERED)),
     )
     tx.connection.execute(insert, list(rows))

@@ -75,6 +75,7 @@ def _days(rows: Sequence[Any]) -> list[dict[str, Any]]:
         if kind == "settled":
             entry["settled_out_msat"] += row.out_msat
             entry["fee_msat"] += row.fee_msat
+            entry["score_msat"] += row.fee_msat if row.score_msat is None else row.score_msat
             entry["last_settled_at"] = max(entry["last_settled_at"] or row.counted_at, row.counted_at)
     return list(sums.values())
 

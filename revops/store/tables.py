@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0005"
+SCHEMA_VERSION: Final = "0006"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -58,6 +58,11 @@ def _msat(name: str, *, null: bool = False) -> Column[int]:
 
 def _at(name: str, *, null: bool = False) -> Column[float]:
     return Column(f"{name}_at", Double, nullable=null)
+
+
+def _sum(name: str) -> Column[float]:
+    """A decayed sum: fractions of payments, so a float also where it is of msat."""
+    return Column(name, Double, nullable=False)
 
 
 def _text(name: str, *, null: bool = False) -> Column[str]:
@@ -132,11 +137,12 @@ closed_channel = Table(
 # ---- what went through it
 
 #: `counted_at` dates a forward in every sum: when it was resolved, else (local_failed, offered) when it was received.
+#: `score_msat` is what strategies learn from, fixed when the forward became final; NULL: never scored, take the fee.
 forward = Table(
     "forward", metadata, _key("node_key"), _whole("created_index"), _whole("updated_index", null=True),
     _key("in_channel_key"), _whole("in_htlc_id", null=True), _key("out_channel_key", null=True), _msat("in"),
     _msat("out", null=True), _msat("fee", null=True), Column("status", SmallInteger, nullable=False), _at("received"),
-    _at("resolved", null=True), _at("counted"), Column("failcode", Integer),
+    _at("resolved", null=True), _at("counted"), Column("failcode", Integer), _msat("score", null=True),
     _primary("created_index"), sqlite_with_rowid=False,
 )  # fmt: skip
 _SETTLED: Final = text("status = 1")
@@ -144,7 +150,7 @@ _SETTLED: Final = text("status = 1")
 # is in them since SQLite wants to see the column of the condition, though it is always 1 there.
 Index(
     "ix_forward_earned", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at, forward.c.fee_msat,
-    forward.c.counted_at, forward.c.status, sqlite_where=_SETTLED, postgresql_where=_SETTLED,
+    forward.c.counted_at, forward.c.status, forward.c.score_msat, sqlite_where=_SETTLED, postgresql_where=_SETTLED,
 )  # fmt: skip
 Index(
     "ix_forward_settled", forward.c.node_key, forward.c.counted_at, forward.c.in_channel_key, forward.c.out_channel_key,
@@ -159,7 +165,24 @@ forward_day = Table(
     "forward_day", metadata, _key("node_key"), _key("day"), _key("in_channel_key"), _key("out_channel_key"),
     _whole("settled_count"), _msat("settled_in"), _msat("settled_out"), _msat("fee"), _whole("failed_count"),
     _msat("failed_in"), _whole("refused_count"), _msat("refused_in"), _at("last_settled", null=True),
+    Column("score_msat", BigInteger, nullable=False, server_default="0"),
     _primary("day", "in_channel_key", "out_channel_key"), sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: Decayed sums (domain/traffic.py), fed once by each forward that becomes final: what came of a peer's payments,
+peer_signal = Table(
+    "peer_signal", metadata, _key("node_key"), _key("peer_key"), _text("role"), _sum("success"), _sum("failure"),
+    _sum("hold_log"), _sum("hold_weight"), _at("updated"), _primary("peer_key", "role"),
+    _refers("peer_key", to="peer"), CheckConstraint("role IN ('sender', 'receiver')", name="role"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: and what went through a channel; `since_at` is NULL before anything has. `value_ppm` is the value of its liquidity.
+channel_signal = Table(
+    "channel_signal", metadata, _key("node_key"), _key("channel_key"), _at("since", null=True), _at("updated"),
+    _sum("demand_msat"), _sum("demand_squares"), _sum("inflow_msat"), _sum("inflow_squares"), _sum("entry_msat"),
+    _sum("entry_value"), _sum("value_ppm"), _at("value", null=True), _primary("channel_key"),
+    _refers("channel_key", to="channel"), sqlite_with_rowid=False,
 )  # fmt: skip
 
 #: `account_key` is a channel_key, 0 for the wallet, -1 for the outside. Hashes are 32 bytes here: they are many.

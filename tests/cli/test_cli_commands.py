@@ -30,7 +30,18 @@ from revops.domain.decision import (
 from revops.domain.forward import Flow
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.record import Books, ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
+from revops.domain.record import (
+    Books,
+    ChannelRecord,
+    DecisionRecord,
+    JobRecord,
+    PeerRecord,
+    PeersReport,
+    Report,
+    RunRecord,
+    Standing,
+    Totals,
+)
 from revops.domain.summary import (
     BackupSummary,
     Comparison,
@@ -333,6 +344,64 @@ def test_books_say_their_difference(cycle, capsys, books, text):
     cycle("report", "run", replace(REPORT, books=books))
     assert main(["report"]) == 0
     assert text in capsys.readouterr().out
+
+
+PEERS = PeersReport(
+    taken_at=1_000.0, synced_at=700.0, window_days=7,
+    peers=(
+        PeerRecord(
+            NODE_ID, "evil\x1b[2J\nalias", 2, True, Standing(0.875, 1_234.5), Standing(0.5, 0.0), 1.25, 1_999,
+            2_000_000, 7_999, 999,
+        ),
+        PeerRecord("03" + "ab" * 32, None, 0, False, Standing(0.9, 0.2), Standing(0.25, 9), 86_400.0, 0, 0, 0, 0),
+        PeerRecord("02" + "cd" * 32, None, 1, False, Standing(0.5, 0), Standing(0.5, 0), None, 0, 0, 0, 0),
+    ),
+)  # fmt: skip
+
+
+def test_report_peers_shows_whom_to_believe(cycle, capsys):
+    whole = cycle("report", "run", REPORT)
+    calls = cycle("peers", "run", PEERS)
+    assert main(["report", "peers", "--window-days", "3"]) == 0
+    out = capsys.readouterr().out
+    assert (calls, whole) == ([((CommonOptions(),), {"window_days": 3})], [])
+    assert "3 peers; synced 5 min ago" in out
+    rows = out.splitlines()
+    known = next(line for line in rows if line.startswith("evil\\x1b[2J\\x0aalias"))
+    assert known.split()[1:] == ["2", "88", "%", "1,234.5", "-", "0.0", "1.2", "s", "1", "2,000", "7", "0"]
+    unnamed = next(line for line in rows if line.startswith("03abababab"))
+    assert unnamed.split()[1:] == ["0", "90", "%", "0.2", "25", "%", "9.0", "24", "h", "0", "0", "0", "0"]
+    idle = next(line for line in rows if line.startswith("02cdcdcdcd"))
+    assert idle.split()[1:] == ["1", "-", "0.0", "-", "0.0", "-", "0", "0", "0", "0"]
+
+
+def test_report_peers_takes_the_window_wherever_it_stands(cycle, capsys):
+    calls = cycle("peers", "run", replace(PEERS, peers=()))
+    assert main(["report", "--window-days", "3", "peers"]) == 0
+    assert main(["report", "--window-days", "3", "peers", "--window-days", "4"]) == 0
+    assert main(["report", "peers"]) == 0
+    assert [keywords for _, keywords in calls] == [{"window_days": days} for days in (3, 4, None)]
+    assert "0 peers" in capsys.readouterr().out
+
+
+def test_report_peers_json_has_stable_keys(cycle, capsys):
+    cycle("peers", "run", PEERS)
+    assert main(["report", "peers", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == ["schema_version", "command", "taken_at", "synced_at", "window_days", "peers"]
+    assert document["command"] == "report peers"
+    assert document["peers"][0] == {
+        "peer_id": NODE_ID, "alias": "evil\x1b[2J\nalias", "channel_count": 2, "connected": True,
+        "sender": {"score_ratio": 0.875, "payment_count": 1_234.5},
+        "receiver": {"score_ratio": 0.5, "payment_count": 0.0}, "hold_seconds": 1.25, "in_msat": 1_999,
+        "out_msat": 2_000_000, "earned_msat": 7_999, "sourced_msat": 999,
+    }  # fmt: skip
+
+
+def test_report_knows_its_parts(cycle, capsys):
+    cycle("report", "run", REPORT)
+    assert main(["report", "pears"]) == 2
+    assert "Did you mean 'peers'?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--window-days", "0"], ["--decisions", "-1"], ["--window-days", "x"]])

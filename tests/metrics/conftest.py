@@ -8,7 +8,7 @@ from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
-from revops.domain.record import Books, ChannelRecord, Report, Totals
+from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Standing, Totals
 from revops.metrics.collect import CommandRun
 
 NODE_ID = "02" + "ab" * 32
@@ -51,6 +51,23 @@ def channel() -> ChannelRecord:
         occupancy_out=Occupancy(6, 30, 7, 28),
         occupancy_in=Occupancy(3, 30, 1, 8),
         nearest_expiry_blockheight=900_144,
+    )
+
+
+@pytest.fixture
+def peer() -> PeerRecord:
+    return PeerRecord(
+        peer_id=PEER_ID,
+        alias="a peer",
+        channel_count=1,
+        connected=True,
+        sender=Standing(0.625, 5.5),
+        receiver=Standing(0.75, 6.25),
+        hold_seconds=2.125,
+        in_msat=1,
+        out_msat=2,
+        earned_msat=3,
+        sourced_msat=4,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
-from revops.domain.record import ChannelRecord, Report
+from revops.domain.record import ChannelRecord, PeerRecord, Report
 from revops.metrics.catalog import CATALOG, Place
 from revops.metrics.collect import CommandRun, Family, command_families, node_families
 
@@ -101,8 +101,23 @@ def test_command_families_are_the_run(run: CommandRun) -> None:
     assert series(command_families("main", run)) == EXPECTED_RUN
 
 
-def test_the_two_kinds_of_file_hold_the_whole_catalogue_and_share_nothing(report: Report, run: CommandRun) -> None:
-    node = [family.definition for family in node_families("main", report)]
+def test_peers_have_a_reputation_in_each_role(report: Report, peer: PeerRecord) -> None:
+    sender, receiver = ("main", peer.peer_id, "sender"), ("main", peer.peer_id, "receiver")
+    assert series(node_families("main", report, (peer,))) == EXPECTED_NODE | {
+        "revops_peer_reputation_ratio": {sender: 0.625, receiver: 0.75},
+        "revops_peer_reputation_payments": {sender: 5.5, receiver: 6.25},
+        "revops_peer_hold_seconds": {("main", peer.peer_id): 2.125},
+    }
+    held_nothing = series(node_families("main", report, (replace(peer, hold_seconds=None),)))
+    assert "revops_peer_hold_seconds" not in held_nothing
+    # A peer that is gone has no series, as a channel that is closed has none.
+    assert series(node_families("main", report, (replace(peer, channel_count=0),))) == EXPECTED_NODE
+
+
+def test_the_two_kinds_of_file_hold_the_whole_catalogue_and_share_nothing(
+    report: Report, peer: PeerRecord, run: CommandRun
+) -> None:
+    node = [family.definition for family in node_families("main", report, (peer,))]
     command = [family.definition for family in command_families("main", run)]
     assert (*node, *command) == CATALOG
     assert {definition.place for definition in node} == {Place.NODE}

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from revops.domain.record import ChannelRecord, Report
+from revops.domain.record import ChannelRecord, PeerRecord, Report
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
 from revops.metrics import textfile
@@ -54,8 +54,10 @@ def names_in(path: Path) -> list[str]:
     return list(dict.fromkeys(name for name, _ in samples_of(path.read_text())))
 
 
-def test_files_hold_the_catalogue_and_nothing_else(tmp_path: Path, report: Report, run: CommandRun) -> None:
-    write_node_metrics(tmp_path, "main", report)
+def test_files_hold_the_catalogue_and_nothing_else(
+    tmp_path: Path, report: Report, peer: PeerRecord, run: CommandRun
+) -> None:
+    write_node_metrics(tmp_path, "main", report, (peer,))
     write_command_metrics(tmp_path, "main", run)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["revops_main.prom", "revops_main_fees_adjust.prom"]
     for path, place in (
@@ -65,8 +67,8 @@ def test_files_hold_the_catalogue_and_nothing_else(tmp_path: Path, report: Repor
         assert names_in(path) == [definition.name for definition in CATALOG if definition.place is place]
 
 
-def test_types_and_help_are_the_catalogue_s(report: Report) -> None:
-    lines = render(node_families("main", report)).decode().splitlines()
+def test_types_and_help_are_the_catalogue_s(report: Report, peer: PeerRecord) -> None:
+    lines = render(node_families("main", report, (peer,))).decode().splitlines()
     for definition in CATALOG:
         if definition.place is Place.NODE:
             assert lines.count(f"# HELP {definition.name} {definition.help}") == 1

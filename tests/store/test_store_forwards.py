@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -18,10 +20,11 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select
 
 from revops.domain.forward import Flow, Forward, ForwardStatus
+from revops.domain.traffic import FinalForward
 from revops.errors import BugError, DataError
-from revops.store import books, channels, cursors, flows, forwards, rollup
+from revops.store import books, channels, cursors, fees, flows, forwards, rollup
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
-from revops.store.engine import Database
+from revops.store.engine import Database, Tx
 from revops.store.forwards import IngestCount
 from revops.store.tables import forward
 from tests.builders import DAY, NOW, channel_id
@@ -152,6 +155,8 @@ class NodeAndStore(RuleBasedStateMachine):
         #: What the store must hold: the furthest version of each row that was committed.
         self.known: dict[int, Forward] = {}
         self.old_pages: list[list[Forward]] = []
+        #: How often each forward was handed over as final.
+        self.final: Counter[int] = Counter()
         with database.transaction(self.node_key) as tx:
             channels.record_channels(tx, [], NOW)
             record(tx, 1, 2)
@@ -216,15 +221,23 @@ class NodeAndStore(RuleBasedStateMachine):
     def sync(self, name: str, limit: int, crash: bool) -> None:
         page, end = self.page(name, limit)
         self.old_pages.append(page)
+        final: list[int] = []
         try:
             with self.database.transaction(self.node_key) as tx:
-                forwards.ingest(tx, page, NOW + 400 * DAY)
+                self.ingest(tx, page, final)
                 cursors.set_cursor(tx, name, end)
                 if crash:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
             return
-        self.remember(page)
+        self.remember(page, final)
+
+    def ingest(self, tx: Tx, page: list[Forward], final: list[int]) -> None:
+        def note(found: Sequence[FinalForward]) -> dict[int, int]:
+            final.extend(row.created_index for row in found)
+            return {row.created_index: -row.created_index for row in found if row.status is SETTLED}
+
+        forwards.ingest(tx, page, NOW + 400 * DAY, note)
 
     @rule(name=st.sampled_from([FORWARDS_CREATED, FORWARDS_UPDATED]), both=st.booleans())
     def catch_up(self, name: str, both: bool) -> None:
@@ -239,11 +252,13 @@ class NodeAndStore(RuleBasedStateMachine):
         """A page from any earlier time comes again; only rows that a pass has seen can."""
         page = data.draw(st.sampled_from(self.old_pages))
         page = [row for row in page if row.created_index in self.known]
+        final: list[int] = []
         with self.database.transaction(self.node_key) as tx:
-            forwards.ingest(tx, page, NOW + 400 * DAY)
-        self.remember(page)
+            self.ingest(tx, page, final)
+        self.remember(page, final)
 
-    def remember(self, page: list[Forward]) -> None:
+    def remember(self, page: list[Forward], final: list[int]) -> None:
+        self.final.update(final)
         for row in page:
             have = self.known.get(row.created_index)
             if have is None or rank(row) >= rank(have):
@@ -264,6 +279,11 @@ class NodeAndStore(RuleBasedStateMachine):
     def store_adds_up_to_what_was_committed(self) -> None:
         with self.database.read(self.node_key) as tx:
             assert flows.flows(tx, None) == expected(self.known.values(), None, None)
+            earned = fees.earned_since(tx, {channel_id(number): 0.0 for number in (1, 2)})
+        assert self.final == Counter(index for index, row in self.known.items() if row.status.final)
+        # Each settled forward has the score that it was given once, also in the days.
+        settled = [row.created_index for row in self.known.values() if row.status is SETTLED]
+        assert sum(one.score_msat for one in earned.values()) == -sum(settled)
 
     def teardown(self) -> None:
         self.catch_up(FORWARDS_CREATED, both=True)
