@@ -38,6 +38,7 @@ class FeeState:
     step_ratio: float = 0.1
     last_rate_msat: float | None = None
     last_rate_error_msat: float | None = None
+    windows: tuple[tuple[float, float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class FeeInput:
     last_changed_at: float | None
     score_msat: float | None = None
     score_error_msat: float | None = None
+    interest_count: float | None = None
     policy: FeesConfig | None = None
     signals: Signals = UNKNOWN
     pin: FeePin | None = None
