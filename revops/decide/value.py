@@ -19,9 +19,8 @@ from typing import Final
 from revops.domain.signals import Rate, Signals
 
 #: Within so many days a channel that ran empty usually gets new liquidity: from trade, a refill, or the operator.
-import os,json
-HORIZON_DAYS = json.loads(os.environ.get("HC","{}")).get("H",5.0)
-#: From here on the asymptotic series of Mills' ratio is exact to a float's precision, and exp(x²/2) still fits into one.
+HORIZON_DAYS: Final = 3.0
+#: From here on the asymptotic series of Mills' ratio is exact enough, and exp(x²/2) still fits into a float.
 _FAR: Final = 25.0
 
 

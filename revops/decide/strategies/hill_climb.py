@@ -1,66 +1,225 @@
+"""`hill_climb`: perturb the fee, look at what the channel earned per open hour, keep the direction or turn round.
+
+What is climbed is the reputation-weighted net income per open hour: fees, less the liquidity used up, plus that gained.
+One window of a price sees a handful of payments, so two windows alone can't be told apart; the direction is the slope
+through the last weeks' windows (`slope.py`). Steps are in the logarithm of the fee (10 ppm is a lot at 30 ppm and
+nothing at 1,000), as long as the slope is steep, and at most `step_ratio`: a turn halves it, keeping on lengthens it,
+so the search narrows where the income is flat. A channel that is calm sleeps (`calm.py`).
+
+A channel that ran empty while payments want to leave has a value of liquidity as high as its price: a steep slope, so
+it gets dearer though nothing flows. What is learnt from is what was broadcast, counted from the moment it took effect:
+`setchannel` honours the old price for 600 s.
+"""
+
 from __future__ import annotations
-import math, os, json
-from dataclasses import replace
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
 from revops.decide.governor import dead_band_ppm
 from revops.decide.openness import could_route
-from revops.decide.value import value_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
-from revops.domain.reason import ReasonCode, why
+from revops.decide.strategies.calm import awake, expected_count, grow_calmer, is_calm, waking_cause
+from revops.decide.strategies.slope import Slope, net_slope
+from revops.decide.value import value_ppm
+from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.snapshot import FeeInput
 
-K = dict(e0=1.0, tau=0.7, half=7.0, width=1.0, mode=1, kappa=0.3, z=0.0, grow=1.3, shrink=0.5, n=30, open=1, mincount=0.0, vin=1.0, vk=1.0,first=0.2,zc=0.0,sdc=0.6,probe=9.0,js=0.0)
-K.update(json.loads(os.environ.get("HC", "{}")))
+STEP_GROWTH: Final = 1.3
+STEP_SHRINK: Final = 0.5
+LEAST_STEP_RATIO: Final = 0.04
+#: Length of a step per slope: at a slope of 1 (1 % of price is 1 % of income) it changes the fee by so much.
+STEP_PER_SLOPE: Final = 0.3
+#: So many prices are remembered: two weeks of them at two a day.
+WINDOW_COUNT: Final = 30
 
-def propose(offer, policy, now):
-    fee = offer.channel.local_terms.fee_ppm
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a step is decided on."""
+
+    fee_ppm: int
+    state: FeeState
+    routable: bool
+    rate_msat: float
+    error_msat: float
+    interest_count: float
+    earned_count: int
+    value_ppm: float
+    entry_value_ppm: float
+    windows: tuple[PriceWindow, ...]
+    slope: Slope
+
+
+def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
+    """Given a peer and what it earned since its window started, return the fee that should be tried next."""
+    fee_ppm = offer.channel.local_terms.fee_ppm
     state, anew = watch(offer, now)
     if anew is not None:
-        return Proposal(fee, 0.0, (anew,), replace(state, step_ratio=K["first"]), reset(state))
-    hours = state.open_seconds / 3600
-    rate = (offer.score_msat or 0.0) / hours if hours > 0 else 0.0
-    r = why(ReasonCode.OBSERVING, fee_ppm=fee, open_hours=round(hours, 1), needed_hours=8, forward_count=offer.earned_count)
-    stay = Proposal(fee, rate, (r,), state, reset(state))
-    if now - state.window_start_at < policy.min_interval_seconds - 700: return stay
-    shut = not could_route(offer.channel)
-    if state.open_seconds < K["open"] * policy.min_interval_seconds - 700 and not shut:
-        return stay
-    x0 = math.log(max(fee, 1))
-    windows = [*state.windows]
-    if hours > 0: windows.append((now, x0, hours, offer.interest_count))
-    V = value_ppm(offer.signals, offer.channel.spendable_msat, fee)
-    m = max(1 - K["vk"] * V / max(fee, 1) + K["vin"] * offer.signals.entry_value_ppm / max(fee, 1), 0.05)
-    e, sd, n = fit(windows, x0, now)
-    g = 1 / m - e
-    if n < K["mincount"] and V < 0.3 * fee: pass
-    if shut and V <= 0: return stay
-    d = 1 if g > 0 else -1
-    if K["mode"] == 1:
-        step = state.step_ratio * (K["grow"] if d == state.direction else K["shrink"])
-        step = min(max(step, 0.04), policy.max_step_ratio)
-        if abs(g) < K["z"] * sd: return stay
-    else:
-        step = min(K["kappa"] * abs(g) * g * g / (g * g + K["js"] * sd * sd + 1e-9), policy.max_step_ratio)
-        if sd > K["probe"] and step < K["first"]: step, d = K["first"], (state.direction if abs(g) < .1 else d)
-        elif sd < K["sdc"] and abs(g) < K["zc"] * sd and not shut: return stay
-        if step * fee < dead_band_ppm(fee, policy): return stay
-    change = max(round(fee * step), dead_band_ppm(fee, policy))
-    if_sent = replace(reset(state), direction=d, step_ratio=step, windows=tuple(windows[-int(K["n"]):]))
-    return Proposal(fee + d * change, rate, (r,), state, if_sent)
+        return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
+    view = _look(offer, state, now)
+    if state.asleep_until_at is not None:
+        return _sleep_on(view, policy, now)
+    if not _ripe(view, policy, now):
+        reason = why(
+            ReasonCode.OBSERVING,
+            fee_ppm=fee_ppm,
+            open_hours=round(state.open_seconds / 3600, 1),
+            needed_hours=round(policy.min_interval_seconds / 3600, 1),
+            forward_count=view.earned_count,
+        )
+        return _stay(view, state, reason)
+    if is_calm(view.slope, view.earned_count, _rate_change(view)):
+        calmer = grow_calmer(state, view.interest_count, now)
+        calm_hours = round((now - (calmer.calm_since_at or now)) / 3600, 1)
+        return _stay(view, calmer, why(ReasonCode.CALM, fee_ppm=fee_ppm, calm_hours=calm_hours), _slope_reason(view))
+    return _climb(view, policy)
 
-def fit(windows, x0, now):
-    rows = []
-    for at, x, h, n in windows:
-        w = 0.5 ** ((now - at) / 86400 / K["half"]) * math.exp(-0.5 * ((x - x0) / K["width"]) ** 2)
-        rows.append((x - x0, w * h, w * n))
-    N = sum(r[2] for r in rows)
-    NX = sum(r[0] * r[2] for r in rows)
-    e = K["e0"]; p = 1 / K["tau"] ** 2
-    var = 0
-    for _ in range(8):
-        s0 = s1 = s2 = 0.0
-        for x, h, _n in rows:
-            q = h * math.exp(-e * x); s0 += q; s1 += q * x; s2 += q * x * x
-        if s0 <= 0: break
-        mean = s1 / s0; var = max(s2 / s0 - mean * mean, 0)
-        grad = -NX + N * mean - (e - K["e0"]) * p
-        e += min(max(grad / (N * var + p), -1), 1)
-    return e, 1 / math.sqrt(N * var + p), N
+
+def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
+    """Put together what a step is decided on."""
+    fee_ppm = state.fee_ppm
+    open_hours = state.open_seconds / 3600
+    rate_msat, error_msat = _rate(offer, open_hours)
+    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
+    windows = state.windows
+    if open_hours > 0:
+        windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
+    worth_ppm = value_ppm(offer.signals, offer.channel.spendable_msat, fee_ppm)
+    entry_value_ppm = offer.signals.entry_value_ppm
+    return _View(
+        fee_ppm=fee_ppm,
+        state=state,
+        routable=could_route(offer.channel),
+        rate_msat=rate_msat,
+        error_msat=error_msat,
+        interest_count=interest_count,
+        earned_count=offer.earned_count,
+        value_ppm=worth_ppm,
+        entry_value_ppm=entry_value_ppm,
+        windows=windows,
+        slope=net_slope(windows, fee_ppm, worth_ppm - entry_value_ppm, now),
+    )
+
+
+def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
+    """The net income per open hour in msat, and its Poisson error."""
+    if open_hours <= 0:
+        return 0.0, 0.0
+    score_msat = float(offer.earned_msat) if offer.score_msat is None else offer.score_msat
+    error_msat = offer.score_error_msat
+    if error_msat is None:
+        error_msat = abs(score_msat) / math.sqrt(offer.earned_count) if offer.earned_count else 0.0
+    return score_msat / open_hours, error_msat / open_hours
+
+
+def _rate_change(view: _View) -> float:
+    """By how many standard errors the rate differs from that of the last price; 0 where there is none."""
+    last_msat = view.state.last_rate_msat
+    noise_msat = math.hypot(view.error_msat, view.state.last_rate_error_msat or 0.0)
+    if last_msat is None or noise_msat <= 0:
+        return 0.0
+    return abs(view.rate_msat - last_msat) / noise_msat
+
+
+def _ripe(view: _View, policy: FeesConfig, now: float) -> bool:
+    """Whether the price has been seen long enough: open for the interval, or in force so long on a channel that can't
+    route for want of the liquidity that payments ask for.
+    """
+    if view.routable or view.value_ppm <= 0:
+        return view.state.open_seconds >= policy.min_interval_seconds
+    return now - view.state.window_start_at >= policy.min_interval_seconds
+
+
+def _sleep_on(view: _View, policy: FeesConfig, now: float) -> Proposal:
+    """Let a sleeper sleep, or try another price with what has woken it."""
+    state = view.state
+    cause = waking_cause(state, view.interest_count, view.slope, now)
+    counts = {
+        "fee_ppm": view.fee_ppm,
+        "interest_count": round(view.interest_count - state.asleep_interest_count, 1),
+        "expected_count": round(expected_count(state), 1),
+    }
+    if cause is None:
+        left_hours = round(((state.asleep_until_at or now) - now) / 3600, 1)
+        return _stay(view, state, why(ReasonCode.ASLEEP, **counts, left_hours=left_hours))
+    climb = _climb(replace(view, state=awake(state)), policy)
+    return replace(climb, reasons=(why(ReasonCode.WOKEN, **counts, cause=cause), *climb.reasons))
+
+
+def _climb(view: _View, policy: FeesConfig) -> Proposal:
+    """Keep on, turn or start, and take one step."""
+    state = awake(view.state)
+    direction = 1 if view.slope.ratio > 0 else -1
+    if view.earned_count == 0 and view.routable and direction > 0:
+        if view.slope.interest_count > 0:
+            return _stay(view, state, _inconclusive(view), _slope_reason(view))
+        direction = -1
+    direction = _within_bounds(view, direction, policy)
+    if state.last_rate_msat is None:
+        code, step_ratio = ReasonCode.CLIMB_PROBE, state.step_ratio
+    elif direction == state.direction:
+        code, step_ratio = ReasonCode.CLIMB_KEEP, state.step_ratio * STEP_GROWTH
+    else:
+        code, step_ratio = ReasonCode.CLIMB_REVERSE, state.step_ratio * STEP_SHRINK
+    step_ratio = min(max(step_ratio, LEAST_STEP_RATIO), policy.max_step_ratio)
+    step = step_ratio
+    if view.slope.interest_count > 0:
+        step = min(step_ratio, STEP_PER_SLOPE * abs(view.slope.ratio))
+    # A step within the dead band would never be announced, and nothing would ever be learnt from it.
+    change_ppm = max(round(view.fee_ppm * step), dead_band_ppm(view.fee_ppm, policy))
+    reason = why(
+        code,
+        fee_ppm=view.fee_ppm,
+        rate_msat=round(view.rate_msat),
+        last_rate_msat=round(state.last_rate_msat or 0),
+        step_percent=round(direction * change_ppm / max(view.fee_ppm, 1) * 100, 1),
+    )
+    if_sent = replace(
+        reset(state),
+        direction=direction,
+        step_ratio=step_ratio,
+        last_rate_msat=view.rate_msat,
+        last_rate_error_msat=view.error_msat,
+        windows=view.windows,
+    )
+    reasons = (reason, _slope_reason(view))
+    return Proposal(view.fee_ppm + direction * change_ppm, view.rate_msat, reasons, state, if_sent)
+
+
+def _within_bounds(view: _View, direction: int, policy: FeesConfig) -> int:
+    """So near a bound that no announced step fits before it, there is one way only; without revenue never up."""
+    band_ppm = dead_band_ppm(view.fee_ppm, policy)
+    if view.fee_ppm + band_ppm > policy.max_ppm:
+        return -1
+    if view.fee_ppm - band_ppm < policy.min_ppm and view.earned_count > 0:
+        return 1
+    return direction
+
+
+def _stay(view: _View, state: FeeState, *reasons: Reason) -> Proposal:
+    return Proposal(view.fee_ppm, view.rate_msat, reasons, state, reset(state))
+
+
+def _inconclusive(view: _View) -> Reason:
+    return why(
+        ReasonCode.INCONCLUSIVE,
+        fee_ppm=view.fee_ppm,
+        rate_msat=round(view.rate_msat),
+        last_rate_msat=round(view.state.last_rate_msat or 0),
+        forward_count=view.earned_count,
+    )
+
+
+def _slope_reason(view: _View) -> Reason:
+    return why(
+        ReasonCode.CLIMB_SLOPE,
+        window_count=len(view.windows),
+        slope_percent=round(view.slope.ratio, 2),
+        error_percent=round(view.slope.error, 2),
+        value_ppm=round(view.value_ppm),
+        entry_value_ppm=round(view.entry_value_ppm),
+    )

@@ -67,7 +67,7 @@ def draw_streams(family: str, channel_count: int, days: float, rng: Random) -> l
     """Given a family's name, draw each channel's stream."""
     streams = []
     for number in range(channel_count):
-        kind = rng.choice(FAMILIES[:7] + ("dead", "faucet", "sink")) if family == "mixture" else family
+        kind = rng.choice((*FAMILIES[:7], "dead", "faucet", "sink")) if family == "mixture" else family
         odd = family == "mixture" or number % 3 == 0
         streams.append(_draw_stream(kind, odd, days, rng))
     return streams
@@ -135,7 +135,8 @@ def _draw_stream(kind: str, odd: bool, days: float, rng: Random) -> Stream:
 
 def _pareto(floor_ppm: float, elasticity: float) -> Willingness:
     def draw(_at: float, rng: Random) -> float:
-        return min(floor_ppm * (1.0 - rng.random()) ** (-1.0 / elasticity), 20 * floor_ppm, MAX_WILLINGNESS_PPM)
+        willing_ppm = floor_ppm * math.pow(1.0 - rng.random(), -1.0 / elasticity)
+        return min(willing_ppm, 20 * floor_ppm, MAX_WILLINGNESS_PPM)
 
     return draw
 

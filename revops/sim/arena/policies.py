@@ -24,7 +24,7 @@ START_PPM: Final = 200
 class Policy(Protocol):
     """Look at the market and its records, and set fees."""
 
-    def __call__(self, market: Market, records: Records, now: float) -> None: ...
+    def __call__(self, market: Market, records: Records, now: float, /) -> None: ...
 
 
 def constant(_market: Market, _records: Records, _now: float) -> None:

@@ -49,7 +49,8 @@ class Predecessor:
             rate = known.earned_msat // 1_000 // hours
             if self._sleeps(climb, rate, now):
                 continue
-            ppm = self._step(climb, rate, market.fee_ppm[number], market.local_msat[number] / market.capacity_msat[number])
+            local_ratio = market.local_msat[number] / market.capacity_msat[number]
+            ppm = self._step(climb, rate, market.fee_ppm[number], local_ratio)
             climb.at, climb.last_rate = now, rate
             known.open_window(now)
             if abs(ppm - market.fee_ppm[number]) >= max(5, market.fee_ppm[number] * 0.03):

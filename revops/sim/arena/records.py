@@ -16,6 +16,9 @@ from revops.sim.arena.demand import DAY_SECONDS
 from revops.sim.arena.market import FAILED, REFUSED
 
 HALF_LIFE_DAYS: Final = 7.0
+TINY_MSAT: Final = 1_000_000
+#: A sender is believed in full down to one success in four.
+FULL_TRUST_SCORE: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ class ChannelRecord:
     entry_volume: Decayed = field(default_factory=Decayed)
     settled: Decayed = field(default_factory=Decayed)
     failed: Decayed = field(default_factory=Decayed)
-    trust: float = 0.5
+    trust: float = 1.0
 
     def sums(self) -> tuple[Decayed, ...]:
         """All that fades."""
@@ -91,15 +94,14 @@ class Records:
         channel.demand_squares.fresh += trust * amount_msat * amount_msat
         if fate == REFUSED:
             return
-        # A tiny payment proves little: whoever sends thousands of them to look trustworthy has sent a few.
-        part = min(amount_msat / TYPICAL_PAYMENT_MSAT, 1.0)
         in_window = at >= channel.window_start_at
         if in_window:
-            channel.interest_count += trust * part
+            channel.interest_count += trust * min(amount_msat / TYPICAL_PAYMENT_MSAT, 1.0)
         if fate == FAILED:
-            source.failed.fresh += part
+            source.failed.fresh += 1
             return
-        source.settled.fresh += part
+        # A good name can't be bought with tiny payments.
+        source.settled.fresh += amount_msat >= TINY_MSAT
         source.inflow.fresh += amount_msat
         source.inflow_squares.fresh += amount_msat * amount_msat
         channel.entry_volume.fresh += amount_msat
@@ -123,7 +125,7 @@ class Records:
             for decayed in channel.sums():
                 decayed.fold(kept)
             settled, failed = channel.settled.total, channel.failed.total
-            channel.trust = (settled + 1) / (settled + failed + 2)
+            channel.trust = min((settled + 1) / (settled + failed + 2) / FULL_TRUST_SCORE, 1.0)
 
     def signals(self, number: int) -> Signals:
         """What is known of a channel's trade."""
