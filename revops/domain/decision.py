@@ -37,7 +37,8 @@ class FeeState:
     `fee_ppm` is what was broadcast, `window_start_at` since when it counts, `open_seconds` how long since then the
     channel could have forwarded, `idle_open_seconds` how long it could have without earning, `counted_at` up to when
     both were counted. `windows` are the prices before this one, the oldest first. `calm_since_at` is since when no
-    other price promised more, `asleep_until_at` until when none is tried, `asleep_*` what the window held when that began.
+    other price promised more, `asleep_until_at` until when none is tried, `asleep_*` what the window held when that
+    began.
     """
 
     fee_ppm: int

@@ -50,8 +50,8 @@ class FeeInput:
     `interest_count` counts payments that wanted to leave at this price and found liquidity (settled, or failed later),
     each by its sender's reputation, and one smaller than a typical payment by its part of it; None: `earned_count`.
     `policy` is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any
-    change of the fee, `last_own_changed_at` of the last that we made; `external_since_at` is set where the fee in force is
-    somebody else's. `rules` names those that made its policy.
+    change of the fee, `last_own_changed_at` of the last that we made; `external_since_at` is set where the fee in
+    force is somebody else's. `rules` names those that made its policy.
     """
 
     channel: Channel

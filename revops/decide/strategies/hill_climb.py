@@ -20,7 +20,7 @@ from typing import Final
 from revops.decide.governor import dead_band_ppm
 from revops.decide.openness import could_route
 from revops.decide.strategies.base import Proposal, reset, watch
-from revops.decide.strategies.calm import awake, expected_count, grow_calmer, is_calm, waking_cause
+from revops.decide.strategies.calm import FLAT_SLOPE, awake, expected_count, grow_calmer, is_calm, waking_cause
 from revops.decide.strategies.slope import Slope, net_slope
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
@@ -33,6 +33,8 @@ STEP_SHRINK: Final = 0.5
 LEAST_STEP_RATIO: Final = 0.04
 #: Length of a step per slope: at a slope of 1 (1 % of price is 1 % of income) it changes the fee by so much.
 STEP_PER_SLOPE: Final = 0.3
+#: A slope less well known than this, and flat, is no guide: then a better rate than the last keeps the direction.
+UNKNOWN_ERROR: Final = 1.0
 #: So many prices are remembered: two weeks of them at two a day.
 WINDOW_COUNT: Final = 30
 
@@ -138,22 +140,29 @@ def _sleep_on(view: _View, policy: FeesConfig, now: float) -> Proposal:
     """Let a sleeper sleep, or try another price with what has woken it."""
     state = view.state
     cause = waking_cause(state, view.interest_count, view.slope, now)
-    counts = {
-        "fee_ppm": view.fee_ppm,
-        "interest_count": round(view.interest_count - state.asleep_interest_count, 1),
-        "expected_count": round(expected_count(state), 1),
-    }
+    came_count = round(view.interest_count - state.asleep_interest_count, 1)
+    due_count = round(expected_count(state), 1)
     if cause is None:
-        left_hours = round(((state.asleep_until_at or now) - now) / 3600, 1)
-        return _stay(view, state, why(ReasonCode.ASLEEP, **counts, left_hours=left_hours))
-    climb = _climb(replace(view, state=awake(state)), policy)
-    return replace(climb, reasons=(why(ReasonCode.WOKEN, **counts, cause=cause), *climb.reasons))
+        asleep = why(
+            ReasonCode.ASLEEP,
+            fee_ppm=view.fee_ppm,
+            left_hours=round(((state.asleep_until_at or now) - now) / 3600, 1),
+            interest_count=came_count,
+            expected_count=due_count,
+        )
+        return _stay(view, state, asleep)
+    woken = why(
+        ReasonCode.WOKEN, fee_ppm=view.fee_ppm, cause=cause, interest_count=came_count, expected_count=due_count
+    )
+    climb = _climb(view, policy)
+    return replace(climb, reasons=(woken, *climb.reasons))
 
 
 def _climb(view: _View, policy: FeesConfig) -> Proposal:
     """Keep on, turn or start, and take one step."""
     state = awake(view.state)
-    direction = 1 if view.slope.ratio > 0 else -1
+    guided = view.slope.interest_count > 0 and (view.slope.error < UNKNOWN_ERROR or abs(view.slope.ratio) > FLAT_SLOPE)
+    direction = _uphill(view) if guided else _keep_or_turn(view)
     if view.earned_count == 0 and view.routable and direction > 0:
         if view.slope.interest_count > 0:
             return _stay(view, state, _inconclusive(view), _slope_reason(view))
@@ -166,9 +175,7 @@ def _climb(view: _View, policy: FeesConfig) -> Proposal:
     else:
         code, step_ratio = ReasonCode.CLIMB_REVERSE, state.step_ratio * STEP_SHRINK
     step_ratio = min(max(step_ratio, LEAST_STEP_RATIO), policy.max_step_ratio)
-    step = step_ratio
-    if view.slope.interest_count > 0:
-        step = min(step_ratio, STEP_PER_SLOPE * abs(view.slope.ratio))
+    step = min(step_ratio, STEP_PER_SLOPE * abs(view.slope.ratio)) if guided else step_ratio
     # A step within the dead band would never be announced, and nothing would ever be learnt from it.
     change_ppm = max(round(view.fee_ppm * step), dead_band_ppm(view.fee_ppm, policy))
     reason = why(
@@ -188,6 +195,18 @@ def _climb(view: _View, policy: FeesConfig) -> Proposal:
     )
     reasons = (reason, _slope_reason(view))
     return Proposal(view.fee_ppm + direction * change_ppm, view.rate_msat, reasons, state, if_sent)
+
+
+def _uphill(view: _View) -> int:
+    return 1 if view.slope.ratio > 0 else -1
+
+
+def _keep_or_turn(view: _View) -> int:
+    """The way on where the last rate is no better than this one, else back: all that two prices alone can say."""
+    last_msat = view.state.last_rate_msat
+    if last_msat is None or view.earned_count == 0:
+        return 1 if view.earned_count > 0 else -1
+    return view.state.direction if view.rate_msat >= last_msat else -view.state.direction
 
 
 def _within_bounds(view: _View, direction: int, policy: FeesConfig) -> int:
