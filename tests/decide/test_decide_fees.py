@@ -203,8 +203,10 @@ def test_a_better_rate_keeps_the_direction() -> None:
     )
     assert [reason.sentence for reason in decision.reasons] == [
         "100 ppm earned 2,000 msat per open hour, 1,000 before: on, 13.0 %",
-        "by the last 1 prices 1 % more changes the net income by 0.0 % (± 2.0); a sat is worth 0 ppm here and 0 where "
-        "its payments enter",
+        (
+            "by the last 1 prices 1 % more changes the net income by 0.0 % (± 2.0); "
+            "a sat is worth 0 ppm here and 0 where its payments enter"
+        ),
     ]
     # 2,000 msat an hour for a day, times a step of 13 %.
     assert decision.expected_gain_msat == 6_240

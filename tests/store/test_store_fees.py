@@ -52,9 +52,13 @@ def test_state_of_an_older_version_takes_defaults() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ['{"fee_ppm":100,"window_start_at":1.5}', '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"elasticity":2}', "[]",
-    '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[{"fee_ppm":1}]}',
-    '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[7]}'],
+    [
+        '{"fee_ppm":100,"window_start_at":1.5}',
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"elasticity":2}',
+        "[]",
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[{"fee_ppm":1}]}',
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[7]}',
+    ],
 )
 def test_state_that_can_not_be_read_is_not_guessed(database: Database, node_key: int, document: str) -> None:
     with database.transaction(node_key) as tx:

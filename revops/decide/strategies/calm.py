@@ -66,7 +66,7 @@ def expected_count(state: FeeState) -> float:
     """Given the state of a sleeper, return how many payments should have come since it fell asleep."""
     if state.asleep_open_seconds <= 0:
         return 0.0
-    return state.asleep_interest_count * (state.open_seconds / state.asleep_open_seconds - 1)
+    return state.asleep_interest_count * max(state.open_seconds / state.asleep_open_seconds - 1, 0.0)
 
 
 def waking_cause(state: FeeState, interest_count: float, slope: Slope, now: float) -> str | None:

@@ -161,7 +161,7 @@ def _sleep_on(view: _View, policy: FeesConfig, now: float) -> Proposal:
 def _climb(view: _View, policy: FeesConfig) -> Proposal:
     """Keep on, turn or start, and take one step."""
     state = awake(view.state)
-    guided = view.slope.interest_count > 0 and (view.slope.error < UNKNOWN_ERROR or abs(view.slope.ratio) > FLAT_SLOPE)
+    guided = view.slope.error < UNKNOWN_ERROR or abs(view.slope.ratio) > FLAT_SLOPE
     direction = _uphill(view) if guided else _keep_or_turn(view)
     if view.earned_count == 0 and view.routable and direction > 0:
         if view.slope.interest_count > 0:
