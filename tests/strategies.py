@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from revops.domain.channel import LIVE_STATES, Channel, Htlc, Terms
-from revops.domain.decision import FeeState
+from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.forward import Flow
 from revops.domain.policy import FeesConfig, RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -116,6 +116,11 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
     return msgspec.convert(section, FeesConfig)
 
 
+def price_windows() -> st.SearchStrategy[PriceWindow]:
+    """A price that was in force before, and what it has shown."""
+    return st.builds(PriceWindow, moments, fees_ppm, st.floats(0, 1_000), st.floats(0, 1e6))
+
+
 @st.composite
 def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
     """What may be remembered of a channel, with `fee_ppm` broadcast last or something else."""
@@ -132,6 +137,11 @@ def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
         last_rate_msat=rate_msat,
         last_rate_error_msat=None if rate_msat is None else draw(st.one_of(st.none(), st.floats(0, 1e7))),
         congested_since_at=draw(st.one_of(st.none(), st.none(), moments)),
+        windows=tuple(draw(st.lists(price_windows(), max_size=3))),
+        calm_since_at=draw(st.one_of(st.none(), moments)),
+        asleep_until_at=draw(st.one_of(st.none(), st.none(), moments)),
+        asleep_open_seconds=draw(spans_seconds),
+        asleep_interest_count=draw(st.floats(0, 1_000)),
     )
 
 

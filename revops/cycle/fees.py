@@ -20,7 +20,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeePin, NodeView
 from revops.errors import ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
-from revops.store import decisions, fees, pins
+from revops.store import decisions, fees, pins, signals
 
 COMMAND = "fees adjust"
 SET_COMMAND = "fees set"
@@ -143,6 +143,7 @@ def _record(session: Session, plan: FeePlan) -> FeeJournal:
         return DryJournal()
     with session.database.transaction(session.node_key) as tx:
         decisions.record_fee_plan(tx, session.run_key, plan)
+        signals.save_values(tx, {decision.channel_id: decision.value_ppm for decision in plan.decisions}, plan.taken_at)
         for decision in plan.decisions:
             if decision.state is not None:
                 fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)

@@ -19,6 +19,7 @@ from revops.decide.peers import PricedPeer, price_together
 from revops.decide.rails import apply_rails, sane
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price, reset
 from revops.decide.strategies.registry import LEARNING, STRATEGIES
+from revops.decide.value import value_ppm
 from revops.decide.valve import LEVEL_COUNT, wanted_step
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
@@ -234,7 +235,7 @@ def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
         rules=fee_input.rules,
         min_ppm=policy.min_ppm,
         max_ppm=policy.max_ppm,
-        value_ppm=fee_input.signals.value_ppm,
+        value_ppm=value_ppm(fee_input.signals, channel.spendable_msat, terms.fee_ppm),
         old_htlc_max_msat=terms.htlc_max_msat,
     )
 

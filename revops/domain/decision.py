@@ -21,12 +21,24 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceWindow:
+    """A price, how long the channel could forward at it, and how many payments wanted to."""
+
+    ended_at: float
+    fee_ppm: int
+    open_hours: float
+    interest_count: float
+
+
+@dataclass(frozen=True, slots=True)
 class FeeState:
     """What `hill_climb` remembers of a channel between runs. Instants, not cycle counts; rates in msat per open hour.
 
     `fee_ppm` is what was broadcast, `window_start_at` since when it counts, `open_seconds` how long since then the
     channel could have forwarded, `idle_open_seconds` how long it could have without earning, `counted_at` up to when
-    both were counted.
+    both were counted. `windows` are the prices before this one, the oldest first. `calm_since_at` is since when no
+    other price promised more, `asleep_until_at` until when none is tried, `asleep_*` what the window held when that
+    began.
     """
 
     fee_ppm: int
@@ -40,6 +52,11 @@ class FeeState:
     last_rate_error_msat: float | None = None
     #: Since when the channel's slots or value in flight are full; None while they aren't.
     congested_since_at: float | None = None
+    windows: tuple[PriceWindow, ...] = ()
+    calm_since_at: float | None = None
+    asleep_until_at: float | None = None
+    asleep_open_seconds: float = 0.0
+    asleep_interest_count: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

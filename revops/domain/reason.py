@@ -27,6 +27,10 @@ class ReasonCode(StrEnum):
     CLIMB_KEEP = "climb_keep"
     CLIMB_REVERSE = "climb_reverse"
     CLIMB_PROBE = "climb_probe"
+    CLIMB_SLOPE = "climb_slope"
+    CALM = "calm"
+    ASLEEP = "asleep"
+    WOKEN = "woken"
     STRATEGY_OFF = "strategy_off"
     FIXED = "fixed"
     PROPORTIONAL = "proportional"
@@ -118,6 +122,17 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.CLIMB_PROBE: (
         "{fee_ppm} ppm earned {rate_msat} msat per open hour, nothing to compare: try {step_percent} %"
+    ),
+    ReasonCode.CLIMB_SLOPE: (
+        "by the last {window_count} prices 1 % more changes the net income by {slope_percent} % (± {error_percent}); "
+        "a sat is worth {value_ppm} ppm here and {entry_value_ppm} where its payments enter"
+    ),
+    ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
+    ReasonCode.ASLEEP: (
+        "asleep at {fee_ppm} ppm for {left_hours} h more: {interest_count} payments came, {expected_count} expected"
+    ),
+    ReasonCode.WOKEN: (
+        "woken at {fee_ppm} ppm by {cause}: {interest_count} payments came while asleep, {expected_count} expected"
     ),
     ReasonCode.STRATEGY_OFF: "strategy is off",
     ReasonCode.FIXED: "fixed at {fixed_ppm} ppm",

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from revops.domain.decision import FeeState
+from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.reason import Reason, ReasonCode
 from revops.errors import DataError
 
@@ -59,4 +59,8 @@ def load_state(document: str) -> FeeState:
         names = ", ".join([*missing, *sorted(unknown)])
         raise DataError(f"database: a fee state can't be read ({names}); was it written by a newer revops?")
     values: dict[str, Any] = stored
-    return FeeState(**values)
+    try:
+        windows = tuple(PriceWindow(**window) for window in values.pop("windows", ()))
+    except TypeError as error:
+        raise DataError(f"database: a fee state can't be read ({error}); was it written by a newer revops?") from error
+    return FeeState(**values, windows=windows)

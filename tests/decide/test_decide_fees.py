@@ -15,10 +15,12 @@ from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
+from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput, FeeSnapshot
 from tests.builders import (
     HOUR,
     NOW,
+    SAT,
     channel_id,
     make_channel,
     make_fee_input,
@@ -206,14 +208,27 @@ def test_a_better_rate_keeps_the_direction() -> None:
     assert (decision.outcome, decision.old_ppm, decision.proposed_ppm, decision.new_ppm) == (
         Outcome.CHANGE,
         100,
-        112,
-        112,
+        113,
+        113,
     )
     assert [reason.sentence for reason in decision.reasons] == [
-        "100 ppm earned 2,000 msat per open hour, 1,000 before: on, 12.0 %"
+        "100 ppm earned 2,000 msat per open hour, 1,000 before: on, 13.0 %",
+        (
+            "by the last 1 prices 1 % more changes the net income by 0.0 % (± 2.0); "
+            "a sat is worth 0 ppm here and 0 where its payments enter"
+        ),
     ]
-    # 2,000 msat an hour for a day, times a step of 12 %.
-    assert decision.expected_gain_msat == 5_760
+    # 2,000 msat an hour for a day, times a step of 13 %.
+    assert decision.expected_gain_msat == 6_240
+
+
+def test_each_decision_carries_the_value_of_liquidity() -> None:
+    wanted = Signals(demand=Rate(1e9, 1e17))
+    empty = make_fee_input(make_channel(1, local_msat=0), signals=wanted)
+    full = make_fee_input(make_channel(2, local_msat=5_000_000 * SAT, capacity_msat=10**13), signals=Signals())
+    off = make_fee_input(make_channel(3, local_msat=0), signals=wanted, policy=FeesConfig(strategy="off"))
+    plan = decide_fees(make_fee_snapshot(empty, full, off), POLICY)
+    assert [decision.value_ppm for decision in plan.decisions] == [100, 0, 100]
 
 
 def test_off_is_off() -> None:

@@ -1,23 +1,23 @@
-"""The climb: what it proposes, what it remembers, and that it waits until it can tell."""
+"""The climb: what it proposes, what it remembers, when it waits, sleeps and wakes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 
 from revops.decide.governor import dead_band_ppm
-from revops.decide.strategies.hill_climb import (
-    LEAST_STEP_RATIO,
-    PATIENCE,
-    STEP_GROWTH,
-    STEP_SHRINK,
-    propose,
-)
-from revops.domain.decision import FeeState
+from revops.decide.strategies.calm import CALM_SECONDS, SLEEP_SECONDS
+from revops.decide.strategies.hill_climb import LEAST_STEP_RATIO, STEP_GROWTH, STEP_SHRINK, WINDOW_COUNT, propose
+from revops.decide.value import value_ppm
+from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
+from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput
-from tests.builders import HOUR, NOW, make_channel, make_fee_input, make_state
+from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_state
 from tests.strategies import fee_inputs, fees_policies
 
 POLICY = FeesConfig()
@@ -46,47 +46,25 @@ def test_a_fee_that_somebody_else_changed_was_not_idle_while_it_earned() -> None
     assert proposal.state.idle_open_seconds == 60
 
 
-WATCH, UNCLEAR = ReasonCode.OBSERVING, ReasonCode.INCONCLUSIVE
-
-
-@pytest.mark.parametrize(
-    ("open_hours", "earned_msat", "count", "last", "last_error", "waiting"),
-    [
-        (7.9, 18_000, 9, None, None, WATCH),
-        (7.9, 18_000, 9, 1.0, 0.0, WATCH),
-        (8, 18_000, 9, None, None, None),
-        (0, 0, 0, None, None, WATCH),
-        # 8 h x 1,000 msat/h from 16 forwards: an error of 250 msat/h, 320 together with one of 200.
-        (8, 8_000, 16, 1_250.0, 0.0, UNCLEAR),
-        (8, 8_000, 16, 1_251.0, 0.0, None),
-        (8, 8_000, 16, 749.0, 0.0, None),
-        (8, 8_000, 16, 1_300.0, 200.0, UNCLEAR),
-        (8, 8_000, 16, 1_330.0, 200.0, None),
-        (8, 8_000, 16, 1_251.0, None, None),
-        (8 * PATIENCE, 8_000 * PATIENCE, 16, 1_250.0, 0.0, None),
-        (8 * PATIENCE - 0.1, 8_000 * PATIENCE, 16, 1_003.0, 0.0, UNCLEAR),
-    ],
-)
-def test_it_waits_until_it_can_tell(
-    open_hours: float,
-    earned_msat: int,
-    count: int,
-    last: float | None,
-    last_error: float | None,
-    waiting: ReasonCode | None,
-) -> None:
-    state = make_state(open_seconds=open_hours * HOUR, last_rate_msat=last, last_rate_error_msat=last_error)
-    proposal = propose(make_fee_input(state=state, earned_msat=earned_msat, earned_count=count), POLICY, NOW)
-    if waiting is None:
-        assert proposal.reasons[0].code not in (WATCH, UNCLEAR)
-        assert proposal.ppm != 100
-    else:
-        assert [reason.code for reason in proposal.reasons] == [waiting]
-        assert (proposal.ppm, proposal.state) == (100, state)
-    assert all(reason.sentence for reason in proposal.reasons)
-
-
 KEEP, REVERSE, PROBE = ReasonCode.CLIMB_KEEP, ReasonCode.CLIMB_REVERSE, ReasonCode.CLIMB_PROBE
+WANTED = Signals(demand=Rate(1_000_000.0 * SAT, 1e17))
+
+
+def remembered(*pairs: tuple[int, float]) -> tuple[PriceWindow, ...]:
+    """Windows of ten open hours each: (fee, payments in it)."""
+    return tuple(PriceWindow(NOW - HOUR, fee_ppm, 10.0, count) for fee_ppm, count in pairs)
+
+
+def codes(fee_input: FeeInput) -> list[ReasonCode]:
+    return [reason.code for reason in propose(fee_input, POLICY, NOW).reasons]
+
+
+@pytest.mark.parametrize(("open_hours", "waiting"), [(0, True), (7.9, True), (8, False)])
+def test_a_price_is_watched_for_the_interval(open_hours: float, waiting: bool) -> None:
+    state = make_state(open_seconds=open_hours * HOUR)
+    proposal = propose(make_fee_input(state=state), POLICY, NOW)
+    assert (proposal.reasons[0].code is ReasonCode.OBSERVING) is waiting
+    assert (proposal.ppm == 100) is waiting
 
 
 @pytest.mark.parametrize(
@@ -94,9 +72,9 @@ KEEP, REVERSE, PROBE = ReasonCode.CLIMB_KEEP, ReasonCode.CLIMB_REVERSE, ReasonCo
     [
         (100, 1_000, None, -1, 0.1, PROBE, 110, 1, 0.1),
         (100, 0, None, 1, 0.1, PROBE, 90, -1, 0.1),
-        (100, 1_000, 900, 1, 0.1, KEEP, 112, 1, 0.1 * STEP_GROWTH),
-        (100, 1_000, 1_000, 1, 0.1, KEEP, 112, 1, 0.1 * STEP_GROWTH),
-        (100, 1_000, 900, -1, 0.1, KEEP, 88, -1, 0.1 * STEP_GROWTH),
+        (100, 1_000, 900, 1, 0.1, KEEP, 113, 1, 0.1 * STEP_GROWTH),
+        (100, 1_000, 1_000, 1, 0.1, KEEP, 113, 1, 0.1 * STEP_GROWTH),
+        (100, 1_000, 900, -1, 0.1, KEEP, 87, -1, 0.1 * STEP_GROWTH),
         (100, 1_000, 1_100, 1, 0.1, REVERSE, 95, -1, 0.1 * STEP_SHRINK),
         (100, 1_000, 1_100, -1, 0.1, REVERSE, 105, 1, 0.1 * STEP_SHRINK),
         # Steps stay between the least and the policy's largest, and are never within the dead band.
@@ -104,18 +82,16 @@ KEEP, REVERSE, PROBE = ReasonCode.CLIMB_KEEP, ReasonCode.CLIMB_REVERSE, ReasonCo
         (100, 1_000, 900, 1, 0.24, KEEP, 125, 1, 0.25),
         (12, 1_000, 900, 1, 0.05, KEEP, 14, 1, 0.05 * STEP_GROWTH),
         # Nothing earned: only a cheaper price can tell something.
-        (100, 0, 900, 1, 0.1, REVERSE, 90, -1, 0.1),
-        (100, 0, 900, -1, 0.1, KEEP, 90, -1, 0.1),
-        (100, 0, 0, -1, 0.1, KEEP, 90, -1, 0.1),
+        (100, 0, 900, 1, 0.1, REVERSE, 95, -1, 0.1 * STEP_SHRINK),
+        (100, 0, 900, -1, 0.1, KEEP, 87, -1, 0.1 * STEP_GROWTH),
         # At a bound there is one way to go, but none without revenue at the lower one.
-        (2_500, 1_000, 900, 1, 0.1, KEEP, 2_200, -1, 0.1 * STEP_GROWTH),
+        (2_500, 1_000, 900, 1, 0.1, REVERSE, 2_375, -1, 0.1 * STEP_SHRINK),
         (2_500, 0, None, 1, 0.1, PROBE, 2_250, -1, 0.1),
-        (10, 1_000, 900, -1, 0.1, KEEP, 12, 1, 0.1 * STEP_GROWTH),
+        (10, 1_000, 900, -1, 0.1, REVERSE, 12, 1, 0.1 * STEP_SHRINK),
         (10, 0, None, 1, 0.1, PROBE, 8, -1, 0.1),
-        (10, 0, 900, 1, 0.1, REVERSE, 8, -1, 0.1),
     ],
 )
-def test_each_step(
+def test_each_step_of_who_knows_only_two_prices(
     fee: int,
     rate: int,
     last: float | None,
@@ -129,14 +105,112 @@ def test_each_step(
     state = make_state(fee_ppm=fee, open_seconds=40 * HOUR, direction=direction, step_ratio=step, last_rate_msat=last)
     fee_input = make_fee_input(make_channel(fee_ppm=fee), state=state, earned_msat=40 * rate, earned_count=min(rate, 9))
     proposal = propose(fee_input, POLICY, NOW)
-    assert [reason.code for reason in proposal.reasons] == [code]
+    assert [reason.code for reason in proposal.reasons] == [code, ReasonCode.CLIMB_SLOPE]
     assert proposal.ppm == proposed
     assert proposal.if_sent.direction == next_direction
     assert proposal.if_sent.step_ratio == pytest.approx(next_step)
     assert proposal.if_sent.last_rate_msat == proposal.rate_msat == rate
     assert proposal.if_sent.open_seconds == 0
+    assert proposal.if_sent.windows == (PriceWindow(NOW, fee, 40.0, min(rate, 9)),)
     # Unless it is sent, nothing is learnt but time.
     assert proposal.state == state
+
+
+@pytest.mark.parametrize(
+    ("windows", "count", "rises"),
+    [
+        # Demand doesn't care: dearer. It flees: cheaper. Both against what the last rate alone would say.
+        (((80, 90.0), (90, 90.0)), 90, True),
+        (((80, 180.0), (90, 120.0)), 90, False),
+    ],
+)
+def test_the_slope_through_many_prices_overrules_the_last_rate(
+    windows: tuple[tuple[int, float], ...], count: int, rises: bool
+) -> None:
+    state = make_state(open_seconds=10 * HOUR, last_rate_msat=1e9 if rises else 1.0, windows=remembered(*windows))
+    proposal = propose(make_fee_input(state=state, earned_count=count), POLICY, NOW)
+    assert (proposal.ppm > 100) is rises
+
+
+def test_an_empty_channel_that_is_wanted_gets_dearer_and_one_that_is_not_stays() -> None:
+    state = make_state(open_seconds=0.0)
+    empty = make_fee_input(make_channel(local_msat=0), state=state, earned_msat=0, earned_count=0, signals=WANTED)
+    assert value_ppm(WANTED, 0, 100) == 100
+    assert propose(empty, POLICY, NOW).ppm > 100
+    assert propose(replace(empty, signals=Signals()), POLICY, NOW).ppm == 100
+    early = replace(empty, state=replace(state, window_start_at=NOW - HOUR))
+    assert codes(early) == [ReasonCode.OBSERVING]
+
+
+def test_a_channel_whose_payments_enter_where_liquidity_is_dear_gets_cheaper() -> None:
+    flat = remembered((80, 100.0), (90, 95.0))
+    plain = make_fee_input(state=make_state(open_seconds=10 * HOUR, windows=flat), earned_count=90)
+    refilling = replace(plain, signals=Signals(entry_value_ppm=300.0))
+    assert propose(refilling, POLICY, NOW).ppm < propose(plain, POLICY, NOW).ppm
+
+
+def calm_input(count: int = 480, **overrides: Any) -> FeeInput:
+    """A channel at the top of a concave income, well known: demand of steepness 1 at 100 ppm."""
+    windows = remembered((71, 704.0), (84, 595.0), (100, 500.0), (119, 420.0), (141, 355.0))
+    fields: dict[str, Any] = {"open_seconds": 10 * HOUR, "last_rate_msat": 1_800.0, "windows": windows} | overrides
+    return make_fee_input(state=make_state(**fields), earned_count=count)
+
+
+def test_a_calm_channel_falls_asleep_sleeps_and_wakes_on_time() -> None:
+    fee_input = calm_input()
+    first = propose(fee_input, POLICY, NOW)
+    assert [reason.code for reason in first.reasons] == [ReasonCode.CALM, ReasonCode.CLIMB_SLOPE]
+    assert (first.ppm, first.state.calm_since_at, first.state.asleep_until_at) == (100, NOW, None)
+    later = propose(calm_input(calm_since_at=NOW - CALM_SECONDS), POLICY, NOW)
+    assert later.state.asleep_until_at == NOW + SLEEP_SECONDS
+    sleeper = replace(fee_input, state=later.state)
+    assert codes(sleeper) == [ReasonCode.ASLEEP]
+    assert propose(sleeper, POLICY, NOW).state.asleep_until_at == NOW + SLEEP_SECONDS
+    woken = propose(replace(sleeper, state=replace(later.state, asleep_until_at=NOW)), POLICY, NOW)
+    assert woken.reasons[0].code is ReasonCode.WOKEN
+    assert woken.reasons[0].numbers["cause"] == "time"
+    assert woken.ppm != 100
+    assert (woken.state.asleep_until_at, woken.if_sent.calm_since_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("slept_hours", "came", "signals", "cause"),
+    [
+        (10, 480, Signals(), None),
+        (10, 560, Signals(), None),
+        (10, 700, Signals(), "more payments"),
+        (10, 300, Signals(), "fewer payments"),
+        # A few payments more or less are luck, however many percent they are.
+        (0.1, 12, Signals(), None),
+        (0.1, 0, Signals(), None),
+        (10, 480, Signals(demand=Rate(1e10, 1e18)), "the value of liquidity"),
+    ],
+)
+def test_a_sleeper_wakes_on_what_chance_does_not_explain(
+    slept_hours: float, came: int, signals: Signals, cause: str | None
+) -> None:
+    state = calm_input(
+        open_seconds=(10 + slept_hours) * HOUR,
+        calm_since_at=NOW - 40 * HOUR,
+        asleep_until_at=NOW + DAY,
+        asleep_open_seconds=10 * HOUR,
+        asleep_interest_count=480.0,
+    ).state
+    reasons = propose(make_fee_input(state=state, earned_count=480 + came, signals=signals), POLICY, NOW).reasons
+    assert reasons[0].numbers.get("cause") == cause
+
+
+def test_a_channel_without_revenue_is_never_calm() -> None:
+    assert ReasonCode.CALM in codes(calm_input())
+    assert ReasonCode.CALM not in codes(calm_input(count=0))
+
+
+def test_it_forgets_the_oldest_windows() -> None:
+    state = make_state(windows=remembered(*((100 + number, 5.0) for number in range(WINDOW_COUNT))))
+    windows = propose(make_fee_input(state=state), POLICY, NOW).if_sent.windows
+    if windows:
+        assert len(windows) == WINDOW_COUNT
+        assert (windows[0].fee_ppm, windows[-1].fee_ppm) == (101, 100)
 
 
 @pytest.mark.parametrize("fee", [10, 60, 67, 101, 134, 1_000, 2_400])
@@ -156,7 +230,7 @@ def test_a_proposal_is_the_fee_in_force_or_a_step_that_passes_the_dead_band(
     proposal = propose(fee_input, policy, NOW)
     fee_ppm = fee_input.channel.local_terms.fee_ppm
     assert [reason.sentence for reason in proposal.reasons]
-    if proposal.reasons[0].code in (KEEP, REVERSE, PROBE):
+    if {reason.code for reason in proposal.reasons} & {KEEP, REVERSE, PROBE}:
         assert abs(proposal.ppm - fee_ppm) >= dead_band_ppm(fee_ppm, policy)
         assert (proposal.ppm > fee_ppm) is (proposal.if_sent.direction > 0)
         assert proposal.if_sent.step_ratio <= policy.max_step_ratio
@@ -165,8 +239,11 @@ def test_a_proposal_is_the_fee_in_force_or_a_step_that_passes_the_dead_band(
 
 
 @given(fee_input=fee_inputs(), policy=fees_policies())
-def test_without_revenue_it_never_proposes_a_raise(fee_input: FeeInput, policy: FeesConfig) -> None:
-    assume(fee_input.earned_count == 0)
+def test_without_revenue_it_never_proposes_a_raise_while_it_could_route(
+    fee_input: FeeInput, policy: FeesConfig
+) -> None:
+    channel = make_channel(local_terms=fee_input.channel.local_terms)
+    fee_input = replace(fee_input, channel=channel, earned_msat=0, earned_count=0)
     assert propose(fee_input, policy, NOW).ppm <= fee_input.channel.local_terms.fee_ppm
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from revops.domain.decision import FeeState
+from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.record import FeeChange
 from revops.errors import BugError, DataError
 from revops.store import channels, cursors, fees, forwards, rollup
@@ -54,7 +54,13 @@ def test_state_of_an_older_version_takes_defaults() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ['{"fee_ppm":100,"window_start_at":1.5}', '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"elasticity":2}', "[]"],
+    [
+        '{"fee_ppm":100,"window_start_at":1.5}',
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"elasticity":2}',
+        "[]",
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[{"fee_ppm":1}]}',
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[7]}',
+    ],
 )
 def test_state_that_can_not_be_read_is_not_guessed(database: Database, node_key: int, document: str) -> None:
     with database.transaction(node_key) as tx:
@@ -67,7 +73,9 @@ def test_state_that_can_not_be_read_is_not_guessed(database: Database, node_key:
 
 def test_every_field_of_a_state_is_plain() -> None:
     """What JSON brings back as another type would be lost silently."""
-    assert {str(field.type) for field in fields(FeeState)} <= {"int", "float", "float | None"}
+    plain = {"int", "float", "float | None"}
+    assert {str(field.type) for field in fields(FeeState) if field.name != "windows"} <= plain
+    assert {str(field.type) for field in fields(PriceWindow)} <= plain
 
 
 def test_last_change_of_each_channel(database: Database, node_key: int) -> None:

@@ -1,0 +1,6 @@
+"""The arena: a market without a node, quick enough to judge fee policies by whole months of it.
+
+Customers are drawn beforehand (`demand.py`), so that two policies on one seed meet the same ones; `market.py` moves the
+liquidity, `records.py` keeps what the product's own records would hold, `policies.py` decides every half hour through
+`decide_fees`, `oracle.py` finds the best constant fees in hindsight, `score.py` compares.
+"""

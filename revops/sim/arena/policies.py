@@ -1,0 +1,127 @@
+"""Who sets the fees: the product's strategies through `decide_fees` with all rails, or the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, Protocol
+
+from revops.decide.fees import decide_fees
+from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
+from revops.domain.channel import Channel, Terms
+from revops.domain.decision import FeePlan, Outcome
+from revops.domain.node import NodeInfo, Wallet
+from revops.domain.policy import FeesConfig
+from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
+from revops.sim.arena.demand import DAY_SECONDS
+from revops.sim.arena.market import Market
+from revops.sim.arena.predecessor import Predecessor
+from revops.sim.arena.records import Records
+
+START_PPM: Final = 200
+
+
+class Policy(Protocol):
+    """Look at the market and its records, and set fees."""
+
+    def __call__(self, market: Market, records: Records, now: float, /) -> None: ...
+
+
+def constant(_market: Market, _records: Records, _now: float) -> None:
+    """Leave everything as it started."""
+
+
+class Product:
+    """What cron would run: `decide_fees` on what the records say, carried out and written down."""
+
+    def __init__(self, policy: FeesConfig) -> None:
+        self.policy = policy
+        self._updates_at: list[float] = []
+        self._channels: list[Channel] = []
+        self._node = NodeInfo("02" + "0" * 64, "arena", "v26.06.6", "bitcoin", 900_000, 0)
+
+    def __call__(self, market: Market, records: Records, now: float) -> None:
+        """One run of `fees adjust`."""
+        if not self._channels:
+            self._channels = [_bare_channel(number, market) for number in range(len(market.fee_ppm))]
+        inputs = tuple(self._input(number, market, records) for number in range(len(self._channels)))
+        self._updates_at = [at for at in self._updates_at if at > now - DAY_SECONDS]
+        view = NodeView(now, self._node, Wallet(()), tuple(one.channel for one in inputs))
+        plan = decide_fees(FeeSnapshot(view, inputs, len(self._updates_at)), self.policy)
+        self._carry_out(plan, market, records, now)
+
+    def _input(self, number: int, market: Market, records: Records) -> FeeInput:
+        known = records.channels[number]
+        local_msat, capacity_msat = market.local_msat[number], market.capacity_msat[number]
+        reserve_msat = market.reserve_msat(number)
+        bare = self._channels[number]
+        channel = self._channels[number] = replace(
+            bare,
+            local_msat=local_msat,
+            spendable_msat=market.spendable_msat(number),
+            receivable_msat=max(capacity_msat - local_msat - reserve_msat, 0),
+            local_terms=bare.local_terms
+            if bare.local_terms.fee_ppm == market.fee_ppm[number]
+            else replace(bare.local_terms, fee_ppm=market.fee_ppm[number]),
+        )
+        return FeeInput(
+            channel=channel,
+            state=known.state,
+            earned_msat=known.earned_msat,
+            earned_count=known.earned_count,
+            last_earned_at=known.last_earned_at,
+            last_changed_at=known.last_changed_at,
+            score_msat=known.score_msat,
+            score_error_msat=known.score_squares**0.5,
+            interest_count=known.interest_count,
+            signals=records.signals(number),
+        )
+
+    def _carry_out(self, plan: FeePlan, market: Market, records: Records, now: float) -> None:
+        for number, decision in enumerate(plan.decisions):
+            known = records.channels[number]
+            known.value_ppm = decision.value_ppm
+            first_seen = known.state is None
+            known.state = decision.state
+            if decision.outcome is Outcome.CHANGE:
+                market.set_fee(number, decision.new_ppm, now)
+                self._updates_at.append(now)
+                known.state, known.last_changed_at = decision.state_if_sent, now
+                known.open_window(now + EFFECTIVE_AFTER_SECONDS)
+            elif first_seen and known.state is not None:
+                known.open_window(known.state.window_start_at)
+
+
+def _bare_channel(number: int, market: Market) -> Channel:
+    terms = Terms(0, market.fee_ppm[number], 1_000, market.capacity_msat[number], 34)
+    reserve_msat = market.reserve_msat(number)
+    return Channel(
+        channel_id=f"{number:064x}",
+        peer_id=f"02{number:064x}",
+        scid=f"{800_000 + number}x1x0",
+        alias_local=None,
+        alias_remote=None,
+        direction=0,
+        state="CHANNELD_NORMAL",
+        opener="local",
+        private=False,
+        connected=True,
+        capacity_msat=market.capacity_msat[number],
+        local_msat=0,
+        spendable_msat=0,
+        receivable_msat=0,
+        our_reserve_msat=reserve_msat,
+        their_reserve_msat=reserve_msat,
+        local_terms=terms,
+        remote_terms=None,
+        max_accepted_htlcs=483,
+    )
+
+
+#: By name, what makes a policy for a node that was never seen.
+POLICIES: Final[Mapping[str, Callable[[], Policy]]] = {
+    "constant": lambda: constant,
+    "proportional": lambda: Product(FeesConfig(strategy="proportional")),
+    "predecessor": Predecessor,
+    "hill_climb": lambda: Product(FeesConfig(strategy="hill_climb")),
+}

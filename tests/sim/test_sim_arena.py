@@ -1,0 +1,137 @@
+"""The arena: its physics, and that the product's climb earns more in it than what it must beat.
+
+The seed here is neither one of those that the climb was tuned on nor one of those that it is judged on.
+"""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from revops.sim.arena.__main__ import main
+from revops.sim.arena.demand import DAY_SECONDS, FAMILIES, Customer
+from revops.sim.arena.market import FAILED, REFUSED, SETTLED, Market
+from revops.sim.arena.oracle import best_constant
+from revops.sim.arena.policies import POLICIES, START_PPM
+from revops.sim.arena.records import Records
+from revops.sim.arena.score import JUDGED_SEEDS, TUNED_SEEDS
+from revops.sim.arena.world import Result, make_world, run_constant, run_policy
+
+SEED = 1_001
+SAT = 1_000
+JUDGED = ("elasticity 1", "elasticity 4", "competitor", "dead", "mixture")
+RULES = ("constant", "proportional", "hill_climb")
+
+
+def payment(at: float, amount_sat: int = 100_000, willing_ppm: float = 500.0, **changes: float) -> Customer:
+    """Out by channel 0, in by 1, else by 2."""
+    return at, 0, 1, 2, amount_sat * SAT, willing_ppm, bool(changes.get("fails", 0)), changes.get("lag_seconds", 0.0)
+
+
+class Fates(list[tuple[int, int]]):
+    """Keeps (fee, fate) of each payment that reached the node."""
+
+    def __call__(self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int) -> None:
+        self.append((fee_msat, fate))
+
+
+def make_market() -> Market:
+    return Market([10**9] * 3, [5 * 10**8] * 3, [200] * 3)
+
+
+def test_a_payment_moves_liquidity_and_leaves_its_fee() -> None:
+    market, fates = make_market(), Fates()
+    market.trade([payment(0.0), payment(1.0, fails=1), payment(2.0, willing_ppm=199.0)], fates)
+    assert fates == [(20_000, SETTLED), (20_000, FAILED)]
+    assert market.local_msat == [400_000_000, 600_020_000, 500_000_000]
+    assert market.earned_msat == 20_000
+
+
+def test_what_is_not_there_is_refused_and_the_reserve_stays() -> None:
+    market, fates = make_market(), Fates()
+    market.trade([payment(float(at)) for at in range(9)], fates)
+    assert [fate for _fee, fate in fates] == [SETTLED] * 4 + [REFUSED] * 5
+    assert min(market.local_msat) >= market.reserve_msat(0)
+    # By the second way in, where the first is full.
+    assert market.local_msat[1:] == [900_080_000, 500_000_000]
+
+
+@pytest.mark.parametrize(
+    ("old_ppm", "new_ppm", "age_seconds", "lag_seconds", "paid_ppm"),
+    [
+        (200, 300, 700.0, 0.0, 300),
+        (200, 300, 500.0, 900.0, 200),
+        # Ten minutes after a raise the old fee is refused, and the sender told.
+        (200, 300, 700.0, 900.0, 300),
+        (200, 100, 700.0, 900.0, 200),
+        (200, 100, 700.0, 600.0, 100),
+    ],
+)
+def test_gossip_lags(old_ppm: int, new_ppm: int, age_seconds: float, lag_seconds: float, paid_ppm: int) -> None:
+    market, fates = Market([10**9] * 3, [5 * 10**8] * 3, [old_ppm] * 3), Fates()
+    market.set_fee(0, new_ppm, 1_000.0)
+    market.trade([payment(1_000.0 + age_seconds, lag_seconds=lag_seconds)], fates)
+    assert fates == [(paid_ppm * 100, SETTLED)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_worlds_are_drawn_by_seed_alone(family: str) -> None:
+    world = make_world(family, SEED, 3.0)
+    assert world == make_world(family, SEED, 3.0)
+    assert world != make_world(family, SEED + 1, 3.0)
+    assert list(world.customers) == sorted(world.customers)
+    assert world.later[0][0] >= 3 * DAY_SECONDS > world.customers[-1][0]
+
+
+def test_draining_the_node_at_the_end_is_no_gain() -> None:
+    """Balances count for what they earn in the week after, so fees near nothing cost more than they bring."""
+    world = make_world("logistic", SEED, 10.0)
+    assert run_constant(world, [1] * 10) < 0.1 * run_constant(world, list(world.later_ppm))
+
+
+def test_a_name_bought_with_tiny_payments_is_not_believed() -> None:
+    records = Records(3)
+    for at in range(200):
+        records(float(at), 1, 0, 2_000, 0, SETTLED)
+        records(float(at), 1, 0, 10**8, 0, FAILED)
+        records(float(at), 2, 0, 10**8, 20_000, SETTLED)
+    records.fold(3_600.0)
+    assert [channel.trust < 0.05 for channel in records.channels] == [False, True, False]
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, dict[str, Result]]:
+    worlds = {family: make_world(family, SEED, 30.0) for family in JUDGED}
+    return {family: {name: run_policy(world, POLICIES[name]()) for name in RULES} for family, world in worlds.items()}
+
+
+def test_the_climb_earns_most(results: dict[str, dict[str, Result]]) -> None:
+    earned = {name: sum(family[name].net_msat for family in results.values()) for name in RULES}
+    assert earned["hill_climb"] > 1.15 * earned["proportional"] > 1.15 * earned["constant"]
+
+
+def test_the_climb_does_not_flap(results: dict[str, dict[str, Result]]) -> None:
+    updates = [family["hill_climb"].updates_per_day for family in results.values()]
+    assert sum(updates) / len(updates) <= 2.0
+
+
+def test_dead_channels_end_at_the_floor(results: dict[str, dict[str, Result]]) -> None:
+    """Every third channel of that family never sees a customer. The last step may be within the dead band."""
+    assert max(results["dead"]["hill_climb"].final_ppm[::3]) <= 12 < START_PPM
+
+
+def test_the_oracle_beats_its_starts() -> None:
+    world = make_world("sink", SEED, 5.0)
+    best_msat, fees = best_constant(world)
+    assert best_msat == run_constant(world, fees) >= run_constant(world, list(world.later_ppm))
+
+
+def test_the_command_prints_a_share_for_each_policy() -> None:
+    shown = CliRunner().invoke(main, ["--seeds", str(SEED), "--days", "2", "--family", "faucet"])
+    assert shown.exit_code == 0, shown.output
+    for word in ("faucet", "sum", "mean share", *POLICIES):
+        assert word in shown.stdout
+
+
+def test_seeds_are_kept_apart() -> None:
+    assert not {*TUNED_SEEDS, SEED} & set(JUDGED_SEEDS)
