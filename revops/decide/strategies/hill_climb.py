@@ -63,9 +63,11 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if anew is not None:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
     view = _look(offer, state, now)
-    if state.asleep_until_at is not None:
+    # A clock that went back shows windows without their payments: nothing is judged until it has caught up.
+    behind = now < state.counted_at
+    if state.asleep_until_at is not None and not behind:
         return _sleep_on(view, policy, now)
-    if not _ripe(view, policy, now):
+    if behind or not _ripe(view, policy, now):
         reason = why(
             ReasonCode.OBSERVING,
             fee_ppm=fee_ppm,
