@@ -66,7 +66,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_forward_earned",
         "forward",
-        ["node_key", "out_channel_key", "received_at", "fee_msat", "counted_at", "status", "score_msat"],
+        ["node_key", "out_channel_key", "received_at", "fee_msat", "counted_at", "status", "score_msat", "out_msat"],
         unique=False,
         sqlite_where=sa.text("status = 1"),
         postgresql_where=sa.text("status = 1"),

@@ -14,7 +14,7 @@ from revops.errors import UnknownChannel
 from revops.store import fees, pins, signals
 
 DAY_SECONDS = 86_400
-NOTHING_EARNED = fees.Earned(0, 0, None, 0.0, 0.0)
+NOTHING_EARNED = fees.Earned(0, 0, None, 0.0, 0.0, 0.0)
 
 
 def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pins: Mapping[str, FeePin]) -> FeeSnapshot:
@@ -58,6 +58,7 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pin
                 last_changed_at=max((at for at in moments if at is not None), default=None),
                 score_msat=found.score_msat,
                 score_error_msat=found.score_error_msat,
+                interest_count=found.interest_count,
                 policy=None if policy is None else policy.fees,
                 rules=() if policy is None else policy.rules,
                 signals=market.signals(channel, known),

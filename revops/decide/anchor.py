@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final
 
-from revops.decide.openness import TYPICAL_PAYMENT_MSAT
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.gossip import GossipEdge
 from revops.domain.units import ppm_of_ceil
 

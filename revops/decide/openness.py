@@ -11,9 +11,9 @@ from typing import Final
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 
-#: A typical forward; measured on public nodes most are smaller. Small channels are judged by a share of their capacity.
-TYPICAL_PAYMENT_MSAT: Final = 25_000_000
+#: Small channels are judged by a share of their capacity.
 TYPICAL_SHARE: Final = 20
 #: Longer than this between two looks, and we don't know whether the channel was open all the time.
 LONGEST_GAP_SECONDS: Final = 6 * 3_600.0

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+#: A typical forward; measured on public nodes most are smaller.
+TYPICAL_PAYMENT_MSAT: Final = 25_000_000
+
 
 class ForwardStatus(IntEnum):
     """What became of a forward. The numbers are stored: never change them."""

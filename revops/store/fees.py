@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Double,
     Integer,
     Values,
+    case,
     cast,
     column,
     func,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 
 from revops.domain.decision import FeeState
-from revops.domain.forward import ForwardStatus
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT, ForwardStatus
 from revops.domain.record import FeeChange
 from revops.store.codec import dump_state, load_state
 from revops.store.days import DAY_SECONDS
@@ -44,6 +45,8 @@ _ONE: Final = literal_column("1", BigInteger)
 class Earned(NamedTuple):
     """What a channel earned in a window, and what strategies learn from: the sum of its forwards' scores, with its
     standard error (payments come as a compound Poisson process, whose variance is the sum of the squares).
+    `interest_count` counts its payments, one smaller than a typical payment by its part of it: a flood of tiny ones is
+    no interest.
     """
 
     earned_msat: int
@@ -51,6 +54,7 @@ class Earned(NamedTuple):
     last_at: float | None
     score_msat: float
     score_error_msat: float
+    interest_count: float
 
 
 def fee_states(tx: Tx) -> dict[str, FeeState]:
@@ -191,6 +195,7 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
             _ONE.label("settled_count"),
             score.label("score_msat"),
             (score * score).label("score_squares"),
+            _interest(forward.c.out_msat, 1.0).label("interest_count"),
         )
         .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
         .where(forward.c.node_key == tx.node_key, forward.c.status == status_literal(ForwardStatus.SETTLED))
@@ -204,6 +209,7 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
             day_score.label("score_msat"),
             # The squares went with the rows. Those of equal payments are the least that they can have been.
             (day_score * day_score / forward_day.c.settled_count).label("score_squares"),
+            _interest(forward_day.c.settled_out_msat, forward_day.c.settled_count).label("interest_count"),
         )
         .join(
             forward_day,
@@ -224,12 +230,19 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
         func.max(both.c.last_at),
         func.sum(both.c.score_msat),
         func.sum(both.c.score_squares),
+        func.sum(both.c.interest_count),
     ).group_by(both.c.price_key)
     ids = {key: channel_id for channel_id, key in keys.items()}
     return {
-        ids[key]: Earned(int(earned_msat), int(count), last_at, score_msat, math.sqrt(squares))
-        for key, earned_msat, count, last_at, score_msat, squares in tx.connection.execute(statement)
+        ids[key]: Earned(int(earned_msat), int(count), last_at, score_msat, math.sqrt(squares), interest_count)
+        for key, earned_msat, count, last_at, score_msat, squares, interest_count in tx.connection.execute(statement)
     }
+
+
+def _interest(out_msat: Any, count: Any) -> Any:
+    """Given what left in so many payments, return the count, or how many typical ones it makes, if those are fewer."""
+    typical = cast(out_msat, Double) / TYPICAL_PAYMENT_MSAT
+    return case((typical >= count, cast(count, Double)), else_=typical)
 
 
 def _prices(starts: Mapping[int, float]) -> Values:

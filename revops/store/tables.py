@@ -150,7 +150,8 @@ _SETTLED: Final = text("status = 1")
 # is in them since SQLite wants to see the column of the condition, though it is always 1 there.
 Index(
     "ix_forward_earned", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at, forward.c.fee_msat,
-    forward.c.counted_at, forward.c.status, forward.c.score_msat, sqlite_where=_SETTLED, postgresql_where=_SETTLED,
+    forward.c.counted_at, forward.c.status, forward.c.score_msat, forward.c.out_msat, sqlite_where=_SETTLED,
+    postgresql_where=_SETTLED,
 )  # fmt: skip
 Index(
     "ix_forward_settled", forward.c.node_key, forward.c.counted_at, forward.c.in_channel_key, forward.c.out_channel_key,

@@ -111,8 +111,10 @@ def test_earned_since_counts_what_was_received_under_the_price(database: Databas
         record(tx, 1, 2, 3)
         forwards.ingest(tx, page, NOW + DAY)
         starts = {channel_id(2): NOW, channel_id(1): NOW + 4, channel_id(3): 0.0, channel_id(9): 0.0}
-        assert fees.earned_since(tx, starts) == {channel_id(2): Earned(111, 2, NOW + 4, 111.0, math.sqrt(10_121))}
-        assert fees.earned_since(tx, {channel_id(1): NOW + 3}) == {channel_id(1): Earned(100, 1, NOW + 4, 100.0, 100.0)}
+        assert fees.earned_since(tx, starts) == {channel_id(2): Earned(111, 2, NOW + 4, 111.0, math.sqrt(10_121), 0.08)}
+        assert fees.earned_since(tx, {channel_id(1): NOW + 3}) == {
+            channel_id(1): Earned(100, 1, NOW + 4, 100.0, 100.0, 0.04)
+        }
         assert fees.earned_since(tx, {}) == {}
 
 
@@ -128,10 +130,10 @@ def test_earned_since_reaches_into_whole_pruned_days(database: Database, node_ke
         rollup.prune_forwards(tx, midnight + 3 * DAY, 9)
         latest = midnight + 3 * DAY + 61
         assert fees.earned_since(tx, {channel_id(2): midnight + DAY}) == {
-            channel_id(2): Earned(300, 3, latest, 300.0, math.sqrt(30_000))
+            channel_id(2): Earned(300, 3, latest, 300.0, math.sqrt(30_000), 0.12)
         }
         assert fees.earned_since(tx, {channel_id(2): midnight + DAY + 1}) == {
-            channel_id(2): Earned(200, 2, latest, 200.0, math.sqrt(20_000))
+            channel_id(2): Earned(200, 2, latest, 200.0, math.sqrt(20_000), 0.08)
         }
         assert fees.earned_since(tx, {channel_id(2): midnight + 4 * DAY}) == {}
 

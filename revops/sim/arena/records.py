@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from revops.decide.openness import TYPICAL_PAYMENT_MSAT
 from revops.domain.decision import FeeState
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.signals import Rate, Signals
 from revops.sim.arena.demand import DAY_SECONDS
 from revops.sim.arena.market import FAILED, REFUSED
