@@ -15,6 +15,7 @@ def warn_of_expiry(view: NodeView) -> None:
     near = near_expiry(view.channels, view.node.blockheight)
     if near:
         name, left_blocks = near[0]
-        more = f", and on {len(near) - 1} more channels" if len(near) > 1 else ""
+        others = len(near) - 1
+        more = f", and on {others} other channel{'s' * (others > 1)}" if others else ""
         end = f"expires in {left_blocks} blocks" if left_blocks > 0 else "has expired"
         _log.warning("an HTLC on %s %s%s: a channel whose HTLC expires is closed by force", name, end, more)

@@ -178,7 +178,7 @@ def test_one_line_warns_of_an_end_that_is_near_and_none_of_others(
     hold(bench, other, 1, amount_msat=1_000, blocks=3)
     bench.sync()
     (line,) = caplog.messages
-    assert f"{channel.key_scid} has expired, and on 1 more channels:" in line
+    assert f"{channel.key_scid} has expired, and on 1 other channel:" in line
 
 
 # ---- the valve
