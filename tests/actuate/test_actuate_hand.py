@@ -70,7 +70,7 @@ def test_force_goes_there_at_once_and_stays_there(bench: Bench) -> None:
 @pytest.mark.parametrize("ppm", [0, 5_001])
 @pytest.mark.parametrize("force", [False, True])
 def test_nothing_passes_the_bounds(bench: Bench, ppm: int, force: bool) -> None:
-    with pytest.raises(ConfigError, match=r"outside fees.min_ppm = 1 to fees.max_ppm = 5000"):
+    with pytest.raises(ConfigError, match=r"outside min_ppm = 1 to max_ppm = 5000"):
         set_fee(bench, ppm, force=force)
     assert bench.calls("setchannel") == []
     assert bench.rows("SELECT * FROM fee_pin") == []

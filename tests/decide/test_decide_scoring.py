@@ -258,7 +258,8 @@ def record_of(number: int, peer: int | None, **overrides: Any) -> ChannelRecord:
     fields: dict[str, Any] = {
         "channel_id": channel_id(number), "name": f"{number}x1x1", "peer_id": None if peer is None else node_id(peer),
         "alias": f"peer {peer}", "state": "CHANNELD_NORMAL", "open": True, "private": False, "connected": False,
-        "capacity_msat": 1, "local_msat": 1, "spendable_msat": 1, "receivable_msat": 1, "fee_base_msat": 0,
+        "opener": "local", "capacity_msat": 1, "local_msat": 1, "spendable_msat": 1, "receivable_msat": 1,
+        "fee_base_msat": 0,
         "fee_ppm": 1, "htlc_count": 0, "opened_at": None, "window": Flow(), "lifetime": Flow(),
         "window_rebalanced_in_msat": 0, "window_rebalance_fees_msat": 0, "lifetime_rebalance_fees_msat": 0,
     }  # fmt: skip
