@@ -175,6 +175,8 @@ class ChannelRecord:
     occupancy_out: Occupancy | None = None
     occupancy_in: Occupancy | None = None
     nearest_expiry_blockheight: int | None = None
+    #: What its marginal sat is worth, in ppm; None where no fee decision has looked at it yet.
+    value_ppm: float | None = None
 
     def near_expiry_blocks(self, blockheight: int) -> int | None:
         """Given the height of the chain, return the blocks to the end of the first HTLC; None unless that is near."""

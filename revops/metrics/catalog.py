@@ -157,6 +157,11 @@ class Metric(Enum):
     )
     CHANNEL_FEE_PPM = _state("revops_channel_fee_ppm", _CHANNEL, "Our proportional fee, in millionths of the amount.")
     CHANNEL_FEE_BASE = _state("revops_channel_fee_base_msat", _CHANNEL, "Our base fee for each payment.")
+    CHANNEL_VALUE = _state(
+        "revops_channel_liquidity_value_ppm",
+        _CHANNEL,
+        "What the channel's marginal sat is worth, in millionths of it: what the node would lose with it.",
+    )
     CHANNEL_HTLCS = _state("revops_channel_htlcs_in_flight", _CHANNEL, "Payments under way on the channel.")
     CHANNEL_SLOTS_USED = _state(
         "revops_channel_htlc_slots_used_ratio",

@@ -173,13 +173,14 @@ def _peer(peer: PeerRecord) -> list[_Row]:
 
 
 #: What each family of a channel reads.
-_CHANNEL_VALUES: Final[tuple[tuple[Metric, Callable[[ChannelRecord], int | None]], ...]] = (
+_CHANNEL_VALUES: Final[tuple[tuple[Metric, Callable[[ChannelRecord], float | None]], ...]] = (
     (Metric.CHANNEL_CAPACITY, lambda channel: channel.capacity_msat),
     (Metric.CHANNEL_LOCAL, lambda channel: channel.local_msat),
     (Metric.CHANNEL_SPENDABLE, lambda channel: channel.spendable_msat),
     (Metric.CHANNEL_RECEIVABLE, lambda channel: channel.receivable_msat),
     (Metric.CHANNEL_FEE_PPM, lambda channel: channel.fee_ppm),
     (Metric.CHANNEL_FEE_BASE, lambda channel: channel.fee_base_msat),
+    (Metric.CHANNEL_VALUE, lambda channel: channel.value_ppm),
     (Metric.CHANNEL_HTLCS, lambda channel: channel.htlc_count),
     (Metric.CHANNEL_CONNECTED, lambda channel: int(channel.connected)),
     (Metric.CHANNEL_FORWARDED_IN, lambda channel: channel.lifetime.in_msat),

@@ -20,7 +20,7 @@ from revops.store.keys import total
 from revops.store.nodes import node_row
 from revops.store.plans import recent_jobs
 from revops.store.runs import last_runs
-from revops.store.tables import channel, forward, forward_day, peer, rebalance_job, spend_ledger
+from revops.store.tables import channel, channel_signal, forward, forward_day, peer, rebalance_job, spend_ledger
 
 _NO_FLOW: Final = Flow()
 
@@ -114,8 +114,12 @@ def _channels(
 ) -> tuple[ChannelRecord, ...]:
     recent, ever = _rebalances_by_target(tx, since_at), _rebalances_by_target(tx, None)
     statement = (
-        select(channel, peer.c.peer_id, peer.c.alias)
+        select(channel, peer.c.peer_id, peer.c.alias, channel_signal.c.value_ppm, channel_signal.c.value_at)
         .outerjoin(peer, (peer.c.node_key == channel.c.node_key) & (peer.c.peer_key == channel.c.peer_key))
+        .outerjoin(
+            channel_signal,
+            (channel_signal.c.node_key == channel.c.node_key) & (channel_signal.c.channel_key == channel.c.channel_key),
+        )
         .where(channel.c.node_key == tx.node_key)
     )
     records = []
@@ -153,6 +157,7 @@ def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], 
         window_rebalanced_in_msat=recent[0],
         window_rebalance_fees_msat=recent[1],
         lifetime_rebalance_fees_msat=ever[1],
+        value_ppm=None if row.value_at is None else row.value_ppm,
         occupancy_out=_occupancy(slot_count, row.htlc_out_count, row.htlc_out_msat, row.htlc_out_limit_msat),
         occupancy_in=_occupancy(slot_count, row.htlc_in_count, row.htlc_in_msat, row.htlc_in_limit_msat),
         nearest_expiry_blockheight=row.nearest_expiry_blockheight,

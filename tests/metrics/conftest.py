@@ -51,6 +51,7 @@ def channel() -> ChannelRecord:
         occupancy_out=Occupancy(6, 30, 7, 28),
         occupancy_in=Occupancy(3, 30, 1, 8),
         nearest_expiry_blockheight=900_144,
+        value_ppm=137.5,
     )
 
 
