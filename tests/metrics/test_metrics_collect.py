@@ -54,6 +54,7 @@ EXPECTED_NODE = {
     "revops_channel_receivable_msat": {CHANNEL: 1_900_000_003},
     "revops_channel_fee_ppm": {CHANNEL: 250},
     "revops_channel_fee_base_msat": {CHANNEL: 1_004},
+    "revops_channel_liquidity_value_ppm": {CHANNEL: 137.5},
     "revops_channel_htlcs_in_flight": {CHANNEL: 3},
     "revops_channel_htlc_slots_used_ratio": {(*CHANNEL, "out"): 0.2, (*CHANNEL, "in"): 0.1},
     "revops_channel_htlc_value_used_ratio": {(*CHANNEL, "out"): 0.25, (*CHANNEL, "in"): 0.125},
