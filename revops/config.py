@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from revops.domain.policy import Config
 
 SYSTEM_FILE: Final = Path("/etc/revops/config.toml")
-#: Variables of ours that aren't a section and key. REVOPS_CLN_SCHEMAS and REVOPS_SLING_PLUGIN are for the tests.
-RESERVED_VARIABLES: Final = frozenset({"REVOPS_CONFIG", "REVOPS_CLN_SCHEMAS", "REVOPS_SLING_PLUGIN"})
+#: Variables of ours that only the tests read, and all that aren't a section and key.
+FOR_TESTS: Final = frozenset({"REVOPS_CLN_SCHEMAS", "REVOPS_SLING_PLUGIN"})
+RESERVED_VARIABLES: Final = FOR_TESTS | {"REVOPS_CONFIG"}
 DATABASE_NAME: Final = "revops.sqlite3"
 
 

@@ -65,6 +65,7 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",
+    "fees.max_channel_updates_per_day": "Updates of one channel in 24 hours.",
     "fees.max_updates_per_day": "Updates of all channels together in 24 hours: gossip costs the network.",
     "fees.dead_band_ppm": "A change smaller than the larger of the two dead bands isn't worth a gossip message.",
     "fees.dead_band_ratio": "The same as a share of the fee in force.",

@@ -174,6 +174,7 @@ def fee_inputs(draw: st.DrawFn, number: int = 1) -> FeeInput:
         pin=draw(fee_pins) if draw(st.integers(0, 5)) == 5 else None,
         last_own_changed_at=draw(st.one_of(st.none(), moments, st.floats(NOW - 10 * HOUR, NOW))),
         external_since_at=draw(st.one_of(st.none(), moments)),
+        own_updates_last_day_count=draw(st.one_of(st.just(0), st.integers(0, 4))),
     )
 
 

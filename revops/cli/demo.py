@@ -12,6 +12,7 @@ import click
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.cli.program import called
+from revops.config import FOR_TESTS
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
 from revops.errors import OutputError
@@ -119,7 +120,7 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
     yield Line(f"metrics        {summary.metrics_dir}")
     yield Line(f"report         {summary.report_path}")
     yield Line(f"configuration  {summary.config_path}")
-    set_here = sorted(name for name in os.environ if name.startswith("REVOPS_"))
+    set_here = sorted(name for name in os.environ if name.startswith("REVOPS_") and name not in FOR_TESTS)
     if set_here:
         yield Line(f"first unset {' '.join(set_here)}: they override the demo's configuration, which is in mode act")
     yield Line(f"try: {called()} report --config {summary.config_path}")

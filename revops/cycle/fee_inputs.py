@@ -66,9 +66,10 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pin
                 last_own_changed_at=own_changed_at,
                 external_since_at=changed.changed_at if changed is not None and external else None,
                 sold_msat=market.sold_msat.get(channel.channel_id, 0),
+                own_updates_last_day_count=updates.get(channel.channel_id, 0),
             )
         )
-    return FeeSnapshot(view, tuple(inputs), updates, market.feerates)
+    return FeeSnapshot(view, tuple(inputs), sum(updates.values()), market.feerates)
 
 
 def names(channel: Channel) -> set[str]:

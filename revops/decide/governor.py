@@ -61,6 +61,10 @@ def gate(
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)
         interval_hours = round(policy.min_interval_seconds / 3600, 1)
         return _skip(decision, why(ReasonCode.MIN_INTERVAL, age_hours=age_hours, interval_hours=interval_hours))
+    used_count = fee_input.own_updates_last_day_count
+    if used_count >= policy.max_channel_updates_per_day:
+        cap_count = policy.max_channel_updates_per_day
+        return _skip(decision, why(ReasonCode.CHANNEL_CAP, used_count=used_count, cap_count=cap_count))
     return decision
 
 

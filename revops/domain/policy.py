@@ -78,6 +78,8 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.25
     #: Least time between two updates of one channel: the network needs it to hear of a price, and we to learn from it.
     min_interval_seconds: Annotated[int, Meta(ge=600, le=30 * 86_400)] = 8 * 3_600
+    #: Updates of one channel in 24 hours.
+    max_channel_updates_per_day: Annotated[int, Meta(ge=1, le=144)] = 2
     #: Updates of all channels together in 24 hours: gossip costs the network.
     max_updates_per_day: Annotated[int, Meta(ge=0, le=100_000)] = 100
     #: A change smaller than the larger of these two isn't worth a gossip message.

@@ -62,6 +62,7 @@ class ReasonCode(StrEnum):
     # fees: what the governor did
     DEAD_BAND = "dead_band"
     MIN_INTERVAL = "min_interval"
+    CHANNEL_CAP = "channel_cap"
     DAILY_CAP = "daily_cap"
     # anything that acts
     NOT_USABLE = "not_usable"
@@ -177,6 +178,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{local_percent} % is ours: largest payment {old_sat} -> {new_sat} sat, step {level} of {level_count}"
     ),
     ReasonCode.DEAD_BAND: "a change of {change_ppm} ppm is not worth an announcement (dead band {band_ppm})",
+    ReasonCode.CHANNEL_CAP: "{used_count} of {cap_count} updates a day of this channel are used",
     ReasonCode.MIN_INTERVAL: "last changed {age_hours} h ago, least interval {interval_hours} h",
     ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
     ReasonCode.NOT_USABLE: "not usable: {state}",

@@ -72,6 +72,7 @@ class FeeInput:
     external_since_at: float | None = None
     rules: tuple[str, ...] = ()
     sold_msat: int = 0
+    own_updates_last_day_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,15 +162,22 @@ def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
     return found
 
 
-def fee_updates_since(tx: Tx, since_at: float) -> int:
-    """Return how many changes of ours were announced at `since_at` or later, over all channels."""
+def fee_updates_since(tx: Tx, since_at: float) -> dict[str, int]:
+    """Return how many changes of ours were announced at `since_at` or later, by channel_id."""
     recent = (
         fee_change.c.node_key == tx.node_key,
         fee_change.c.changed_at >= since_at,
         fee_change.c.source.in_((REVOPS, VALVE)),
     )
-    count: int = tx.connection.execute(select(func.count()).where(*recent)).scalar_one()
-    return count
+    statement = (
+        select(channel.c.channel_id, func.count().label("count"))
+        .join(
+            channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
+        )
+        .where(*recent)
+        .group_by(channel.c.channel_id)
+    )
+    return {row.channel_id: row[1] for row in tx.connection.execute(statement)}
 
 
 def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:

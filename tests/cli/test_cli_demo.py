@@ -54,6 +54,7 @@ def test_variables_of_a_real_node_lead_nowhere(folder, real, monkeypatch, capsys
         "FEES_MAX_PPM": "7",
     }.items():
         monkeypatch.setenv(f"REVOPS_{name}", str(value))
+    monkeypatch.setenv("REVOPS_CLN_SCHEMAS", str(folder))  # for the tests alone: it overrides nothing
     assert main(["demo", "--days", "1", "--channels", "4", "--dir", str(folder / "demo")]) == 0
     assert "first unset REVOPS_CONFIG REVOPS_DATABASE_URL" in capsys.readouterr().out
     assert real.call_log == []

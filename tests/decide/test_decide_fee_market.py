@@ -57,6 +57,7 @@ class Market:
             earned_count=len(window),
             last_earned_at=self.earned[-1][0] if self.earned else None,
             last_changed_at=self.changed_at,
+            own_updates_last_day_count=sum(1 for at in self.updates if at > now - DAY),
         )
         used = sum(1 for at in self.updates if at > now - DAY)
         decision = decide_fees(make_fee_snapshot(fee_input, updates_last_day_count=used, taken_at=now), self.policy)

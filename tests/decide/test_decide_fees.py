@@ -197,7 +197,7 @@ def test_the_strategies_reach_every_change(code: ReasonCode) -> None:
     def changes_by(snapshot: FeeSnapshot) -> bool:
         return any(code in codes(decision) for decision in decide_fees(snapshot, POLICY).changes)
 
-    find(fee_snapshots(), changes_by, settings=settings(max_examples=300, phases=[Phase.generate]))
+    find(fee_snapshots(), changes_by, settings=settings(max_examples=5_000, phases=[Phase.generate]))
 
 
 # And single cases.

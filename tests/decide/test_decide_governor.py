@@ -107,6 +107,15 @@ def test_two_tools_at_war_announce_no_more_than_one_in_peace(own_hours_ago: floa
     assert gate(wish(old_ppm=9, new_ppm=10, reasons=(OUTSIDE,)), theirs, POLICY, NOW).outcome is outcome
 
 
+@pytest.mark.parametrize(("used_count", "outcome"), [(0, Outcome.CHANGE), (1, Outcome.CHANGE), (2, Outcome.SKIP)])
+def test_a_channel_has_its_own_cap(used_count: int, outcome: Outcome) -> None:
+    used = make_fee_input(last_changed_at=NOW - 9 * HOUR, own_updates_last_day_count=used_count)
+    gated = gate(wish(), used, POLICY, NOW)
+    assert gated.outcome is outcome
+    if outcome is Outcome.SKIP:
+        assert gated.reasons[0].sentence == "2 of 2 updates a day of this channel are used"
+
+
 @pytest.mark.parametrize("decision", [wish(), wish(new_ppm=101), wish(old_ppm=5, new_ppm=10, reasons=(OUTSIDE,))])
 def test_the_operators_hand_waits_for_nothing(decision: FeeDecision) -> None:
     just_changed = make_fee_input(last_changed_at=NOW, last_own_changed_at=NOW, external_since_at=NOW)

@@ -36,7 +36,6 @@ class Product:
 
     def __init__(self, policy: FeesConfig) -> None:
         self.policy = policy
-        self._updates_at: list[float] = []
         self._channels: list[Channel] = []
         self._node = NodeInfo("02" + "0" * 64, "arena", "v26.06.6", "bitcoin", 900_000, 0)
 
@@ -44,14 +43,15 @@ class Product:
         """One run of `fees adjust`."""
         if not self._channels:
             self._channels = [_bare_channel(number, market) for number in range(len(market.fee_ppm))]
-        inputs = tuple(self._input(number, market, records) for number in range(len(self._channels)))
-        self._updates_at = [at for at in self._updates_at if at > now - DAY_SECONDS]
+        inputs = tuple(self._input(number, market, records, now) for number in range(len(self._channels)))
+        updates_count = sum(one.own_updates_last_day_count for one in inputs)
         view = NodeView(now, self._node, Wallet(()), tuple(one.channel for one in inputs))
-        plan = decide_fees(FeeSnapshot(view, inputs, len(self._updates_at)), self.policy)
+        plan = decide_fees(FeeSnapshot(view, inputs, updates_count), self.policy)
         self._carry_out(plan, market, records, now)
 
-    def _input(self, number: int, market: Market, records: Records) -> FeeInput:
+    def _input(self, number: int, market: Market, records: Records, now: float) -> FeeInput:
         known = records.channels[number]
+        known.updates_at = [at for at in known.updates_at if at > now - DAY_SECONDS]
         local_msat, capacity_msat = market.local_msat[number], market.capacity_msat[number]
         reserve_msat = market.reserve_msat(number)
         bare = self._channels[number]
@@ -74,6 +74,7 @@ class Product:
             score_msat=known.score_msat,
             score_error_msat=known.score_squares**0.5,
             interest_count=known.interest_count,
+            own_updates_last_day_count=len(known.updates_at),
             signals=records.signals(number),
         )
 
@@ -85,7 +86,7 @@ class Product:
             known.state = decision.state
             if decision.outcome is Outcome.CHANGE:
                 market.set_fee(number, decision.new_ppm, now)
-                self._updates_at.append(now)
+                known.updates_at.append(now)
                 known.state, known.last_changed_at = decision.state_if_sent, now
                 known.open_window(now + EFFECTIVE_AFTER_SECONDS)
             elif first_seen and known.state is not None:

@@ -46,6 +46,7 @@ class ChannelRecord:
     interest_count: float = 0.0
     last_earned_at: float | None = None
     last_changed_at: float | None = None
+    updates_at: list[float] = field(default_factory=list)
     state: FeeState | None = None
     value_ppm: float = 0.0
     demand: Decayed = field(default_factory=Decayed)
