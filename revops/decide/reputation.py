@@ -24,6 +24,9 @@ TINY_MSAT: Final = 1_000_000
 #: believed in full down to one success in four: a stranger (1/2) and an ordinary sender lose nothing, which would only
 #: shrink every figure by the same factor, and one that only probes or jams (1/50) loses nearly everything.
 FULL_TRUST_SCORE: Final = 0.25
+#: Below that, trust falls steeply: a sender with one success in fifty could else make up by numbers what it lost in
+#: weight.
+DISTRUST_POWER: Final = 3
 #: A peer that nothing is known of.
 STRANGER: Final = Reputation()
 
@@ -37,7 +40,7 @@ def weight_of(reputation: Reputation, at: float) -> float:
     """Given a sender's reputation and the time, return how much a payment of its counts then, above 0 and up to 1."""
     left = remaining(at - reputation.updated_at, REPUTATION_HALF_LIFE_SECONDS)
     success, failure = reputation.success * left, reputation.failure * left
-    return min(1.0, (success + 1.0) / (success + failure + 2.0) / FULL_TRUST_SCORE)
+    return float(min(1.0, (success + 1.0) / (success + failure + 2.0) / FULL_TRUST_SCORE) ** DISTRUST_POWER)
 
 
 def counted(have: Reputation, forward: FinalForward, role: Role) -> Reputation:

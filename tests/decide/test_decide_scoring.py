@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.reputation import FULL_TRUST_SCORE
+from revops.decide.reputation import DISTRUST_POWER, FULL_TRUST_SCORE
 from revops.decide.scoring import observed_days, score_forwards, signals_of
 from revops.decide.standing import peer_records
 from revops.domain.forward import Flow
@@ -57,7 +57,7 @@ def test_sender_is_weighed_before_its_payment_is_counted() -> None:
     """Ten failures, then a success: the success is believed as little as the failures deserve."""
     page = [final(created_index=index, status=FAILED) for index in range(1, 11)] + [final(created_index=11)]
     found = score_forwards(page, traffic(), NOW)
-    assert found.scores_msat == {11: math.floor(1_000 * (1 / 12) / FULL_TRUST_SCORE)}
+    assert found.scores_msat == {11: math.floor(1_000 * (1 / 12 / FULL_TRUST_SCORE) ** DISTRUST_POWER)}
     sender = found.senders[node_id(1)]
     assert (sender.success, sender.failure) == (1.0, 10.0)
 
@@ -104,7 +104,7 @@ def test_refusal_without_an_exit_is_nobodys_demand() -> None:
 def test_demand_counts_by_its_senders_weight() -> None:
     prober = {node_id(1): Reputation(failure=98.0, updated_at=NOW)}
     found = score_forwards([final()], traffic(senders=prober), NOW).channels[TWO]
-    assert found.demand_msat == pytest.approx(10_000_000 * 0.01 / FULL_TRUST_SCORE)
+    assert found.demand_msat == pytest.approx(10_000_000 * (0.01 / FULL_TRUST_SCORE) ** DISTRUST_POWER)
 
 
 def test_entry_value_is_the_mean_over_the_channels_by_which_payments_enter() -> None:

@@ -5,11 +5,14 @@ The seed here is neither one of those that the climb was tuned on nor one of tho
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
 from revops.sim.arena.__main__ import main
-from revops.sim.arena.demand import DAY_SECONDS, FAMILIES, Customer
+from revops.sim.arena.demand import DAY_SECONDS, FAMILIES, MAX_WILLINGNESS_PPM, SPAM_MSAT, Customer
 from revops.sim.arena.market import FAILED, REFUSED, SETTLED, Market
 from revops.sim.arena.oracle import best_constant
 from revops.sim.arena.policies import POLICIES, START_PPM
@@ -97,6 +100,45 @@ def test_a_name_bought_with_tiny_payments_is_not_believed() -> None:
         records(float(at), 2, 0, 10**8, 20_000, SETTLED)
     records.fold(3_600.0)
     assert [channel.trust < 0.05 for channel in records.channels] == [False, True, False]
+
+
+class Credulous(Records):
+    """Believes every sender, and takes a payment of 2 sat for as much interest as any."""
+
+    def __call__(self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int) -> None:
+        channel = self.channels[out]
+        before = channel.interest_count
+        super().__call__(at, entry, out, amount_msat, fee_msat, fate)
+        if channel.interest_count != before:
+            channel.interest_count = before + 1
+
+    def fold(self, now: float) -> None:
+        super().fold(now)
+        for channel in self.channels:
+            channel.trust = 1.0
+
+
+def is_honest(customer: Customer) -> bool:
+    return customer[4] != SPAM_MSAT and not (customer[6] and customer[5] == MAX_WILLINGNESS_PPM)
+
+
+def test_thousands_of_tiny_and_failing_payments_cost_little_where_senders_are_weighed() -> None:
+    """The same customers with and without the flood; with it, by records that weigh senders and by ones that don't."""
+    moved = {"weighed": 0.0, "believed": 0.0}
+    net_msat = {"weighed": 0, "believed": 0, "without": 0}
+    for seed in (SEED, SEED + 1):
+        flooded = make_world("spammer", seed, 20.0)
+        honest = tuple(customer for customer in flooded.customers if is_honest(customer))
+        assert len(flooded.customers) > 7 * len(honest)
+        without = run_policy(replace(flooded, customers=honest), POLICIES["hill_climb"]())
+        net_msat["without"] += without.net_msat
+        for name, records in (("weighed", Records), ("believed", Credulous)):
+            result = run_policy(flooded, POLICIES["hill_climb"](), records)
+            net_msat[name] += result.net_msat
+            pairs = list(zip(result.final_ppm, without.final_ppm, strict=True))[::3]
+            moved[name] += sum(abs(math.log(ppm / clean_ppm)) for ppm, clean_ppm in pairs)
+    assert moved["weighed"] < 0.5 * moved["believed"]
+    assert net_msat["weighed"] > 0.7 * net_msat["without"] > 1.3 * net_msat["believed"]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from revops.decide.reputation import DISTRUST_POWER, FULL_TRUST_SCORE
 from revops.domain.decision import FeeState
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.signals import Rate, Signals
@@ -17,8 +18,6 @@ from revops.sim.arena.market import FAILED, REFUSED
 
 HALF_LIFE_DAYS: Final = 7.0
 TINY_MSAT: Final = 1_000_000
-#: A sender is believed in full down to one success in four.
-FULL_TRUST_SCORE: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -126,7 +125,7 @@ class Records:
             for decayed in channel.sums():
                 decayed.fold(kept)
             settled, failed = channel.settled.total, channel.failed.total
-            channel.trust = min((settled + 1) / (settled + failed + 2) / FULL_TRUST_SCORE, 1.0)
+            channel.trust = min((settled + 1) / (settled + failed + 2) / FULL_TRUST_SCORE, 1.0) ** DISTRUST_POWER
 
     def signals(self, number: int) -> Signals:
         """What is known of a channel's trade."""

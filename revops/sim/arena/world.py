@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -55,10 +56,10 @@ def make_world(family: str, seed: int, days: float) -> World:
     return World(family, days, capacity_msat, local_msat, customers, later, later_ppm)
 
 
-def run_policy(world: World, policy: Policy) -> Result:
-    """Given a world and a fresh policy, live through the month and return what came of it."""
+def run_policy(world: World, policy: Policy, make_records: Callable[[int], Records] = Records) -> Result:
+    """Given a world, a fresh policy and what keeps its records, live through the month and return what came of it."""
     market = Market(list(world.capacity_msat), list(world.local_msat), [START_PPM] * len(world.capacity_msat))
-    records = Records(len(world.capacity_msat))
+    records = make_records(len(world.capacity_msat))
     start, now = 0, 0.0
     while now < world.days * DAY_SECONDS:
         policy(market, records, now)
