@@ -211,6 +211,9 @@ def _check_section(variable: str, section: str, known: tuple[str, ...], reading:
     """A variable of another program may begin like ours; only one that is nearly a section of ours is a fault."""
     import difflib
 
+    if section in {"rule", "rules"}:
+        reading.faults.append(f"{variable}: rules are set in the file only, as [[rule]]")
+        return
     near = difflib.get_close_matches(section, known, n=1, cutoff=0.75)
     if near:
         reading.faults.append(f"{variable}: unknown section {section}; did you mean REVOPS_{near[0].upper()}_...?")

@@ -6,6 +6,7 @@ nothing is declared twice. What a rule makes of `[fees]` must be a valid `[fees]
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any, Final, get_args
@@ -17,29 +18,38 @@ from revops.domain.ids import is_channel_id, is_node_id, is_scid
 from revops.domain.policy import NODE_WIDE, FeesConfig, Match, Permission, Rule
 
 SETTABLE: Final = {name: field for name, field in keys_of(FeesConfig).items() if name not in NODE_WIDE}
+_LAST_SECOND: Final = time(23, 59, 59)
 _OWN: Final = ("name", "match", "final", "until", "rebalance")
+#: One [...] of a pattern as fnmatch reads it: a ] that comes first is one of its letters.
+_LETTERS: Final = re.compile(r"\[!?+\]?+[^\]]*+\]")
+
+
+def _is_pattern(text: str) -> bool:
+    """Whether fnmatch would read a pattern as it looks: it takes a [ that nothing closes for a letter."""
+    return bool(text) and "[" not in _LETTERS.sub("", text)
+
+
 _FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "scid": (is_scid, "is not a short channel id (BLOCKxTXxOUT)"),
     "channel_id": (is_channel_id, "is not a channel_id (64 hex digits)"),
     "peer": (is_node_id, "is not a node id (66 hex digits)"),
+    "alias": (_is_pattern, "is not a pattern: empty, or a [ without its ]; [[] stands for a [ itself"),
 }
 
 
-def build_rules(raw: object, fees: FeesConfig, home: str, faults: list[str]) -> tuple[Rule, ...]:
-    """Given what stands under `rule`, `[fees]` and the file's name, return the rules. Add what is wrong to `faults`."""
+def build_rules(raw: object, fees: FeesConfig | None, home: str, faults: list[str]) -> tuple[Rule, ...]:
+    """Given what stands under `rule`, `[fees]` (None: it is wrong itself) and the file's name, return the rules. Add
+    what is wrong to `faults`.
+    """
     if not isinstance(raw, list) or not all(isinstance(table, dict) for table in raw):
         faults.append(f"{home}: rule: expected sections, each beginning with [[rule]]")
         return ()
-    rules: list[Rule] = []
-    for number, table in enumerate(raw, 1):
-        reading = _Reading(table, number, home, faults)
-        rule = reading.rule(fees)
-        if rule is not None:
-            rules.append(rule)
-    names = [str(table.get("name")) for table in raw if table.get("name")]
+    readings = [_Reading(table, number, home, faults) for number, table in enumerate(raw, 1)]
+    rules = [reading.rule(fees) for reading in readings]
+    names = [reading.name for reading in readings]
     twice = sorted({name for name in names if names.count(name) > 1})
     faults += [f"{home}: rule: two rules are called {name!r}" for name in twice]
-    return tuple(rules)
+    return tuple(rule for rule in rules if rule is not None)
 
 
 class _Reading:
@@ -53,7 +63,7 @@ class _Reading:
         self.name = given if isinstance(given, str) and given else f"rule {number}"
         self.path = f"rule[{number}]" + (f' "{given}"' if isinstance(given, str) and given else "")
 
-    def rule(self, fees: FeesConfig) -> Rule | None:
+    def rule(self, fees: FeesConfig | None) -> Rule | None:
         """Return the rule, or None where anything is wrong with it."""
         before = len(self.faults)
         settings = dict(self._settings())
@@ -63,7 +73,7 @@ class _Reading:
         until_at = self._until()
         if "name" in self.table and not isinstance(self.table["name"], str):
             self._fault("name", ": expected a text")
-        if len(self.faults) == before:
+        if len(self.faults) == before and fees is not None:
             self._check_crossed(fees, settings)
         if len(self.faults) > before or match is None:
             return None
@@ -111,11 +121,7 @@ class _Reading:
             except ValueError as error:
                 self._fault(f"match.{key}", sentence_of(error, known[key].type, given))
                 continue
-            fits, message = _FORMS.get(key, (None, ""))
-            if fits is not None:
-                for one in values[key]:
-                    if not fits(one):
-                        self._fault(f"match.{key}", f": {one!r} {message}")
+            self._check_list(key, values[key])
         if values.keys() != table.keys():
             return None
         try:
@@ -123,6 +129,16 @@ class _Reading:
         except ValueError as error:  # limits that cross each other
             self._fault(f"match.{error}", "")
             return None
+
+    def _check_list(self, key: str, value: Any) -> None:
+        if value == ():
+            # Read as no condition at all it would hold for every channel: the opposite of what it says.
+            self._fault(f"match.{key}", ": is empty; leave it out where it shall not matter")
+        fits, message = _FORMS.get(key, (None, ""))
+        if fits is not None:
+            for one in value:
+                if not fits(one):
+                    self._fault(f"match.{key}", f": {one!r} {message}")
 
     def _word(self, key: str) -> Any:
         value = self.table.get(key)
@@ -143,10 +159,14 @@ class _Reading:
         value = self.table.get("until")
         if value is None:
             return None
-        if isinstance(value, datetime):
-            return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, date):
-            return datetime.combine(value, time.max, UTC).timestamp()
+        try:
+            if isinstance(value, datetime):
+                return (value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+            if isinstance(value, date):
+                return datetime.combine(value, _LAST_SECOND, UTC).timestamp()
+        except OverflowError:  # an offset that leads out of the years that there are
+            self._fault("until", f": {value} is out of range")
+            return None
         self._fault("until", ": expected a date or time without quotes, 2027-01-31 or 2027-01-31T12:00:00Z")
         return None
 

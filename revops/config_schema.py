@@ -34,8 +34,14 @@ _LONGEST_NAME: Final = 200
 _POSTGRES: Final = re.compile(r"^postgres(ql)?://")
 
 
-_WRONG_TYPE: Final = re.compile(r"Expected (\w+), got (\w+)")
-_TYPE_WORDS: Final = {"int": "a whole number", "float": "a number", "str": "a text in quotes", "array": "a list: [...]"}
+_WRONG_TYPE: Final = re.compile(r"Expected (\w+)(?: \| null)?, got (\w+)")
+_TYPE_WORDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text in quotes",
+    "bool": "true or false",
+    "array": "a list: [...]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +93,10 @@ def build(raw: Raw, home: str, faults: list[str], rules: object = ()) -> Config 
             faults.append(f"{', '.join(origins)}: {name}.{error}")
     fees = built.get("fees")
     read: tuple[Rule, ...] = ()
-    if rules and isinstance(fees, FeesConfig):
+    if rules != ():
         from revops.config_rules import build_rules  # only where there are any
 
-        read = build_rules(rules, fees, home, faults)
+        read = build_rules(rules, fees if isinstance(fees, FeesConfig) else None, home, faults)
     return None if faults else Config(**built, rules=read)  # type: ignore[arg-type]  # by name, types from `sections()`
 
 
@@ -153,8 +159,10 @@ def unknown_section(name: str, *, table: bool) -> str:
     homes = [section for section, kind in sections().items() if name in keys_of(kind)]
     if not table and homes:
         return f"unknown key at the top of the file; it belongs in [{'] or ['.join(homes)}]"
-    near = difflib.get_close_matches(name, sections(), n=1)
-    return f"unknown section; did you mean [{near[0]}]?" if near else f"unknown section; known: {', '.join(sections())}"
+    near = difflib.get_close_matches(name, (*sections(), "rule"), n=1)
+    if near:
+        return f"unknown section; did you mean {'[[rule]]' if near[0] == 'rule' else f'[{near[0]}]'}?"
+    return f"unknown section; known: {', '.join((*sections(), '[[rule]]'))}"
 
 
 def near_key(key: str, known: Sequence[str]) -> str:

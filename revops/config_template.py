@@ -240,7 +240,7 @@ def _rule_lines(rule: Rule) -> Iterator[str]:
     if rule.rebalance is not None:
         yield f"rebalance = {toml_value(rule.rebalance)}"
     if rule.until_at is not None:
-        yield f"until = {datetime.fromtimestamp(rule.until_at, UTC).isoformat(timespec='seconds')}"
+        yield f"until = {datetime.fromtimestamp(rule.until_at, UTC).isoformat()}"
     yield f"final = {toml_value(rule.final)}"
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
-from revops.domain.rules import ChannelPolicy
 from revops.report import policies
 
 
@@ -31,8 +28,4 @@ def show(options: CommonOptions, name: str | None) -> None:
 
     found = cycle.run(options, name)
     named = name is not None
-    Output(options).product("policy show", _document(found), lambda: policies.shown(found, whole=named))
-
-
-def _document(found: tuple[ChannelPolicy, ...]) -> dict[str, Any]:
-    return {"channels": [policies.document(one) for one in found]}
+    Output(options).product("policy show", policies.document(found), lambda: policies.shown(found, whole=named))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.rules import FLOW_DAYS, flow_kind, resolve
+from revops.decide.flow_kind import FLOW_DAYS, flow_kind
+from revops.decide.rules import resolve
 from revops.decide.uptime import uptime_ratio
 from revops.domain.channel import Channel
 from revops.domain.forward import Flow
@@ -15,11 +16,11 @@ from revops.domain.policy import Config
 from revops.domain.record import ChannelRecord
 from revops.domain.rules import ChannelFacts, ChannelPolicy
 from revops.store import channels as stored_channels
-from revops.store import flows, moves
+from revops.store import flows, moves, scids
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import Tx
 
-#: Uptime is that of so many days, or of as long as the node has kept a record.
+#: Uptime is that of so many days, or of as long as there is a record and the channel.
 UPTIME_DAYS: Final = 30
 _NO_FLOW: Final = Flow()
 
@@ -29,17 +30,25 @@ class _Known:
     """What the records know of all channels and peers."""
 
     now: float
+    names: Mapping[str, frozenset[str]]
     aliases: Mapping[str, str]
     flows: Mapping[str, Flow]
     recorded_since_at: float | None
     events: Mapping[str, Sequence[NodeEvent]]
 
-    def uptime_ratio(self, peer_id: str | None, connected: bool) -> float | None:
-        """None where the node has no record of its peers' comings and goings."""
+    def uptime_ratio(self, peer_id: str | None, connected: bool, opened_at: float | None) -> float | None:
+        """None where the node has no record of its peers' comings and goings. What a peer did before the channel was
+        there is not held against it.
+        """
         if peer_id is None or self.recorded_since_at is None:
             return None
-        since_at = max(self.now - UPTIME_DAYS * DAY_SECONDS, self.recorded_since_at)
+        since_at = max(self.now - UPTIME_DAYS * DAY_SECONDS, self.recorded_since_at, opened_at or 0.0)
         return uptime_ratio(self.events.get(peer_id, ()), connected, since_at, self.now)
+
+    def names_of(self, channel_id: str, *now: str | None) -> frozenset[str]:
+        """What a channel is called now, and what it ever was: a rule that names an scid outlives a splice."""
+        known = self.names.get(channel_id, frozenset())
+        return known | {name for name in (channel_id, *now) if name is not None}
 
     def age_days(self, opened_at: float | None) -> float | None:
         return None if opened_at is None else max(self.now - opened_at, 0.0) / DAY_SECONDS
@@ -67,6 +76,7 @@ def _read(tx: Tx, now: float) -> _Known:
     since_at, events = moves.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
     return _Known(
         now=now,
+        names=scids.names_by_channel(tx),
         aliases=stored_channels.aliases(tx),
         flows=flows.flows(tx, now - FLOW_DAYS * DAY_SECONDS),
         recorded_since_at=since_at,
@@ -75,11 +85,10 @@ def _read(tx: Tx, now: float) -> _Known:
 
 
 def _facts_of(channel: Channel, known: _Known) -> ChannelFacts:
-    names = {channel.scid, channel.alias_local, channel.channel_id}
     return ChannelFacts(
         channel_id=channel.channel_id,
         name=channel.name,
-        names=frozenset(name for name in names if name is not None),
+        names=known.names_of(channel.channel_id, channel.scid, channel.alias_local),
         peer_id=channel.peer_id,
         alias=known.aliases.get(channel.peer_id),
         capacity_msat=channel.capacity_msat,
@@ -87,7 +96,7 @@ def _facts_of(channel: Channel, known: _Known) -> ChannelFacts:
         age_days=known.age_days(channel.opened_at),
         private=channel.private,
         opener=channel.opener,
-        uptime_ratio=known.uptime_ratio(channel.peer_id, channel.connected),
+        uptime_ratio=known.uptime_ratio(channel.peer_id, channel.connected, channel.opened_at),
         flow=flow_kind(known.flows.get(channel.channel_id, _NO_FLOW), channel.capacity_msat),
     )
 
@@ -96,7 +105,7 @@ def _facts_of_record(record: ChannelRecord, known: _Known) -> ChannelFacts:
     return ChannelFacts(
         channel_id=record.channel_id,
         name=record.name,
-        names=frozenset({record.name, record.channel_id}),
+        names=known.names_of(record.channel_id, record.name),
         peer_id=record.peer_id,
         alias=record.alias,
         capacity_msat=record.capacity_msat,
@@ -104,6 +113,6 @@ def _facts_of_record(record: ChannelRecord, known: _Known) -> ChannelFacts:
         age_days=known.age_days(record.opened_at),
         private=record.private,
         opener=record.opener,
-        uptime_ratio=known.uptime_ratio(record.peer_id, record.connected),
+        uptime_ratio=known.uptime_ratio(record.peer_id, record.connected, record.opened_at),
         flow=flow_kind(known.flows.get(record.channel_id, _NO_FLOW), record.capacity_msat),
     )

@@ -8,15 +8,15 @@ from revops.cycle.policies import recorded_policies
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.options import CommonOptions
-from revops.domain.rules import ChannelPolicy
+from revops.domain.rules import PoliciesReport
 from revops.errors import UnknownChannel
-from revops.store import queries
+from revops.store import nodes, queries
 
 COMMAND = "policy show"
 
 
-def run(options: CommonOptions, name: str | None = None, clock: Clock = time.time) -> tuple[ChannelPolicy, ...]:
-    """Given the flags and a channel or peer by its name (None: all open channels), return their policies.
+def run(options: CommonOptions, name: str | None = None, clock: Clock = time.time) -> PoliciesReport:
+    """Given the flags and a channel or peer by any of its names (None: all open channels), return their policies.
 
     Raise UnknownChannel where the records know none of that name.
     """
@@ -24,8 +24,10 @@ def run(options: CommonOptions, name: str | None = None, clock: Clock = time.tim
         now = clock()
         with records.database.read(records.node_key) as tx:
             known = [record for record in queries.channel_records(tx, now) if record.open]
-            if name is not None:
-                known = [record for record in known if name in {record.name, record.channel_id, record.peer_id}]
-                if not known:
-                    raise UnknownChannel(f"the records know no open channel or peer {name}")
-            return tuple(recorded_policies(tx, records.config, known, now))
+            policies = recorded_policies(tx, records.config, known, now)
+            synced_at = nodes.node_row(tx).synced_at
+        if name is not None:
+            policies = [one for one in policies if name in one.facts.names or name == one.facts.peer_id]
+            if not policies:
+                raise UnknownChannel(f"the records know no open channel or peer {name}")
+        return PoliciesReport(now, synced_at, tuple(policies))

@@ -206,7 +206,7 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
     cltv_blocks = final_cltv_blocks(session.reader)
     outcomes: list[JobOutcome] = []
     for job in planned:
-        prepared = prepare(
+        prepared = _forbidden(session, job, synced.view) or prepare(
             job,
             synced.view,
             busy,

@@ -8,28 +8,12 @@ from typing import Any, Final
 
 from msgspec.structs import asdict
 
-from revops.domain.forward import Flow
-from revops.domain.policy import FeesConfig, FlowKind, Match, Permission, Rule
+from revops.domain.policy import FeesConfig, Match, Permission, Rule
 from revops.domain.rules import ChannelFacts, ChannelPolicy, RuleStep
 from revops.domain.units import MSAT_PER_SAT
 
-#: Forwards of so many days say what kind of channel it is; a week has quiet ones.
-FLOW_DAYS: Final = 14
-#: Less than this share of the capacity in both directions together, in `FLOW_DAYS`, is idle.
-IDLE_SHARE: Final = 0.02
-#: A channel leans one way when so much more of what passes goes that way: three of four parts.
-LEANING_SHARE: Final = 0.5
-
-
-def flow_kind(flow: Flow, capacity_msat: int) -> FlowKind:
-    """Given the forwards of `FLOW_DAYS` and the capacity, return which way a channel leans."""
-    total_msat = flow.in_msat + flow.out_msat
-    if total_msat < IDLE_SHARE * capacity_msat or total_msat == 0:
-        return "idle"
-    lean = (flow.in_msat - flow.out_msat) / total_msat
-    if abs(lean) < LEANING_SHARE:
-        return "balanced"
-    return "source" if lean > 0 else "sink"
+#: Pairs of keys of which the first must not be above the second.
+_LIMITS: Final = (("min_ppm", "max_ppm"), ("zero_flow_hold_seconds", "zero_flow_drop_seconds"))
 
 
 def resolve(facts: ChannelFacts, fees: FeesConfig, rules: Sequence[Rule], now: float) -> ChannelPolicy:
@@ -60,18 +44,21 @@ def resolve(facts: ChannelFacts, fees: FeesConfig, rules: Sequence[Rule], now: f
     )
 
 
-def _laid_over(fees: FeesConfig, settings: dict[str, Any]) -> tuple[FeesConfig, bool]:
+def _laid_over(fees: FeesConfig, settings: dict[str, Any]) -> tuple[FeesConfig, tuple[str, ...]]:
+    """`[fees]` with settings over it, and the keys that had to give way."""
     if not settings:
-        return fees, False
+        return fees, ()
     values = asdict(fees) | settings
-    crossed = False
-    for low, high in (("min_ppm", "max_ppm"), ("zero_flow_hold_seconds", "zero_flow_drop_seconds")):
+    crossed = []
+    for low, high in _LIMITS:
         if values[low] > values[high]:
-            values[low], crossed = values[high], True
+            values[low] = values[high]
+            crossed.append(low)
     if values["dead_band_ratio"] >= values["max_step_ratio"]:
         # No step would ever be worth an announcement; half a step is.
-        values["dead_band_ratio"], crossed = values["max_step_ratio"] / 2, True
-    return FeesConfig(**values), crossed
+        values["dead_band_ratio"] = values["max_step_ratio"] / 2
+        crossed.append("dead_band_ratio")
+    return FeesConfig(**values), tuple(crossed)
 
 
 def _why_not(rule: Rule, facts: ChannelFacts, now: float) -> str | None:

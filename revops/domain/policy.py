@@ -200,7 +200,7 @@ class Match(Section, frozen=True, kw_only=True):
     max_age_days: Age | None = None
     private: bool | None = None
     opener: Literal["local", "remote"] | None = None
-    #: The share of the last 30 days in which the peer was connected.
+    #: The share of the last 30 days in which the peer was connected; of the channel's life where that is shorter.
     min_uptime_ratio: Ratio | None = None
     max_uptime_ratio: Ratio | None = None
     #: By the forwards of the last 14 days: more comes in by a source, more leaves by a sink.

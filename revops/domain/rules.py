@@ -45,7 +45,7 @@ class RuleStep:
 class ChannelPolicy:
     """What the rules make of a channel. `origins` names the rule of each setting that isn't `[fees]`'s own.
 
-    `crossed` says that two rules together put the lower bound above the upper one, which then holds for both.
+    `crossed` are the lower bounds that rules put above their upper ones together, which then hold for both.
     """
 
     facts: ChannelFacts
@@ -53,9 +53,18 @@ class ChannelPolicy:
     rebalance: Permission
     steps: tuple[RuleStep, ...]
     origins: Mapping[str, str]
-    crossed: bool = False
+    crossed: tuple[str, ...] = ()
 
     @property
     def rules(self) -> tuple[str, ...]:
         """The names of the rules that applied."""
         return tuple(step.rule for step in self.steps if step.applied)
+
+
+@dataclass(frozen=True, slots=True)
+class PoliciesReport:
+    """What the rules make of channels, as the last sync saw them."""
+
+    taken_at: float
+    synced_at: float | None
+    policies: tuple[ChannelPolicy, ...]

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from revops.domain.rules import ChannelPolicy
+from revops.domain.rules import ChannelPolicy, PoliciesReport
+from revops.domain.text import counted
+from revops.report.amounts import age
 from revops.report.blocks import Block, Line, Table
 
 
-def shown(found: tuple[ChannelPolicy, ...], *, whole: bool) -> Iterator[Block]:
+def shown(found: PoliciesReport, *, whole: bool) -> Iterator[Block]:
     """Given policies, render a row of each; with `whole`, each rule and setting too."""
+    yield Line(f"{counted(len(found.policies), 'channel')}; synced {age(found.synced_at, found.taken_at)}")
     headings = ("channel", "peer", "strategy", ">min ppm", ">max ppm", "rebalance", "rules")
-    yield Table("", headings, tuple(_row(one) for one in found))
+    yield Table("", headings, tuple(_row(one) for one in found.policies))
+    crossed = [f"{one.facts.name} ({', '.join(one.crossed)})" for one in found.policies if one.crossed]
+    if crossed:
+        yield Line(f"Rules together put a lower bound above its upper one, which holds: {', '.join(crossed)}")
     if whole:
-        for one in found:
+        for one in found.policies:
             yield from _whole(one)
 
 
@@ -45,10 +51,18 @@ def _whole(one: ChannelPolicy) -> Iterator[Block]:
     if one.steps:
         rows = tuple((step.rule, "applies" if step.applied else "no", step.why_not) for step in one.steps)
         yield Table("Rules", ("rule", "", "why not"), rows)
-    settings = tuple((key, str(value), one.origins.get(key, "[fees]")) for key, value in _settings(one).items())
+    settings = tuple((key, _word(value), _origin(one, key)) for key, value in _settings(one).items())
     yield Table("Settings", ("key", "value", "from"), settings)
-    if one.crossed:
-        yield Line("rules together put a lower bound above an upper one: the upper one holds")
+
+
+def _word(value: object) -> str:
+    """A setting as the file spells it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _origin(one: ChannelPolicy, key: str) -> str:
+    origin = one.origins.get(key, "[fees]")
+    return f"{origin}, lowered: the upper bound holds" if key in one.crossed else origin
 
 
 def _known(value: float | None, text: str) -> str:
@@ -64,8 +78,12 @@ def _settings(one: ChannelPolicy) -> dict[str, Any]:
     return values | {"rebalance": one.rebalance}
 
 
-def document(one: ChannelPolicy) -> dict[str, Any]:
-    """Given a policy, return it in the types of JSON."""
+def document(found: PoliciesReport) -> dict[str, Any]:
+    """Given policies, return them in the types of JSON."""
+    return {"synced_at": found.synced_at, "channels": [_document(one) for one in found.policies]}
+
+
+def _document(one: ChannelPolicy) -> dict[str, Any]:
     facts = one.facts
     return {
         "channel_id": facts.channel_id,
@@ -83,5 +101,5 @@ def document(one: ChannelPolicy) -> dict[str, Any]:
             key: {"value": value, "origin": one.origins.get(key, "fees")} for key, value in _settings(one).items()
         },
         "rules": [{"name": step.rule, "applied": step.applied, "why_not": step.why_not} for step in one.steps],
-        "crossed": one.crossed,
+        "crossed": list(one.crossed),
     }

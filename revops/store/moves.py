@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, or_, select
 
 from revops.domain.forward import ChainMove, ChannelMove
 from revops.domain.node import NodeEvent
@@ -101,14 +101,19 @@ def ingest_events(tx: Tx, rows: Sequence[NodeEvent]) -> int:
 
 def comings_and_goings(tx: Tx, since_at: float) -> tuple[float | None, dict[str, list[NodeEvent]]]:
     """Given a moment, return since when the node's record of its peers reaches back (None: there is none), and each
-    peer_id's connects and disconnects since the moment, in order.
+    peer_id's connects and disconnects since the moment, in order, with the last one before it.
     """
     mine = (peer_event.c.node_key == tx.node_key, peer_event.c.kind.in_(("connect", "disconnect")))
     first_at: float | None = tx.connection.execute(select(func.min(peer_event.c.happened_at)).where(*mine)).scalar()
+    last_before = (
+        select(func.max(peer_event.c.created_index))
+        .where(*mine, peer_event.c.happened_at < since_at)
+        .group_by(peer_event.c.peer_key)
+    )
     statement = (
         select(peer_event, peer.c.peer_id)
         .join(peer, (peer.c.node_key == peer_event.c.node_key) & (peer.c.peer_key == peer_event.c.peer_key))
-        .where(*mine, peer_event.c.happened_at >= since_at)
+        .where(*mine, or_(peer_event.c.happened_at >= since_at, peer_event.c.created_index.in_(last_before)))
         .order_by(peer_event.c.created_index)
     )
     events: dict[str, list[NodeEvent]] = defaultdict(list)

@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -31,6 +32,17 @@ def resolve_scids(tx: Tx, scids: Iterable[str]) -> dict[str, int]:
 def unknown_scids(tx: Tx, scids: Iterable[str]) -> set[str]:
     """Given scids or aliases, return those that name no channel yet."""
     return set(scids) - _known(tx).keys()
+
+
+def names_by_channel(tx: Tx) -> dict[str, frozenset[str]]:
+    """Return every scid and alias that each channel_id ever went by."""
+    statement = select(channel_scid.c.scid, channel.c.channel_id).join(
+        channel, (channel.c.node_key == channel_scid.c.node_key) & (channel.c.channel_key == channel_scid.c.channel_key)
+    )
+    names: dict[str, set[str]] = defaultdict(set)
+    for row in tx.connection.execute(statement.where(channel_scid.c.node_key == tx.node_key)):
+        names[row.channel_id].add(row.scid)
+    return {channel_id: frozenset(found) for channel_id, found in names.items()}
 
 
 def add_placeholder(tx: Tx, scid: str, seen_at: float) -> int:

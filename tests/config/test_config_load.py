@@ -303,6 +303,7 @@ def test_loose_permissions_are_warned_of(home, mode, password, part):
 
 
 def test_load_logs_its_warnings(home, caplog):
+    caplog.set_level("WARNING", "revops")  # a command with -q in the same process leaves it at ERROR
     path = write(home / "c.toml", MINIMAL, 0o666)
     config.load(CommonOptions(config_path=path), {})
     assert [record.levelname for record in caplog.records] == ["WARNING"]

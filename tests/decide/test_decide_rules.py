@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
-from revops.decide.rules import flow_kind, resolve
+from revops.decide.flow_kind import flow_kind
+from revops.decide.rules import resolve
 from revops.decide.uptime import uptime_ratio
 from revops.domain.forward import Flow
 from revops.domain.node import NodeEvent
@@ -117,7 +119,7 @@ def test_a_rule_ends() -> None:
 
 def test_without_rules_everybody_has_the_same() -> None:
     policy = resolve(make_facts(), FEES, (), NOW)
-    assert (policy.fees, policy.rebalance, policy.rules, policy.crossed) == (FEES, "both", (), False)
+    assert (policy.fees, policy.rebalance, policy.rules, policy.crossed) == (FEES, "both", (), ())
 
 
 settings_of_rules = st.fixed_dictionaries(
@@ -143,8 +145,25 @@ def test_whatever_rules_lay_over_each_other_bounds_never_cross(all_settings: lis
     assert policy.fees.min_ppm <= policy.fees.max_ppm
     last = {key: value for settings in all_settings for key, value in settings.items()}
     assert policy.fees.max_ppm == last.get("max_ppm", FEES.max_ppm), "the upper bound is what the operator said"
-    if not policy.crossed:
-        assert all(getattr(policy.fees, key) == value for key, value in last.items())
+    assert all(getattr(policy.fees, key) == value for key, value in last.items() if key not in policy.crossed)
+    assert all(getattr(policy.fees, key) < (asdict(FEES) | last)[key] for key in policy.crossed)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "key", "value"),
+    [
+        ({"min_ppm": 900}, {"max_ppm": 500}, "min_ppm", 500),
+        ({"max_ppm": 500}, {"min_ppm": 900}, "min_ppm", 500),
+        ({"zero_flow_hold_seconds": 9}, {"zero_flow_drop_seconds": 8}, "zero_flow_hold_seconds", 8),
+        ({"dead_band_ratio": 0.2}, {"max_step_ratio": 0.1}, "dead_band_ratio", 0.05),
+    ],
+)
+def test_where_two_rules_cross_the_upper_bound_holds_and_the_other_is_named(
+    first: dict[str, Any], second: dict[str, Any], key: str, value: float
+) -> None:
+    policy = resolve(make_facts(), FEES, [make_rule("a", **first), make_rule("b", **second)], NOW)
+    assert policy.crossed == (key,)
+    assert getattr(policy.fees, key) == value
 
 
 @given(settings=settings_of_rules)
@@ -152,6 +171,29 @@ def test_a_rule_twice_is_a_rule_once(settings: dict[str, Any]) -> None:
     once = resolve(make_facts(), FEES, [make_rule("a", **settings)], NOW)
     twice = resolve(make_facts(), FEES, [make_rule("a", **settings), make_rule("b", **settings)], NOW)
     assert once.fees == twice.fees
+
+
+@given(all_settings=st.lists(settings_of_rules, min_size=1, max_size=5), end=st.integers(0, 4))
+def test_nothing_below_the_first_final_rule_matters(all_settings: list[dict[str, Any]], end: int) -> None:
+    assume(end < len(all_settings))
+    rules = [make_rule(str(number), final=number == end, **given) for number, given in enumerate(all_settings)]
+    whole, cut = resolve(make_facts(), FEES, rules, NOW), resolve(make_facts(), FEES, rules[: end + 1], NOW)
+    assert (whole.fees, whole.rebalance, whole.rules) == (cut.fees, cut.rebalance, cut.rules)
+    assert [step.why_not for step in whole.steps[end + 1 :]] == [f"{end} is final"] * (len(rules) - end - 1)
+
+
+@pytest.mark.parametrize("missing", ["peer_id", "alias", "age_days", "opener", "uptime_ratio"])
+def test_a_condition_on_what_is_not_known_never_holds(missing: str) -> None:
+    conditions: dict[str, list[dict[str, Any]]] = {
+        "peer_id": [{"peer": (node_id(1),)}],
+        "alias": [{"alias": ("*",)}, {"alias": ("none", "None")}],
+        "age_days": [{"min_age_days": 0}, {"max_age_days": 36_500}],
+        "opener": [{"opener": "local"}, {"opener": "remote"}],
+        "uptime_ratio": [{"min_uptime_ratio": 0}, {"max_uptime_ratio": 1}],
+    }
+    facts = make_facts(**{missing: None})
+    for match in conditions[missing]:
+        assert resolve(facts, FEES, [make_rule(match=match, min_ppm=77)], NOW).rules == ()
 
 
 @pytest.mark.parametrize(
@@ -186,6 +228,14 @@ def event(kind: str, hours_ago: float, connected_hours: float | None = None) -> 
         ((event("disconnect", 18, 6), event("connect", 6)), True, 0.5),
         ((event("disconnect", 18, 6), event("connect", 12), event("disconnect", 6, 6)), False, 0.5),
         ((event("disconnect", 12, 12), event("connect", 12)), True, 1.0),
+        # lightningd started anew 6 h ago, and 12 h ago: it says nothing of the ends that it made itself.
+        ((event("connect", 18), event("connect", 6)), True, 0.75),
+        ((event("connect", 400), event("connect", 6)), True, 1.0),
+        ((event("connect", 400), event("connect", 12), event("disconnect", 6, 6)), False, 0.75),
+        ((event("disconnect", 30, 99), event("connect", 6)), True, 0.25),
+        ((event("connect", 400),), True, 1.0),
+        ((event("connect", 400),), False, 0.0),
+        ((event("disconnect", 30, 99),), False, 0.0),
     ],
 )
 def test_uptime_is_the_share_of_a_day(events: tuple[NodeEvent, ...], connected: bool, ratio: float) -> None:
@@ -194,7 +244,7 @@ def test_uptime_is_the_share_of_a_day(events: tuple[NodeEvent, ...], connected: 
 
 @given(
     events=st.lists(
-        st.builds(event, st.sampled_from(("connect", "disconnect")), st.floats(0, 24), st.floats(0, 1_000)), max_size=8
+        st.builds(event, st.sampled_from(("connect", "disconnect")), st.floats(0, 48), st.floats(0, 1_000)), max_size=8
     ),
     connected=st.booleans(),
 )

@@ -74,6 +74,32 @@ def test_events_without_pings_and_strangers(database: Database, node_key: int) -
         ]
 
 
+def test_comings_and_goings_know_how_the_window_began(database: Database, node_key: int) -> None:
+    days_ago = [
+        (1, 40, "disconnect"),
+        (1, 35, "connect"),
+        (2, 33, "connect"),
+        (2, 32, "disconnect"),
+        (1, 31, "connect_fail"),
+        (1, 3, "connect"),
+    ]
+    page = [
+        NodeEvent(number, node_id(peer), kind, int(NOW - days * DAY), 5.0)
+        for number, (peer, days, kind) in enumerate(days_ago, 1)
+    ]
+    with database.transaction(node_key) as tx:
+        assert moves.comings_and_goings(tx, NOW - 30 * DAY) == (None, {})
+        record(tx, 1)
+        record(tx, 2)
+        assert moves.ingest_events(tx, page) == 6
+        first_at, events = moves.comings_and_goings(tx, NOW - 30 * DAY)
+    assert first_at == int(NOW - 40 * DAY)
+    assert {peer_id: [event.created_index for event in found] for peer_id, found in events.items()} == {
+        node_id(1): [2, 6],
+        node_id(2): [4],
+    }
+
+
 def test_feerates(database: Database, node_key: int) -> None:
     sample = Feerates(NOW + 0.5, 253, 2_000, None, 4_000, 5_000, None, 253)
     with database.transaction(node_key) as tx:
