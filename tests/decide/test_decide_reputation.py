@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.reputation import FULL_TRUST_SCORE, STRANGER, counted, hold_seconds_of, score_of, weight_of
+from revops.decide.reputation import (
+    DISTRUST_POWER,
+    FULL_TRUST_SCORE,
+    STRANGER,
+    counted,
+    hold_seconds_of,
+    score_of,
+    weight_of,
+)
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import REPUTATION_HALF_LIFE_SECONDS, FinalForward, Reputation, Role
 from tests.builders import DAY, NOW, channel_id, node_id
@@ -115,7 +123,7 @@ def test_strangers_and_ordinary_senders_count_in_full_and_probers_do_not() -> No
     assert weight_of(STRANGER, NOW) == 1.0
     assert weight_of(Reputation(success=30, failure=70, updated_at=NOW), NOW) == 1.0
     prober = Reputation(success=0, failure=98, updated_at=NOW)
-    assert weight_of(prober, NOW) == pytest.approx(0.01 / FULL_TRUST_SCORE)
+    assert weight_of(prober, NOW) == pytest.approx((0.01 / FULL_TRUST_SCORE) ** DISTRUST_POWER)
     # Left alone for long enough, it is a stranger again.
     assert weight_of(prober, NOW + 400 * DAY) == 1.0
 
