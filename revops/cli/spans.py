@@ -33,7 +33,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have no
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Given the text, return the epoch; fail for what is neither."""
-        ago_seconds = seconds_of(str(value))
+        ago_seconds = seconds_of(str(value).removesuffix(" ago"))
         if ago_seconds is not None:
             return time.time() - ago_seconds
         try:

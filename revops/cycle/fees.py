@@ -14,7 +14,7 @@ from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
-from revops.domain.decision import FeePlan
+from revops.domain.decision import FeePlan, FeeState
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
@@ -86,6 +86,7 @@ def unset_fee(options: CommonOptions, channel: str, clock: Clock = time.time) ->
             with session.database.transaction(session.node_key) as tx:
                 pins.release_pin(tx, target.channel_id, now)
                 fees.record_fee_change(tx, FeeChange(target.channel_id, now, fee_ppm, fee_ppm, fees.RELEASED))
+                fees.save_fee_state(tx, target.channel_id, FeeState(fee_ppm, now, now), now)
         return _adjust(session, synced, (target.channel_id,))
 
 

@@ -6,6 +6,7 @@ a node that syncs). Nothing here sends anything.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from revops.decide.chain_floor import chain_rate
@@ -137,7 +138,8 @@ def _decide_member(
             ReasonCode.ALIGNED, name=peer.leader.channel.name, fee_ppm=peer.leader.channel.local_terms.fee_ppm
         )
         proposal = replace(proposal, reasons=(aligned, *proposal.reasons), state=state)
-    return _decide(member, proposal, peer.policy, routable, now, limits=limits)
+    put_back = any(reason.code is ReasonCode.EXTERNAL_OVERWRITTEN for reason in proposal.reasons)
+    return _decide(member, proposal, peer.policy, routable, now, limits=limits, first=put_back)
 
 
 def _decide_pinned(fee_input: FeeInput, pin: FeePin, policy: FeesConfig, now: float) -> FeeDecision:
@@ -163,7 +165,7 @@ def _decide(
     first: bool = False,
 ) -> FeeDecision:
     """Rails and governor on a proposal. `forced` passes all of them but the bounds and the node's daily cap, `first`
-    the step limit. What the operator has set by hand has no soft limits.
+    (also a fee that is put back) the step limit. What the operator has set by hand has no soft limits.
     """
     terms = fee_input.channel.local_terms
     new_ppm, railed = apply_rails(
@@ -258,6 +260,8 @@ def _state_if_sent(proposal: Proposal, old_ppm: int, new_ppm: int, now: float) -
 
 def _expected_gain_msat(old_ppm: int, new_ppm: int, proposal: Proposal) -> int:
     """A day's income times the size of the step: only good for ranking changes under the cap."""
+    if not math.isfinite(proposal.rate_msat):
+        return 0
     return int(proposal.rate_msat * 24 * abs(new_ppm - old_ppm) / max(old_ppm, 1))
 
 

@@ -37,10 +37,10 @@ def gate(
 ) -> FeeDecision:
     """Given a wished change and what is known of the channel, return it, or the skip that it becomes.
 
-    A fee outside the bounds is corrected at once, unless somebody else put it there just after we had set it: then two
-    tools are at war, and the least interval holds. A last change in the future (a clock that went back) counts as just
-    now. A new channel's first fee doesn't wait for the interval; `forced` lets the fee wait for nothing. A turn of the
-    htlc_max valve is worth an announcement by itself, and waits like one.
+    A fee outside the bounds is corrected at once, unless we have just set it: then two tools are at war, or two rules
+    by turns, and least interval and the channel's cap hold. A last change in the future (a clock that went back) counts
+    as just now. A new channel's first fee doesn't wait for the interval; `forced` lets the fee wait for nothing. A turn
+    of the htlc_max valve is worth an announcement by itself, and waits like one.
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     if decision.same_fee and decision.new_htlc_max_msat is None:
@@ -48,8 +48,6 @@ def gate(
     if forced and not decision.same_fee:
         return decision
     outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
-    if outside and fee_input.external_since_at is None:
-        return decision
     last_changed_at = fee_input.last_own_changed_at if outside else fee_input.last_changed_at
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
     only_ppm = decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None

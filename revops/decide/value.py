@@ -21,6 +21,8 @@ from revops.domain.units import PPM
 
 #: Within so many days a channel that ran empty usually gets new liquidity: from trade, a refill, or the operator.
 HORIZON_DAYS: Final = 3.0
+#: Smaller payments tell nothing of demand (`decide/scoring.py` leaves them out), so none is waited for.
+LEAST_PAYMENT_MSAT: Final = 1_000_000.0
 #: From here on the asymptotic series of Mills' ratio is exact enough, and exp(x²/2) still fits into a float.
 _FAR: Final = 25.0
 
@@ -41,11 +43,10 @@ def value_ppm(signals: Signals, spendable_msat: int, price_ppm: float) -> float:
 
 def chance_of_need(demand: Rate, inflow: Rate, spendable_msat: int, horizon_days: float = HORIZON_DAYS) -> float:
     """Given the rates out and in, return the chance that all of `spendable_msat` is gone within the horizon."""
-    level = max(float(spendable_msat), 0.0)
+    # A sat is missed when a payment comes: where none is likely, an empty channel's is worth no more than a full one's.
+    level = max(float(spendable_msat), LEAST_PAYMENT_MSAT)
     drift = (demand.msat_per_day - inflow.msat_per_day) * horizon_days
     spread = math.sqrt(horizon_days) * math.sqrt(demand.squares_per_day + inflow.squares_per_day)
-    if level <= 0:
-        return 1.0
     if not spread > 0:
         return 1.0 if drift >= level else 0.0
     beyond, reflected = (level - drift) / spread, (level + drift) / spread

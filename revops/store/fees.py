@@ -39,6 +39,8 @@ REVOPS: Final = "revops"
 EXTERNAL: Final = "external"
 RELEASED: Final = "released"
 VALVE: Final = "valve"
+#: Smaller payments cost their sender nothing: they don't tell that a price earns.
+LEAST_EARNING_MSAT: Final = 1_000_000
 _ONE: Final = literal_column("1", BigInteger)
 
 
@@ -184,7 +186,8 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
     """Given the start of each channel_id's price, return what it has earned since, of those that earned.
 
     A forward counts if it was received since then: one that was accepted before was accepted at another price. Of
-    days that were summarised only whole ones count. One that was never scored scores what it earned.
+    days that were summarised only whole ones count. One that was never scored scores what it earned. `last_at` is of
+    the last that was no dust: a free payment of 1 msat must not keep an idle channel's price from falling.
     """
     keys = channel_keys(tx)
     starts = {keys[channel_id]: start for channel_id, start in since_at.items() if channel_id in keys}
@@ -198,7 +201,7 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
         select(
             prices.c.price_key,
             forward.c.fee_msat,
-            forward.c.counted_at.label("last_at"),
+            case((forward.c.out_msat >= LEAST_EARNING_MSAT, forward.c.counted_at)).label("last_at"),
             _ONE.label("settled_count"),
             score.label("score_msat"),
             (score * score).label("score_squares"),
@@ -211,7 +214,9 @@ def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
         select(
             prices.c.price_key,
             forward_day.c.fee_msat,
-            forward_day.c.last_settled_at.label("last_at"),
+            case((forward_day.c.settled_out_msat >= LEAST_EARNING_MSAT, forward_day.c.last_settled_at)).label(
+                "last_at"
+            ),
             forward_day.c.settled_count,
             day_score.label("score_msat"),
             # The squares went with the rows. Those of equal payments are the least that they can have been.

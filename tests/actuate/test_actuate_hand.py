@@ -223,3 +223,21 @@ def test_every_fee_in_force_can_be_explained_from_the_database_alone(bench: Benc
                 assert told.decision.new_ppm == spell.ppm
                 assert told.decision.outcome == Outcome.CHANGE
                 assert told.decision.reasons
+
+
+def test_our_fee_is_put_back_whole_and_a_released_one_is_not(bench: Bench) -> None:
+    bench.settings["fees"]["external"] = "overwrite"
+    channel = pick(bench)
+    bench.fees()
+    bench.node.advance_by(9 * HOUR)
+    ours = channel.local.fee_ppm
+    bench.node.set_fee_externally(channel.channel_id, ppm=4 * ours)
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    assert channel.local.fee_ppm <= ours * 1.3
+    bench.node.set_fee_externally(channel.channel_id, ppm=4 * ours)
+    bench.node.advance_by(9 * HOUR)
+    (decision,) = fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock).decisions
+    assert ReasonCode.EXTERNAL_OVERWRITTEN not in {reason.code for reason in decision.reasons}

@@ -228,7 +228,21 @@ def test_each_decision_carries_the_value_of_liquidity() -> None:
     full = make_fee_input(make_channel(2, local_msat=5_000_000 * SAT, capacity_msat=10**13), signals=Signals())
     off = make_fee_input(make_channel(3, local_msat=0), signals=wanted, policy=FeesConfig(strategy="off"))
     plan = decide_fees(make_fee_snapshot(empty, full, off), POLICY)
-    assert [decision.value_ppm for decision in plan.decisions] == [100, 0, 100]
+    assert [decision.value_ppm for decision in plan.decisions] == pytest.approx([100, 0, 100])
+
+
+def test_a_rate_that_is_no_number_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    from revops.decide import fees
+    from revops.decide.strategies.base import Proposal, propose_price
+
+    def odd(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
+        sane = propose_price(offer, 120, why(ReasonCode.FIXED, fixed_ppm=120), now)
+        return replace(sane, ppm=float("nan"), rate_msat=float("inf"))
+
+    monkeypatch.setattr(fees, "STRATEGIES", {"hill_climb": odd})
+    (decision,) = decide_fees(make_fee_snapshot(), POLICY).decisions
+    assert decision.new_ppm == decision.old_ppm
+    assert decision.expected_gain_msat == 0
 
 
 def test_off_is_off() -> None:

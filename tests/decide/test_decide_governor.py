@@ -97,6 +97,15 @@ def test_a_change_in_the_future_is_told_as_just_now() -> None:
 @pytest.mark.parametrize(
     ("own_hours_ago", "outcome"), [(None, Outcome.CHANGE), (8, Outcome.CHANGE), (7.99, Outcome.SKIP)]
 )
+def test_two_rules_by_turns_announce_no_more_than_one_in_peace(own_hours_ago: float | None, outcome: Outcome) -> None:
+    """Rules that go by the balance may put a fee outside the bounds again and again."""
+    own = make_fee_input(last_own_changed_at=None if own_hours_ago is None else NOW - own_hours_ago * HOUR)
+    assert gate(wish(old_ppm=9, new_ppm=10, reasons=(OUTSIDE,)), own, POLICY, NOW).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("own_hours_ago", "outcome"), [(None, Outcome.CHANGE), (8, Outcome.CHANGE), (7.99, Outcome.SKIP)]
+)
 def test_two_tools_at_war_announce_no_more_than_one_in_peace(own_hours_ago: float | None, outcome: Outcome) -> None:
     """A fee that somebody else put outside the bounds goes back at once, but not again and again."""
     theirs = make_fee_input(

@@ -135,11 +135,18 @@ def test_the_slope_through_many_prices_overrules_the_last_rate(
 def test_an_empty_channel_that_is_wanted_gets_dearer_and_one_that_is_not_stays() -> None:
     state = make_state(open_seconds=0.0)
     empty = make_fee_input(make_channel(local_msat=0), state=state, earned_msat=0, earned_count=0, signals=WANTED)
-    assert value_ppm(WANTED, 0, 100) == 100
+    assert value_ppm(WANTED, 0, 100) == pytest.approx(100)
     assert propose(empty, POLICY, NOW).ppm > 100
     assert propose(replace(empty, signals=Signals()), POLICY, NOW).ppm == 100
     early = replace(empty, state=replace(state, window_start_at=NOW - HOUR))
     assert codes(early) == [ReasonCode.OBSERVING]
+
+
+def test_dust_is_no_revenue() -> None:
+    """A free payment of 1 msat an hour: it must not drive a dead channel's price."""
+    state = make_state(open_seconds=9 * HOUR, last_rate_msat=0.0, idle_open_seconds=80 * HOUR)
+    dusty = make_fee_input(state=state, earned_msat=0, earned_count=24, score_msat=0.0, score_error_msat=0.0)
+    assert propose(replace(dusty, interest_count=1e-6), POLICY, NOW).ppm < 100
 
 
 def test_a_channel_whose_payments_enter_where_liquidity_is_dear_gets_cheaper() -> None:

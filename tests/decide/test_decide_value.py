@@ -46,15 +46,22 @@ def test_a_dead_channel_is_worth_nothing_however_empty(inflow: Rate, spendable_m
     assert value_ppm(UNKNOWN, 0, 1_000) == 0
 
 
+@pytest.mark.parametrize("msat_per_day", [1e-124, 1e-3, 100.0])
+def test_an_empty_channel_that_was_wanted_long_ago_is_worth_nothing(msat_per_day: float) -> None:
+    """Decayed sums never reach 0."""
+    faded = Signals(demand=Rate(msat_per_day, msat_per_day * 1e6))
+    assert value_ppm(faded, 0, 500) < 1
+
+
 @pytest.mark.parametrize(
     ("change", "spendable_sat", "expected_ppm"),
     [
-        ({}, 0, (200, 200)),
+        ({}, 0, (199.9, 200)),
         ({}, 100_000, (195, 200)),
         ({}, 1_500_000, (80, 140)),
         ({}, 4_000_000, (0, 1)),
-        ({"refill_ppm": 50}, 0, (50, 50)),
-        ({"refill_ppm": 500}, 0, (200, 200)),
+        ({"refill_ppm": 50}, 0, (49.9, 50)),
+        ({"refill_ppm": 500}, 0, (199.9, 200)),
         # What comes in makes up for what goes out.
         ({"inflow": DAILY}, 1_500_000, (0, 30)),
         # Demand that has faded.

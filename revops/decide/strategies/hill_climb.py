@@ -83,6 +83,10 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     return _climb(view, policy)
 
 
+#: Less than the interest of one payment of 1,000 sat is dust, which its sender gets for nothing: no revenue.
+LEAST_INTEREST_COUNT: Final = 0.04
+
+
 def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
     """Put together what a step is decided on."""
     fee_ppm = state.fee_ppm
@@ -101,7 +105,7 @@ def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
         rate_msat=rate_msat,
         error_msat=error_msat,
         interest_count=interest_count,
-        earned_count=offer.earned_count,
+        earned_count=offer.earned_count if interest_count >= LEAST_INTEREST_COUNT else 0,
         value_ppm=worth_ppm,
         entry_value_ppm=entry_value_ppm,
         windows=windows,
