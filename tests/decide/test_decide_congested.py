@@ -42,7 +42,7 @@ def full(count: int = 28, direction: str = "out", amount_msat: int = 10_000 * SA
     return {"max_accepted_htlcs": 30, "htlcs": held}
 
 
-def decide(policy: FeesConfig = FeesConfig(), *, state: Any = None, **overrides: Any) -> FeeDecision:  # noqa: B008
+def decide(policy: FeesConfig = FeesConfig(), *, state: Any = None, **overrides: Any) -> FeeDecision:  # noqa: B008  # frozen
     fee_input = make_fee_input(make_channel(**overrides), state=make_state() if state is None else state)
     return decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
 
