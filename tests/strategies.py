@@ -142,6 +142,7 @@ def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
         asleep_until_at=draw(st.one_of(st.none(), st.none(), moments)),
         asleep_open_seconds=draw(spans_seconds),
         asleep_interest_count=draw(st.floats(0, 1_000)),
+        provisional=draw(st.booleans()),
     )
 
 
@@ -198,6 +199,8 @@ def signals(draw: st.DrawFn) -> Signals:
         value_ppm=draw(st.floats(0, 5_000)),
         entry_value_ppm=draw(st.floats(0, 5_000)),
         anchor_ppm=draw(prices_ppm),
+        anchor_age_seconds=draw(st.sampled_from((0.0, 3_600.0, 1e6))),
+        market_read=draw(st.booleans()),
         refill_ppm=draw(prices_ppm),
         hold_seconds=draw(st.one_of(st.none(), st.floats(0, 1e6))),
     )

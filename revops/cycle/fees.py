@@ -19,7 +19,8 @@ from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeePin, NodeView
-from revops.errors import ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
+from revops.domain.text import counted
+from revops.errors import BugError, ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
 from revops.store import decisions, fees, pins, signals
 
 COMMAND = "fees adjust"
@@ -113,6 +114,7 @@ def _adjust(
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
     outcome = apply_fees(plan, policy, session.writer, _record(session, plan), own)
     _raise_failures(outcome)
+    _raise_failed_strategies(plan)
     session.insist_on_chain(suspended)
     return plan
 
@@ -149,6 +151,14 @@ def _record(session: Session, plan: FeePlan) -> FeeJournal:
             if decision.state is not None:
                 fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)
     return StoreJournal(session.database, session.node_key, session.run_key, session.clock)
+
+
+def _raise_failed_strategies(plan: FeePlan) -> None:
+    """A strategy that raised has cost its channels their turn; the rest of the run is done."""
+    failed = [one for one in plan.decisions if any(r.code is ReasonCode.STRATEGY_FAILED for r in one.reasons)]
+    if failed:
+        first = failed[0]
+        raise BugError(f"{counted(len(failed), 'channel')} left as they are; {first.name}: {first.reasons[0].sentence}")
 
 
 def _raise_failures(outcome: FeeOutcome) -> None:

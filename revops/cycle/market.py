@@ -35,27 +35,29 @@ _log = logging.getLogger(__name__)
 class Market:
     """What was read: feerates of the last days, and figures by channel_id and peer_id."""
 
+    read_at: float
     feerates: tuple[Feerates, ...]
     sold_msat: Mapping[str, int]
     refill_ppm: Mapping[str, int]
-    anchor_ppm: Mapping[str, int]
+    anchors: Mapping[str, anchors.Anchor]
 
     def signals(self, channel: Channel, known: Signals = UNKNOWN) -> Signals:
         """Given a channel and what is known of it otherwise, return its signals with the market's in them."""
-        return replace(
-            known,
-            anchor_ppm=self.anchor_ppm.get(channel.peer_id),
-            refill_ppm=self.refill_ppm.get(channel.channel_id),
-        )
+        anchor = self.anchors.get(channel.peer_id)
+        if anchor is not None:
+            age_seconds = max(self.read_at - anchor.checked_at, 0.0)
+            known = replace(known, anchor_ppm=anchor.ppm, anchor_age_seconds=age_seconds, market_read=True)
+        return replace(known, refill_ppm=self.refill_ppm.get(channel.channel_id))
 
 
 def read_market(tx: Tx, now: float) -> Market:
     """Given the time, return what the records know of the market and the chain."""
     return Market(
+        read_at=now,
         feerates=samples.feerates_since(tx, now - OLDEST_SECONDS),
         sold_msat=flows.sold_msat(tx, now - WINDOW_SECONDS),
         refill_ppm=plans.refill_costs(tx, now - WINDOW_SECONDS),
-        anchor_ppm=anchors.anchors(tx, now),
+        anchors=anchors.anchors(tx),
     )
 
 

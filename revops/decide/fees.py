@@ -30,6 +30,7 @@ from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
 from revops.domain.units import sat_floor
 
 _HOUR_SECONDS = 3_600
+_ERROR_LENGTH = 200
 
 
 def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reason, ...] = ()) -> FeePlan:
@@ -52,7 +53,7 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
     samples = snapshot.feerates
     chain = Chain() if samples is None else Chain(chain_rate(samples, now), sampled=True)
     for peer in price_together(priced, policy):
-        decisions += decide_peer(peer, chain, snapshot.view.channels, now)
+        decisions += _decide_peer_safely(peer, chain, snapshot.view.channels, now)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
     if suspended:
@@ -79,6 +80,19 @@ def _leave(fee_input: FeeInput, policy: FeesConfig, reason: Reason, now: float) 
     if state is not None:
         state = remember(state, congestion(fee_input.channel, state.congested_since_at, now))
     return replace(_as_it_is(fee_input, policy), reasons=(reason,), state=state)
+
+
+def _decide_peer_safely(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:
+    """As `decide_peer`; a strategy that raises leaves its peer's channels as they are, and the others their turn."""
+    try:
+        return decide_peer(peer, chain, channels, now)
+    except Exception as error:  # noqa: BLE001  one peer's misfortune must not stop the rest; the run says so at its end
+        failed = why(
+            ReasonCode.STRATEGY_FAILED,
+            strategy=peer.policy.strategy,
+            error=f"{type(error).__name__}: {error}"[:_ERROR_LENGTH],
+        )
+        return [_leave(member, peer.policy, failed, now) for member in peer.members]
 
 
 def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:

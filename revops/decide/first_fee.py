@@ -21,8 +21,12 @@ NEW_SECONDS: Final = 3 * 86_400
 
 
 def is_new(one: FeeInput, now: float) -> bool:
-    """Given a channel and the time, return whether it was opened lately and nobody has priced it since."""
-    return _young(one.channel, now) and one.last_own_changed_at is None and one.external_since_at is None
+    """Given a channel and the time, return whether it was opened lately and nobody has priced it since, or we have
+    before the market's price was known.
+    """
+    provisional = one.state is not None and one.state.provisional and one.signals.market_read
+    unpriced = provisional or one.last_own_changed_at is None
+    return _young(one.channel, now) and unpriced and one.external_since_at is None
 
 
 def _young(channel: Channel, now: float) -> bool:
@@ -47,4 +51,5 @@ def first_fee(one: FeeInput, channels: Iterable[Channel], policy: FeesConfig, no
     if anchor_ppm is not None:
         reason = why(ReasonCode.FIRST_FEE_ANCHOR, anchor_ppm=anchor_ppm, match_ratio=policy.match_ratio)
         return propose_price(one, round(anchor_ppm * policy.match_ratio), reason, now)
-    return propose_price(one, policy.start_ppm, why(ReasonCode.FIRST_FEE_START, start_ppm=policy.start_ppm), now)
+    proposal = propose_price(one, policy.start_ppm, why(ReasonCode.FIRST_FEE_START, start_ppm=policy.start_ppm), now)
+    return replace(proposal, if_sent=replace(proposal.if_sent, provisional=not one.signals.market_read))

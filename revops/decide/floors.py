@@ -37,6 +37,8 @@ ORDINARY_HOLD_SECONDS: Final = 10.0
 #: A peer whose payments typically take a minute keeps our slot and liquidity many times as long: the full premium.
 LONG_HOLD_SECONDS: Final = 60.0
 MOST_HOLD_PREMIUM: Final = 1.5
+#: The market's price is read again each day; when it couldn't be for so long, that is said.
+OLD_ANCHOR_SECONDS: Final = 3 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def limits_of(
         floors.append(_chain_floor(offer, members, chain.rate, policy))
     elif policy.chain_floor and chain.sampled:
         notes = (why(ReasonCode.CHAIN_RATE_UNKNOWN, days=round(OLDEST_SECONDS / 86_400)),)
+    if signals.anchor_ppm is not None and signals.anchor_age_seconds > OLD_ANCHOR_SECONDS:
+        notes = (*notes, why(ReasonCode.ANCHOR_OLD, days=round(signals.anchor_age_seconds / 86_400)))
     floors.append(_refill_floor(signals, policy))
     floor_ppm, reasons = max(floors, key=lambda floor: floor[0])
     floor_ppm, reasons = _hold_premium(floor_ppm, reasons, signals.hold_seconds)
@@ -95,8 +99,12 @@ def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, 
     cost_msat = sum(close_cost_msat(channel, rate.perkw) for channel in channels)
     volume_msat = yearly_msat(channels, offer.sold_msat)
     ppm = math.ceil(exposure_ppm(cost_msat, volume_msat) * rate.premium)
-    market_ppm = policy.start_ppm if offer.signals.anchor_ppm is None else offer.signals.anchor_ppm
+    signals, fee_ppm = offer.signals, offer.channel.local_terms.fee_ppm
+    market_ppm = policy.start_ppm if signals.anchor_ppm is None else signals.anchor_ppm
     most_ppm = int(market_ppm * policy.chain_floor_share_ratio)
+    unread = not signals.market_read and min(ppm, most_ppm) > fee_ppm
+    if unread:  # nothing is raised because gossip couldn't be read
+        most_ppm = fee_ppm
     reasons = [
         why(
             ReasonCode.CHAIN_FLOOR,
@@ -112,7 +120,9 @@ def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, 
     if rate.premium > 1:
         times, premium = round(rate.ratio, 1), round(rate.premium, 2)
         reasons.append(why(ReasonCode.CHAIN_SPIKE, times=times, premium=premium))
-    if ppm > most_ppm:
+    if unread:
+        reasons.append(why(ReasonCode.MARKET_UNREAD, fee_ppm=fee_ppm))
+    elif ppm > most_ppm:
         share_percent = round(policy.chain_floor_share_ratio * 100)
         reasons.append(why(ReasonCode.CHAIN_CAPPED, wanted_ppm=ppm, share_percent=share_percent, market_ppm=market_ppm))
     return min(ppm, most_ppm), tuple(reasons)

@@ -53,7 +53,7 @@ def gate(
     only_ppm = decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None
     if change_ppm < band_ppm and only_ppm and not outside:
         return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
-    if _is_first(decision):
+    if _is_first(decision) and fee_input.last_own_changed_at is None:
         return decision
     if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)

@@ -6,6 +6,7 @@ A sender sees the cheapest of them, and of those with the same fee lightningd pi
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -33,8 +34,8 @@ class PricedPeer:
 def price_together(inputs: Iterable[FeeInput], policy: FeesConfig) -> tuple[PricedPeer, ...]:
     """Given inputs and the policy of those that have none of their own, return them by peer and policy.
 
-    The leader is the channel that is known longest to be worth watching: one with a memory before one without, then the
-    largest.
+    The leader is the oldest channel with a memory: whatever a newcomer's size, it takes the price that was learnt
+    before it came. Of channels that the node can't date, the largest leads.
     """
     groups: dict[tuple[str, FeesConfig], list[FeeInput]] = defaultdict(list)
     for one in inputs:
@@ -45,8 +46,11 @@ def price_together(inputs: Iterable[FeeInput], policy: FeesConfig) -> tuple[Pric
     )
 
 
-def _seniority(one: FeeInput) -> tuple[bool, int, str]:
-    return (one.state is not None, one.channel.capacity_msat, one.channel.channel_id)
+def _seniority(one: FeeInput) -> tuple[bool, float, int, str]:
+    channel = one.channel
+    # An undated channel is from before the node kept dates.
+    age_rank = math.inf if channel.opened_at is None else -float(channel.opened_at)
+    return (one.state is not None, age_rank, channel.capacity_msat, channel.channel_id)
 
 
 def _merged(leader: FeeInput, members: tuple[FeeInput, ...]) -> FeeInput:

@@ -57,6 +57,8 @@ class FeeState:
     asleep_until_at: float | None = None
     asleep_open_seconds: float = 0.0
     asleep_interest_count: float = 0.0
+    #: A first fee that was set before the market's price was known: it is set once more when that comes.
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

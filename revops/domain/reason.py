@@ -32,6 +32,7 @@ class ReasonCode(StrEnum):
     ASLEEP = "asleep"
     WOKEN = "woken"
     STRATEGY_OFF = "strategy_off"
+    STRATEGY_FAILED = "strategy_failed"
     FIXED = "fixed"
     PROPORTIONAL = "proportional"
     MATCHED = "matched"
@@ -47,6 +48,8 @@ class ReasonCode(StrEnum):
     CHAIN_FLOOR = "chain_floor"
     CHAIN_SPIKE = "chain_spike"
     CHAIN_CAPPED = "chain_capped"
+    MARKET_UNREAD = "market_unread"
+    ANCHOR_OLD = "anchor_old"
     CHAIN_RATE_OLD = "chain_rate_old"
     CHAIN_RATE_UNKNOWN = "chain_rate_unknown"
     REFILL_FLOOR = "refill_floor"
@@ -116,17 +119,21 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{forward_count} forwards, watching on"
     ),
     ReasonCode.CLIMB_KEEP: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: on, {step_percent} %"
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, the price before {last_rate_msat}: on the same way, "
+        "{step_percent} %"
     ),
     ReasonCode.CLIMB_REVERSE: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: back, {step_percent} %"
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, the price before {last_rate_msat}: the other way, "
+        "{step_percent} %"
     ),
     ReasonCode.CLIMB_PROBE: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, nothing to compare: try {step_percent} %"
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, and there is no other price to compare: try "
+        "{step_percent} %"
     ),
     ReasonCode.CLIMB_SLOPE: (
-        "by the last {window_count} prices 1 % more changes the net income by {slope_percent} % (± {error_percent}); "
-        "a sat is worth {value_ppm} ppm here and {entry_value_ppm} where its payments enter"
+        "prices tried lately: {window_count}; by them a fee 1 % higher changes the net income by {slope_percent} % "
+        "(give or take {error_percent} %); a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where its "
+        "payments enter"
     ),
     ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
     ReasonCode.ASLEEP: (
@@ -136,14 +143,15 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "woken at {fee_ppm} ppm by {cause}: {interest_count} payments came while asleep, {expected_count} expected"
     ),
     ReasonCode.STRATEGY_OFF: "strategy is off",
+    ReasonCode.STRATEGY_FAILED: "strategy {strategy} failed ({error}): left as it is; please report it",
     ReasonCode.FIXED: "fixed at {fixed_ppm} ppm",
     ReasonCode.PROPORTIONAL: "{local_percent} % is ours, {full_ppm} ppm when all is, {empty_ppm} ppm when nothing is",
     ReasonCode.MATCHED: "others charge {anchor_ppm} ppm into the peer, times {match_ratio}",
     ReasonCode.NO_ANCHOR: "what others charge into the peer isn't known: left as it is",
-    ReasonCode.FIRST_FEE_PEER: "new and never priced: as our other channel to the peer, {name}, at {fee_ppm} ppm",
-    ReasonCode.FIRST_FEE_STRATEGY: "new and never priced: what {strategy} asks for, at once",
-    ReasonCode.FIRST_FEE_ANCHOR: "new and never priced: others charge {anchor_ppm} ppm into it, times {match_ratio}",
-    ReasonCode.FIRST_FEE_START: "new and never priced, and what others charge isn't known: {start_ppm} ppm",
+    ReasonCode.FIRST_FEE_PEER: "new: as our other channel to the peer, {name}, at {fee_ppm} ppm",
+    ReasonCode.FIRST_FEE_STRATEGY: "new: what {strategy} asks for, at once",
+    ReasonCode.FIRST_FEE_ANCHOR: "new: others charge {anchor_ppm} ppm into its peer, times {match_ratio}",
+    ReasonCode.FIRST_FEE_START: "new, and what others charge into its peer isn't known: start_ppm, {start_ppm} ppm",
     ReasonCode.CONGESTED_HOLD: (
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
         " of the value are taken; the fee is held, nothing is learnt from it"
@@ -161,6 +169,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.CHAIN_CAPPED: (
         "the chain asks for {wanted_ppm} ppm, but at most {share_percent} % of the market's {market_ppm} ppm count"
     ),
+    ReasonCode.MARKET_UNREAD: (
+        "what others charge into the peer couldn't be read yet: the chain's floor doesn't raise the {fee_ppm} ppm"
+    ),
+    ReasonCode.ANCHOR_OLD: "what others charge into the peer was last read {days} days ago",
     ReasonCode.CHAIN_RATE_OLD: "the node has no estimate of feerates now, the last is {age_hours} h old",
     ReasonCode.CHAIN_RATE_UNKNOWN: "no estimate of feerates in {days} days: no floor by the chain",
     ReasonCode.REFILL_FLOOR: (
@@ -221,6 +233,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
 }
 
 
+#: Numbers that are shown with their sign.
+SIGNED: Final = frozenset({"step_percent", "slope_percent"})
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A code and the numbers that led to it."""
@@ -231,8 +247,13 @@ class Reason:
     @property
     def sentence(self) -> str:
         """The reason for a person. Numbers that are missing raise KeyError: a reason without its numbers is a bug."""
-        shown = {name: f"{number:,}" if isinstance(number, int) else number for name, number in self.numbers.items()}
-        return SENTENCES[self.code].format_map(shown)
+        return SENTENCES[self.code].format_map({name: _shown(name, number) for name, number in self.numbers.items()})
+
+
+def _shown(name: str, number: Number) -> str:
+    if isinstance(number, str):
+        return number
+    return f"{number:+,}" if name in SIGNED else f"{number:,}"
 
 
 def why(code: ReasonCode, **numbers: Number) -> Reason:

@@ -26,8 +26,9 @@ class Signals:
     `demand` is what wanted to leave by it: settled, failed later, or refused by us for want of liquidity; each payment
     weighs as much as its sender is trusted. `inflow` is what entered by it. `entry_value_ppm` is the mean value of
     liquidity on the channels by which its payments enter, `value_ppm` that on the channel itself, both as they were
-    stored last. `anchor_ppm` is what others charge into its peer, `refill_ppm` what refills of it cost lately,
-    `hold_seconds` how long its peer typically holds a payment.
+    stored last. `anchor_ppm` is what others charge into its peer, as gossip had it when it was last read
+    (`anchor_age_seconds` ago; `market_read` is whether it ever was: a peer with too few channels has no price even so),
+    `refill_ppm` what refills of it cost lately, `hold_seconds` how long its peer typically holds a payment.
     """
 
     demand: Rate = Rate()
@@ -35,6 +36,8 @@ class Signals:
     value_ppm: float = 0.0
     entry_value_ppm: float = 0.0
     anchor_ppm: int | None = None
+    anchor_age_seconds: float = 0.0
+    market_read: bool = False
     refill_ppm: int | None = None
     hold_seconds: float | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
 
@@ -13,22 +13,25 @@ from revops.store.tables import peer, peer_anchor
 
 #: An anchor is measured again after a day: gossip moves slowly, and each question makes the node walk its whole graph.
 REFRESH_SECONDS: Final = 86_400.0
-#: An older one says nothing of today's market.
-OLDEST_SECONDS: Final = 14 * 86_400.0
 
 
-def anchors(tx: Tx, now: float) -> dict[str, int]:
-    """Given the time, return what others charge into each peer_id, in ppm, where that is known and not too old."""
+class Anchor(NamedTuple):
+    """What others charge into a peer (None: too few channels to tell), and when gossip was read."""
+
+    ppm: int | None
+    checked_at: float
+
+
+def anchors(tx: Tx) -> dict[str, Anchor]:
+    """Return the last price into each peer_id that gossip was ever read for, however old: while the node doesn't
+    answer, the last one stands.
+    """
     statement = (
-        select(peer.c.peer_id, peer_anchor.c.anchor_ppm)
+        select(peer.c.peer_id, peer_anchor.c.anchor_ppm, peer_anchor.c.checked_at)
         .join(peer, (peer.c.node_key == peer_anchor.c.node_key) & (peer.c.peer_key == peer_anchor.c.peer_key))
-        .where(
-            peer_anchor.c.node_key == tx.node_key,
-            peer_anchor.c.anchor_ppm.is_not(None),
-            peer_anchor.c.checked_at >= now - OLDEST_SECONDS,
-        )
+        .where(peer_anchor.c.node_key == tx.node_key, peer_anchor.c.checked_at.is_not(None))
     )
-    return {row.peer_id: row.anchor_ppm for row in tx.connection.execute(statement)}
+    return {row.peer_id: Anchor(row.anchor_ppm, row.checked_at) for row in tx.connection.execute(statement)}
 
 
 def due_peers(tx: Tx, peer_ids: Collection[str], urgent: Collection[str], now: float, limit: int) -> tuple[str, ...]:

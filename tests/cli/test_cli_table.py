@@ -19,7 +19,7 @@ from revops.cli.table import show
 from revops.report.blocks import Table
 
 ROOT = Path(__file__).parents[2]
-WHY = "2,019 ppm earned 57,940 msat per open hour, 32,918 before: on, -6.0 %"
+WHY = "2,019 ppm earned 57,940 msat per open hour, the price before 32,918: on the same way, -6.0 %"
 DECISIONS = Table(
     "Decisions",
     ("last", "command", "channel", "outcome", "what", ">times", "why"),

@@ -212,7 +212,7 @@ def test_a_better_rate_keeps_the_direction() -> None:
         113,
     )
     assert [reason.sentence for reason in decision.reasons] == [
-        "100 ppm earned 2,000 msat per open hour, 1,000 before: on, 13.0 %",
+        "100 ppm earned 2,000 msat per open hour, the price before 1,000: on the same way, +13.0 %",
         (
             "by the last 1 prices 1 % more changes the net income by 0.0 % (± 2.0); "
             "a sat is worth 0 ppm here and 0 where its payments enter"
@@ -243,6 +243,29 @@ def test_a_rate_that_is_no_number_stops_nobody(monkeypatch: pytest.MonkeyPatch) 
     (decision,) = decide_fees(make_fee_snapshot(), POLICY).decisions
     assert decision.new_ppm == decision.old_ppm
     assert decision.expected_gain_msat == 0
+
+
+def test_a_strategy_that_raises_costs_only_its_own_channels_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    from revops.decide import fees
+    from revops.decide.strategies.base import Proposal
+    from revops.decide.strategies.registry import STRATEGIES
+
+    def broken(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr(fees, "STRATEGIES", {**STRATEGIES, "static": broken})
+    under_it = make_fee_input(make_channel(1), policy=FeesConfig(strategy="static"))
+    new_under_it = make_fee_input(
+        make_channel(2, opened_at=int(NOW)), policy=FeesConfig(strategy="static"), last_own_changed_at=None
+    )
+    earning = make_fee_input(make_channel(3))
+    first, second, third = decide_fees(make_fee_snapshot(under_it, new_under_it, earning), POLICY).decisions
+    for decision in (first, second):
+        assert (decision.outcome, decision.new_ppm) == (Outcome.SKIP, decision.old_ppm)
+        assert [reason.sentence for reason in decision.reasons] == [
+            "strategy static failed (ZeroDivisionError: float division by zero): left as it is; please report it"
+        ]
+    assert third == decide_fees(make_fee_snapshot(earning), POLICY).decisions[0]
 
 
 def test_off_is_off() -> None:

@@ -138,6 +138,34 @@ def test_two_new_channels_to_one_peer_begin_alike() -> None:
     assert [(one.new_ppm, codes(one)) for one in decisions] == [(440, [ANCHOR])] * 2
 
 
+def test_a_first_fee_without_the_market_is_set_once_more_when_it_is_known() -> None:
+    """At the node's default of 10 ppm gossip couldn't be read: 200 ppm for now."""
+    now_read = replace(ANCHORED, market_read=True)
+    blind = decide(new())
+    assert blind.state_if_sent is not None
+    assert blind.state_if_sent.provisional
+    sent_at = NOW - 9 * HOUR
+    blindly = replace(blind.state_if_sent, window_start_at=sent_at, counted_at=sent_at)
+    priced = new(
+        fee_ppm=200, opened_at=int(sent_at), state=blindly, last_own_changed_at=sent_at, last_changed_at=sent_at
+    )
+    assert codes(decide(priced)) == [ReasonCode.OBSERVING]
+    again = decide(replace(priced, signals=now_read))
+    assert (again.outcome, again.new_ppm, codes(again)) == (Outcome.CHANGE, 440, [ANCHOR])
+    assert again.state_if_sent is not None
+    assert not again.state_if_sent.provisional
+    # Not before the network can have heard of the first one, and not where the market has no price.
+    hasty = decide(replace(priced, signals=now_read, last_changed_at=NOW - HOUR, last_own_changed_at=NOW - HOUR))
+    assert hasty.outcome is Outcome.SKIP
+    assert hasty.state is not None
+    assert hasty.state.provisional
+    assert codes(decide(replace(priced, signals=Signals(market_read=True)))) == [ReasonCode.OBSERVING]
+    # One that was set though the market had been read is final.
+    final = decide(new(signals=Signals(market_read=True)))
+    assert final.state_if_sent is not None
+    assert not final.state_if_sent.provisional
+
+
 def test_a_pin_comes_first() -> None:
     decision = decide(new(pin=FeePin(50, NOW, None, forced=True)))
     assert (decision.new_ppm, codes(decision)[0]) == (50, ReasonCode.PINNED)

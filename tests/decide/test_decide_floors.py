@@ -24,6 +24,7 @@ from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, ma
 from tests.strategies import fee_inputs, fees_policies, signals
 
 POLICY = FeesConfig()
+READ = replace(UNKNOWN, market_read=True)
 #: 10 sat/vB: 6,070 sat for a channel of ours; over 25,000,000 sat a year 25 ppm.
 TEN = Chain(ChainRate(2_500, 0.0), sampled=True)
 
@@ -31,7 +32,7 @@ TEN = Chain(ChainRate(2_500, 0.0), sampled=True)
 def limits(
     channel: Channel | None = None, chain: Chain = TEN, policy: FeesConfig = POLICY, *, sold: int = 0, **known: Any
 ) -> Limits:
-    fee_input = make_fee_input(channel, sold_msat=sold, signals=replace(UNKNOWN, **known))
+    fee_input = make_fee_input(channel, sold_msat=sold, signals=replace(READ, **known))
     return limits_of(fee_input, (fee_input,), chain, policy, learns=policy.strategy == "hill_climb")
 
 
@@ -120,6 +121,23 @@ def test_without_any_estimate_there_is_no_floor_and_it_is_said() -> None:
     assert [reason.code for reason in unknown.notes] == [ReasonCode.CHAIN_RATE_UNKNOWN]
     assert limits(chain=Chain(None, sampled=True), policy=FeesConfig(chain_floor=False)).notes == ()
     assert limits(chain=Chain()).notes == ()
+
+
+def test_nothing_is_raised_because_gossip_could_not_be_read() -> None:
+    cheap = make_channel(fee_ppm=15)
+    unread = limits(cheap, market_read=False)
+    assert (unread.floor_ppm, codes(unread)) == (15, [CHAIN, ReasonCode.MARKET_UNREAD])
+    # It stops a fall all the same, and raises once the market has been read, though it may have no price.
+    assert limits(make_channel(fee_ppm=100), market_read=False) == limits(make_channel(fee_ppm=100))
+    assert (limits(cheap).floor_ppm, codes(limits(cheap))) == (25, [CHAIN])
+
+
+def test_an_old_price_stands_and_says_its_age() -> None:
+    fresh = limits(anchor_ppm=30, anchor_age_seconds=3 * DAY)
+    old = limits(anchor_ppm=30, anchor_age_seconds=14 * DAY)
+    assert fresh.notes == ()
+    assert [reason.sentence for reason in old.notes] == ["what others charge into the peer was last read 14 days ago"]
+    assert replace(old, notes=()) == fresh
 
 
 def test_channels_of_one_peer_share_a_floor() -> None:
@@ -253,7 +271,8 @@ def decide(fee_input: FeeInput, *perkws: int | None, policy: FeesConfig = POLICY
         Feerates(NOW - (len(perkws) - 1 - place) * HOUR, 253, None, None, perkw, None, None, None)
         for place, perkw in enumerate(perkws)
     )
-    snapshot = replace(make_fee_snapshot(fee_input), feerates=samples)
+    read = replace(fee_input, signals=replace(fee_input.signals, market_read=True))
+    snapshot = replace(make_fee_snapshot(read), feerates=samples)
     return decide_fees(snapshot, policy).decisions[0]
 
 

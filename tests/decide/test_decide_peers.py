@@ -15,7 +15,7 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput, FeeSnapshot
-from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, node_id
+from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, node_id
 from tests.strategies import fee_snapshots, fees_policies
 
 POLICY = FeesConfig()
@@ -79,6 +79,20 @@ def test_a_new_pipe_to_a_known_peer_learns_from_the_old_one() -> None:
     assert [decision.strategy for decision in decisions] == ["hill_climb"] * 2
     assert decisions[0].proposed_ppm == decisions[1].proposed_ppm
     assert decisions[0].reasons[0].code is ReasonCode.ALIGNED
+
+
+def test_a_larger_newcomer_does_not_lead_once_it_has_a_memory_of_its_own() -> None:
+    """It was watched once, and still asks for the node's default: the price that was learnt is the older one's."""
+    newcomer = pipe(1, fee_ppm=10)
+    newcomer = replace(newcomer, channel=replace(newcomer.channel, opened_at=int(NOW - 4 * DAY)))
+    old = pipe(2)
+    for opened_at in (int(NOW - 300 * DAY), None):
+        undated = replace(old, channel=replace(old.channel, opened_at=opened_at))
+        (peer,) = price_together([newcomer, undated], POLICY)
+        assert peer.leader is undated
+    leader, follower = decide(undated, newcomer)[::-1]
+    assert follower.reasons[0].code is ReasonCode.ALIGNED
+    assert leader.old_ppm == 100
 
 
 def test_pipes_under_different_rules_are_priced_apart() -> None:

@@ -122,12 +122,13 @@ F, C, H, D, S, OUT = (
         (100, 80, 72, True, 80, []),
         (11, 11, 72, True, 10, [D]),
         (10, 12, 72, True, 10, [H]),
-        # Out of bounds: back inside at once, however far, and no further than that without revenue.
+        # Out of bounds: back inside at once, however far, from there a step, and none without revenue.
         (5_000, 5_000, 0, True, 2_500, [C, OUT]),
         (5_000, 6_000, 24, True, 2_500, [H, C, OUT]),
         (5_000, 5_000, 72, True, 2_500, [D, C, OUT]),
         (0, 0, 0, True, 10, [F, OUT]),
-        (5, 55, 0, True, 55, [OUT]),
+        (5, 55, 0, True, 12, [S, OUT]),
+        (5_000, 50, 0, True, 1_875, [S, OUT]),
         (5, 55, 24, True, 10, [H, OUT]),
         (5, 55, 72, True, 10, [H, OUT]),
     ],

@@ -8,7 +8,7 @@ from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.node import Feerates
 from revops.domain.reason import ReasonCode, why
 from revops.store import anchors, channels, flows, forwards, plans, rollup, runs, samples
-from revops.store.anchors import OLDEST_SECONDS, REFRESH_SECONDS
+from revops.store.anchors import REFRESH_SECONDS, Anchor
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, set_cursor
 from revops.store.engine import Database, Tx
 from tests.builders import DAY, HOUR, NOW, channel_id, make_channel, node_id
@@ -23,19 +23,18 @@ def due(tx: Tx, now: float, *urgent: str, limit: int = 10) -> list[int]:
 
 def test_an_anchor_is_kept_until_it_is_measured_again(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
-        record(tx, 1, 2)
-        anchors.record_anchors(tx, {PEERS[0]: 300, PEERS[1]: None}, (), NOW)
-        assert anchors.anchors(tx, NOW) == {PEERS[0]: 300}
+        record(tx, 1, 2, 3)
+        anchors.record_anchors(tx, {PEERS[0]: 300, PEERS[1]: None}, [PEERS[2]], NOW)
+        # A market without a price was read, one of which the node told nothing was not.
+        assert anchors.anchors(tx) == {PEERS[0]: Anchor(300, NOW), PEERS[1]: Anchor(None, NOW)}
         # A call that failed leaves it, and its age.
         anchors.record_anchors(tx, {}, PEERS[:2], NOW + DAY)
-        assert anchors.anchors(tx, NOW + DAY) == {PEERS[0]: 300}
+        assert anchors.anchors(tx)[PEERS[0]] == Anchor(300, NOW)
         anchors.record_anchors(tx, {PEERS[0]: 310, PEERS[1]: 7}, (), NOW + 2 * DAY)
-        assert anchors.anchors(tx, NOW + 2 * DAY) == {PEERS[0]: 310, PEERS[1]: 7}
-        # A market that is gone is not known any more.
+        assert anchors.anchors(tx) == {PEERS[0]: Anchor(310, NOW + 2 * DAY), PEERS[1]: Anchor(7, NOW + 2 * DAY)}
+        # A market that is gone has no price any more.
         anchors.record_anchors(tx, {PEERS[0]: None}, (), NOW + 3 * DAY)
-        assert anchors.anchors(tx, NOW + 3 * DAY) == {PEERS[1]: 7}
-        assert anchors.anchors(tx, NOW + 2 * DAY + OLDEST_SECONDS) == {PEERS[1]: 7}
-        assert anchors.anchors(tx, NOW + 2 * DAY + OLDEST_SECONDS + 1) == {}
+        assert anchors.anchors(tx)[PEERS[0]] == Anchor(None, NOW + 3 * DAY)
 
 
 def test_who_is_asked_about_next(database: Database, node_key: int) -> None:
@@ -57,7 +56,7 @@ def test_who_is_asked_about_next(database: Database, node_key: int) -> None:
 def test_a_peer_that_was_never_recorded_can_be_asked_about(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         anchors.record_anchors(tx, {PEERS[0]: 12}, [PEERS[1]], NOW)
-        assert anchors.anchors(tx, NOW) == {PEERS[0]: 12}
+        assert anchors.anchors(tx) == {PEERS[0]: Anchor(12, NOW)}
 
 
 def test_nodes_keep_their_own(database: Database, node_key: int) -> None:
@@ -66,7 +65,7 @@ def test_nodes_keep_their_own(database: Database, node_key: int) -> None:
         channels.record_channels(tx, [make_channel(1)], NOW)
         anchors.record_anchors(tx, {PEERS[0]: 9}, (), NOW)
     with database.read(node_key) as tx:
-        assert anchors.anchors(tx, NOW) == {}
+        assert anchors.anchors(tx) == {}
         assert due(tx, NOW, limit=1) == [1]
 
 

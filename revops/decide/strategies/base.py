@@ -70,7 +70,7 @@ def fresh(fee_ppm: int, now: float) -> FeeState:
 
 def reset(state: FeeState) -> FeeState:
     """Given a state, return it with a new window; the caller gives it the fee and the moment."""
-    return replace(state, open_seconds=0.0)
+    return replace(state, open_seconds=0.0, provisional=False)
 
 
 def propose_price(offer: FeeInput, ppm: float, reason: Reason, now: float) -> Proposal:
