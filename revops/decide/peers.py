@@ -34,8 +34,8 @@ class PricedPeer:
 def price_together(inputs: Iterable[FeeInput], policy: FeesConfig) -> tuple[PricedPeer, ...]:
     """Given inputs and the policy of those that have none of their own, return them by peer and policy.
 
-    The leader is the oldest channel with a memory: whatever a newcomer's size, it takes the price that was learnt
-    before it came. Of channels that the node can't date, the largest leads.
+    The leader is the oldest channel: whatever a newcomer's size, it takes the price that was learnt before it came, and
+    nothing that changes from run to run passes the lead on. Of channels of one age the largest leads.
     """
     groups: dict[tuple[str, FeesConfig], list[FeeInput]] = defaultdict(list)
     for one in inputs:
@@ -46,11 +46,11 @@ def price_together(inputs: Iterable[FeeInput], policy: FeesConfig) -> tuple[Pric
     )
 
 
-def _seniority(one: FeeInput) -> tuple[bool, float, int, str]:
+def _seniority(one: FeeInput) -> tuple[float, int, str]:
     channel = one.channel
     # An undated channel is from before the node kept dates.
     age_rank = math.inf if channel.opened_at is None else -float(channel.opened_at)
-    return (one.state is not None, age_rank, channel.capacity_msat, channel.channel_id)
+    return (age_rank, channel.capacity_msat, channel.channel_id)
 
 
 def _merged(leader: FeeInput, members: tuple[FeeInput, ...]) -> FeeInput:

@@ -214,8 +214,8 @@ def test_a_better_rate_keeps_the_direction() -> None:
     assert [reason.sentence for reason in decision.reasons] == [
         "100 ppm earned 2,000 msat per open hour, the price before 1,000: on the same way, +13.0 %",
         (
-            "by the last 1 prices 1 % more changes the net income by 0.0 % (± 2.0); "
-            "a sat is worth 0 ppm here and 0 where its payments enter"
+            "prices tried lately: 1; by them a fee 1 % higher changes the net income by +0.0 % (give or take 2.0 %);"
+            " a sat is worth 0 ppm here and 0 ppm where its payments enter"
         ),
     ]
     # 2,000 msat an hour for a day, times a step of 13 %.

@@ -72,27 +72,25 @@ def test_one_price_for_all_pipes_and_the_odd_one_follows() -> None:
     assert abs(odd.new_ppm - 130) <= 32
 
 
-def test_a_new_pipe_to_a_known_peer_learns_from_the_old_one() -> None:
-    """The larger channel is new: what the smaller one has learnt leads all the same."""
-    new = replace(pipe(1), state=None, earned_msat=0, earned_count=0)
-    decisions = decide(new, pipe(2))
+def aged(one: FeeInput, days: float | None) -> FeeInput:
+    """The same, opened so many days ago; None: the node doesn't know."""
+    opened_at = None if days is None else int(NOW - days * DAY)
+    return replace(one, channel=replace(one.channel, opened_at=opened_at))
+
+
+@pytest.mark.parametrize("days", [300, None])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_larger_newcomer_learns_from_the_old_one_and_never_leads(days: float | None, known: bool) -> None:
+    """Also once it was watched for a run, when it still asks for the node's default."""
+    newcomer = aged(pipe(1, fee_ppm=10), 4)
+    if not known:
+        newcomer = replace(newcomer, state=None, earned_msat=0, earned_count=0)
+    old = aged(pipe(2), days)
+    assert price_together([newcomer, old], POLICY)[0].leader is old
+    decisions = decide(newcomer, old)
     assert [decision.strategy for decision in decisions] == ["hill_climb"] * 2
-    assert decisions[0].proposed_ppm == decisions[1].proposed_ppm
+    assert decisions[0].proposed_ppm == decisions[1].proposed_ppm > 100
     assert decisions[0].reasons[0].code is ReasonCode.ALIGNED
-
-
-def test_a_larger_newcomer_does_not_lead_once_it_has_a_memory_of_its_own() -> None:
-    """It was watched once, and still asks for the node's default: the price that was learnt is the older one's."""
-    newcomer = pipe(1, fee_ppm=10)
-    newcomer = replace(newcomer, channel=replace(newcomer.channel, opened_at=int(NOW - 4 * DAY)))
-    old = pipe(2)
-    for opened_at in (int(NOW - 300 * DAY), None):
-        undated = replace(old, channel=replace(old.channel, opened_at=opened_at))
-        (peer,) = price_together([newcomer, undated], POLICY)
-        assert peer.leader is undated
-    leader, follower = decide(undated, newcomer)[::-1]
-    assert follower.reasons[0].code is ReasonCode.ALIGNED
-    assert leader.old_ppm == 100
 
 
 def test_pipes_under_different_rules_are_priced_apart() -> None:
