@@ -301,7 +301,6 @@ def test_no_order_of_events_overspends_or_loses_count(template: Path) -> None:
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(0)
 def test_no_order_of_events_overspends_or_loses_count_in_a_long_campaign(template: Path) -> None:
     Money.template = template
     run_state_machine_as_test(Counted, settings=machine_settings(settings().max_examples, 50))
