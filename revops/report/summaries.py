@@ -16,6 +16,7 @@ from revops.domain.decision import (
 )
 from revops.domain.reason import Reason
 from revops.domain.record import Books, JobRecord
+from revops.domain.snapshot import FeePin
 from revops.domain.summary import (
     BackupSummary,
     DatabaseState,
@@ -27,6 +28,7 @@ from revops.domain.text import counted
 from revops.domain.units import sat_ceil, sat_floor
 from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
+from revops.report.words import deciding, fee_step, pin_end, shortened
 
 
 def sentences(reasons: Sequence[Reason]) -> str:
@@ -35,19 +37,70 @@ def sentences(reasons: Sequence[Reason]) -> str:
 
 
 def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Block]:
-    """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, grouped or each."""
+    """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, in groups; with
+    `each_skip` each channel with all its reasons, one a line.
+    """
     wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
-    if wanted:
-        valve = any(decision.new_htlc_max_msat is not None for decision in wanted)
-        headings = ("channel", "peer", ">old ppm", ">new ppm", *[">htlc_max sat"] * valve, "outcome", "why")
-        yield Table("", headings, tuple(_fee_row(decision, valve=valve) for decision in wanted))
     others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
-    if others and each_skip:
-        rows = tuple((d.name, d.peer_id[:12], f"{d.old_ppm:,}", str(d.outcome), sentences(d.reasons)) for d in others)
-        yield Table("", ("channel", "peer", ">ppm", "outcome", "why"), rows)
-    elif others and with_skips:
-        yield from _grouped(others)
+    if each_skip:
+        for decision in (*wanted, *others):
+            yield from _whole(decision)
+    else:
+        if wanted:
+            valve = any(decision.new_htlc_max_msat is not None for decision in wanted)
+            headings = ("channel", "peer", ">old ppm", ">new ppm", *[">htlc_max sat"] * valve, "outcome", "why")
+            yield Table("", headings, tuple(_fee_row(decision, valve=valve) for decision in wanted))
+        if others and with_skips:
+            yield from _grouped(others)
+        if any(len(decision.reasons) > 1 for decision in (*wanted, *(others if with_skips else ()))):
+            yield Line("why: the reason that decided; (+2): there are two more, -v tells them")
     yield Line(_counts([decision.outcome for decision in plan.decisions], "to change"))
+
+
+def _whole(decision: FeeDecision) -> Iterator[Block]:
+    """One channel's decision, its reasons one a line."""
+    step = fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
+    yield Line(f"{decision.name}  {decision.peer_id[:12]}  {decision.outcome}: {step}{_beside(decision)}")
+    for reason in decision.reasons:
+        yield Line(f"  - {reason.sentence}")
+
+
+def _beside(decision: FeeDecision) -> str:
+    """What is sent beside the fee rate."""
+    parts = []
+    if decision.new_base_msat != decision.old_base_msat:
+        parts.append(f"base fee {decision.old_base_msat:,} -> {decision.new_base_msat:,} msat")
+    if decision.new_htlc_max_msat is not None:
+        parts.append(f"htlc_max {income(decision.new_htlc_max_msat)} sat")
+    return "".join(f", {part}" for part in parts)
+
+
+def fee_set(plan: FeePlan, pin: FeePin, *, dry_run: bool) -> Iterator[Block]:
+    """Given the plan that followed from a pin, say what was pinned and what comes of it now."""
+    for decision in plan.decisions:
+        would = "would be " if dry_run else ""
+        yield Line(f"{decision.name} {would}pinned at {pin.ppm:,} ppm {pin_end(pin)}")
+        yield from _by_hand(decision, dry_run=dry_run)
+
+
+def fee_unset(plan: FeePlan, *, dry_run: bool) -> Iterator[Block]:
+    """Given the plan that followed from a release, say who goes on from which fee, and what comes of it now."""
+    for decision in plan.decisions:
+        would = "would be " if dry_run else ""
+        yield Line(f"{decision.name} {would}released at {decision.old_ppm:,} ppm to strategy {decision.strategy}")
+        yield from _by_hand(decision, dry_run=dry_run)
+
+
+def _by_hand(decision: FeeDecision, *, dry_run: bool) -> Iterator[Block]:
+    verb = {
+        Outcome.CHANGE: "would be sent" if dry_run else "sent",
+        Outcome.DEFER: "not sent",
+        Outcome.SKIP: "nothing to send",
+    }[decision.outcome]
+    step = fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
+    yield Line(f"{verb}: {step}{_beside(decision)}")
+    for reason in decision.reasons:
+        yield Line(f"  - {reason.sentence}")
 
 
 def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
@@ -59,18 +112,26 @@ def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
         f"{decision.new_ppm:,}",
         *["as it is" if htlc_max_msat is None else income(htlc_max_msat)] * valve,
         str(decision.outcome),
-        sentences(decision.reasons),
+        _shortened(decision),
     )
 
 
+def _shortened(decision: FeeDecision | RebalanceDecision) -> str:
+    return shortened(decision.outcome, decision.reasons, same_ppm=_same_ppm(decision))
+
+
+def _same_ppm(decision: FeeDecision | RebalanceDecision) -> bool:
+    return isinstance(decision, FeeDecision) and decision.old_ppm == decision.new_ppm
+
+
 def _grouped(decisions: Sequence[FeeDecision] | Sequence[RebalanceDecision]) -> Iterator[Block]:
-    """Skips by the last reason, which is the one that decided, with one channel as the example."""
+    """Skips by the reason that decided, with one channel as the example."""
     groups: dict[tuple[str, str], list[FeeDecision | RebalanceDecision]] = defaultdict(list)
     for decision in decisions:
-        code = str(decision.reasons[-1].code) if decision.reasons else "no_reason"
-        groups[decision.outcome, code].append(decision)
+        reason = deciding(decision.outcome, decision.reasons, same_ppm=_same_ppm(decision))
+        groups[decision.outcome, str(reason.code) if reason is not None else "no_reason"].append(decision)
     rows = tuple(
-        (f"{len(group):,}", str(outcome), code, f"{_name(group[0])}: {sentences(group[0].reasons)}")
+        (f"{len(group):,}", str(outcome), code, f"{_name(group[0])}: {_shortened(group[0])}")
         for (outcome, code), group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     )
     yield Table("", (">channels", "outcome", "reason", "for example"), rows)
