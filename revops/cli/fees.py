@@ -11,7 +11,7 @@ from revops.cli.spans import Span
 from revops.domain.ids import is_channel_id, is_scid
 from revops.domain.options import CommonOptions
 from revops.domain.snapshot import FeePin
-from revops.report import summaries
+from revops.report import fee_plans
 
 
 @click.group("fees", cls=LazyGroup)
@@ -49,7 +49,7 @@ def adjust(options: CommonOptions, channels: tuple[str, ...]) -> None:
     output.news(
         "fees adjust",
         plan,
-        lambda: summaries.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
+        lambda: fee_plans.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
     )
 
 
@@ -72,7 +72,7 @@ def set_fee(options: CommonOptions, channel: str, ppm: int, for_seconds: int | N
     with output.working() as watched:
         plan = cycle.set_fee(watched, channel, ppm, for_seconds=for_seconds, force=force)
     pin = FeePin(ppm, plan.taken_at, None if for_seconds is None else plan.taken_at + for_seconds, force)
-    output.answer("fees set", plan, lambda: summaries.fee_set(plan, pin, dry_run=options.dry_run))
+    output.answer("fees set", plan, lambda: fee_plans.fee_set(plan, pin, dry_run=options.dry_run))
 
 
 @fees.command("unset", cls=Command)
@@ -85,4 +85,4 @@ def unset_fee(options: CommonOptions, channel: str) -> None:
     output = Output(options)
     with output.working() as watched:
         plan = cycle.unset_fee(watched, channel)
-    output.answer("fees unset", plan, lambda: summaries.fee_unset(plan, dry_run=options.dry_run))
+    output.answer("fees unset", plan, lambda: fee_plans.fee_unset(plan, dry_run=options.dry_run))

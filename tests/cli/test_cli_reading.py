@@ -17,7 +17,7 @@ from revops.cli.main import main
 from revops.cli.output import folded
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.report import summaries
+from revops.report import fee_plans
 from revops.report.text import page
 from revops.report.words import deciding, fee_step, shortened
 from tests.builders import NOW, channel_id, node_id
@@ -82,12 +82,12 @@ def decision(**overrides: Any) -> FeeDecision:
 def test_a_plan_tells_the_deciding_reason_of_each_or_all_one_a_line() -> None:
     skipped = decision(name="2x1x0", outcome=Outcome.SKIP, reasons=(CLIMBED, LIMITED, WAITS), strategy="hill_climb")
     plan = FeePlan(NOW, (decision(), skipped))
-    short = page(summaries.fee_plan(plan, with_skips=True, each_skip=False))
+    short = page(fee_plans.fee_plan(plan, with_skips=True, each_skip=False))
     assert "pinned by hand at 900 ppm, until it is released (+1)" in short
     assert "min_interval" in short
     assert "2x1x0: last changed 1.0 h ago, least interval 8.0 h (+2)" in short
     assert "step limited" not in short
-    lines = page(summaries.fee_plan(plan, with_skips=True, each_skip=True)).splitlines()
+    lines = page(fee_plans.fee_plan(plan, with_skips=True, each_skip=True)).splitlines()
     assert lines == [
         f"1x1x0  {node_id(1)[:12]}  change: 100 -> 125 ppm",
         "  - pinned by hand at 900 ppm, until it is released",
