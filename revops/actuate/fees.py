@@ -6,22 +6,20 @@ is in force and closes it. Nothing outside `[min_ppm, max_ppm]` leaves this modu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from revops.actuate.fee_findings import METHOD
 from revops.decide.valve import LEAST_HTLC_MAX_MSAT
-from revops.domain.channel import Channel
-from revops.domain.decision import FeeDecision, FeePlan, FeeState
+from revops.domain.decision import FeeDecision, FeePlan
 from revops.domain.policy import FeesConfig
-from revops.domain.record import ActionRecord, FeeChange
+from revops.domain.record import FeeChange
 from revops.errors import BugError
 from revops.node.errors import NodeError
 from revops.node.writer import FeesReply, Writer
-from revops.store import actions, fees
+from revops.store import actions, channels, fees
 from revops.store.engine import Database
-
-METHOD = "setchannel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ class FeeJournal(Protocol):
     def begin(self, decision: FeeDecision) -> int:
         """Write down what is about to be sent; return its key."""
 
-    def done(self, action_key: int, decision: FeeDecision, reply: dict[str, object], in_force_ppm: int) -> None:
+    def done(self, action_key: int, decision: FeeDecision, reply: FeesReply) -> None:
         """The node answered: record the fee that is in force now and what the strategy remembers of it."""
 
     def refused(self, action_key: int, message: str) -> None:
@@ -61,7 +59,7 @@ class DryJournal:
         """Given a decision, return a key that nothing uses."""
         return 0
 
-    def done(self, action_key: int, decision: FeeDecision, reply: dict[str, object], in_force_ppm: int) -> None:
+    def done(self, action_key: int, decision: FeeDecision, reply: FeesReply) -> None:
         """Record nothing."""
 
     def refused(self, action_key: int, message: str) -> None:
@@ -85,15 +83,22 @@ class StoreJournal:
         with self.database.transaction(self.node_key) as tx:
             return actions.begin_action(tx, self.run_key, METHOD, decision.channel_id, request, self.clock())
 
-    def done(self, action_key: int, decision: FeeDecision, reply: dict[str, object], in_force_ppm: int) -> None:
-        """Given the reply, close the action and record the fee in force and the strategy's new state."""
-        now = self.clock()
+    def done(self, action_key: int, decision: FeeDecision, reply: FeesReply) -> None:
+        """Given the reply, close the action and record what is in force, and the strategy's new state.
+
+        The channel shows it at once, so that no surface tells another fee until the next sync.
+        """
+        now, in_force_ppm = self.clock(), reply.fee_ppm
+        told: dict[str, object] = {"feebase": reply.fee_base_msat, "feeppm": in_force_ppm}
+        if decision.new_htlc_max_msat is not None:
+            told["htlcmax"] = reply.htlc_max_msat
         with self.database.transaction(self.node_key) as tx:
-            actions.finish_action(tx, action_key, "done", reply, now)
+            actions.finish_action(tx, action_key, "done", told, now)
             valve_alone = decision.same_fee and in_force_ppm == decision.old_ppm
             source = fees.VALVE if valve_alone else fees.REVOPS
             change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, source)
             fees.record_fee_change(tx, change)
+            channels.record_own_terms(tx, decision.channel_id, reply.fee_base_msat, in_force_ppm, reply.htlc_max_msat)
             if decision.state_if_sent is not None:
                 state = replace(decision.state_if_sent, fee_ppm=in_force_ppm)
                 fees.save_fee_state(tx, decision.channel_id, state, now)
@@ -133,10 +138,7 @@ def apply_fees(
             journal.refused(action_key, str(error))
             failures.append(FeeFailure(decision.name, str(error), error.exit_code))
             continue
-        told: dict[str, object] = {"feebase": reply.fee_base_msat, "feeppm": reply.fee_ppm}
-        if decision.new_htlc_max_msat is not None:
-            told["htlcmax"] = reply.htlc_max_msat
-        journal.done(action_key, decision, told, reply.fee_ppm)
+        journal.done(action_key, decision, reply)
         sent_count += 1
         altered = _altered(decision, reply)
         if altered is not None:
@@ -162,43 +164,3 @@ def _check_rails(decision: FeeDecision, policy: FeesConfig) -> None:
     htlc_max_msat = decision.new_htlc_max_msat
     if htlc_max_msat is not None and htlc_max_msat < LEAST_HTLC_MAX_MSAT:
         raise BugError(f"{decision.name}: an htlc_max of {htlc_max_msat} msat is useless; nothing was sent")
-
-
-def reconcile_fees(
-    database: Database, node_key: int, channels: Iterable[Channel], now: float
-) -> tuple[ActionRecord, ...]:
-    """Given the channels as they are now, close the actions that an earlier run left open; return them.
-
-    One whose fee is in force was executed: it is recorded as ours, so that it isn't taken for somebody else's change.
-    Where the fee was in force before, only our largest HTLC was to change, and the fee's window goes on.
-    """
-    by_id = {channel.channel_id: channel for channel in channels}
-    with database.read(node_key) as tx:
-        pending = actions.pending_actions(tx, METHOD)
-    for action in pending:
-        channel = by_id.get(action.channel_id or "")
-        with database.transaction(node_key) as tx:
-            before = fees.last_fee_changes(tx).get(action.channel_id or "")
-            old_ppm = before.new_ppm if before is not None else None
-            valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm
-            if channel is None or not _in_force(action, channel, valve_alone=valve_alone):
-                actions.finish_action(tx, action.action_key, "failed", {"error": "not in force"}, now)
-                continue
-            fee_ppm = channel.local_terms.fee_ppm
-            found: dict[str, object] = {"feeppm": fee_ppm, "found": "in force"}
-            if "htlcmax" in action.request:
-                found["htlcmax"] = channel.local_terms.htlc_max_msat
-            actions.finish_action(tx, action.action_key, "done", found, now)
-            source = fees.VALVE if valve_alone else fees.REVOPS
-            fees.record_fee_change(tx, FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, source))
-            if not valve_alone:
-                state = FeeState(fee_ppm=fee_ppm, window_start_at=action.created_at, counted_at=now)
-                fees.save_fee_state(tx, channel.channel_id, state, now)
-    return pending
-
-
-def _in_force(action: ActionRecord, channel: Channel, *, valve_alone: bool) -> bool:
-    """A new fee tells by itself that the call was carried out, whatever the node made of the rest."""
-    terms = channel.local_terms
-    same_fee = (terms.fee_base_msat, terms.fee_ppm) == (action.request["feebase"], action.request["feeppm"])
-    return same_fee and (not valve_alone or terms.htlc_max_msat == action.request["htlcmax"])

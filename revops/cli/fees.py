@@ -1,4 +1,4 @@
-"""`revops fees adjust`."""
+"""`revops fees adjust`, `fees set` and `fees unset`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from revops.cli.output import Output
 from revops.cli.spans import Span
 from revops.domain.ids import is_channel_id, is_scid
 from revops.domain.options import CommonOptions
-from revops.report import summaries
+from revops.domain.snapshot import FeePin
+from revops.report import fee_plans
 
 
 @click.group("fees", cls=LazyGroup)
@@ -48,7 +49,7 @@ def adjust(options: CommonOptions, channels: tuple[str, ...]) -> None:
     output.news(
         "fees adjust",
         plan,
-        lambda: summaries.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
+        lambda: fee_plans.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
     )
 
 
@@ -70,7 +71,8 @@ def set_fee(options: CommonOptions, channel: str, ppm: int, for_seconds: int | N
     output = Output(options)
     with output.working() as watched:
         plan = cycle.set_fee(watched, channel, ppm, for_seconds=for_seconds, force=force)
-    output.news("fees set", plan, lambda: summaries.fee_plan(plan, with_skips=True, each_skip=True))
+    pin = FeePin(ppm, plan.taken_at, None if for_seconds is None else plan.taken_at + for_seconds, force)
+    output.answer("fees set", plan, lambda: fee_plans.fee_set(plan, pin, dry_run=options.dry_run))
 
 
 @fees.command("unset", cls=Command)
@@ -83,4 +85,4 @@ def unset_fee(options: CommonOptions, channel: str) -> None:
     output = Output(options)
     with output.working() as watched:
         plan = cycle.unset_fee(watched, channel)
-    output.news("fees unset", plan, lambda: summaries.fee_plan(plan, with_skips=True, each_skip=True))
+    output.answer("fees unset", plan, lambda: fee_plans.fee_unset(plan, dry_run=options.dry_run))

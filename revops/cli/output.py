@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 def on_terminal(stream: IO[str] | None) -> bool:
     """Given a stream (None where it was closed before we started), return whether a person reads it directly."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def folded(text: str, width: int) -> str:
+    """Given one line and a terminal's width, return it broken between words, what follows indented below its text."""
+    if len(text) <= width:
+        return text
+    start = len(text) - len(text.lstrip(" -"))
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * start, break_long_words=False, break_on_hyphens=False
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +60,18 @@ class Output:
         if options.json or (wanted and options.verbosity >= 0):
             self.product(command, value, render)
 
+    def answer(self, command: str, value: Any, render: Callable[[], Blocks]) -> None:
+        """Print what came of a command that people give by hand, whatever the stream; nothing with -q."""
+        if self.options.json or self.options.verbosity >= 0:
+            self.product(command, value, render)
+
     def blocks(self, blocks: Blocks) -> None:
         """Print blocks, tables in the way that fits the stream."""
         console = self._console() if on_terminal(sys.stdout) else None
         for block in blocks:
             if isinstance(block, Line):
-                self.write(printable(block.text))
+                text = printable(block.text)
+                self.write(text if console is None else folded(text, console.width))
             elif console is not None:
                 show(console, block)
             else:

@@ -23,14 +23,14 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
     """
     with open_records(options, COMMAND, clock) as records:
         now = clock()
-        since_at = now - records.config.report.window_days * DAY_SECONDS
+        days = records.config.report.window_days
         with records.database.read(records.node_key) as tx:
-            known = queries.channel_records(tx, since_at)
+            known = queries.channel_records(tx, now - days * DAY_SECONDS)
             chosen = [channel for channel in known if _goes_by(channel, name)]
             if not chosen:
                 raise UnknownChannel(f"the records know no channel or peer {name}")
             moment = now if at is None else at
-            return Explained(tuple(explain.explanation(tx, channel, moment, now) for channel in chosen))
+            return Explained(tuple(explain.explanation(tx, channel, moment, now, days) for channel in chosen))
 
 
 def _goes_by(channel: ChannelRecord, name: str) -> bool:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from revops.actuate.fee_findings import FeeRecords
 from revops.cycle.market import read_market
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Session
 from revops.decide.scoring import signals_of
 from revops.domain.channel import Channel
-from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, NodeView
+from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.errors import UnknownChannel
-from revops.store import fees, pins, signals
+from revops.store import fees, signals
 
-DAY_SECONDS = 86_400
 NOTHING_EARNED = fees.Earned(0, 0, None, 0.0, 0.0, 0.0)
 
 
-def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pins: Mapping[str, FeePin]) -> FeeSnapshot:
-    """Given the node, the channels that are named (none: all) and pins that aren't on record, return what the decision
-    sees. Raise UnknownChannel for a name that is no channel's.
+def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records: FeeRecords) -> FeeSnapshot:
+    """Given the node, the channels that are named (none: all) and what is on record about fees, also by this run,
+    return what the decision sees. Raise UnknownChannel for a name that is no channel's.
     """
     selected = [channel for channel in view.channels if channel.live]
     if wanted:
@@ -28,30 +28,25 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pin
         if missing:
             raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
     with session.database.read(session.node_key) as tx:
-        states = fees.fee_states(tx)
-        windows = {channel_id: state.window_start_at for channel_id, state in states.items()}
+        windows = {channel_id: state.window_start_at for channel_id, state in records.states.items()}
         earned = fees.earned_since(tx, windows)
         traffic = signals.load(tx)
-        changes = fees.last_fee_changes(tx)
-        own_changes = fees.last_own_changes(tx)
-        pinned = {**pins.pins_at(tx, view.taken_at), **new_pins}
-        updates = fees.fee_updates_since(tx, view.taken_at - DAY_SECONDS)
         market = read_market(tx, view.taken_at)
         policies = channel_policies(tx, session.config, selected, view.taken_at)
     inputs = []
     for channel in selected:
         found = earned.get(channel.channel_id, NOTHING_EARNED)
-        change = changes.get(channel.channel_id)
+        change = records.changes.get(channel.channel_id)
         changed = change if change is not None and change.old_ppm is not None else None
         external = changed is not None and changed.source == fees.EXTERNAL
-        own_changed_at = own_changes.get(channel.channel_id)
+        own_changed_at = records.own_changed_at.get(channel.channel_id)
         moments = (None if changed is None else changed.changed_at, own_changed_at)
         policy = policies.get(channel.channel_id)
         known = signals_of(channel.channel_id, channel.peer_id, traffic, view.taken_at)
         inputs.append(
             FeeInput(
                 channel=channel,
-                state=states.get(channel.channel_id),
+                state=records.states.get(channel.channel_id),
                 earned_msat=found.earned_msat,
                 earned_count=found.earned_count,
                 last_earned_at=found.last_at,
@@ -62,14 +57,14 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pin
                 policy=None if policy is None else policy.fees,
                 rules=() if policy is None else policy.rules,
                 signals=market.signals(channel, known),
-                pin=pinned.get(channel.channel_id),
+                pin=records.pins.get(channel.channel_id),
                 last_own_changed_at=own_changed_at,
                 external_since_at=changed.changed_at if changed is not None and external else None,
                 sold_msat=market.sold_msat.get(channel.channel_id, 0),
-                own_updates_last_day_count=updates.get(channel.channel_id, 0),
+                own_updates_last_day_count=records.update_counts.get(channel.channel_id, 0),
             )
         )
-    return FeeSnapshot(view, tuple(inputs), sum(updates.values()), market.feerates)
+    return FeeSnapshot(view, tuple(inputs), sum(records.update_counts.values()), market.feerates)
 
 
 def names(channel: Channel) -> set[str]:

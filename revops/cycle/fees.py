@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees, reconcile_fees
+from revops.actuate.fee_findings import METHOD, FeeFinding, given_back, look_back, read_records, record_findings
+from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees
 from revops.cycle.expiry import warn_of_expiry
 from revops.cycle.fee_inputs import names, read_inputs
 from revops.cycle.ingest import Synced
@@ -14,18 +16,19 @@ from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
-from revops.domain.decision import FeePlan, FeeState
+from revops.domain.decision import FeePlan
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeePin, NodeView
 from revops.domain.text import counted
 from revops.errors import BugError, ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
-from revops.store import decisions, fees, pins, signals
+from revops.node.errors import NodeError
+from revops.store import actions, decisions, fees, signals
 
 COMMAND = "fees adjust"
 SET_COMMAND = "fees set"
 UNSET_COMMAND = "fees unset"
+_log = logging.getLogger(__name__)
 
 
 def run(options: CommonOptions, channels: Sequence[str] = (), clock: Clock = time.time) -> FeePlan:
@@ -68,10 +71,7 @@ def set_fee(
             )
         until_at = None if for_seconds is None else synced.view.taken_at + for_seconds
         pin = FeePin(ppm, synced.view.taken_at, until_at, force)
-        if not options.dry_run:
-            with session.database.transaction(session.node_key) as tx:
-                pins.set_pin(tx, target.channel_id, pin)
-        return _adjust(session, synced, (target.channel_id,), {target.channel_id: pin})
+        return _adjust(session, synced, (target.channel_id,), FeeFinding(target.channel_id, pin=pin))
 
 
 def unset_fee(options: CommonOptions, channel: str, clock: Clock = time.time) -> FeePlan:
@@ -82,13 +82,7 @@ def unset_fee(options: CommonOptions, channel: str, clock: Clock = time.time) ->
     with open_session(options, UNSET_COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
         target = _find(synced.view, channel)
-        if not options.dry_run:
-            now, fee_ppm = synced.view.taken_at, target.local_terms.fee_ppm
-            with session.database.transaction(session.node_key) as tx:
-                pins.release_pin(tx, target.channel_id, now)
-                fees.record_fee_change(tx, FeeChange(target.channel_id, now, fee_ppm, fee_ppm, fees.RELEASED))
-                fees.save_fee_state(tx, target.channel_id, FeeState(fee_ppm, now, now), now)
-        return _adjust(session, synced, (target.channel_id,))
+        return _adjust(session, synced, (target.channel_id,), given_back(target, synced.view.taken_at))
 
 
 def _find(view: NodeView, name: str) -> Channel:
@@ -98,21 +92,33 @@ def _find(view: NodeView, name: str) -> Channel:
     raise UnknownChannel(f"no such channel: {name}")
 
 
-def _adjust(
-    session: Session, synced: Synced, channels: Sequence[str], new_pins: Mapping[str, FeePin] | None = None
-) -> FeePlan:
-    """One cycle on the channels that are named (none: all). `new_pins` are in force, also in a dry run."""
+def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: FeeFinding | None = None) -> FeePlan:
+    """One cycle on the channels that are named (none: all), after what the operator has just done by hand.
+
+    A dry run takes the same path: what is found counts, and isn't written.
+    """
     view = synced.view
-    if not session.options.dry_run:
-        reconcile_fees(session.database, session.node_key, view.channels, view.taken_at)
-        _notice_external_changes(session, view)
-    snapshot = read_inputs(session, view, channels, new_pins or {})
+    with session.database.read(session.node_key) as tx:
+        records = read_records(tx, view.taken_at)
+        pending = actions.pending_actions(tx, METHOD)
+    findings = look_back(records, pending, view.channels, view.taken_at)
+    if by_hand is not None:
+        findings = (*findings, by_hand)
+    if findings and session.run_key is not None:
+        with session.database.transaction(session.node_key) as tx:
+            record_findings(tx, findings, view.taken_at)
+    snapshot = read_inputs(session, view, channels, records.after(findings, view.taken_at))
     policy = session.config.fees
     suspended = session.suspensions(synced, exempt="fees" in session.config.reserve.exempt)
     plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
     session.count(decision.outcome for decision in plan.decisions)
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
-    outcome = apply_fees(plan, policy, session.writer, _record(session, plan), own)
+    try:
+        outcome = apply_fees(plan, policy, session.writer, _record(session, plan), own)
+    except NodeError:
+        _show_what_was_sent(session, synced)
+        raise
+    session.show_node(synced)
     _raise_failures(outcome)
     _raise_failed_strategies(plan)
     session.insist_on_chain(suspended)
@@ -121,23 +127,6 @@ def _adjust(
 
 def _observing(mode: str) -> tuple[Reason, ...]:
     return () if mode == "act" else (why(ReasonCode.OBSERVE_MODE),)
-
-
-def _notice_external_changes(session: Session, view: NodeView) -> None:
-    """Record each fee in force that we didn't set; the first sight of a channel is recorded without an old fee."""
-    with session.database.read(session.node_key) as tx:
-        known = fees.last_fee_changes(tx)
-    new = []
-    for channel in view.channels:
-        before = known.get(channel.channel_id)
-        fee_ppm = channel.local_terms.fee_ppm
-        if channel.live and (before is None or before.new_ppm != fee_ppm):
-            old_ppm = None if before is None else before.new_ppm
-            new.append(FeeChange(channel.channel_id, view.taken_at, old_ppm, fee_ppm, fees.EXTERNAL))
-    if new:
-        with session.database.transaction(session.node_key) as tx:
-            for change in new:
-                fees.record_fee_change(tx, change)
 
 
 def _record(session: Session, plan: FeePlan) -> FeeJournal:
@@ -159,6 +148,14 @@ def _raise_failed_strategies(plan: FeePlan) -> None:
     if failed:
         first = failed[0]
         raise BugError(f"{counted(len(failed), 'channel')} left as they are; {first.name}: {first.reasons[0].sentence}")
+
+
+def _show_what_was_sent(session: Session, synced: Synced) -> None:
+    """Show the node after a call whose outcome isn't known. That is the error to report, whatever goes wrong here."""
+    try:
+        session.show_node(synced)
+    except RevopsError as second:
+        _log.info("the failed run left no metrics of the node: %s", second)
 
 
 def _raise_failures(outcome: FeeOutcome) -> None:

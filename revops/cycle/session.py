@@ -16,7 +16,7 @@ from pathlib import Path
 
 from revops import __version__
 from revops import config as configuration
-from revops.cycle.export import export_command
+from revops.cycle.export import export_command, export_node
 from revops.cycle.ingest import Synced, sync_node
 from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
 from revops.domain.node import NodeInfo
@@ -103,6 +103,13 @@ class Session:
                 marks = samples.clock_marks(tx, 0.0)
             reasons += clock_reasons(marks, view.taken_at, view.node.blockheight, view.node.network)
         return reasons
+
+    def show_node(self, synced: Synced) -> None:
+        """Given the node as this run found it, show it in the metrics as the records have it now; not in a dry run."""
+        if self.run_key is None:
+            return
+        suspended = self.suspensions(synced, spending=True)
+        export_node(self.config, self.database, self.node_key, self.clock(), suspended)
 
     def insist_on_chain(self, suspended: Iterable[Reason]) -> None:
         """Given what suspended this run, raise TemporaryError where the node is behind the chain: it did nothing, and

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from revops.cycle.expiry import warn_of_expiry
-from revops.cycle.export import export_node
 from revops.cycle.session import Clock, open_session
 from revops.domain.options import CommonOptions
 from revops.domain.summary import SyncSummary
@@ -18,7 +17,5 @@ def run(options: CommonOptions, clock: Clock = time.time) -> SyncSummary:
     with open_session(options, COMMAND, None, clock) as session:
         synced = session.sync()
         warn_of_expiry(synced.view)
-        if not options.dry_run:
-            suspended = session.suspensions(synced, spending=True)
-            export_node(session.config, session.database, session.node_key, session.clock(), suspended)
+        session.show_node(synced)
         return synced.summary

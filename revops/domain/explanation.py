@@ -25,20 +25,27 @@ class PriceSpell:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One channel at the moment `at`: what was decided last, what was sent, and what came of each price so far.
+    """One channel at the moment `at`: its pin then, what was decided last, what was sent, and what came of each price.
 
-    `channel` is as the last sync saw it. `actions` are the latest calls that changed it, the newest first, as `spells`
-    are.
+    `channel_now` is as it is known at `taken_at`, with its income of `window_days` and ever. `actions` are the latest
+    calls that changed it by `at`, as they were known then, the newest first, as `spells` are: the first was in force at
+    `at`. What the last price brought is counted on, to its end or to `taken_at`.
     """
 
     taken_at: float
     at: float
-    channel: ChannelRecord
+    channel_now: ChannelRecord
     pin: FeePin | None
     decision: DecisionRecord | None
     rebalance: DecisionRecord | None
     actions: tuple[ActionRecord, ...]
     spells: tuple[PriceSpell, ...]
+    window_days: int
+
+    @property
+    def of_the_past(self) -> bool:
+        """Whether it is about another moment than now."""
+        return self.at < self.taken_at
 
 
 @dataclass(frozen=True, slots=True)

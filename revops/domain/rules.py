@@ -7,8 +7,10 @@ stands so far, until one that is final ends it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from revops.domain.snapshot import FeePin
 
 if TYPE_CHECKING:  # it needs msgspec, which `revops --help` doesn't load
     from revops.domain.policy import FeesConfig, FlowKind, Permission
@@ -63,8 +65,11 @@ class ChannelPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PoliciesReport:
-    """What the rules make of channels, as the last sync saw them."""
+    """What the rules make of channels, as the last sync saw them, and the pins that set a fee in place of them, by
+    channel_id.
+    """
 
     taken_at: float
     synced_at: float | None
     policies: tuple[ChannelPolicy, ...]
+    pins: Mapping[str, FeePin] = field(default_factory=dict)

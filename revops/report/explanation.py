@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from revops.domain.explanation import Explained, Explanation, PriceSpell
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
-from revops.domain.snapshot import FeePin
 from revops.report.amounts import income, instant, share, span
 from revops.report.blocks import Block, Line, Table
+from revops.report.words import fee_step, pinned, state_word
+
+#: Who set a price.
+_SOURCES: Final = {
+    "revops": "set by revops",
+    "external": "as it was found or set outside revops",
+    "released": "given back to revops",
+}
 
 
 def explained(value: Explained) -> Iterator[Block]:
@@ -20,38 +28,53 @@ def explained(value: Explained) -> Iterator[Block]:
 
 
 def _channel(one: Explanation) -> Iterator[Block]:
-    yield from _known(one.channel)
+    yield from _known(one)
     yield Line("")
     if one.pin is not None:
-        yield Line(_pin(one.pin))
+        yield Line(pinned(one.pin))
     if one.decision is None:
         yield Line(f"no fee decision is on record by {instant(one.at)}")
     else:
-        yield from _decision(one.decision)
+        yield from _decision(one.decision, one.at)
     if one.rebalance is not None:
-        yield from _decision(one.rebalance)
+        yield from _decision(one.rebalance, one.at)
+    yield Line("")
     if one.actions:
-        yield Line("")
+        title = f"Sent to the node by {instant(one.at)}" if one.of_the_past else "Sent to the node"
         rows = tuple(_action_row(action) for action in one.actions)
-        yield Table("Sent to the node", ("when", "call", "asked for", "outcome", "answer"), rows)
+        yield Table(title, ("when", "call", "asked for", "outcome"), rows)
     if one.spells:
-        yield Line("")
+        title = "What each price brought"
+        if one.of_the_past:
+            title += ", counted on up to now"
         headings = (
-            "since", ">for", ">ppm", "set by", ">out sat", ">earned sat", ">a day", ">forwards", ">refused",
+            "since", ">for", ">ppm", "set by", ">out sat", ">earned sat", ">a day", ">sold", ">refused",
         )  # fmt: skip
-        yield Table("What each price brought", headings, tuple(_spell_row(spell, one.taken_at) for spell in one.spells))
+        yield Table(title, headings, tuple(_spell_row(spell, one.taken_at) for spell in one.spells))
 
 
-def _known(channel: ChannelRecord) -> Iterator[Block]:
+def _known(one: Explanation) -> Iterator[Block]:
+    """The channel as it is known now; where another moment is asked for, that is said, and what was in force then."""
+    channel = one.channel_now
     peer = channel.alias or (channel.peer_id or "")[:12]
-    state = channel.state if channel.open else f"closed ({channel.state})"
-    link = "connected" if channel.connected else "not connected"
     yield Line(f"{channel.name}  {peer}  {channel.channel_id}")
+    if one.of_the_past:
+        yield Line(f"on {instant(one.at)}: {_fee_then(one)}")
+    state = state_word(channel.state) if channel.open else f"closed ({channel.state.lower()})"
+    link = "connected" if channel.connected else "not connected"
     yield Line(
+        f"{f'now, {instant(one.taken_at)}: ' if one.of_the_past else ''}"
         f"{income(channel.capacity_msat)} sat, {share(channel.local_msat, channel.capacity_msat)} ours; "
-        f"{state.lower()}, {link}; {_fee(channel)}; earned {income(channel.lifetime.earned_msat)} sat in all, "
-        f"{income(channel.window.earned_msat)} lately"
+        f"{state}, {link}; {_fee(channel)}; earned {income(channel.lifetime.earned_msat)} sat in all, "
+        f"{income(channel.window.earned_msat)} in {one.window_days} d"
     )
+
+
+def _fee_then(one: Explanation) -> str:
+    if not one.spells:
+        return "the fee isn't on record"
+    spell = one.spells[0]
+    return f"{spell.ppm:,} ppm in force, {_SOURCES.get(spell.source, spell.source)} on {instant(spell.from_at)}"
 
 
 def _fee(channel: ChannelRecord) -> str:
@@ -60,16 +83,8 @@ def _fee(channel: ChannelRecord) -> str:
     return f"{channel.fee_ppm:,} ppm + {channel.fee_base_msat or 0:,} msat in force"
 
 
-def _pin(pin: FeePin) -> str:
-    until = "until it is released" if pin.until_at is None else f"until {instant(pin.until_at)}"
-    return f"pinned by hand at {pin.ppm:,} ppm on {instant(pin.set_at)}, {until}{', by force' if pin.forced else ''}"
-
-
-def _decision(decision: DecisionRecord) -> Iterator[Block]:
-    repeats = (
-        f", {decision.repeat_count + 1:,} times since {instant(decision.first_at)}" if decision.repeat_count else ""
-    )
-    yield Line(f"{decision.command}, {instant(decision.last_at)}: {decision.outcome}{_what(decision)}{repeats}")
+def _decision(decision: DecisionRecord, at: float) -> Iterator[Block]:
+    yield Line(f"{decision.command}, {_when(decision, at)}")
     details = decision.details
     if details:
         rules = details.get("rules")
@@ -84,21 +99,37 @@ def _decision(decision: DecisionRecord) -> Iterator[Block]:
         yield Line(f"  - {reason.sentence}")
 
 
+def _when(decision: DecisionRecord, at: float) -> str:
+    """When it was taken, what it was, and how often. Of a repeated decision only the last figures are kept: where that
+    was after the moment, it is said.
+    """
+    what = f"{decision.outcome}{_what(decision)}"
+    if decision.last_at > at:
+        return f"{instant(decision.first_at)}: {what}; the same until {instant(decision.last_at)}, whose figures follow"
+    if decision.repeat_count:
+        what += f"; {decision.repeat_count + 1:,} times since {instant(decision.first_at)}"
+    return f"{instant(decision.last_at)}: {what}"
+
+
 def _what(decision: DecisionRecord) -> str:
     if decision.old_ppm is not None and decision.new_ppm is not None:
-        stays = decision.old_ppm == decision.new_ppm
-        return f" at {decision.old_ppm:,} ppm" if stays else f" {decision.old_ppm:,} -> {decision.new_ppm:,} ppm"
+        return f", {fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)}"
     return f" {income(decision.amount_msat)} sat" if decision.amount_msat else ""
 
 
 def _action_row(action: ActionRecord) -> tuple[str, ...]:
-    return (
-        instant(action.created_at),
-        action.method,
-        ", ".join(f"{key} {value}" for key, value in action.request.items()),
-        action.status,
-        ", ".join(f"{key} {value}" for key, value in (action.reply or {}).items()),
-    )
+    return (instant(action.created_at), action.method, _listed(action.request), _ended(action))
+
+
+def _ended(action: ActionRecord) -> str:
+    """How a call ended, and what the node said, where that isn't simply what was asked for."""
+    if not action.reply or action.reply == action.request:
+        return action.status
+    return f"{action.status}: {_listed(action.reply)}"
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def _spell_row(spell: PriceSpell, now: float) -> tuple[str, ...]:
@@ -106,8 +137,8 @@ def _spell_row(spell: PriceSpell, now: float) -> tuple[str, ...]:
     a_day_msat = int(spell.flow.earned_msat * 86_400 / seconds) if seconds else 0
     return (
         instant(spell.from_at),
-        span(seconds) if spell.until_at is not None else f"{span(seconds)}, on",
-        f"{spell.ppm:,}" if spell.old_ppm in (None, spell.ppm) else f"{spell.old_ppm:,} -> {spell.ppm:,}",
+        span(seconds) if spell.until_at is not None else f"{span(seconds)}+",
+        f"{spell.ppm:,}",
         spell.source,
         income(spell.flow.out_msat),
         income(spell.flow.earned_msat),

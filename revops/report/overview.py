@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from revops.domain.decision import Outcome
 from revops.domain.record import ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
 from revops.domain.text import counted
 from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
+from revops.report.words import fee_step, shortened, state_word
 
 
 def report(value: Report) -> Iterator[Block]:
@@ -39,8 +41,11 @@ def brief(value: Report) -> Iterator[Block]:
 def _explained(value: Report) -> Iterator[Block]:
     for title, decisions in (("Decisions", value.decisions), ("Left alone", value.skips)):
         if decisions:
-            headings = ("last", "command", "channel", "outcome", "what", ">times", "why")
+            headings = ("last", "command", "channel", "what", ">times", "why")
             yield Table(title, headings, tuple(_decision_row(decision) for decision in decisions))
+    if any(len(decision.reasons) > 1 for decision in (*value.decisions, *value.skips)):
+        yield Line("why: the reason that decided; (+2): there are two more, `revops explain CHANNEL` tells them")
+        yield Line("")
     if value.jobs:
         names = {channel.channel_id: channel.name for channel in value.channels}
         rows = tuple(_job_row(job, names) for job in value.jobs)
@@ -122,8 +127,7 @@ def _channel_row(channel: ChannelRecord, blockheight: int) -> tuple[str, ...]:
 
 
 def _state(channel: ChannelRecord, blockheight: int) -> str:
-    state = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "splicing"}.get(channel.state)
-    words = [state or channel.state.lower()]
+    words = [state_word(channel.state)]
     if not channel.connected:
         words.append("offline")
     if channel.private:
@@ -139,10 +143,9 @@ def _decision_row(decision: DecisionRecord) -> tuple[str, ...]:
         instant(decision.last_at),
         decision.command,
         decision.name,
-        decision.outcome,
-        _what(decision),
+        f"deferred: {_what(decision)}" if decision.outcome == Outcome.DEFER else _what(decision),
         f"{decision.repeat_count + 1:,}",
-        summaries.sentences(decision.reasons),
+        shortened(decision.outcome, decision.reasons, same_ppm=decision.old_ppm == decision.new_ppm),
     )
 
 
@@ -151,9 +154,7 @@ def _what(decision: DecisionRecord) -> str:
         return f"{income(decision.amount_msat)} sat"
     if decision.new_ppm is None or decision.old_ppm is None:
         return ""
-    if decision.old_ppm == decision.new_ppm:
-        return f"{decision.old_ppm:,} ppm"
-    return f"{decision.old_ppm:,} -> {decision.new_ppm:,} ppm"
+    return fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
 
 
 def _run_row(run: RunRecord, now: float) -> tuple[str, ...]:

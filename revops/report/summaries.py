@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from revops.domain.decision import (
     BudgetVerdict,
     FeeDecision,
-    FeePlan,
     Outcome,
     RebalanceDecision,
     RebalancePlan,
@@ -27,6 +26,7 @@ from revops.domain.text import counted
 from revops.domain.units import sat_ceil, sat_floor
 from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
+from revops.report.words import deciding, shortened
 
 
 def sentences(reasons: Sequence[Reason]) -> str:
@@ -34,53 +34,33 @@ def sentences(reasons: Sequence[Reason]) -> str:
     return "; ".join(reason.sentence for reason in reasons)
 
 
-def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Block]:
-    """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, grouped or each."""
-    wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
-    if wanted:
-        valve = any(decision.new_htlc_max_msat is not None for decision in wanted)
-        headings = ("channel", "peer", ">old ppm", ">new ppm", *[">htlc_max sat"] * valve, "outcome", "why")
-        yield Table("", headings, tuple(_fee_row(decision, valve=valve) for decision in wanted))
-    others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
-    if others and each_skip:
-        rows = tuple((d.name, d.peer_id[:12], f"{d.old_ppm:,}", str(d.outcome), sentences(d.reasons)) for d in others)
-        yield Table("", ("channel", "peer", ">ppm", "outcome", "why"), rows)
-    elif others and with_skips:
-        yield from _grouped(others)
-    yield Line(_counts([decision.outcome for decision in plan.decisions], "to change"))
+def _shortened(decision: FeeDecision | RebalanceDecision) -> str:
+    return shortened(decision.outcome, decision.reasons, same_ppm=_same_ppm(decision))
 
 
-def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
-    htlc_max_msat = decision.new_htlc_max_msat
-    return (
-        decision.name,
-        decision.peer_id[:12],
-        f"{decision.old_ppm:,}",
-        f"{decision.new_ppm:,}",
-        *["as it is" if htlc_max_msat is None else income(htlc_max_msat)] * valve,
-        str(decision.outcome),
-        sentences(decision.reasons),
-    )
+def _same_ppm(decision: FeeDecision | RebalanceDecision) -> bool:
+    return isinstance(decision, FeeDecision) and decision.old_ppm == decision.new_ppm
 
 
-def _grouped(decisions: Sequence[FeeDecision] | Sequence[RebalanceDecision]) -> Iterator[Block]:
-    """Skips by the last reason, which is the one that decided, with one channel as the example."""
+def grouped(decisions: Sequence[FeeDecision] | Sequence[RebalanceDecision]) -> Iterator[Block]:
+    """Given skips, render them by the reason that decided, with one channel as the example."""
     groups: dict[tuple[str, str], list[FeeDecision | RebalanceDecision]] = defaultdict(list)
     for decision in decisions:
-        code = str(decision.reasons[-1].code) if decision.reasons else "no_reason"
-        groups[decision.outcome, code].append(decision)
+        reason = deciding(decision.outcome, decision.reasons, same_ppm=_same_ppm(decision))
+        groups[decision.outcome, str(reason.code) if reason is not None else "no_reason"].append(decision)
     rows = tuple(
-        (f"{len(group):,}", str(outcome), code, f"{_name(group[0])}: {sentences(group[0].reasons)}")
+        (f"{len(group):,}", str(outcome), code, f"{_name(group[0])}: {_shortened(group[0])}")
         for (outcome, code), group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     )
     yield Table("", (">channels", "outcome", "reason", "for example"), rows)
 
 
-def _counts(outcomes: Sequence[Outcome], change: str) -> str:
-    counts = {outcome: outcomes.count(outcome) for outcome in Outcome}
+def counts(outcomes: Sequence[Outcome], change: str) -> str:
+    """Given the outcomes of a plan, and what follows from a change, return how many there are of each."""
+    numbers = {outcome: outcomes.count(outcome) for outcome in Outcome}
     return (
-        f"{counted(len(outcomes), 'channel')}: {counts[Outcome.CHANGE]:,} {change}, "
-        f"{counts[Outcome.DEFER]:,} deferred, {counts[Outcome.SKIP]:,} unchanged"
+        f"{counted(len(outcomes), 'channel')}: {numbers[Outcome.CHANGE]:,} {change}, "
+        f"{numbers[Outcome.DEFER]:,} deferred, {numbers[Outcome.SKIP]:,} unchanged"
     )
 
 
@@ -95,8 +75,8 @@ def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
         rows = tuple((d.target_name, str(d.outcome), sentences(d.reasons)) for d in others)
         yield Table("", ("channel", "outcome", "why"), rows)
     elif others:
-        yield from _grouped(others)
-    yield Line(_counts([decision.outcome for decision in plan.decisions], "to refill"))
+        yield from grouped(others)
+    yield Line(counts([decision.outcome for decision in plan.decisions], "to refill"))
     if plan.jobs:
         yield Line(f"good until {instant(plan.expires_at)}; `revops rebalance run` executes it in mode act")
 

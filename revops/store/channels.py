@@ -13,9 +13,10 @@ from sqlalchemy import bindparam, func, or_, select, update
 from revops.domain.channel import Channel, ClosedChannel
 from revops.domain.occupancy import nearest_expiry, occupancy
 from revops.store.engine import Tx
+from revops.store.fees import REVOPS, VALVE
 from revops.store.keys import ensure_channels, ensure_peers, upsert
 from revops.store.scids import names_of, record_names
-from revops.store.tables import channel, closed_channel, peer
+from revops.store.tables import channel, closed_channel, fee_change, peer
 
 #: No longer listed, and not yet named by listclosedchannels; and closed for good.
 GONE_STATE: Final = "GONE"
@@ -31,23 +32,55 @@ _EMPTY: Final = {
     "htlc_in_msat": 0,
     "nearest_expiry_blockheight": None,
 }
+#: What a call of ours changes on a channel.
+_OWN_TERMS: Final = ("fee_base_msat", "fee_ppm", "htlc_max_msat")
+#: By how much a call of ours can overtake a look at the node. What is announced further ahead was under a wrong clock.
+_OVERTAKE_SECONDS: Final = 3_600.0
 
 
 def record_channels(tx: Tx, channels: Sequence[Channel], seen_at: float) -> None:
     """Given all channels that the node lists, record them; those that it lists no more become GONE, closed at
     `seen_at`.
+
+    Another run may have set a fee since the node was asked: what came into force by it stands.
     """
     known_peers = ensure_peers(tx, (item.peer_id for item in channels))
     known = ensure_channels(tx, (item.channel_id for item in channels), seen_at)
     _record_connected(tx, {known_peers[item.peer_id] for item in channels if item.connected})
     rows = [_row(item, known[item.channel_id], known_peers[item.peer_id], seen_at) for item in channels]
-    if rows:
-        statement = update(channel).where(
-            channel.c.node_key == tx.node_key, channel.c.channel_key == bindparam("b_key")
-        )
-        tx.connection.execute(statement, rows)  # sets the columns that the rows name
+    overtaken = _announced_since(tx, seen_at)
+    late = [row for row in rows if row["b_key"] in overtaken]
+    for row in late:
+        for name in _OWN_TERMS:
+            del row[name]
+    statement = update(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == bindparam("b_key"))
+    for some in ([row for row in rows if row["b_key"] not in overtaken], late):
+        if some:
+            tx.connection.execute(statement, some)  # sets the columns that the rows name
     _record_gone(tx, {known[item.channel_id] for item in channels}, seen_at)
     record_names(tx, names_of(channels, known), seen_at)
+
+
+def record_own_terms(
+    tx: Tx, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
+) -> None:
+    """Given what came into force by a call of ours (None: left as it was), show it on the channel."""
+    values = {"fee_base_msat": fee_base_msat, "fee_ppm": fee_ppm}
+    if htlc_max_msat is not None:
+        values["htlc_max_msat"] = htlc_max_msat
+    row = (channel.c.node_key == tx.node_key, channel.c.channel_id == channel_id)
+    tx.connection.execute(update(channel).where(*row).values(values))
+
+
+def _announced_since(tx: Tx, seen_at: float) -> set[int]:
+    """The channel_keys of which a call of ours changed something after the node was asked."""
+    later = (
+        fee_change.c.node_key == tx.node_key,
+        fee_change.c.changed_at > seen_at,
+        fee_change.c.changed_at <= seen_at + _OVERTAKE_SECONDS,
+        fee_change.c.source.in_((REVOPS, VALVE)),
+    )
+    return set(tx.connection.execute(select(fee_change.c.channel_key).where(*later)).scalars())
 
 
 def _record_connected(tx: Tx, connected_keys: Collection[int]) -> None:

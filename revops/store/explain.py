@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from revops.domain.explanation import Explanation, PriceSpell
 from revops.domain.forward import Flow
-from revops.domain.record import ChannelRecord
-from revops.store.actions import actions_until
+from revops.domain.record import ActionRecord, ChannelRecord
+from revops.store.actions import PENDING, actions_until
 from revops.store.decisions import FEES, REBALANCE, decision_at
 from revops.store.engine import Tx
 from revops.store.fees import fee_changes_until, next_fee_change_at
@@ -19,18 +20,28 @@ SPELL_COUNT: Final = 8
 _NO_FLOW: Final = Flow()
 
 
-def explanation(tx: Tx, channel: ChannelRecord, at: float, now: float) -> Explanation:
-    """Given a channel and a moment, return what is on record about its fee then."""
+def explanation(tx: Tx, channel: ChannelRecord, at: float, now: float, window_days: int) -> Explanation:
+    """Given a channel as it is known now, with its income of so many days, and a moment, return what is on record about
+    its fee then.
+    """
     return Explanation(
         taken_at=now,
         at=at,
-        channel=channel,
+        channel_now=channel,
         pin=pins_at(tx, at).get(channel.channel_id),
         decision=decision_at(tx, FEES, channel.channel_id, at),
         rebalance=decision_at(tx, REBALANCE, channel.channel_id, at),
-        actions=actions_until(tx, channel.channel_id, at, SPELL_COUNT),
+        actions=tuple(_as_known(action, at) for action in actions_until(tx, channel.channel_id, at, SPELL_COUNT)),
         spells=_spells(tx, channel.channel_id, at),
+        window_days=window_days,
     )
+
+
+def _as_known(action: ActionRecord, at: float) -> ActionRecord:
+    """An action as it stood at a moment: one that ended later was still open."""
+    if action.settled_at is None or action.settled_at <= at:
+        return action
+    return replace(action, status=PENDING, reply=None, settled_at=None)
 
 
 def _spells(tx: Tx, channel_id: str, at: float) -> tuple[PriceSpell, ...]:

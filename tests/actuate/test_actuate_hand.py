@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from revops.cycle import explain, fees
+from revops.cycle import explain, fees, policy
 from revops.domain.decision import FeePlan, Outcome
 from revops.domain.explanation import Explanation
 from revops.domain.reason import ReasonCode
-from revops.errors import ConfigError, UnknownChannel
+from revops.errors import ConfigError, RevopsError, UnknownChannel
+from revops.report.amounts import instant
 from revops.report.explanation import explained
 from revops.report.text import page
+from revops.sim.faults import FaultKind
 from tests.actuate.bench import HOUR, Bench
 
 DAY = 24 * HOUR
@@ -191,11 +193,75 @@ def test_every_price_is_explained_with_what_it_brought(bench: Bench) -> None:
     assert "no fee decision is on record" in page(explained(explain.run(bench.options, pick(bench).channel_id, 0.0)))
 
 
+def told(bench: Bench, at: float | None = None) -> list[str]:
+    return page(explained(explain.run(bench.options, pick(bench).channel_id, at, clock=bench.clock))).splitlines()
+
+
+def test_then_is_kept_apart_from_now(bench: Bench) -> None:
+    """Asked about yesterday, nothing of today stands there without saying so."""
+    channel = pick(bench)
+    bench.node.set_fee_externally(channel.channel_id, ppm=channel.local.fee_ppm, base_msat=0)
+    bench.fees()
+    bench.node.advance_by(HOUR)
+    bench.fees()
+    then_ppm, then_at = channel.local.fee_ppm, bench.clock() + 60
+    for _ in range(2):
+        bench.node.advance_by(HOUR)
+        bench.fees()
+    set_fee(bench, 1_234, force=True)
+    bench.node.advance_by(HOUR)
+    bench.node.add_forward(
+        in_channel=pick(bench, 1).scid, in_htlc_id=900, in_msat=51_000_000, status="settled", fee_msat=1_000_000,
+        received_at=bench.clock() - 60, out_channel=channel.scid, out_htlc_id=900, out_msat=50_000_000,
+        resolved_at=bench.clock() - 30,
+    )  # fmt: skip
+    bench.sync()
+    lines = told(bench, then_at)
+    assert lines[1].startswith(f"on {instant(then_at)}: {then_ppm:,} ppm in force, as it was found or set outside")
+    assert lines[2].startswith(f"now, {instant(bench.clock())}: ")
+    assert "1,234 ppm + 0 msat in force" in lines[2]
+    assert not any("1,234" in line for line in lines[3:])
+    (decided_line,) = [line for line in lines if line.startswith("fees adjust, ")]
+    assert f"; the same until {instant(then_at - 60 + 2 * HOUR)}, whose figures follow" in decided_line
+    assert "What each price brought, counted on up to now" in lines
+    now = told(bench)
+    assert "1,234 ppm + 0 msat in force" in now[1]
+    earned_sat = explanation(bench).channel_now.lifetime.earned_msat // 1_000
+    assert earned_sat >= 1_000
+    assert f"earned {earned_sat:,} sat in all" in now[1]
+    assert [f"{earned_sat:,} sat" in line for line in lines[:4]] == [False, False, True, False]
+    assert not any(line.startswith(("on ", "now, ")) for line in now)
+    assert "What each price brought" in now
+    assert "Sent to the node" in now
+    assert not any(line.startswith("Sent to the node") for line in lines)
+
+
+def test_a_call_that_was_open_then_is_told_as_open(bench: Bench) -> None:
+    bench.fees()
+    bench.fault("setchannel", FaultKind.REPLY_LOST)
+    with pytest.raises(RevopsError):
+        set_fee(bench, 900, force=True)
+    bench.node.advance_by(HOUR)
+    bench.fees()
+    assert explanation(bench).actions[0].status == "done"
+    then = explanation(bench, bench.clock() - HOUR / 2).actions[0]
+    assert (then.status, then.reply, then.settled_at) == ("pending", None, None)
+
+
+def test_policy_show_knows_the_pin_that_is_in_force(bench: Bench) -> None:
+    bench.fees()
+    set_fee(bench, 700, for_seconds=DAY, force=True)
+    shown = policy.run(bench.options, clock=bench.clock)
+    assert {channel_id: pin.ppm for channel_id, pin in shown.pins.items()} == {pick(bench).channel_id: 700}
+    bench.node.advance_by(DAY + HOUR)
+    assert policy.run(bench.options, clock=bench.clock).pins == {}
+
+
 def test_a_peer_is_explained_by_its_channels_and_a_stranger_is_an_error(bench: Bench) -> None:
     bench.fees()
     peer_id = pick(bench).peer_id
     shown = explain.run(bench.options, peer_id, clock=bench.clock).channels
-    assert {one.channel.peer_id for one in shown} == {peer_id}
+    assert {one.channel_now.peer_id for one in shown} == {peer_id}
     with pytest.raises(UnknownChannel, match="no channel or peer 1x1x1"):
         explain.run(bench.options, "1x1x1", clock=bench.clock)
 

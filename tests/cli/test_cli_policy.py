@@ -13,6 +13,7 @@ from revops.cli.main import main
 from revops.decide.rules import resolve
 from revops.domain.policy import FeesConfig, Match, Rule
 from revops.domain.rules import ChannelFacts, PoliciesReport
+from revops.domain.snapshot import FeePin
 from tests.builders import NOW, SAT, channel_id, node_id
 
 RULES = (
@@ -20,6 +21,8 @@ RULES = (
     Rule(name="dear", match=Match(flow=("sink",)), settings={"min_ppm": 900}),
     Rule(name="capped", match=Match(opener="remote"), settings={"max_ppm": 500}, rebalance="target"),
 )
+
+PIN = FeePin(ppm=450, set_at=NOW - 3_600, until_at=NOW + 86_400, forced=True)
 
 
 def facts(number: int, **overrides: Any) -> ChannelFacts:
@@ -47,7 +50,7 @@ def show(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(_options: object, name: str | None) -> PoliciesReport:
         chosen = [one for one in policies if name in {None, one.facts.name}]
-        return PoliciesReport(NOW, NOW - 7_200, tuple(chosen))
+        return PoliciesReport(NOW, NOW - 7_200, tuple(chosen), {channel_id(2): PIN})
 
     monkeypatch.setattr(revops.cycle, "policy", SimpleNamespace(run=run), raising=False)
 
@@ -64,7 +67,9 @@ def test_all_channels_have_a_row_each_and_crossed_bounds_are_told(show: Any) -> 
     rows = {line.split()[0]: line for line in lines if line[:3] in {"1x1", "2x1", "3x1"}}
     assert rows["1x1x0"].split()[-5:] == ["hill_climb", "900", "2,500", "both", "dear"]
     assert rows["2x1x0"].endswith("dear, capped")
-    assert rows["2x1x0"].split()[-6:-2] == ["hill_climb", "500", "500", "target"]
+    assert rows["2x1x0"].split()[-5:-2] == ["500", "500", "target"]
+    assert "  pin: 450 ppm until 2025-06-16 15:06Z, by force  " in rows["2x1x0"]
+    assert "pin" not in rows["1x1x0"]
     assert rows["3x1x0"].endswith("none: [fees] as it is")
     assert "evil\\x1b[2J\\x0aname" in rows["1x1x0"]
     assert lines[-1] == "Rules together put a lower bound above its upper one, which holds: 2x1x0 (min_ppm)"
@@ -74,6 +79,10 @@ def test_all_channels_have_a_row_each_and_crossed_bounds_are_told(show: Any) -> 
 def test_one_channel_is_told_with_each_rule_and_where_each_setting_comes_from(show: Any) -> None:
     lines = [" ".join(line.split()) for line in show("2x1x0").splitlines()]
     assert "2x1x0: 5,000,000 sat, 25% ours, flow sink, opener remote, public, age not known, uptime 50%" in lines
+    assert (
+        "pinned by hand at 450 ppm on 2025-06-15 14:06Z, until 2025-06-16 15:06Z, by force: that sets its fee, not "
+        "strategy hill_climb; the bounds hold"
+    ) in lines
     assert "small no capacity is 5,000,000 sat, above 1,000,000" in lines
     assert "dear applies" in lines
     assert "min_ppm 500 dear, lowered: the upper bound holds" in lines
@@ -88,6 +97,9 @@ def test_json_has_the_same(show: Any) -> None:
     document = json.loads(show("2x1x0", "--json"))
     (channel,) = document["channels"]
     assert document["synced_at"] == NOW - 7_200
+    assert channel["pin"] == {"ppm": 450, "set_at": NOW - 3_600, "until_at": NOW + 86_400, "forced": True}
+    (unpinned,) = json.loads(show("1x1x0", "--json"))["channels"]
+    assert unpinned["pin"] is None
     assert channel["crossed"] == ["min_ppm"]
     assert channel["settings"]["min_ppm"] == {"value": 500, "origin": "dear"}
     assert channel["settings"]["base_msat"] == {"value": 0, "origin": "fees"}

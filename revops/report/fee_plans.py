@@ -1,0 +1,92 @@
+"""`revops fees adjust`, `fees set` and `fees unset` as blocks: what changes, what stays, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from revops.domain.decision import FeeDecision, FeePlan, Outcome
+from revops.domain.snapshot import FeePin
+from revops.report.amounts import income
+from revops.report.blocks import Block, Line, Table
+from revops.report.summaries import counts, grouped
+from revops.report.words import fee_step, pin_end, shortened
+
+
+def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Block]:
+    """Given a fee plan, render its changes and counts; with `with_skips` also why the others stay, in groups; with
+    `each_skip` each channel with all its reasons, one a line.
+    """
+    wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
+    others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
+    if each_skip:
+        for decision in (*wanted, *others):
+            yield from _whole(decision)
+    else:
+        if wanted:
+            valve = any(decision.new_htlc_max_msat is not None for decision in wanted)
+            headings = ("channel", "peer", ">old ppm", ">new ppm", *[">htlc_max sat"] * valve, "outcome", "why")
+            yield Table("", headings, tuple(_fee_row(decision, valve=valve) for decision in wanted))
+        if others and with_skips:
+            yield from grouped(others)
+        if any(len(decision.reasons) > 1 for decision in (*wanted, *(others if with_skips else ()))):
+            yield Line("why: the reason that decided; (+2): there are two more, -v tells them")
+    yield Line(counts([decision.outcome for decision in plan.decisions], "to change"))
+
+
+def _whole(decision: FeeDecision) -> Iterator[Block]:
+    """One channel's decision, its reasons one a line."""
+    step = fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
+    yield Line(f"{decision.name}  {decision.peer_id[:12]}  {decision.outcome}: {step}{_beside(decision)}")
+    for reason in decision.reasons:
+        yield Line(f"  - {reason.sentence}")
+
+
+def _beside(decision: FeeDecision) -> str:
+    """What is sent beside the fee rate."""
+    parts = []
+    if decision.new_base_msat != decision.old_base_msat:
+        parts.append(f"base fee {decision.old_base_msat:,} -> {decision.new_base_msat:,} msat")
+    if decision.new_htlc_max_msat is not None:
+        parts.append(f"htlc_max {income(decision.new_htlc_max_msat)} sat")
+    return "".join(f", {part}" for part in parts)
+
+
+def fee_set(plan: FeePlan, pin: FeePin, *, dry_run: bool) -> Iterator[Block]:
+    """Given the plan that followed from a pin, say what was pinned and what comes of it now."""
+    for decision in plan.decisions:
+        would = "would be " if dry_run else ""
+        yield Line(f"{decision.name} {would}pinned at {pin.ppm:,} ppm {pin_end(pin)}")
+        yield from _by_hand(decision, dry_run=dry_run)
+
+
+def fee_unset(plan: FeePlan, *, dry_run: bool) -> Iterator[Block]:
+    """Given the plan that followed from a release, say who goes on from which fee, and what comes of it now."""
+    for decision in plan.decisions:
+        would = "would be " if dry_run else ""
+        yield Line(f"{decision.name} {would}released at {decision.old_ppm:,} ppm to strategy {decision.strategy}")
+        yield from _by_hand(decision, dry_run=dry_run)
+
+
+def _by_hand(decision: FeeDecision, *, dry_run: bool) -> Iterator[Block]:
+    verb = {
+        Outcome.CHANGE: "would be sent" if dry_run else "sent",
+        Outcome.DEFER: "not sent",
+        Outcome.SKIP: "nothing to send",
+    }[decision.outcome]
+    step = fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
+    yield Line(f"{verb}: {step}{_beside(decision)}")
+    for reason in decision.reasons:
+        yield Line(f"  - {reason.sentence}")
+
+
+def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
+    htlc_max_msat = decision.new_htlc_max_msat
+    return (
+        decision.name,
+        decision.peer_id[:12],
+        f"{decision.old_ppm:,}",
+        f"{decision.new_ppm:,}",
+        *["as it is" if htlc_max_msat is None else income(htlc_max_msat)] * valve,
+        str(decision.outcome),
+        shortened(decision.outcome, decision.reasons, same_ppm=decision.old_ppm == decision.new_ppm),
+    )

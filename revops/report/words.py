@@ -1,0 +1,92 @@
+"""What several pages say in the same words: a fee's step, a pin, a channel's state, and the reason that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from revops.domain.decision import Outcome
+from revops.domain.reason import Reason, ReasonCode
+from revops.domain.snapshot import FeePin
+from revops.report.amounts import instant
+
+#: Why a change that was wished doesn't follow. The last of them decides, whatever the strategy found.
+_GATES: Final = frozenset(
+    {
+        ReasonCode.DEAD_BAND,
+        ReasonCode.MIN_INTERVAL,
+        ReasonCode.CHANNEL_CAP,
+        ReasonCode.DAILY_CAP,
+        ReasonCode.OBSERVE_MODE,
+        ReasonCode.RESERVE_LOW,
+        ReasonCode.NODE_SYNCING,
+        ReasonCode.CLOCK_DOUBTFUL,
+        ReasonCode.EXECUTOR_NONE,
+    }
+)
+#: Rails that put another fee in place of the strategy's. The step limit only shortens the way to it.
+_RAILS: Final = frozenset(
+    {
+        ReasonCode.FLOOR,
+        ReasonCode.CHAIN_FLOOR,
+        ReasonCode.REFILL_FLOOR,
+        ReasonCode.HOLD_FLOOR,
+        ReasonCode.CEILING,
+        ReasonCode.ANCHOR_CEILING,
+        ReasonCode.ZERO_FLOW_HOLD,
+        ReasonCode.ZERO_FLOW_DROP,
+        ReasonCode.OUT_OF_BOUNDS,
+    }
+)
+#: What is sent where the fee rate stays.
+_BESIDE_THE_RATE: Final = frozenset({ReasonCode.BASE_FEE, ReasonCode.HTLC_MAX})
+_STATES: Final = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "splicing"}
+
+
+def deciding(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False) -> Reason | None:
+    """Given a decision's outcome, its reasons, and whether its fee rate stays, return the reason that decided; None
+    where it has none.
+    """
+    groups = [_RAILS]
+    if outcome != Outcome.CHANGE:
+        groups.insert(0, _GATES)
+    elif same_ppm:
+        groups.insert(0, _BESIDE_THE_RATE)
+    for group in groups:
+        for reason in reversed(reasons):
+            if reason.code in group:
+                return reason
+    return reasons[0] if reasons else None
+
+
+def shortened(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False) -> str:
+    """As `deciding`, as a sentence, with how many more reasons there are."""
+    reason = deciding(outcome, reasons, same_ppm=same_ppm)
+    if reason is None:
+        return ""
+    return f"{reason.sentence} (+{len(reasons) - 1})" if len(reasons) > 1 else reason.sentence
+
+
+def fee_step(outcome: str, old_ppm: int, new_ppm: int) -> str:
+    """Given a fee decision's outcome and its fees, return what becomes of the fee."""
+    if old_ppm == new_ppm:
+        return f"{old_ppm:,} ppm"
+    if outcome == Outcome.CHANGE:
+        return f"{old_ppm:,} -> {new_ppm:,} ppm"
+    return f"{old_ppm:,} ppm ({new_ppm:,} wanted)"
+
+
+def pinned(pin: FeePin) -> str:
+    """Given a pin, return what the operator has set, and until when."""
+    return f"pinned by hand at {pin.ppm:,} ppm on {instant(pin.set_at)}, {pin_end(pin)}"
+
+
+def pin_end(pin: FeePin) -> str:
+    """Given a pin, return until when it holds, and whether by force."""
+    until = "until it is released" if pin.until_at is None else f"until {instant(pin.until_at)}"
+    return f"{until}, by force" if pin.forced else until
+
+
+def state_word(state: str) -> str:
+    """Given a channel's state as the node calls it, return a word for people."""
+    return _STATES.get(state, state.lower())
