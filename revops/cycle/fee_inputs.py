@@ -12,9 +12,10 @@ from revops.domain.channel import Channel
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, NodeView
 from revops.errors import UnknownChannel
 from revops.store import fees, pins, signals
+from revops.store.earned import Earned, earned_since
 
 DAY_SECONDS = 86_400
-NOTHING_EARNED = fees.Earned(0, 0, None, 0.0, 0.0, 0.0)
+NOTHING_EARNED = Earned(0, 0, None, 0.0, 0.0, 0.0, 0.0)
 
 
 def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pins: Mapping[str, FeePin]) -> FeeSnapshot:
@@ -30,7 +31,7 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pin
     with session.database.read(session.node_key) as tx:
         states = fees.fee_states(tx)
         windows = {channel_id: state.window_start_at for channel_id, state in states.items()}
-        earned = fees.earned_since(tx, windows)
+        earned = earned_since(tx, windows)
         traffic = signals.load(tx)
         changes = fees.last_fee_changes(tx)
         own_changes = fees.last_own_changes(tx)
@@ -59,6 +60,7 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], new_pin
                 score_msat=found.score_msat,
                 score_error_msat=found.score_error_msat,
                 interest_count=found.interest_count,
+                settled_interest_count=found.settled_interest_count,
                 policy=None if policy is None else policy.fees,
                 rules=() if policy is None else policy.rules,
                 signals=market.signals(channel, known),
