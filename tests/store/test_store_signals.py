@@ -338,17 +338,35 @@ def test_database_from_before_keeps_every_row(empty_url: str) -> None:
                     {"i": index, "at": NOW + index},
                 )
             connection.execute(text("INSERT INTO forward_day VALUES (1, 3, 2, 2, 4, 440, 400, 40, 1, 9, 2, 8, NULL)"))
+            for day, count, out_msat in ((4, 3, 60_000_000), (5, 2, 2**60)):
+                connection.execute(
+                    text("INSERT INTO forward_day VALUES (1, :day, 2, 2, :count, 0, :out, 0, 7, 9, 0, 0, NULL)"),
+                    {"day": day, "count": count, "out": out_msat},
+                )
+            alembic.command.upgrade(upgrade._config(connection), "0006")
+            connection.execute(text("INSERT INTO peer VALUES (1, 8, :id, NULL, NULL, true)"), {"id": node_id(8)})
+            for role in ("sender", "receiver"):
+                connection.execute(
+                    text("INSERT INTO peer_signal VALUES (1, 8, :role, 2.5, 1, 0, 0, :at)"), {"role": role, "at": NOW}
+                )
     finally:
         engine.dispose()
     state = upgrade.upgrade(empty_url)
-    assert (state.version_before, state.version) == ("0001", tables.SCHEMA_VERSION)
+    assert (state.version_before, state.version) == ("0006", tables.SCHEMA_VERSION)
     assert upgrade.check(empty_url).problems == ()
     with closing(Database.open(empty_url)) as database, database.transaction(1) as tx:
         assert scores(tx) == dict.fromkeys(range(1, 6))
-        assert tuple(tx.connection.execute(select(forward_day)).one()) == (
-            1, 3, 2, 2, 4, 440, 400, 40, 1, 9, 2, 8, None, 40, 0, 0,
-        )  # fmt: skip
+        days = tx.connection.execute(select(forward_day).order_by(forward_day.c.day)).all()
+        assert tuple(days[0]) == (1, 3, 2, 2, 4, 440, 400, 40, 1, 9, 2, 8, None, 40, 0, 0)
+        # As many typical payments as their sum makes, but no more than there were.
+        assert [(day.settled_interest_permille, day.failed_interest_permille) for day in days[1:]] == [
+            (2_400, 0), (2_000, 0),
+        ]  # fmt: skip
+        assert interest(tx) == dict.fromkeys(range(1, 6))
         assert flows.settled_fees_msat(tx, None) == 90
         found = earned_since(tx, {channel_id(2): 0.0})[channel_id(2)]
-        assert (found.earned_msat, found.score_msat) == (90, 90.0)
-        assert signals.load(tx).channels == {}
+        assert (found.earned_msat, found.score_msat, found.interest_count) == (90, 90.0, 4.4)
+        known = signals.load(tx)
+        assert known.channels == {}
+        assert known.senders == {node_id(8): Reputation(2.5, 1.0, 0.0, 0.0, NOW, 62_500_000.0, 0.0)}
+        assert known.receivers == {node_id(8): Reputation(2.5, 1.0, 0.0, 0.0, NOW)}
