@@ -13,8 +13,9 @@ from revops.domain.channel import Channel
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.errors import UnknownChannel
 from revops.store import fees, signals
+from revops.store.earned import Earned, earned_since
 
-NOTHING_EARNED = fees.Earned(0, 0, None, 0.0, 0.0, 0.0)
+NOTHING_EARNED = Earned(0, 0, None, 0.0, 0.0, 0.0, 0.0)
 
 
 def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records: FeeRecords) -> FeeSnapshot:
@@ -29,7 +30,7 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records
             raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
     with session.database.read(session.node_key) as tx:
         windows = {channel_id: state.window_start_at for channel_id, state in records.states.items()}
-        earned = fees.earned_since(tx, windows)
+        earned = earned_since(tx, windows)
         traffic = signals.load(tx)
         market = read_market(tx, view.taken_at)
         policies = channel_policies(tx, session.config, selected, view.taken_at)
@@ -54,6 +55,7 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records
                 score_msat=found.score_msat,
                 score_error_msat=found.score_error_msat,
                 interest_count=found.interest_count,
+                settled_interest_count=found.settled_interest_count,
                 policy=None if policy is None else policy.fees,
                 rules=() if policy is None else policy.rules,
                 signals=market.signals(channel, known),

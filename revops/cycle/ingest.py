@@ -18,7 +18,7 @@ from revops.domain.node import NodeInfo
 from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
-from revops.domain.traffic import FinalForward, Role
+from revops.domain.traffic import FinalForward, Lesson, Role
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
 from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids, signals
@@ -243,15 +243,15 @@ class _Ingest:
                     scids.attach_scid(tx, scid, channel.channel_id)
 
 
-def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, int]:
-    """Given forwards that became final, count them into the sums of their peers and channels; return their scores."""
+def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, Lesson]:
+    """Given forwards that became final, count them into the sums of peers and channels; return what each taught."""
     if not final:
         return {}
     scored = score_forwards(final, signals.load(tx), seen_at)
     signals.save_peers(tx, Role.SENDER, scored.senders)
     signals.save_peers(tx, Role.RECEIVER, scored.receivers)
     signals.save_channels(tx, scored.channels)
-    return scored.scores_msat
+    return scored.lessons
 
 
 def _index(row: Forward, index: ForwardIndex) -> int:

@@ -62,6 +62,7 @@ def _merged(leader: FeeInput, members: tuple[FeeInput, ...]) -> FeeInput:
         last_earned_at=_latest(one.last_earned_at for one in members),
         score_msat=_sum(one.score_msat for one in members),
         interest_count=_sum(one.interest_count for one in members),
+        settled_interest_count=_sum(one.settled_interest_count for one in members),
         score_error_msat=_root_of_squares(one.score_error_msat for one in members),
         sold_msat=sum(one.sold_msat for one in members),
         signals=_one_signal(leader.signals, members),

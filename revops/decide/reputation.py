@@ -2,9 +2,9 @@
 
 A forward that settled speaks for the peer that sent it and for the one that took it on; one that failed beyond us
 speaks against both, since we can't tell whose fault it was. What we refused ourselves (`local_failed`: no liquidity, a
-fee that had changed) is nobody's fault but ours. An earlier tool charged that to the sender, counted in whole numbers
-that lost 1 an hour however large they were, and counted replayed events twice; here counts are floats that fade by wall
-time.
+fee that had changed) is nobody's fault but ours; how much it may prove is another matter (`belief.py`). An earlier tool
+charged that to the sender, counted in whole numbers that lost 1 an hour however large they were, and counted replayed
+events twice; here counts are floats that fade by wall time.
 
 The score is Laplace's rule of succession, (s + 1) / (s + f + 2): 1/2 for a stranger, and always between 0 and 1.
 """
@@ -27,6 +27,9 @@ FULL_TRUST_SCORE: Final = 0.25
 #: Below that, trust falls steeply: a sender with one success in fifty could else make up by numbers what it lost in
 #: weight.
 DISTRUST_POWER: Final = 3
+#: Less than half a payment that is remembered and believed tells nothing: a mean doesn't show how little stands behind
+#: it.
+LEAST_HOLD_WEIGHT: Final = 0.5
 #: A peer that nothing is known of.
 STRANGER: Final = Reputation()
 
@@ -43,38 +46,45 @@ def weight_of(reputation: Reputation, at: float) -> float:
     return float(min(1.0, (success + 1.0) / (success + failure + 2.0) / FULL_TRUST_SCORE) ** DISTRUST_POWER)
 
 
-def counted(have: Reputation, forward: FinalForward, role: Role) -> Reputation:
-    """Given a peer's reputation in a role and a forward in which it had that role, return the reputation with it.
+def counted(have: Reputation, forward: FinalForward, role: Role, belief: float = 1.0) -> Reputation:
+    """Given a peer's reputation in a role, a forward in which it had that role, and how much that is believed, return
+    the reputation with it.
 
-    How long a payment took is its receiver's doing. A forward from before `updated_at` counts as much as is left of it
-    by then, so that the order doesn't matter.
+    A forward from before `updated_at` counts as much as is left of it by then, so that the order doesn't matter (but to
+    what is believed).
     """
     status = forward.status
-    if status is not ForwardStatus.SETTLED and status is not ForwardStatus.FAILED:
+    paid = status is ForwardStatus.SETTLED and forward.amount_msat >= TINY_MSAT
+    wished_msat = belief * forward.amount_msat if role is Role.SENDER and status is not ForwardStatus.SETTLED else 0.0
+    if status is ForwardStatus.OFFERED or (status is ForwardStatus.LOCAL_FAILED and wished_msat <= 0.0):
         return have
-    success, failure, hold_log, hold_weight, updated_at = have
+    success, failure, hold_log, hold_weight, updated_at, settled_msat, unsettled_msat = have
     left, share = faded(forward.counted_at - updated_at, REPUTATION_HALF_LIFE_SECONDS)
-    succeeded = share if status is ForwardStatus.SETTLED and forward.amount_msat >= TINY_MSAT else 0.0
-    failed = share if status is ForwardStatus.FAILED else 0.0
-    hold_log, hold_weight = hold_log * left, hold_weight * left
-    if role is Role.RECEIVER and forward.hold_seconds is not None:
-        hold_log += share * math.log1p(max(forward.hold_seconds, 0.0))
-        hold_weight += share
+    hold_log_more, hold_weight_more = _hold(forward, belief) if role is Role.RECEIVER else (0.0, 0.0)
     return Reputation(
-        success * left + succeeded,
-        failure * left + failed,
-        hold_log,
-        hold_weight,
+        success * left + (share if paid else 0.0),
+        failure * left + (share if status is ForwardStatus.FAILED else 0.0),
+        hold_log * left + share * hold_log_more,
+        hold_weight * left + share * hold_weight_more,
         max(updated_at, forward.counted_at),
+        settled_msat * left + (share * forward.amount_msat if paid and role is Role.SENDER else 0.0),
+        unsettled_msat * left + share * wished_msat,
     )
 
 
+def _hold(forward: FinalForward, belief: float) -> tuple[float, float]:
+    """How long a payment took is its receiver's doing; but a tiny one, or a spammer's, must not price a peer."""
+    if forward.hold_seconds is None or forward.amount_msat < TINY_MSAT or forward.status is ForwardStatus.LOCAL_FAILED:
+        return 0.0, 0.0
+    return belief * math.log1p(max(forward.hold_seconds, 0.0)), belief
+
+
 def hold_seconds_of(reputation: Reputation) -> float | None:
-    """Given a receiver's reputation, return how long it typically holds a payment; None where none is remembered.
+    """Given a receiver's reputation, return how long it typically holds a payment; None where too little is remembered.
 
     The mean is one of logarithms: where nineteen payments took 2 s and one hung for a day, it says 4 s, a plain mean
     more than an hour. Seconds are counted from 1 up, so that instant ones have a logarithm.
     """
-    if reputation.hold_weight <= 0.0:
+    if reputation.hold_weight < LEAST_HOLD_WEIGHT:
         return None
     return math.expm1(reputation.hold_log / reputation.hold_weight)

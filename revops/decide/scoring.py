@@ -1,14 +1,15 @@
-"""What each forward was worth, counted once, when it became final.
+"""What each forward was worth, and what it proved, counted once, when it became final.
 
 A forward out of channel j that entered by i earns its fee, uses up local liquidity on j and brings some to i. At the
-value of liquidity V (ppm) that was in force, and with the weight w of its sender at that moment, it scores
+value of liquidity V (ppm) that was in force, and as far as it is believed (w, `belief.py`), it scores
 
     w · (fee − V_j · amount out / 10⁶ + V_i · amount in / 10⁶)   [msat]
 
 and keeps that score for good: a strategy that learns from scores must not see past income move because a reputation
-moved. The same pass feeds the decayed sums from which demand and inflow follow. Demand is what wanted to leave:
-settled, failed later, or refused for want of liquidity; what was refused for another reason wouldn't have passed at any
-balance.
+moved. Its interest is kept with it: how much of a typical payment's it showed in the price, if it found liquidity.
+
+The same pass feeds the decayed sums from which demand and inflow follow. Demand is what wanted to leave: settled,
+failed later, or refused for want of liquidity; what was refused for another reason wouldn't have passed at any balance.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.reputation import STRANGER, TINY_MSAT, counted, hold_seconds_of, weight_of
+from revops.decide.belief import belief_in, wanted
+from revops.decide.reputation import STRANGER, counted, hold_seconds_of
 from revops.domain.forward import ForwardStatus
 from revops.domain.signals import Rate, Signals
 from revops.domain.traffic import (
@@ -26,27 +28,25 @@ from revops.domain.traffic import (
     TRAFFIC_HALF_LIFE_SECONDS,
     ChannelTraffic,
     FinalForward,
+    Lesson,
     Reputation,
     Role,
     Traffic,
     faded,
     remaining,
+    size_permille,
 )
 from revops.domain.units import MAX_MSAT, PPM
 
-#: WIRE_TEMPORARY_CHANNEL_FAILURE (BOLT 4: UPDATE|7) is what lightningd says of a channel without the capacity
-#: (channeld.c, handle_offer_htlc), of one whose slots are full, and of one whose peer is away: the records can't tell
-#: them apart. Fees, amounts and expiries that don't fit have codes of their own.
-NO_LIQUIDITY_FAILCODE: Final = 0x1007
 #: What is known of a channel for less than this is spread over this: one payment in the first minute is no flood.
 LEAST_OBSERVED_SECONDS: Final = DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The score of each settled forward by created_index, and the sums that have changed, as they are now."""
+    """What each forward taught, by created_index, and the sums that have changed, as they are now."""
 
-    scores_msat: dict[int, int]
+    lessons: dict[int, Lesson]
     senders: dict[str, Reputation]
     receivers: dict[str, Reputation]
     channels: dict[str, ChannelTraffic]
@@ -60,30 +60,31 @@ def score_forwards(forwards: Sequence[FinalForward], traffic: Traffic, seen_at: 
     book = _Book(traffic, seen_at)
     for forward in forwards:
         sender = STRANGER if forward.sender_id is None else book.sender(forward.sender_id)
-        weight = weight_of(sender, forward.counted_at)
+        belief = belief_in(forward, sender)
+        score_msat = None
         if forward.status is ForwardStatus.SETTLED:
-            book.scores_msat[forward.created_index] = _score_msat(forward, weight, traffic)
+            score_msat = _score_msat(forward, belief, traffic)
             book.count_entry(forward)
+        book.lessons[forward.created_index] = Lesson(score_msat, _interest_permille(forward, belief))
         if forward.out_channel_id is not None and wanted(forward):
-            book.count_exit(forward, forward.out_channel_id, weight)
-        if forward.status is not ForwardStatus.LOCAL_FAILED:
-            book.count_peers(forward, sender)
-    return Scored(book.scores_msat, book.senders, book.receivers, book.channels)
+            book.count_exit(forward, forward.out_channel_id, belief)
+        book.count_peers(forward, sender, belief)
+    return Scored(book.lessons, book.senders, book.receivers, book.channels)
 
 
-def _score_msat(forward: FinalForward, weight: float, traffic: Traffic) -> int:
+def _score_msat(forward: FinalForward, belief: float, traffic: Traffic) -> int:
     """Revenue is rounded down; what can't be an amount is cut to the supply of bitcoin."""
     used_ppm = 0.0 if forward.out_channel_id is None else traffic.values_ppm.get(forward.out_channel_id, 0.0)
     gained_ppm = traffic.values_ppm.get(forward.in_channel_id, 0.0)
     net_msat = (forward.fee_msat or 0) + (gained_ppm * forward.in_msat - used_ppm * (forward.out_msat or 0)) / PPM
-    return math.floor(min(max(weight * net_msat, -float(MAX_MSAT)), float(MAX_MSAT)))
+    return math.floor(min(max(belief * net_msat, -float(MAX_MSAT)), float(MAX_MSAT)))
 
 
-def wanted(forward: FinalForward) -> bool:
-    """Given a final forward, return whether it was to use the exit's liquidity, and is large enough to prove it."""
-    if forward.status is ForwardStatus.LOCAL_FAILED and forward.failcode != NO_LIQUIDITY_FAILCODE:
-        return False
-    return forward.amount_msat >= TINY_MSAT
+def _interest_permille(forward: FinalForward, belief: float) -> int:
+    """What was refused found no liquidity, whatever the price."""
+    if forward.status is ForwardStatus.LOCAL_FAILED:
+        return 0
+    return int(belief * size_permille(forward.amount_msat))
 
 
 class _Book:
@@ -95,7 +96,7 @@ class _Book:
         self.senders: dict[str, Reputation] = {}
         self.receivers: dict[str, Reputation] = {}
         self.channels: dict[str, ChannelTraffic] = {}
-        self.scores_msat: dict[int, int] = {}
+        self.lessons: dict[int, Lesson] = {}
         #: When the first forward of all was counted: before, no channel was watched.
         self.since_at = min((one.since_at for one in traffic.channels.values()), default=math.inf)
 
@@ -108,19 +109,21 @@ class _Book:
     def _by_now(self, have: Reputation) -> Reputation:
         return have if have.updated_at <= self.seen_at else have._replace(updated_at=self.seen_at)
 
-    def count_peers(self, forward: FinalForward, sender: Reputation) -> None:
+    def count_peers(self, forward: FinalForward, sender: Reputation, belief: float) -> None:
         if forward.sender_id is not None:
-            self.senders[forward.sender_id] = counted(sender, forward, Role.SENDER)
-        if forward.receiver_id is not None:
+            counted_sender = counted(sender, forward, Role.SENDER, belief)
+            if counted_sender is not sender:
+                self.senders[forward.sender_id] = counted_sender
+        if forward.receiver_id is not None and forward.status is not ForwardStatus.LOCAL_FAILED:
             receiver = self.receiver(forward.receiver_id)
-            self.receivers[forward.receiver_id] = counted(receiver, forward, Role.RECEIVER)
+            self.receivers[forward.receiver_id] = counted(receiver, forward, Role.RECEIVER, belief)
 
-    def count_exit(self, forward: FinalForward, channel_id: str, weight: float) -> None:
+    def count_exit(self, forward: FinalForward, channel_id: str, belief: float) -> None:
         at = forward.counted_at
         have = self._channel(channel_id, at)
         since_at, updated_at, demand, demand_squares, inflow, inflow_squares, entry, entry_value = have
         left, share = faded(at - updated_at, TRAFFIC_HALF_LIFE_SECONDS)
-        amount_msat = weight * forward.amount_msat
+        amount_msat = belief * forward.amount_msat
         entered = share * amount_msat if forward.status is ForwardStatus.SETTLED else 0.0
         gained_ppm = self.traffic.values_ppm.get(forward.in_channel_id, 0.0)
         self.channels[channel_id] = ChannelTraffic(
@@ -156,7 +159,7 @@ class _Book:
 def signals_of(channel_id: str, peer_id: str, traffic: Traffic, now: float) -> Signals:
     """Given a channel and its peer, and all sums, return what they say of it at `now`."""
     value_ppm = traffic.values_ppm.get(channel_id, 0.0)
-    hold_seconds = hold_seconds_of(traffic.receivers.get(peer_id, STRANGER))
+    hold_seconds = hold_seconds_of(traffic.receivers.get(peer_id, STRANGER).at(now))
     have = traffic.channels.get(channel_id)
     if have is None:
         return Signals(value_ppm=value_ppm, hold_seconds=hold_seconds)

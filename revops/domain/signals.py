@@ -24,7 +24,7 @@ class Signals:
     """What is known of one channel.
 
     `demand` is what wanted to leave by it: settled, failed later, or refused by us for want of liquidity; each payment
-    weighs as much as its sender is trusted. `inflow` is what entered by it. `entry_value_ppm` is the mean value of
+    as far as it is believed. `inflow` is what entered by it. `entry_value_ppm` is the mean value of
     liquidity on the channels by which its payments enter, `value_ppm` that on the channel itself, both as they were
     stored last. `anchor_ppm` is what others charge into its peer, as gossip had it when it was last read
     (`anchor_age_seconds` ago; `market_read` is whether it ever was: a peer with too few channels has no price even so),

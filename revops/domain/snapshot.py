@@ -49,7 +49,8 @@ class FeeInput:
     `score_msat` is what a strategy learns from: the same forwards, weighted by their senders' reputation and net of the
     liquidity that they used up (`score_error_msat`: its standard error). It is never booked. None: as earned.
     `interest_count` counts payments that wanted to leave at this price and found liquidity (settled, or failed later),
-    each by its sender's reputation, and one smaller than a typical payment by its part of it; None: `earned_count`.
+    each as far as it is believed, and one smaller than a typical payment by its part of it; None: `earned_count`.
+    `settled_interest_count` is what of it settled, None: all. Interest alone earns nothing.
     `policy` is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any
     change of the fee or announcement of ours, `last_own_changed_at` of the last announcement of ours;
     `external_since_at` is set where the fee in force is somebody else's. `rules` names those that made its policy.
@@ -65,6 +66,7 @@ class FeeInput:
     score_msat: float | None = None
     score_error_msat: float | None = None
     interest_count: float | None = None
+    settled_interest_count: float | None = None
     policy: FeesConfig | None = None
     signals: Signals = UNKNOWN
     pin: FeePin | None = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from revops.domain.forward import ForwardStatus
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT, ForwardStatus
 
 DAY_SECONDS: Final = 86_400.0
 #: Long enough that a peer with one payment a day is judged by some twenty; short enough that one that has mended its
@@ -67,9 +67,30 @@ class FinalForward(NamedTuple):
     failcode: int | None
 
 
+#: `interest_permille` of a payment that is believed in full and no smaller than a typical one.
+FULL_INTEREST_PERMILLE: Final = 1_000
+
+
+def size_permille(amount_msat: int) -> int:
+    """Given a payment's amount, return its part of a typical one, rounded down: a flood of tiny ones is no interest."""
+    return min(amount_msat * FULL_INTEREST_PERMILLE // TYPICAL_PAYMENT_MSAT, FULL_INTEREST_PERMILLE)
+
+
+class Lesson(NamedTuple):
+    """What one final forward taught for good. `score_msat` is None where it didn't settle; `interest_permille` is how
+    much of a typical payment's interest it proved in the price, in thousandths.
+    """
+
+    score_msat: int | None
+    interest_permille: int
+
+
 class Reputation(NamedTuple):
     """What came of one peer's payments in one role. `hold_log` is the sum of ln(1 + seconds) over `hold_weight`
-    payments.
+    payments, each as far as it was believed.
+
+    Of a sender only: `settled_msat` is what it has paid for, `unsettled_msat` what it was believed to want beside
+    that (`decide/belief.py`).
     """
 
     success: float = 0.0
@@ -77,14 +98,19 @@ class Reputation(NamedTuple):
     hold_log: float = 0.0
     hold_weight: float = 0.0
     updated_at: float = 0.0
+    settled_msat: float = 0.0
+    unsettled_msat: float = 0.0
 
     def at(self, now: float) -> Reputation:
         """Given a moment, return what is left then; what was counted for a later one stays as it is."""
-        success, failure, hold_log, hold_weight, updated_at = self
+        success, failure, hold_log, hold_weight, updated_at, settled_msat, unsettled_msat = self
         if now <= updated_at:
             return self
         left = remaining(now - updated_at, REPUTATION_HALF_LIFE_SECONDS)
-        return Reputation(success * left, failure * left, hold_log * left, hold_weight * left, now)
+        return Reputation(
+            success * left, failure * left, hold_log * left, hold_weight * left, now, settled_msat * left,
+            unsettled_msat * left,
+        )  # fmt: skip
 
 
 class ChannelTraffic(NamedTuple):

@@ -23,6 +23,8 @@ DAY_SUMS: Final = (
     "failed_in_msat",
     "refused_count",
     "refused_in_msat",
+    "settled_interest_permille",
+    "failed_interest_permille",
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Row, or_, select
 
 from revops.domain.forward import Forward, ForwardStatus
-from revops.domain.traffic import FinalForward
+from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import BugError, DataError
 from revops.store.cursors import PRUNED, cursor
 from revops.store.engine import Tx
@@ -22,8 +22,8 @@ from revops.store.keys import chunks, upsert
 from revops.store.scids import resolve_scids
 from revops.store.tables import channel, forward, node, peer
 
-#: Given the forwards that became final, in order of resolution, returns the score of each settled one by created_index.
-Scorer = Callable[[Sequence[FinalForward]], Mapping[int, int]]
+#: Given the forwards that became final, in order of resolution, returns what each taught, by created_index.
+Scorer = Callable[[Sequence[FinalForward]], Mapping[int, Lesson]]
 
 _COMPARED: Final = (
     "updated_index",
@@ -53,7 +53,8 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
     """Given a page of forwards, store what is new or has changed. Set the cursor in the same transaction.
 
     `score` is given each forward once, when it becomes final, whatever is repeated or was pruned; whatever it writes
-    belongs to the same transaction. What nobody scored counts as what it earned.
+    belongs to the same transaction. What nobody scored counts as what it earned, and as interest by its size if it
+    settled.
 
     None is counted later than `seen_at`: income that a wrong clock dated into the future would never leave a window,
     and the spending that it allows neither. Each scid must be known (`scids.unknown_scids`), else BugError. Raise
@@ -71,11 +72,10 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
     pruned_index = cursor(tx, PRUNED)
     new = [row for index, row in rows.items() if index not in stored and index > pruned_index]
     changed = [row for index, row in rows.items() if index in stored and _supersedes(row, stored[index])]
-    scores = {} if score is None else score(_became_final(tx, new + changed, stored))
-    for row in new:
-        row["score_msat"] = scores.get(row["created_index"])
-    for row in changed:
-        row["score_msat"] = scores.get(row["created_index"], _kept_score(row, stored[row["created_index"]]))
+    lessons = {} if score is None else score(_became_final(tx, new + changed, stored))
+    for row in new + changed:
+        index = row["created_index"]
+        row.update(lessons[index]._asdict() if index in lessons else _kept_lesson(row, stored.get(index)))
     _write(tx, new + changed)
     return IngestCount(len(new), len(changed), len(forwards) - len(new) - len(changed))
 
@@ -130,9 +130,14 @@ def _names(tx: Tx) -> dict[int, tuple[str, str | None]]:
     return {row[0]: (row[1], row[2]) for row in tx.connection.execute(statement)}
 
 
-def _kept_score(row: Mapping[str, Any], stored: Row[Any]) -> int | None:
-    """A settled row that changes keeps its score: it was counted with it."""
-    return stored.score_msat if stored.status == row["status"] == ForwardStatus.SETTLED else None
+_NOTHING_TAUGHT: Final[Mapping[str, Any]] = dict.fromkeys(Lesson._fields)
+
+
+def _kept_lesson(row: Mapping[str, Any], stored: Row[Any] | None) -> Mapping[str, Any]:
+    """A final row that changes and stays what it is keeps what it taught: it was counted with it."""
+    if stored is None or stored.status != row["status"]:
+        return _NOTHING_TAUGHT
+    return {name: getattr(stored, name) for name in Lesson._fields}
 
 
 def _scids(forwards: Sequence[Forward]) -> set[str]:
@@ -171,7 +176,7 @@ def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) 
 
 
 def _stored(tx: Tx, rows: Mapping[int, Any]) -> dict[int, Row[Any]]:
-    columns = [forward.c.created_index, forward.c.score_msat, *(forward.c[name] for name in _COMPARED)]
+    columns = [forward.c[name] for name in ("created_index", *Lesson._fields, *_COMPARED)]
     found: dict[int, Row[Any]] = {}
     for indexes in chunks(rows):
         statement = select(*columns).where(forward.c.node_key == tx.node_key, forward.c.created_index.in_(indexes))
@@ -197,7 +202,7 @@ def _write(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     insert = upsert(tx, forward)
     insert = insert.on_conflict_do_update(
         index_elements=["node_key", "created_index"],
-        set_={name: insert.excluded[name] for name in (*_COMPARED, "counted_at", "score_msat")},
+        set_={name: insert.excluded[name] for name in (*_COMPARED, "counted_at", *Lesson._fields)},
         where=or_(forward.c.status == int(ForwardStatus.OFFERED), insert.excluded.status != int(ForwardStatus.OFFERED)),
     )
     tx.connection.execute(insert, list(rows))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
 
 from revops.domain.forward import ForwardStatus
+from revops.domain.traffic import size_permille
 from revops.store import tables
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, PRUNED, cursor, set_cursor
 from revops.store.days import DAY_SUMS, add_days, day_of
@@ -72,7 +73,11 @@ def _days(rows: Sequence[Any]) -> list[dict[str, Any]]:
         kind = _COUNT_OF[ForwardStatus(row.status)]
         entry[f"{kind}_count"] += 1
         entry[f"{kind}_in_msat"] += row.in_msat
+        if kind == "failed":
+            entry["failed_interest_permille"] += row.interest_permille or 0
         if kind == "settled":
+            taught = row.interest_permille
+            entry["settled_interest_permille"] += size_permille(row.out_msat) if taught is None else taught
             entry["settled_out_msat"] += row.out_msat
             entry["fee_msat"] += row.fee_msat
             entry["score_msat"] += row.fee_msat if row.score_msat is None else row.score_msat

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0006"
+SCHEMA_VERSION: Final = "0007"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -60,9 +60,9 @@ def _at(name: str, *, null: bool = False) -> Column[float]:
     return Column(f"{name}_at", Double, nullable=null)
 
 
-def _sum(name: str) -> Column[float]:
+def _sum(name: str, *, default: str | None = None) -> Column[float]:
     """A decayed sum: fractions of payments, so a float also where it is of msat."""
-    return Column(name, Double, nullable=False)
+    return Column(name, Double, nullable=False, server_default=default)
 
 
 def _text(name: str, *, null: bool = False) -> Column[str]:
@@ -137,21 +137,28 @@ closed_channel = Table(
 # ---- what went through it
 
 #: `counted_at` dates a forward in every sum: when it was resolved, else (local_failed, offered) when it was received.
-#: `score_msat` is what strategies learn from, fixed when the forward became final; NULL: never scored, take the fee.
+#: `score_msat` and `interest_permille` are what strategies learn from, fixed when the forward became final (NULL: never
+#: scored, take the fee, and the size of what settled).
 forward = Table(
     "forward", metadata, _key("node_key"), _whole("created_index"), _whole("updated_index", null=True),
     _key("in_channel_key"), _whole("in_htlc_id", null=True), _key("out_channel_key", null=True), _msat("in"),
     _msat("out", null=True), _msat("fee", null=True), Column("status", SmallInteger, nullable=False), _at("received"),
     _at("resolved", null=True), _at("counted"), Column("failcode", Integer), _msat("score", null=True),
-    _primary("created_index"), sqlite_with_rowid=False,
+    Column("interest_permille", SmallInteger), _primary("created_index"), sqlite_with_rowid=False,
 )  # fmt: skip
 _SETTLED: Final = text("status = 1")
-# What one channel earned since a price came into force; and every sum over a window. Both cover their queries: `status`
-# is in them since SQLite wants to see the column of the condition, though it is always 1 there.
+_INTERESTED: Final = text("status = 3 AND interest_permille > 0")
+# What one channel earned since a price came into force, what else wanted to leave by it then, and every sum over a
+# window. They cover their queries: `status` is in them since SQLite wants to see the column of the condition, though it
+# is always the same there.
 Index(
     "ix_forward_earned", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at, forward.c.fee_msat,
-    forward.c.counted_at, forward.c.status, forward.c.score_msat, forward.c.out_msat, sqlite_where=_SETTLED,
-    postgresql_where=_SETTLED,
+    forward.c.counted_at, forward.c.status, forward.c.score_msat, forward.c.out_msat, forward.c.interest_permille,
+    sqlite_where=_SETTLED, postgresql_where=_SETTLED,
+)  # fmt: skip
+Index(
+    "ix_forward_interest", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at,
+    forward.c.interest_permille, forward.c.status, sqlite_where=_INTERESTED, postgresql_where=_INTERESTED,
 )  # fmt: skip
 Index(
     "ix_forward_settled", forward.c.node_key, forward.c.counted_at, forward.c.in_channel_key, forward.c.out_channel_key,
@@ -167,13 +174,16 @@ forward_day = Table(
     _whole("settled_count"), _msat("settled_in"), _msat("settled_out"), _msat("fee"), _whole("failed_count"),
     _msat("failed_in"), _whole("refused_count"), _msat("refused_in"), _at("last_settled", null=True),
     Column("score_msat", BigInteger, nullable=False, server_default="0"),
+    Column("settled_interest_permille", BigInteger, nullable=False, server_default="0"),
+    Column("failed_interest_permille", BigInteger, nullable=False, server_default="0"),
     _primary("day", "in_channel_key", "out_channel_key"), sqlite_with_rowid=False,
 )  # fmt: skip
 
 #: Decayed sums (domain/traffic.py), fed once by each forward that becomes final: what came of a peer's payments,
 peer_signal = Table(
     "peer_signal", metadata, _key("node_key"), _key("peer_key"), _text("role"), _sum("success"), _sum("failure"),
-    _sum("hold_log"), _sum("hold_weight"), _at("updated"), _primary("peer_key", "role"),
+    _sum("hold_log"), _sum("hold_weight"), _at("updated"), _sum("settled_msat", default="0"),
+    _sum("unsettled_msat", default="0"), _primary("peer_key", "role"),
     _refers("peer_key", to="peer"), CheckConstraint("role IN ('sender', 'receiver')", name="role"),
     sqlite_with_rowid=False,
 )  # fmt: skip

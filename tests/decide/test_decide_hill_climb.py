@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
 from revops.decide.strategies.calm import CALM_SECONDS, SLEEP_SECONDS
@@ -149,6 +150,28 @@ def test_dust_is_no_revenue() -> None:
     assert propose(replace(dusty, interest_count=1e-6), POLICY, NOW).ppm < 100
 
 
+def test_interest_is_no_revenue() -> None:
+    """Payments that fail later, with a little dust that settles: whoever sends them pays nothing."""
+    state = make_state(open_seconds=9 * HOUR, last_rate_msat=0.0, idle_open_seconds=80 * HOUR)
+    dusty = make_fee_input(state=state, earned_msat=0, earned_count=24, score_msat=0.0, score_error_msat=0.0)
+    wanted = replace(dusty, interest_count=500.0, settled_interest_count=0.039)
+    assert propose(wanted, POLICY, NOW).ppm <= 100
+    assert propose(replace(wanted, settled_interest_count=0.04), POLICY, NOW).ppm > 100
+    for fields in ({"earned_count": 0}, {"settled_interest_count": 0.0}, {"settled_interest_count": 0.039}):
+        asleep_never = replace(calm_input(), interest_count=480.0, **fields)
+        assert ReasonCode.CALM not in codes(asleep_never)
+    assert ReasonCode.CALM in codes(replace(calm_input(), interest_count=480.0, settled_interest_count=400.0))
+
+
+def test_what_failed_later_tells_of_the_price_what_settled_does() -> None:
+    """Half of all payments fail beyond us: the slope through the windows sees them all."""
+    windows = remembered((71, 1_408.0), (84, 1_190.0), (119, 840.0), (141, 710.0))
+    state = make_state(open_seconds=10 * HOUR, windows=windows)
+    half = make_fee_input(state=state, earned_count=480, interest_count=1_000.0, settled_interest_count=500.0)
+    (found,) = (one for one in propose(half, POLICY, NOW).reasons if one.code is ReasonCode.CLIMB_SLOPE)
+    assert found.numbers["slope_percent"] == pytest.approx(0.0, abs=0.05)
+
+
 def test_a_channel_whose_payments_enter_where_liquidity_is_dear_gets_cheaper() -> None:
     flat = remembered((80, 100.0), (90, 95.0))
     plain = make_fee_input(state=make_state(open_seconds=10 * HOUR, windows=flat), earned_count=90)
@@ -245,12 +268,24 @@ def test_a_proposal_is_the_fee_in_force_or_a_step_that_passes_the_dead_band(
         assert proposal.ppm == fee_ppm
 
 
-@given(fee_input=fee_inputs(), policy=fees_policies())
+@given(
+    fee_input=fee_inputs(),
+    policy=fees_policies(),
+    interest_count=st.none() | st.floats(0, 1e4),
+    dust_count=st.integers(0, 1_000),
+)
 def test_without_revenue_it_never_proposes_a_raise_while_it_could_route(
-    fee_input: FeeInput, policy: FeesConfig
+    fee_input: FeeInput, policy: FeesConfig, interest_count: float | None, dust_count: int
 ) -> None:
     channel = make_channel(local_terms=fee_input.channel.local_terms)
-    fee_input = replace(fee_input, channel=channel, earned_msat=0, earned_count=0)
+    fee_input = replace(
+        fee_input,
+        channel=channel,
+        earned_msat=0,
+        earned_count=dust_count,
+        interest_count=interest_count,
+        settled_interest_count=0.0,
+    )
     assert propose(fee_input, policy, NOW).ppm <= fee_input.channel.local_terms.fee_ppm
 
 

@@ -46,6 +46,13 @@ def test_what_all_pipes_carried_counts() -> None:
     assert offer.signals.value_ppm == pytest.approx((100 * 8 + 15 * 7) / 15)
 
 
+def test_interest_of_all_pipes_adds_up() -> None:
+    first = pipe(1, interest_count=5.0, settled_interest_count=3.0)
+    second = pipe(2, interest_count=2.5, settled_interest_count=0.5)
+    offer = price_together([second, first], POLICY)[0].offer
+    assert (offer.interest_count, offer.settled_interest_count) == (7.5, 3.5)
+
+
 def test_pipes_that_are_down_offer_nothing() -> None:
     down = pipe(1)
     down = replace(down, channel=replace(down.channel, connected=False))

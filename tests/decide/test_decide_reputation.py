@@ -26,7 +26,9 @@ SETTLED, FAILED = ForwardStatus.SETTLED, ForwardStatus.FAILED
 REFUSED, OFFERED = ForwardStatus.LOCAL_FAILED, ForwardStatus.OFFERED
 
 amounts = st.floats(0, 1e6)
-reputations = st.builds(Reputation, amounts, amounts, amounts, amounts, st.floats(NOW - 90 * DAY, NOW + 90 * DAY))
+reputations = st.builds(
+    Reputation, amounts, amounts, amounts, amounts, st.floats(NOW - 90 * DAY, NOW + 90 * DAY), amounts, amounts
+)
 roles = st.sampled_from(Role)
 
 
@@ -70,13 +72,14 @@ def test_what_counts_as_what(role: Role, overrides: dict[str, Any], success: flo
 
 def test_local_failures_and_offers_leave_a_reputation_as_it_is() -> None:
     have = Reputation(3.0, 2.0, 1.0, 1.0, NOW - DAY)
-    for status in (REFUSED, OFFERED):
-        assert counted(have, final(status=status), Role.SENDER) is have
+    for role in Role:
+        for status in (REFUSED, OFFERED):
+            assert counted(have, final(status=status), role, belief=0.0) is have
 
 
 def test_half_is_left_after_a_half_life() -> None:
-    later = Reputation(8.0, 4.0, 2.0, 1.0, NOW).at(NOW + REPUTATION_HALF_LIFE_SECONDS)
-    assert later == (4.0, 2.0, 1.0, 0.5, NOW + REPUTATION_HALF_LIFE_SECONDS)
+    later = Reputation(8.0, 4.0, 2.0, 1.0, NOW, 6.0, 10.0).at(NOW + REPUTATION_HALF_LIFE_SECONDS)
+    assert later == Reputation(4.0, 2.0, 1.0, 0.5, NOW + REPUTATION_HALF_LIFE_SECONDS, 3.0, 5.0)
 
 
 @given(have=reputations, days=st.floats(0, 400))
@@ -88,7 +91,8 @@ def test_one_step_equals_two_halves(have: Reputation, days: float) -> None:
 @given(have=reputations, days=st.floats(-400, 400))
 def test_no_step_of_time_raises_a_count(have: Reputation, days: float) -> None:
     later = have.at(have.updated_at + days * DAY)
-    assert all(after <= before for after, before in zip(later[:4], have[:4], strict=True))
+    sums, before = later._replace(updated_at=0.0), have._replace(updated_at=0.0)
+    assert all(left <= had for left, had in zip(sums, before, strict=True))
     assert later.updated_at >= have.updated_at
 
 
@@ -143,7 +147,20 @@ def test_hold_time_of_equal_payments_is_theirs(seconds: float) -> None:
         Role.RECEIVER,
     )
     assert hold_seconds_of(have) == pytest.approx(seconds)
-    assert hold_seconds_of(have.at(NOW + 90 * DAY)) == pytest.approx(seconds)
+    assert hold_seconds_of(have.at(NOW + 27 * DAY)) == pytest.approx(seconds)
+    # Two payments, four weeks ago: what is left of them is less than half of one.
+    assert hold_seconds_of(have.at(NOW + 29 * DAY)) is None
+
+
+@pytest.mark.parametrize("status", [SETTLED, FAILED])
+def test_tiny_payments_and_those_of_spammers_do_not_make_a_slow_peer(status: ForwardStatus) -> None:
+    have = counted(STRANGER, final(hold_seconds=2.0), Role.RECEIVER)
+    for _time in range(1_000):
+        have = counted(have, final(hold_seconds=DAY, amount_msat=999_999, status=status), Role.RECEIVER)
+        have = counted(have, final(hold_seconds=DAY, status=status), Role.RECEIVER, belief=1e-6)
+    assert hold_seconds_of(have) == pytest.approx(2.0, abs=0.1)
+    alone = counted(STRANGER, final(hold_seconds=DAY, status=status), Role.RECEIVER, belief=0.1)
+    assert hold_seconds_of(alone) is None
 
 
 def test_hold_time_is_the_receivers_and_may_be_unknown() -> None:

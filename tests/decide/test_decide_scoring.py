@@ -16,12 +16,14 @@ from revops.decide.standing import peer_records
 from revops.domain.forward import Flow
 from revops.domain.record import ChannelRecord, Standing
 from revops.domain.signals import Rate, Signals
-from revops.domain.traffic import ChannelTraffic, FinalForward, Reputation, Traffic
+from revops.domain.traffic import ChannelTraffic, FinalForward, Lesson, Reputation, Traffic
 from revops.domain.units import MAX_MSAT
 from tests.builders import DAY, NOW, channel_id, node_id
 from tests.decide.test_decide_reputation import FAILED, REFUSED, SETTLED, final
 
 ONE, TWO = channel_id(1), channel_id(2)
+#: The sender of `final()`, known to have paid for a thousand typical payments.
+KNOWN = {node_id(1): Reputation(settled_msat=2.5e10, updated_at=NOW)}
 
 
 def traffic(**overrides: Any) -> Traffic:
@@ -45,19 +47,20 @@ def traffic(**overrides: Any) -> Traffic:
 )
 def test_score_is_fee_less_value_used_plus_value_gained(values_ppm: dict[str, float], score_msat: int) -> None:
     found = score_forwards([final()], traffic(values_ppm=values_ppm), NOW)
-    assert found.scores_msat == {1: score_msat}
+    assert found.lessons == {1: Lesson(score_msat, 400)}
 
 
 def test_only_settled_forwards_have_a_score() -> None:
     page = [final(created_index=1, status=FAILED), final(created_index=2, status=REFUSED, failcode=4103)]
-    assert score_forwards(page, traffic(), NOW).scores_msat == {}
+    lessons = score_forwards(page, traffic(), NOW).lessons
+    assert [lesson.score_msat for lesson in lessons.values()] == [None, None]
 
 
 def test_sender_is_weighed_before_its_payment_is_counted() -> None:
     """Ten failures, then a success: the success is believed as little as the failures deserve."""
     page = [final(created_index=index, status=FAILED) for index in range(1, 11)] + [final(created_index=11)]
     found = score_forwards(page, traffic(), NOW)
-    assert found.scores_msat == {11: math.floor(1_000 * (1 / 12 / FULL_TRUST_SCORE) ** DISTRUST_POWER)}
+    assert found.lessons[11].score_msat == math.floor(1_000 * (1 / 12 / FULL_TRUST_SCORE) ** DISTRUST_POWER)
     sender = found.senders[node_id(1)]
     assert (sender.success, sender.failure) == (1.0, 10.0)
 
@@ -70,7 +73,7 @@ def test_what_we_refuse_says_nothing_of_peers() -> None:
 
 def test_unknown_peers_have_the_neutral_weight_and_no_reputation() -> None:
     found = score_forwards([final(sender_id=None, receiver_id=None)], traffic(), NOW)
-    assert found.scores_msat == {1: 1_000}
+    assert found.lessons == {1: Lesson(1_000, 400)}
     assert found.senders == found.receivers == {}
     assert found.channels[ONE].inflow_msat == 10_001_000.0
 
@@ -89,7 +92,7 @@ def test_unknown_peers_have_the_neutral_weight_and_no_reputation() -> None:
     ],
 )
 def test_demand_and_inflow(overrides: dict[str, Any], demand_msat: int, inflow_msat: int) -> None:
-    found = score_forwards([final(**overrides)], traffic(), NOW).channels
+    found = score_forwards([final(**overrides)], traffic(senders=KNOWN), NOW).channels
     exit_, entry = found.get(TWO, ChannelTraffic(NOW, NOW)), found.get(ONE, ChannelTraffic(NOW, NOW))
     assert (exit_.demand_msat, exit_.demand_squares) == (demand_msat, demand_msat**2)
     assert (entry.inflow_msat, entry.inflow_squares) == (inflow_msat, inflow_msat**2)
@@ -224,7 +227,7 @@ def test_pages_may_be_cut_anywhere(page: list[FinalForward], cut: int) -> None:
     first = score_forwards(page[:cut], traffic(), NOW)
     middle = traffic(senders=first.senders, receivers=first.receivers, channels=first.channels)
     second = score_forwards(page[cut:], middle, NOW)
-    assert first.scores_msat | second.scores_msat == whole.scores_msat
+    assert first.lessons | second.lessons == whole.lessons
     assert first.channels | second.channels == whole.channels
     assert first.senders | second.senders == whole.senders
     assert first.receivers | second.receivers == whole.receivers
@@ -234,7 +237,8 @@ def test_pages_may_be_cut_anywhere(page: list[FinalForward], cut: int) -> None:
 def test_whatever_comes_is_finite_and_no_sum_is_negative(page: list[FinalForward], values: dict[int, float]) -> None:
     values_ppm = {channel_id(number): value for number, value in values.items()}
     found = score_forwards(page, traffic(values_ppm=values_ppm), NOW)
-    assert all(abs(score) <= MAX_MSAT for score in found.scores_msat.values())
+    assert all(abs(lesson.score_msat or 0) <= MAX_MSAT for lesson in found.lessons.values())
+    assert all(0 <= lesson.interest_permille <= 1_000 for lesson in found.lessons.values())
     after = traffic(channels=found.channels, values_ppm=values_ppm, receivers=found.receivers)
     for number in (1, 2, 3):
         signals = signals_of(channel_id(number), node_id(number), after, NOW)
@@ -243,7 +247,8 @@ def test_whatever_comes_is_finite_and_no_sum_is_negative(page: list[FinalForward
             assert 0 <= rate.squares_per_day < math.inf
         assert 0 <= signals.entry_value_ppm <= max(values_ppm.values(), default=0.0) * (1 + 1e-9)
         assert signals.demand != Rate() or not any(
-            forward.amount_msat >= 10**6 and forward.out_channel_id == channel_id(number) for forward in page
+            forward.status is SETTLED and forward.amount_msat >= 10**6 and forward.out_channel_id == channel_id(number)
+            for forward in page
         )
 
 

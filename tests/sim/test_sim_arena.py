@@ -6,19 +6,23 @@ The seed here is neither one of those that the climb was tuned on nor one of tho
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
+from revops.decide.reputation import weight_of
+from revops.domain.forward import ForwardStatus
+from revops.domain.traffic import FULL_INTEREST_PERMILLE, FinalForward, Lesson, Reputation
 from revops.sim.arena.__main__ import main
 from revops.sim.arena.demand import DAY_SECONDS, FAMILIES, MAX_WILLINGNESS_PPM, SPAM_MSAT, Customer
 from revops.sim.arena.market import FAILED, REFUSED, SETTLED, Market
 from revops.sim.arena.oracle import best_constant
 from revops.sim.arena.policies import POLICIES, START_PPM
-from revops.sim.arena.records import Records
+from revops.sim.arena.records import ChannelRecord, Records, peer_id
 from revops.sim.arena.score import JUDGED_SEEDS, TUNED_SEEDS
-from revops.sim.arena.world import Result, make_world, run_constant, run_policy
+from revops.sim.arena.world import Result, World, make_world, run_constant, run_policy
 
 SEED = 1_001
 SAT = 1_000
@@ -99,23 +103,44 @@ def test_a_name_bought_with_tiny_payments_is_not_believed() -> None:
         records(float(at), 1, 0, 10**8, 0, FAILED)
         records(float(at), 2, 0, 10**8, 20_000, SETTLED)
     records.fold(3_600.0)
-    assert [channel.trust < 0.05 for channel in records.channels] == [False, True, False]
+    weights = [weight_of(records.senders[peer_id(number)], 3_600.0) for number in (1, 2)]
+    assert weights == [pytest.approx(0.0, abs=0.05), 1.0]
+
+
+KNOWN_TO_ALL = Reputation(success=1e9, settled_msat=1e30)
+
+
+class CredulousChannel(ChannelRecord):
+    """Takes a payment of 2 sat for as much interest as any."""
+
+    def learn(self, forward: FinalForward, lesson: Lesson) -> None:
+        full = 0 if forward.status is ForwardStatus.LOCAL_FAILED else FULL_INTEREST_PERMILLE
+        super().learn(forward, lesson._replace(interest_permille=full))
 
 
 class Credulous(Records):
-    """Believes every sender, and takes a payment of 2 sat for as much interest as any."""
+    """Believes every sender whatever it says."""
 
-    def __call__(self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int) -> None:
-        channel = self.channels[out]
-        before = channel.interest_count
-        super().__call__(at, entry, out, amount_msat, fee_msat, fate)
-        if channel.interest_count != before:
-            channel.interest_count = before + 1
+    def __init__(self, channel_count: int) -> None:
+        super().__init__(channel_count)
+        self.channels = [CredulousChannel() for _number in range(channel_count)]
+        self.senders = {peer_id(number): KNOWN_TO_ALL for number in range(channel_count)}
 
     def fold(self, now: float) -> None:
         super().fold(now)
-        for channel in self.channels:
-            channel.trust = 1.0
+        self.senders = dict.fromkeys(self.senders, KNOWN_TO_ALL._replace(updated_at=now))
+
+
+class Unbounded(Records):
+    """Weighs senders by the numbers of their payments alone, whatever these carry."""
+
+    def __init__(self, channel_count: int) -> None:
+        super().__init__(channel_count)
+        self.senders = {peer_id(number): Reputation(settled_msat=1e30) for number in range(channel_count)}
+
+    def fold(self, now: float) -> None:
+        super().fold(now)
+        self.senders = {name: one._replace(settled_msat=1e30) for name, one in self.senders.items()}
 
 
 def is_honest(customer: Customer) -> bool:
@@ -139,6 +164,67 @@ def test_thousands_of_tiny_and_failing_payments_cost_little_where_senders_are_we
             moved[name] += sum(abs(math.log(ppm / clean_ppm)) for ppm, clean_ppm in pairs)
     assert moved["weighed"] < 0.5 * moved["believed"]
     assert net_msat["weighed"] > 0.7 * net_msat["without"] > 1.3 * net_msat["believed"]
+
+
+#: (payments a day, sat, whether they fail) of somebody who is ready for any price.
+Flood = tuple[int, int, bool]
+JAM: Flood = (300, 1_000_000, True)
+#: One small payment in four settles, so that their numbers look ordinary.
+DISGUISED_JAM: tuple[Flood, ...] = ((100, 1_000, False), JAM)
+
+
+def with_jammer(world: World, target: int, *floods: Flood) -> World:
+    """The world with one more peer, which from the third day on does nothing but send these by channel `target`."""
+    jammer = len(world.capacity_msat)
+    customers = list(world.customers)
+    for per_day, amount_sat, fails in floods:
+        moments = [(2 + count / per_day) * DAY_SECONDS for count in range(int(per_day * (world.days - 2)))]
+        customers += [(at, target, jammer, jammer, amount_sat * SAT, MAX_WILLINGNESS_PPM, fails, 0.0) for at in moments]
+    return replace(
+        world,
+        customers=tuple(sorted(customers)),
+        capacity_msat=(*world.capacity_msat, 10**10),
+        local_msat=(*world.local_msat, 10**9),
+        later_ppm=(*world.later_ppm, START_PPM),
+    )
+
+
+def with_empty_channel(world: World) -> World:
+    """The world with nothing to send on channel 0."""
+    return replace(world, local_msat=(world.capacity_msat[0] // 100, *world.local_msat[1:]))
+
+
+def final_ppm(world: World, records: Callable[[int], Records] = Records) -> tuple[int, ...]:
+    return run_policy(world, POLICIES["hill_climb"](), records).final_ppm
+
+
+def test_thousands_of_large_failing_payments_move_no_fee_at_all() -> None:
+    world = make_world("logistic", SEED, 20.0)
+    flooded = with_jammer(world, 3, JAM)
+    assert len(flooded.customers) - len(world.customers) > 3_000
+    without_ppm = final_ppm(with_jammer(world, 3))
+    assert final_ppm(flooded) == without_ppm
+    assert final_ppm(flooded, Unbounded)[3] > 2 * without_ppm[3]
+
+
+def test_large_failing_payments_behind_small_settled_ones_move_a_fee_little() -> None:
+    moved = {"bounded": 0.0, "unbounded": 0.0}
+    for target in (0, 3):
+        world = make_world("logistic", SEED, 20.0)
+        without_ppm = final_ppm(with_jammer(world, target))[target]
+        flooded = with_jammer(world, target, *DISGUISED_JAM)
+        for name, records in (("bounded", Records), ("unbounded", Unbounded)):
+            moved[name] += abs(math.log(final_ppm(flooded, records)[target] / without_ppm)) / 2
+    assert moved["bounded"] < math.log(2) < math.log(8) < moved["unbounded"]
+
+
+def test_large_payments_that_an_empty_channel_refuses_move_no_fee_at_all() -> None:
+    """Nobody else wants anything of that channel."""
+    world = with_empty_channel(make_world("dead", SEED, 15.0))
+    flooded = with_jammer(world, 0, (300, 1_000_000, False))
+    without_ppm = final_ppm(with_jammer(world, 0))
+    assert final_ppm(flooded) == without_ppm
+    assert final_ppm(flooded, Unbounded)[0] > 8 * without_ppm[0]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from revops.errors import BugError, DataError
 from revops.store import channels, cursors, fees, forwards, rollup
 from revops.store.codec import dump_state, load_state
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
+from revops.store.earned import Earned, earned_since
 from revops.store.engine import Database
-from revops.store.fees import Earned
 from revops.store.tables import fee_state
 from tests.builders import DAY, NOW, channel_id, make_channel
 from tests.store.rows import FAILED, REFUSED, SETTLED, make_forward, new_node, record, scid
@@ -111,11 +111,13 @@ def test_earned_since_counts_what_was_received_under_the_price(database: Databas
         record(tx, 1, 2, 3)
         forwards.ingest(tx, page, NOW + DAY)
         starts = {channel_id(2): NOW, channel_id(1): NOW + 4, channel_id(3): 0.0, channel_id(9): 0.0}
-        assert fees.earned_since(tx, starts) == {channel_id(2): Earned(111, 2, NOW + 4, 111.0, math.sqrt(10_121), 0.08)}
-        assert fees.earned_since(tx, {channel_id(1): NOW + 3}) == {
-            channel_id(1): Earned(100, 1, NOW + 4, 100.0, 100.0, 0.04)
+        assert earned_since(tx, starts) == {
+            channel_id(2): Earned(111, 2, NOW + 4, 111.0, math.sqrt(10_121), 0.08, 0.08)
         }
-        assert fees.earned_since(tx, {}) == {}
+        assert earned_since(tx, {channel_id(1): NOW + 3}) == {
+            channel_id(1): Earned(100, 1, NOW + 4, 100.0, 100.0, 0.04, 0.04)
+        }
+        assert earned_since(tx, {}) == {}
 
 
 def test_earned_since_reaches_into_whole_pruned_days(database: Database, node_key: int) -> None:
@@ -129,13 +131,13 @@ def test_earned_since_reaches_into_whole_pruned_days(database: Database, node_ke
             cursors.set_cursor(tx, name, 3)
         rollup.prune_forwards(tx, midnight + 3 * DAY, 9)
         latest = midnight + 3 * DAY + 61
-        assert fees.earned_since(tx, {channel_id(2): midnight + DAY}) == {
-            channel_id(2): Earned(300, 3, latest, 300.0, math.sqrt(30_000), 0.12)
+        assert earned_since(tx, {channel_id(2): midnight + DAY}) == {
+            channel_id(2): Earned(300, 3, latest, 300.0, math.sqrt(30_000), 0.12, 0.12)
         }
-        assert fees.earned_since(tx, {channel_id(2): midnight + DAY + 1}) == {
-            channel_id(2): Earned(200, 2, latest, 200.0, math.sqrt(20_000), 0.08)
+        assert earned_since(tx, {channel_id(2): midnight + DAY + 1}) == {
+            channel_id(2): Earned(200, 2, latest, 200.0, math.sqrt(20_000), 0.08, 0.08)
         }
-        assert fees.earned_since(tx, {channel_id(2): midnight + 4 * DAY}) == {}
+        assert earned_since(tx, {channel_id(2): midnight + 4 * DAY}) == {}
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -158,7 +160,7 @@ def test_one_query_for_all_channels_says_what_one_each_would(database: Database,
     with database.transaction(new_node(database)) as tx:
         channels.record_channels(tx, [make_channel(number) for number in numbers], NOW)
         forwards.ingest(tx, page, NOW + DAY)
-        found = fees.earned_since(tx, starts)
+        found = earned_since(tx, starts)
     expected = {}
     for number in numbers:
         mine = [

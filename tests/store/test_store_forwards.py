@@ -20,10 +20,11 @@ from hypothesis.stateful import (
 from sqlalchemy import func, select
 
 from revops.domain.forward import Flow, Forward, ForwardStatus
-from revops.domain.traffic import FinalForward
+from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import BugError, DataError
-from revops.store import books, channels, cursors, fees, flows, forwards, rollup
+from revops.store import books, channels, cursors, flows, forwards, rollup
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
+from revops.store.earned import earned_since
 from revops.store.engine import Database, Tx
 from revops.store.forwards import IngestCount
 from revops.store.tables import forward
@@ -140,6 +141,11 @@ def rank(item: Forward) -> tuple[bool, int]:
     return item.status.final, item.updated_index or 0
 
 
+def lesson_of(index: int, status: ForwardStatus) -> Lesson:
+    """What the scorer of the machine below says of a forward."""
+    return Lesson(-index if status is SETTLED else None, 0 if status is REFUSED else index * 7 % 1_001)
+
+
 rarely = st.sampled_from([False, False, False, True])
 
 
@@ -233,9 +239,9 @@ class NodeAndStore(RuleBasedStateMachine):
         self.remember(page, final)
 
     def ingest(self, tx: Tx, page: list[Forward], final: list[int]) -> None:
-        def note(found: Sequence[FinalForward]) -> dict[int, int]:
+        def note(found: Sequence[FinalForward]) -> dict[int, Lesson]:
             final.extend(row.created_index for row in found)
-            return {row.created_index: -row.created_index for row in found if row.status is SETTLED}
+            return {row.created_index: lesson_of(row.created_index, row.status) for row in found}
 
         forwards.ingest(tx, page, NOW + 400 * DAY, note)
 
@@ -279,11 +285,17 @@ class NodeAndStore(RuleBasedStateMachine):
     def store_adds_up_to_what_was_committed(self) -> None:
         with self.database.read(self.node_key) as tx:
             assert flows.flows(tx, None) == expected(self.known.values(), None, None)
-            earned = fees.earned_since(tx, {channel_id(number): 0.0 for number in (1, 2)})
+            earned = earned_since(tx, {channel_id(number): 0.0 for number in (1, 2)})
         assert self.final == Counter(index for index, row in self.known.items() if row.status.final)
-        # Each settled forward has the score that it was given once, also in the days.
-        settled = [row.created_index for row in self.known.values() if row.status is SETTLED]
-        assert sum(one.score_msat for one in earned.values()) == -sum(settled)
+        # Each final forward has what it taught once, also in the days.
+        lessons = {status: self.lessons(status) for status in (SETTLED, FAILED)}
+        assert sum(one.score_msat for one in earned.values()) == sum(one.score_msat or 0 for one in lessons[SETTLED])
+        settled, failed = (sum(one.interest_permille for one in taught) / 1_000 for taught in lessons.values())
+        assert sum(one.settled_interest_count for one in earned.values()) == pytest.approx(settled)
+        assert sum(one.interest_count for one in earned.values()) == pytest.approx(settled + failed)
+
+    def lessons(self, status: ForwardStatus) -> list[Lesson]:
+        return [lesson_of(row.created_index, status) for row in self.known.values() if row.status is status]
 
     def teardown(self) -> None:
         self.catch_up(FORWARDS_CREATED, both=True)

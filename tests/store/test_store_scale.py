@@ -16,8 +16,9 @@ import pytest
 from sqlalchemy import event
 
 from revops.domain.decision import BudgetVerdict, WindowBudget
-from revops.store import books, channels, cursors, fees, flows, forwards, ledger, queries, rollup
+from revops.store import books, channels, cursors, flows, forwards, ledger, queries, rollup
 from revops.store.cursors import FORWARDS_CREATED
+from revops.store.earned import earned_since
 from revops.store.engine import Database, Tx
 from tests.builders import DAY, NOW, channel_id, make_channel
 from tests.store.rows import FAILED, SETTLED, make_forward, new_node, scid
@@ -56,7 +57,8 @@ def plans_of(tx: Tx, call: Callable[[], object]) -> list[str]:
 
 
 CALLS: dict[str, tuple[str, Callable[[Tx], object]]] = {
-    "earned_since": ("ix_forward_earned", lambda tx: fees.earned_since(tx, STARTS)),
+    "earned_since": ("ix_forward_earned", lambda tx: earned_since(tx, STARTS)),
+    "interest since": ("ix_forward_interest", lambda tx: earned_since(tx, STARTS)),
     "flows of a window": ("ix_forward_settled", lambda tx: flows.flows(tx, NOW - 14 * DAY)),
     "flows between": ("ix_forward_settled", lambda tx: flows.flows(tx, NOW - 30 * DAY, NOW)),
     "flows ever": ("ix_forward_settled", lambda tx: flows.flows(tx, None)),
@@ -101,7 +103,7 @@ def test_postgresql_walks_an_index_for_every_window(postgres_url: str) -> None:
         with psycopg.connect(postgres_url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE forward")  # as autovacuum does
         with database.transaction(node_key) as tx:
-            for name in ("earned_since", "flows of a window", "flows between", "income"):
+            for name in ("earned_since", "interest since", "flows of a window", "flows between", "income"):
                 index_name, call = CALLS[name]
                 plans = " ".join(plans_of(tx, partial(call, tx)))
                 assert index_name in plans, name
@@ -112,7 +114,7 @@ def test_number_of_statements_does_not_grow_with_channels_or_forwards(database: 
     with database.transaction(node_key) as tx:
         channels.record_channels(tx, [make_channel(number) for number in range(1, COUNT + 1)], NOW)
         with watched(tx) as seen:
-            fees.earned_since(tx, STARTS)
+            earned_since(tx, STARTS)
         assert len(seen) == 2  # the keys, and one query for all channels
         page = [make_forward(index, out_scid=scid(index % COUNT + 1)) for index in range(1, 5_001)]
         with watched(tx) as seen:

@@ -16,10 +16,11 @@ from sqlalchemy import select, text
 
 from revops.cycle.ingest import score_page
 from revops.domain.forward import Forward
-from revops.domain.traffic import ChannelTraffic, FinalForward, Reputation
+from revops.domain.traffic import ChannelTraffic, FinalForward, Lesson, Reputation
 from revops.errors import BugError
-from revops.store import cursors, fees, flows, forwards, rollup, scids, signals, tables, upgrade
+from revops.store import cursors, flows, forwards, rollup, scids, signals, tables, upgrade
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
+from revops.store.earned import earned_since
 from revops.store.engine import Database, Tx, make_engine
 from revops.store.files import create_file
 from revops.store.tables import forward, forward_day
@@ -40,6 +41,11 @@ def scores(tx: Tx) -> dict[int, int | None]:
     return {row.created_index: row.score_msat for row in tx.connection.execute(statement)}
 
 
+def interest(tx: Tx) -> dict[int, int | None]:
+    statement = select(forward.c.created_index, forward.c.interest_permille).where(forward.c.node_key == tx.node_key)
+    return {row.created_index: row.interest_permille for row in tx.connection.execute(statement)}
+
+
 def large(index: int, **overrides: object) -> Forward:
     """A forward of 10,000 sat, for 1,000 msat."""
     return replace(make_forward(index, **overrides), in_msat=10_001_000, out_msat=10_000_000, fee_msat=1_000)
@@ -54,9 +60,9 @@ class Finals:
     def __init__(self) -> None:
         self.pages: list[list[FinalForward]] = []
 
-    def __call__(self, page: Sequence[FinalForward]) -> dict[int, int]:
+    def __call__(self, page: Sequence[FinalForward]) -> dict[int, Lesson]:
         self.pages.append(list(page))
-        return {one.created_index: 7 for one in page if one.status is SETTLED}
+        return {one.created_index: Lesson(7 if one.status is SETTLED else None, 5) for one in page}
 
     @property
     def indexes(self) -> list[list[int]]:
@@ -79,18 +85,29 @@ def test_each_forward_becomes_final_once(database: Database, node_key: int) -> N
         forwards.ingest(tx, [page[0], settled, settled], SEEN_AT, finals)
         forwards.ingest(tx, [page[1]], SEEN_AT, finals)
         assert scores(tx) == {1: 7, 2: 7, 3: None, 4: None}
+        assert interest(tx) == {1: 5, 2: 5, 3: 5, 4: 5}
     assert finals.indexes == [[3, 4, 1], [], [2], []]  # in order of resolution
 
 
-def test_settled_row_that_changes_again_keeps_its_score(database: Database, node_key: int) -> None:
+def test_final_row_that_changes_again_keeps_what_it_taught(database: Database, node_key: int) -> None:
     finals = Finals()
+    page = [
+        make_forward(1, updated_index=5),
+        make_forward(2, updated_index=6),
+        make_forward(3, updated_index=7, status=FAILED),
+    ]
+    changed = [
+        make_forward(1, updated_index=8, fee_msat=60),
+        make_forward(2, updated_index=9, status=FAILED),
+        make_forward(3, updated_index=10, status=FAILED, fee_msat=60),
+    ]
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
-        forwards.ingest(tx, [make_forward(1, updated_index=5), make_forward(2, updated_index=6)], SEEN_AT, finals)
-        changed = [make_forward(1, updated_index=8, fee_msat=60), make_forward(2, updated_index=9, status=FAILED)]
+        forwards.ingest(tx, page, SEEN_AT, finals)
         forwards.ingest(tx, changed, SEEN_AT, finals)
-        assert scores(tx) == {1: 7, 2: None}
-    assert finals.indexes == [[1, 2], []]
+        assert scores(tx) == {1: 7, 2: None, 3: None}
+        assert interest(tx) == {1: 5, 2: None, 3: 5}
+    assert finals.indexes == [[1, 2, 3], []]
 
 
 def test_final_forward_names_channels_and_peers(database: Database, node_key: int) -> None:
@@ -124,7 +141,7 @@ def test_sums_are_those_of_the_page(database: Database, node_key: int) -> None:
         ingest(tx, [large(1, received_at=NOW), large(2, received_at=NOW, status=FAILED)])
         found = signals.load(tx)
         assert scores(tx) == {1: 1_000, 2: None}
-    assert found.senders == {node_id(1): Reputation(1.0, 1.0, 0.0, 0.0, NOW + 1)}
+    assert found.senders == {node_id(1): Reputation(1.0, 1.0, 0.0, 0.0, NOW + 1, 1e7, 1e7)}
     assert found.receivers == {node_id(2): Reputation(1.0, 1.0, 2 * math.log(2), 2.0, NOW + 1)}
     assert found.channels == {
         channel_id(1): ChannelTraffic(NOW + 1, NOW + 1, inflow_msat=10_001_000.0, inflow_squares=10_001_000.0**2),
@@ -271,15 +288,15 @@ def test_rolled_up_scores_add_up_to_the_same(database: Database, node_key: int) 
         forwards.ingest(tx, unscored, SEEN_AT)
         for name in (FORWARDS_CREATED, FORWARDS_UPDATED):
             cursors.set_cursor(tx, name, 99)
-        before = fees.earned_since(tx, window)[channel_id(2)]
+        before = earned_since(tx, window)[channel_id(2)]
         sums = signals.load(tx)
         assert before.score_msat == 79 * 700 + 10 * 1_000
         assert before.score_error_msat == pytest.approx(math.sqrt(79 * 700**2 + 10 * 1_000**2))
         assert rollup.prune_forwards(tx, midnight + 3 * DAY, 99) > 70
-        after = fees.earned_since(tx, window)[channel_id(2)]
+        after = earned_since(tx, window)[channel_id(2)]
         ingest(tx, page)
         assert signals.load(tx) == sums
-        assert fees.earned_since(tx, window)[channel_id(2)] == after
+        assert earned_since(tx, window)[channel_id(2)] == after
     assert after[:4] == before[:4]
     # A day of equal payments keeps its error, one of unequal ones a little less.
     assert after.score_error_msat == pytest.approx(before.score_error_msat, rel=0.01)
@@ -291,7 +308,7 @@ def test_scores_beyond_whole_numbers_are_no_overflow(database: Database, node_ke
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
         ingest(tx, page)
-        found = fees.earned_since(tx, {channel_id(2): 0.0})[channel_id(2)]
+        found = earned_since(tx, {channel_id(2): 0.0})[channel_id(2)]
     assert found.earned_msat == 3 * most
     assert found.score_error_msat == pytest.approx(found.score_msat / math.sqrt(3))
 
@@ -321,17 +338,35 @@ def test_database_from_before_keeps_every_row(empty_url: str) -> None:
                     {"i": index, "at": NOW + index},
                 )
             connection.execute(text("INSERT INTO forward_day VALUES (1, 3, 2, 2, 4, 440, 400, 40, 1, 9, 2, 8, NULL)"))
+            for day, count, out_msat in ((4, 3, 60_000_000), (5, 2, 2**60)):
+                connection.execute(
+                    text("INSERT INTO forward_day VALUES (1, :day, 2, 2, :count, 0, :out, 0, 7, 9, 0, 0, NULL)"),
+                    {"day": day, "count": count, "out": out_msat},
+                )
+            alembic.command.upgrade(upgrade._config(connection), "0006")
+            connection.execute(text("INSERT INTO peer VALUES (1, 8, :id, NULL, NULL, true)"), {"id": node_id(8)})
+            for role in ("sender", "receiver"):
+                connection.execute(
+                    text("INSERT INTO peer_signal VALUES (1, 8, :role, 2.5, 1, 0, 0, :at)"), {"role": role, "at": NOW}
+                )
     finally:
         engine.dispose()
     state = upgrade.upgrade(empty_url)
-    assert (state.version_before, state.version) == ("0001", tables.SCHEMA_VERSION)
+    assert (state.version_before, state.version) == ("0006", tables.SCHEMA_VERSION)
     assert upgrade.check(empty_url).problems == ()
     with closing(Database.open(empty_url)) as database, database.transaction(1) as tx:
         assert scores(tx) == dict.fromkeys(range(1, 6))
-        assert tuple(tx.connection.execute(select(forward_day)).one()) == (
-            1, 3, 2, 2, 4, 440, 400, 40, 1, 9, 2, 8, None, 40,
-        )  # fmt: skip
+        days = tx.connection.execute(select(forward_day).order_by(forward_day.c.day)).all()
+        assert tuple(days[0]) == (1, 3, 2, 2, 4, 440, 400, 40, 1, 9, 2, 8, None, 40, 0, 0)
+        # As many typical payments as their sum makes, but no more than there were.
+        assert [(day.settled_interest_permille, day.failed_interest_permille) for day in days[1:]] == [
+            (2_400, 0), (2_000, 0),
+        ]  # fmt: skip
+        assert interest(tx) == dict.fromkeys(range(1, 6))
         assert flows.settled_fees_msat(tx, None) == 90
-        found = fees.earned_since(tx, {channel_id(2): 0.0})[channel_id(2)]
-        assert (found.earned_msat, found.score_msat) == (90, 90.0)
-        assert signals.load(tx).channels == {}
+        found = earned_since(tx, {channel_id(2): 0.0})[channel_id(2)]
+        assert (found.earned_msat, found.score_msat, found.interest_count) == (90, 90.0, 4.4)
+        known = signals.load(tx)
+        assert known.channels == {}
+        assert known.senders == {node_id(8): Reputation(2.5, 1.0, 0.0, 0.0, NOW, 62_500_000.0, 0.0)}
+        assert known.receivers == {node_id(8): Reputation(2.5, 1.0, 0.0, 0.0, NOW)}

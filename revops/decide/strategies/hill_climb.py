@@ -83,7 +83,8 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     return _climb(view, policy)
 
 
-#: Less than the interest of one payment of 1,000 sat is dust, which its sender gets for nothing: no revenue.
+#: Less than the interest of one settled payment of 1,000 sat is dust, which its sender gets for nothing: no revenue,
+#: however many payments failed beside it.
 LEAST_INTEREST_COUNT: Final = 0.04
 
 
@@ -93,6 +94,7 @@ def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
     open_hours = state.open_seconds / 3600
     rate_msat, error_msat = _rate(offer, open_hours)
     interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
+    paid_count = interest_count if offer.settled_interest_count is None else offer.settled_interest_count
     windows = state.windows
     if open_hours > 0:
         windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
@@ -105,7 +107,7 @@ def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
         rate_msat=rate_msat,
         error_msat=error_msat,
         interest_count=interest_count,
-        earned_count=offer.earned_count if interest_count >= LEAST_INTEREST_COUNT else 0,
+        earned_count=offer.earned_count if paid_count >= LEAST_INTEREST_COUNT else 0,
         value_ppm=worth_ppm,
         entry_value_ppm=entry_value_ppm,
         windows=windows,

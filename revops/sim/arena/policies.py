@@ -16,7 +16,7 @@ from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.sim.arena.demand import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.predecessor import Predecessor
-from revops.sim.arena.records import Records
+from revops.sim.arena.records import Records, channel_id, peer_id
 
 START_PPM: Final = 200
 
@@ -74,6 +74,7 @@ class Product:
             score_msat=known.score_msat,
             score_error_msat=known.score_squares**0.5,
             interest_count=known.interest_count,
+            settled_interest_count=known.settled_interest_count,
             own_updates_last_day_count=len(known.updates_at),
             signals=records.signals(number),
         )
@@ -97,8 +98,8 @@ def _bare_channel(number: int, market: Market) -> Channel:
     terms = Terms(0, market.fee_ppm[number], 1_000, market.capacity_msat[number], 34)
     reserve_msat = market.reserve_msat(number)
     return Channel(
-        channel_id=f"{number:064x}",
-        peer_id=f"02{number:064x}",
+        channel_id=channel_id(number),
+        peer_id=peer_id(number),
         scid=f"{800_000 + number}x1x0",
         alias_local=None,
         alias_remote=None,

@@ -1,7 +1,7 @@
-"""What the product's records would hold: signals, scores and states, kept in memory.
+"""What the product's records would hold: signals, lessons and states, kept in memory instead of a database.
 
-Sums are folded once a cycle, which is short against their half-life. Reputation is the sender's share of payments that
-settled, Laplace-smoothed; a refusal of ours is not the sender's fault.
+Payments become final forwards, and `score_forwards` counts them a cycle at a time, as it counts the pages of a sync;
+only the windows of the prices are added up here, as the store adds up its rows (`store/earned.py`).
 """
 
 from __future__ import annotations
@@ -9,73 +9,87 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from revops.decide.reputation import DISTRUST_POWER, FULL_TRUST_SCORE
+from revops.decide.belief import NO_LIQUIDITY_FAILCODE
+from revops.decide.reputation import TINY_MSAT
+from revops.decide.scoring import score_forwards, signals_of
 from revops.domain.decision import FeeState
-from revops.domain.forward import TYPICAL_PAYMENT_MSAT
-from revops.domain.signals import Rate, Signals
-from revops.sim.arena.demand import DAY_SECONDS
-from revops.sim.arena.market import FAILED, REFUSED
+from revops.domain.forward import ForwardStatus
+from revops.domain.signals import Signals
+from revops.domain.traffic import (
+    FULL_INTEREST_PERMILLE,
+    ChannelTraffic,
+    FinalForward,
+    Lesson,
+    Reputation,
+    Traffic,
+)
+from revops.sim.arena.market import FAILED, REFUSED, SETTLED
 
-HALF_LIFE_DAYS: Final = 7.0
-TINY_MSAT: Final = 1_000_000
+_STATUS: Final = {
+    SETTLED: ForwardStatus.SETTLED,
+    FAILED: ForwardStatus.FAILED,
+    REFUSED: ForwardStatus.LOCAL_FAILED,
+}
 
 
-@dataclass(slots=True)
-class Decayed:
-    """A sum that forgets, and since when it has been kept: a young average isn't taken for a low one."""
+def channel_id(number: int) -> str:
+    """Given a channel's number in the market, return its id."""
+    return f"{number:064x}"
 
-    total: float = 0.0
-    fresh: float = 0.0
 
-    def fold(self, kept: float) -> None:
-        """Let the old fade and add what is new."""
-        self.total = self.total * kept + self.fresh
-        self.fresh = 0.0
+def peer_id(number: int) -> str:
+    """Given a channel's number in the market, return its peer's id: each channel has its own."""
+    return f"02{number:064x}"
 
 
 @dataclass(slots=True)
 class ChannelRecord:
-    """One channel: what its fee has earned since it was set, and what is known of its trade."""
+    """One channel: what its fee has earned since it was set, and what fee setting remembers of it."""
 
     window_start_at: float = 0.0
     earned_msat: int = 0
     earned_count: int = 0
-    score_msat: float = 0.0
+    score_msat: int = 0
     score_squares: float = 0.0
-    interest_count: float = 0.0
+    settled_interest_permille: int = 0
+    failed_interest_permille: int = 0
     last_earned_at: float | None = None
     last_changed_at: float | None = None
     updates_at: list[float] = field(default_factory=list)
     state: FeeState | None = None
     value_ppm: float = 0.0
-    demand: Decayed = field(default_factory=Decayed)
-    demand_squares: Decayed = field(default_factory=Decayed)
-    inflow: Decayed = field(default_factory=Decayed)
-    inflow_squares: Decayed = field(default_factory=Decayed)
-    entry_worth: Decayed = field(default_factory=Decayed)
-    entry_volume: Decayed = field(default_factory=Decayed)
-    settled: Decayed = field(default_factory=Decayed)
-    failed: Decayed = field(default_factory=Decayed)
-    trust: float = 1.0
 
-    def sums(self) -> tuple[Decayed, ...]:
-        """All that fades."""
-        return (
-            self.demand,
-            self.demand_squares,
-            self.inflow,
-            self.inflow_squares,
-            self.entry_worth,
-            self.entry_volume,
-            self.settled,
-            self.failed,
-        )
+    @property
+    def settled_interest_count(self) -> float:
+        """What settled, in typical payments."""
+        return self.settled_interest_permille / FULL_INTEREST_PERMILLE
+
+    @property
+    def interest_count(self) -> float:
+        """What found liquidity at this price, in typical payments."""
+        return (self.settled_interest_permille + self.failed_interest_permille) / FULL_INTEREST_PERMILLE
 
     def open_window(self, start_at: float) -> None:
         """Start to count for a new fee."""
         self.window_start_at = start_at
-        self.earned_msat, self.earned_count = 0, 0
-        self.score_msat, self.score_squares, self.interest_count = 0.0, 0.0, 0.0
+        self.earned_msat, self.earned_count, self.last_earned_at = 0, 0, None
+        self.score_msat, self.score_squares = 0, 0.0
+        self.settled_interest_permille, self.failed_interest_permille = 0, 0
+
+    def learn(self, forward: FinalForward, lesson: Lesson) -> None:
+        """Given a forward out of this channel and what it taught, add it to the window, if it lies there."""
+        if forward.counted_at < self.window_start_at:
+            return
+        if lesson.score_msat is None:
+            self.failed_interest_permille += lesson.interest_permille
+            return
+        self.settled_interest_permille += lesson.interest_permille
+        self.earned_msat += forward.fee_msat or 0
+        self.earned_count += 1
+        self.score_msat += lesson.score_msat
+        self.score_squares += float(lesson.score_msat) ** 2
+        if forward.amount_msat >= TINY_MSAT:
+            self.last_earned_at = forward.counted_at
 
 
 class Records:
@@ -83,59 +97,51 @@ class Records:
 
     def __init__(self, channel_count: int) -> None:
         self.channels = [ChannelRecord() for _number in range(channel_count)]
+        self.senders: dict[str, Reputation] = {}
+        self.page: list[FinalForward] = []
+        self._receivers: dict[str, Reputation] = {}
+        self._traffic: dict[str, ChannelTraffic] = {}
+        self._open_since = {channel_id(number): 0.0 for number in range(channel_count)}
         self._folded_at = 0.0
-        self._known_days = 0.0
+        self._count = 0
 
     def __call__(self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int) -> None:
         """Book one payment."""
-        channel, source = self.channels[out], self.channels[entry]
-        trust = source.trust
-        channel.demand.fresh += trust * amount_msat
-        channel.demand_squares.fresh += trust * amount_msat * amount_msat
-        if fate == REFUSED:
-            return
-        in_window = at >= channel.window_start_at
-        if in_window:
-            channel.interest_count += trust * min(amount_msat / TYPICAL_PAYMENT_MSAT, 1.0)
-        if fate == FAILED:
-            source.failed.fresh += 1
-            return
-        # A good name can't be bought with tiny payments.
-        source.settled.fresh += amount_msat >= TINY_MSAT
-        source.inflow.fresh += amount_msat
-        source.inflow_squares.fresh += amount_msat * amount_msat
-        channel.entry_volume.fresh += amount_msat
-        channel.entry_worth.fresh += amount_msat * source.value_ppm
-        channel.last_earned_at = at
-        if in_window:
-            net_ppm = source.value_ppm - channel.value_ppm
-            score_msat = trust * (fee_msat + net_ppm * amount_msat / 1e6)
-            channel.earned_msat += fee_msat
-            channel.earned_count += 1
-            channel.score_msat += score_msat
-            channel.score_squares += score_msat * score_msat
+        self._count += 1
+        self.page.append(
+            FinalForward(
+                created_index=self._count,
+                status=_STATUS[fate],
+                in_channel_id=channel_id(entry),
+                out_channel_id=channel_id(out),
+                sender_id=peer_id(entry),
+                receiver_id=peer_id(out),
+                in_msat=amount_msat + fee_msat,
+                out_msat=amount_msat,
+                fee_msat=fee_msat,
+                amount_msat=amount_msat,
+                counted_at=at,
+                hold_seconds=None,
+                failcode=NO_LIQUIDITY_FAILCODE if fate == REFUSED else None,
+            )
+        )
 
     def fold(self, now: float) -> None:
-        """Let what is old fade, up to now."""
-        elapsed_days = (now - self._folded_at) / DAY_SECONDS
-        kept = 0.5 ** (elapsed_days / HALF_LIFE_DAYS)
+        """Count what came up to now, at the values of liquidity in force meanwhile."""
+        scored = score_forwards(self.page, self._sums(), now)
+        for forward in self.page:
+            number = int(forward.out_channel_id or "", 16)
+            self.channels[number].learn(forward, scored.lessons[forward.created_index])
+        self.senders |= scored.senders
+        self._receivers |= scored.receivers
+        self._traffic |= scored.channels
         self._folded_at = now
-        self._known_days = self._known_days * kept + elapsed_days
-        for channel in self.channels:
-            for decayed in channel.sums():
-                decayed.fold(kept)
-            settled, failed = channel.settled.total, channel.failed.total
-            channel.trust = min((settled + 1) / (settled + failed + 2) / FULL_TRUST_SCORE, 1.0) ** DISTRUST_POWER
+        self.page = []
 
     def signals(self, number: int) -> Signals:
         """What is known of a channel's trade."""
-        channel = self.channels[number]
-        # In the first day everything looks rare or wild: one day is the least that an average is taken over.
-        days = max(self._known_days, 1.0)
-        volume = channel.entry_volume.total
-        return Signals(
-            demand=Rate(channel.demand.total / days, channel.demand_squares.total / days),
-            inflow=Rate(channel.inflow.total / days, channel.inflow_squares.total / days),
-            value_ppm=channel.value_ppm,
-            entry_value_ppm=channel.entry_worth.total / volume if volume > 0 else 0.0,
-        )
+        return signals_of(channel_id(number), peer_id(number), self._sums(), self._folded_at)
+
+    def _sums(self) -> Traffic:
+        values_ppm = {channel_id(number): one.value_ppm for number, one in enumerate(self.channels)}
+        return Traffic(self.senders, self._receivers, self._traffic, values_ppm, self._open_since)

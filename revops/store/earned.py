@@ -1,0 +1,178 @@
+"""What each price has earned since it came into force, and how much interest it met: what strategies learn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Double,
+    Integer,
+    Select,
+    Values,
+    case,
+    cast,
+    column,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+    values,
+)
+
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT, ForwardStatus
+from revops.domain.traffic import FULL_INTEREST_PERMILLE
+from revops.store.days import DAY_SECONDS
+from revops.store.engine import Tx
+from revops.store.flows import status_literal
+from revops.store.keys import channel_keys
+from revops.store.tables import forward, forward_day
+
+#: Smaller payments cost their sender nothing: they don't tell that a price earns.
+LEAST_EARNING_MSAT: Final = 1_000_000
+_ONE: Final = literal_column("1", BigInteger)
+_NONE: Final = literal_column("0", BigInteger)
+
+
+class Earned(NamedTuple):
+    """What a channel earned in a window, and what strategies learn from: the sum of its forwards' scores, with its
+    standard error (payments come as a compound Poisson process, whose variance is the sum of the squares).
+    `interest_count` counts what found liquidity, settled or failed later, as far as it was believed when it became
+    final, and one smaller than a typical payment by its part of it; `settled_interest_count` only what settled.
+    """
+
+    earned_msat: int
+    earned_count: int
+    last_at: float | None
+    score_msat: float
+    score_error_msat: float
+    interest_count: float
+    settled_interest_count: float
+
+
+def earned_since(tx: Tx, since_at: Mapping[str, float]) -> dict[str, Earned]:
+    """Given the start of each channel_id's price, return what it has earned since, of those that payments wanted.
+
+    A forward counts if it was received since then: one that was accepted before was accepted at another price. Of
+    days that were summarised only whole ones count. One that was never scored scores what it earned. `last_at` is of
+    the last that was no dust: a free payment of 1 msat must not keep an idle channel's price from falling.
+    """
+    keys = channel_keys(tx)
+    starts = {keys[channel_id]: start for channel_id, start in since_at.items() if channel_id in keys}
+    if not starts:
+        return {}
+    prices = _prices(starts).cte("price")
+    both = union_all(_raw_settled(tx, prices), _raw_failed(tx, prices), _whole_days(tx, prices, starts)).subquery()
+    statement = select(
+        both.c.price_key,
+        func.sum(both.c.fee_msat),
+        func.sum(both.c.settled_count),
+        func.max(both.c.last_at),
+        func.sum(both.c.score_msat),
+        func.sum(both.c.score_squares),
+        func.sum(both.c.settled_permille),
+        func.sum(both.c.failed_permille),
+    ).group_by(both.c.price_key)
+    ids = {key: channel_id for channel_id, key in keys.items()}
+    return {ids[row[0]]: _earned(*row[1:]) for row in tx.connection.execute(statement)}
+
+
+def _earned(
+    earned_msat: int,
+    earned_count: int,
+    last_at: float | None,
+    score_msat: float,
+    squares: float,
+    settled_permille: int,
+    failed_permille: int,
+) -> Earned:
+    return Earned(
+        int(earned_msat),
+        int(earned_count),
+        last_at,
+        score_msat,
+        math.sqrt(squares),
+        (int(settled_permille) + int(failed_permille)) / FULL_INTEREST_PERMILLE,
+        int(settled_permille) / FULL_INTEREST_PERMILLE,
+    )
+
+
+def _raw_settled(tx: Tx, prices: CTE) -> Select[Any]:
+    # Doubles: a sum of squares of msat is beyond every whole number that a database has.
+    score = cast(func.coalesce(forward.c.score_msat, forward.c.fee_msat), Double)
+    return (
+        select(
+            prices.c.price_key,
+            forward.c.fee_msat,
+            case((forward.c.out_msat >= LEAST_EARNING_MSAT, forward.c.counted_at)).label("last_at"),
+            _ONE.label("settled_count"),
+            score.label("score_msat"),
+            (score * score).label("score_squares"),
+            func.coalesce(forward.c.interest_permille, _size_permille(forward.c.out_msat)).label("settled_permille"),
+            _NONE.label("failed_permille"),
+        )
+        .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
+        .where(forward.c.node_key == tx.node_key, forward.c.status == status_literal(ForwardStatus.SETTLED))
+    )
+
+
+def _raw_failed(tx: Tx, prices: CTE) -> Select[Any]:
+    """What failed beyond us found liquidity at this price, though it earned nothing."""
+    return (
+        select(
+            prices.c.price_key, _NONE, null(), _NONE, cast(_NONE, Double), cast(_NONE, Double), _NONE,
+            forward.c.interest_permille,
+        )
+        .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
+        .where(
+            forward.c.node_key == tx.node_key,
+            forward.c.status == status_literal(ForwardStatus.FAILED),
+            forward.c.interest_permille > _NONE,
+        )
+    )  # fmt: skip
+
+
+def _whole_days(tx: Tx, prices: CTE, starts: Mapping[int, float]) -> Select[Any]:
+    """The squares went with the rows. Those of equal payments are the least that they can have been."""
+    score = cast(forward_day.c.score_msat, Double)
+    count = cast(func.nullif(forward_day.c.settled_count, 0), Double)
+    return (
+        select(
+            prices.c.price_key,
+            forward_day.c.fee_msat,
+            case((forward_day.c.settled_out_msat >= LEAST_EARNING_MSAT, forward_day.c.last_settled_at)),
+            forward_day.c.settled_count,
+            score,
+            func.coalesce(score * score / count, 0.0),
+            forward_day.c.settled_interest_permille,
+            forward_day.c.failed_interest_permille,
+        )
+        .join(
+            forward_day,
+            (forward_day.c.out_channel_key == prices.c.price_key)
+            & (forward_day.c.day * DAY_SECONDS >= prices.c.since_at),
+        )
+        .where(
+            forward_day.c.node_key == tx.node_key,
+            forward_day.c.day >= int(min(starts.values()) // DAY_SECONDS),
+            or_(forward_day.c.settled_count > 0, forward_day.c.failed_interest_permille > 0),
+        )
+    )
+
+
+def _size_permille(out_msat: Any) -> Any:
+    """`size_permille` of domain/traffic.py in SQL; in this order nothing overflows."""
+    return case(
+        (out_msat >= TYPICAL_PAYMENT_MSAT, FULL_INTEREST_PERMILLE),
+        else_=out_msat // (TYPICAL_PAYMENT_MSAT // FULL_INTEREST_PERMILLE),
+    )
+
+
+def _prices(starts: Mapping[int, float]) -> Values:
+    """The windows as a table of (channel_key, start), so that one query answers for all channels."""
+    return values(column("price_key", Integer), column("since_at", Double), name="price").data(sorted(starts.items()))
