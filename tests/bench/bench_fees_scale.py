@@ -30,14 +30,15 @@ HISTORY_DAYS = 3 * 365
 SETTLED, REFUSED, FAILED = 1, 2, 3
 COLUMNS = (
     "node_key", "created_index", "updated_index", "in_channel_key", "in_htlc_id", "out_channel_key", "in_msat",
-    "out_msat", "fee_msat", "status", "received_at", "resolved_at", "counted_at", "failcode",
+    "out_msat", "fee_msat", "status", "received_at", "resolved_at", "counted_at", "failcode", "score_msat",
+    "interest_permille",
 )  # fmt: skip
 
 
 def rows(
     count: int, first_at: float, last_at: float, channels: int, start: int, rng: Random
 ) -> Iterator[tuple[object, ...]]:
-    """Forwards spread evenly over a span; two of three settle."""
+    """Forwards spread evenly over a span; two of three settle, and what failed beyond us is believed, too."""
     for number in range(count):
         at = first_at + (last_at - first_at) * number / count
         status = (SETTLED, SETTLED, SETTLED, SETTLED, REFUSED, FAILED)[number % 6]
@@ -47,8 +48,10 @@ def rows(
         source, target = rng.randrange(channels) + 1, rng.randrange(channels) + 1
         resolved_at = None if status == REFUSED else at + 2.0
         failcode = 4103 if status == REFUSED else None
+        score_msat = fee_msat if status == SETTLED else None
+        interest_permille = min(out_msat // 25_000, 1_000)
         yield (1, index, index, source, index, target, out_msat + fee_msat, out_msat, fee_msat, status, at, resolved_at,
-               resolved_at or at, failcode)  # fmt: skip
+               resolved_at or at, failcode, score_msat, interest_permille)  # fmt: skip
 
 
 def fill(path: Path, count: int, now: float, channels: int) -> None:
