@@ -25,6 +25,7 @@ from revops.decide.chain_floor import (
     exposure_ppm,
     yearly_msat,
 )
+from revops.decide.openness import could_route
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.signals import Signals
@@ -37,20 +38,22 @@ ORDINARY_HOLD_SECONDS: Final = 10.0
 #: A peer whose payments typically take a minute keeps our slot and liquidity many times as long: the full premium.
 LONG_HOLD_SECONDS: Final = 60.0
 MOST_HOLD_PREMIUM: Final = 1.5
+#: While nothing can be sold, a price is raised no further than to this multiple of one that was paid.
+UNPROVEN_FACTOR: Final = 2
 #: The market's price is read again each day; when it couldn't be for so long, that is said.
 OLD_ANCHOR_SECONDS: Final = 3 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Soft limits of one peer's price. `floor_reasons` are given where the floor binds, `notes` in any case; None: no
-    such limit.
+    """Soft limits of one peer's price. `floor_reasons` and `ceiling_reason` are given where they bind, `notes` in any
+    case; None: no such limit.
     """
 
     floor_ppm: int = 0
     floor_reasons: tuple[Reason, ...] = ()
     ceiling_ppm: int | None = None
-    anchor_ppm: int | None = None
+    ceiling_reason: Reason | None = None
     notes: tuple[Reason, ...] = ()
 
 
@@ -87,10 +90,33 @@ def limits_of(
     floor_ppm, reasons = max(floors, key=lambda floor: floor[0])
     floor_ppm, reasons = _hold_premium(floor_ppm, reasons, signals.hold_seconds)
     floor_ppm = min(floor_ppm, policy.max_ppm)
-    ceiling_ppm = None
-    if learns and signals.anchor_ppm is not None:
-        ceiling_ppm = max(round(signals.anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
-    return Limits(floor_ppm, reasons, ceiling_ppm, signals.anchor_ppm, notes)
+    ceiling_ppm, ceiling_reason = _ceiling(offer, floor_ppm, policy) if learns else (None, None)
+    return Limits(floor_ppm, reasons, ceiling_ppm, ceiling_reason, notes)
+
+
+def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int | None, Reason | None]:
+    """How far an experiment may go: a multiple of what others charge, and no further beyond what is proven to sell
+    than a factor of two while the channel can't forward. An empty channel that somebody may want would else get dearer
+    for ever, since no price is refused there.
+    """
+    anchor_ppm = offer.signals.anchor_ppm
+    limits: list[tuple[int, Reason]] = []
+    if anchor_ppm is not None:
+        most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
+        limits.append((most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)))
+    if not could_route(offer.channel):
+        most_ppm = max(UNPROVEN_FACTOR * _proven_ppm(offer, policy), floor_ppm)
+        limits.append((most_ppm, why(ReasonCode.UNPROVEN_CEILING, ceiling_ppm=most_ppm)))
+    return min(limits, key=lambda limit: limit[0], default=(None, None))
+
+
+def _proven_ppm(offer: FeeInput, policy: FeesConfig) -> int:
+    """The highest price at which something was sold lately; at least what others charge, or `start_ppm`."""
+    state, anchor_ppm = offer.state, offer.signals.anchor_ppm
+    sold_ppm = [] if state is None else [one.fee_ppm for one in state.windows if one.interest_count > 0]
+    if offer.earned_msat > 0:
+        sold_ppm.append(offer.channel.local_terms.fee_ppm)
+    return max([policy.start_ppm if anchor_ppm is None else anchor_ppm, *sold_ppm])
 
 
 def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, policy: FeesConfig) -> Floor:

@@ -133,11 +133,11 @@ def _hours(seconds: float) -> float:
 
 def _ceiling(current_ppm: int, ppm: int, policy: FeesConfig, limits: Limits, reasons: list[Reason]) -> int:
     """The ceilings. The market's cuts what is tried above it, and takes nothing away from a price that is in force."""
-    if limits.ceiling_ppm is not None and limits.anchor_ppm is not None:
+    if limits.ceiling_ppm is not None and limits.ceiling_reason is not None:
         soft_ppm = max(limits.ceiling_ppm, current_ppm)
         if ppm > soft_ppm:
             ppm = soft_ppm
-            reasons.append(why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=ppm, anchor_ppm=limits.anchor_ppm))
+            reasons.append(limits.ceiling_reason)
     if ppm > policy.max_ppm:
         ppm = policy.max_ppm
         reasons.append(why(ReasonCode.CEILING, ceiling_ppm=ppm))

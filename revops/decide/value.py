@@ -16,13 +16,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.signals import Rate, Signals
 from revops.domain.units import PPM
 
 #: Within so many days a channel that ran empty usually gets new liquidity: from trade, a refill, or the operator.
 HORIZON_DAYS: Final = 3.0
-#: Smaller payments tell nothing of demand (`decide/scoring.py` leaves them out), so none is waited for.
-LEAST_PAYMENT_MSAT: Final = 1_000_000.0
 #: From here on the asymptotic series of Mills' ratio is exact enough, and exp(x²/2) still fits into a float.
 _FAR: Final = 25.0
 
@@ -43,8 +42,9 @@ def value_ppm(signals: Signals, spendable_msat: int, price_ppm: float) -> float:
 
 def chance_of_need(demand: Rate, inflow: Rate, spendable_msat: int, horizon_days: float = HORIZON_DAYS) -> float:
     """Given the rates out and in, return the chance that all of `spendable_msat` is gone within the horizon."""
-    # A sat is missed when a payment comes: where none is likely, an empty channel's is worth no more than a full one's.
-    level = max(float(spendable_msat), LEAST_PAYMENT_MSAT)
+    # A sat is missed when a payment comes that needs it: where none of a usual size is likely, an empty channel's is
+    # worth no more than a full one's, and a few small ones that somebody sends on purpose don't make it dear.
+    level = float(max(spendable_msat, TYPICAL_PAYMENT_MSAT))
     drift = (demand.msat_per_day - inflow.msat_per_day) * horizon_days
     spread = math.sqrt(horizon_days) * math.sqrt(demand.squares_per_day + inflow.squares_per_day)
     if not spread > 0:

@@ -28,6 +28,8 @@ class ReasonCode(StrEnum):
     CLIMB_REVERSE = "climb_reverse"
     CLIMB_PROBE = "climb_probe"
     CLIMB_SLOPE = "climb_slope"
+    AT_BOUND = "at_bound"
+    NOTHING_TO_LEARN = "nothing_to_learn"
     CALM = "calm"
     ASLEEP = "asleep"
     WOKEN = "woken"
@@ -56,6 +58,7 @@ class ReasonCode(StrEnum):
     HOLD_FLOOR = "hold_floor"
     CEILING = "ceiling"
     ANCHOR_CEILING = "anchor_ceiling"
+    UNPROVEN_CEILING = "unproven_ceiling"
     ZERO_FLOW_HOLD = "zero_flow_hold"
     ZERO_FLOW_DROP = "zero_flow_drop"
     STEP_LIMIT = "step_limit"
@@ -135,6 +138,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "(give or take {error_percent} %); a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where its "
         "payments enter"
     ),
+    ReasonCode.NOTHING_TO_LEARN: "it can't forward now, so that no price would prove better: {fee_ppm} ppm is kept",
+    ReasonCode.AT_BOUND: "{fee_ppm} ppm is as near the bound of {bound_ppm} ppm as a step can go: kept",
     ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
     ReasonCode.ASLEEP: (
         "asleep at {fee_ppm} ppm for {left_hours} h more: {interest_count} payments came, {expected_count} expected"
@@ -181,6 +186,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
     ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
     ReasonCode.ANCHOR_CEILING: "others charge {anchor_ppm} ppm into the peer: nothing above {ceiling_ppm} ppm is tried",
+    ReasonCode.UNPROVEN_CEILING: (
+        "it can't forward now, so that a price proves nothing: none above {ceiling_ppm} ppm is tried, twice the highest"
+        " that something was sold at, or that others charge"
+    ),
     ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",
     ReasonCode.ZERO_FLOW_DROP: "no revenue in {idle_hours} open hours: lowered to {fee_ppm} ppm",
     ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",

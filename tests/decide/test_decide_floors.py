@@ -14,11 +14,11 @@ from revops.decide.fees import decide_fees
 from revops.decide.floors import NO_LIMITS, Chain, Limits, hold_premium, limits_of, narrowed
 from revops.decide.rails import apply_rails
 from revops.domain.channel import Channel
-from revops.domain.decision import FeeDecision, Outcome
+from revops.domain.decision import FeeDecision, Outcome, PriceWindow
 from revops.domain.node import Feerates
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
-from revops.domain.signals import UNKNOWN, Signals
+from revops.domain.signals import UNKNOWN, Rate, Signals
 from revops.domain.snapshot import FeeInput, FeePin
 from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, node_id
 from tests.strategies import fee_inputs, fees_policies, signals
@@ -168,11 +168,63 @@ def test_the_ceiling_of_the_market(strategy: str, known: dict[str, Any], ceiling
     assert limits(policy=policy, **known).ceiling_ppm == ceiling
 
 
+@pytest.mark.parametrize(
+    ("channel", "known", "windows", "earned", "ceiling"),
+    [
+        # What can forward learns by itself.
+        ({}, {}, (), 0, None),
+        # Empty: twice what was paid lately, at least twice what others charge, or start_ppm.
+        ({"local_msat": 0}, {}, (), 0, 400),
+        ({"local_msat": 0}, {"anchor_ppm": 60}, (), 0, 120),
+        ({"local_msat": 0}, {"anchor_ppm": 60}, ((500, 0.0), (70, 0.1)), 0, 140),
+        ({"local_msat": 0, "fee_ppm": 100}, {"anchor_ppm": 60}, ((70, 0.1),), 5, 200),
+        ({"local_msat": 0, "fee_ppm": 1_000}, {"anchor_ppm": 60}, (), 5, 300),
+        ({"connected": False}, {"anchor_ppm": 60}, (), 0, 120),
+        ({"local_msat": 0}, {"anchor_ppm": 60, "refill_ppm": 500}, (), 0, 600),
+    ],
+)
+def test_what_can_not_forward_gets_no_dearer_than_twice_what_was_paid(
+    channel: dict[str, Any],
+    known: dict[str, Any],
+    windows: tuple[tuple[int, float], ...],
+    earned: int,
+    ceiling: int | None,
+) -> None:
+    memory = tuple(PriceWindow(NOW - DAY, fee_ppm, 10.0, count) for fee_ppm, count in windows)
+    fee_input = make_fee_input(
+        make_channel(**channel),
+        state=make_state(windows=memory),
+        earned_msat=earned,
+        signals=replace(READ, **known),
+    )
+    found = limits_of(fee_input, (fee_input,), TEN, POLICY, learns=True)
+    assert found.ceiling_ppm == ceiling
+    assert (found.ceiling_reason is None) is (ceiling is None)
+
+
+def test_an_empty_channel_stops_getting_dearer() -> None:
+    wanted = Signals(demand=Rate(1e9, 1e17), anchor_ppm=100, market_read=True)
+    empty = make_fee_input(
+        make_channel(local_msat=0, fee_ppm=180),
+        state=make_state(fee_ppm=180, last_rate_msat=0.0),
+        signals=wanted,
+        earned_msat=0,
+        earned_count=0,
+    )
+    decision = decide(empty, 250)
+    assert (decision.new_ppm, reasons_of(decision)[-1]) == (200, ReasonCode.UNPROVEN_CEILING)
+    there = replace(empty, channel=make_channel(local_msat=0, fee_ppm=200), state=make_state(fee_ppm=200))
+    assert reasons_of(decide(there, 250))[0] is ReasonCode.AT_BOUND
+
+
 chains = st.builds(
     Chain,
     st.one_of(st.none(), st.builds(ChainRate, st.integers(1, 10**7), st.floats(0, 3 * DAY), st.floats(0, 1e6))),
     st.booleans(),
 )
+
+
+CAP = why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=500, anchor_ppm=100)
 
 
 @given(fee_input=fee_inputs(), known=signals(), chain=chains, policy=fees_policies(), learns=st.booleans())
@@ -208,7 +260,7 @@ def test_soft_limits_never_beat_the_bounds_nor_raise_what_is_idle(
     routable: bool,
     first: bool,
 ) -> None:
-    soft = Limits(floor, (why(ReasonCode.HOLD_FLOOR, floor_ppm=floor, hold_seconds=60.0, premium=1.5),), ceiling, 7)
+    soft = Limits(floor, (why(ReasonCode.HOLD_FLOOR, floor_ppm=floor, hold_seconds=60.0, premium=1.5),), ceiling, CAP)
     ppm, reasons = apply_rails(current, proposal, idle, routable, policy, limits=soft, first=first)
     assert policy.min_ppm <= ppm <= policy.max_ppm
     assert len({reason.code for reason in reasons}) == len(reasons)
@@ -220,7 +272,7 @@ def test_soft_limits_never_beat_the_bounds_nor_raise_what_is_idle(
         assert reasons
 
 
-SOFT = Limits(80, (why(ReasonCode.REFILL_FLOOR, floor_ppm=80, refill_ppm=60, refill_floor_ratio=1.2),), 500, 100)
+SOFT = Limits(80, (why(ReasonCode.REFILL_FLOOR, floor_ppm=80, refill_ppm=60, refill_floor_ratio=1.2),), 500, CAP)
 F, H, D, S, A, C = (
     ReasonCode.REFILL_FLOOR,
     ReasonCode.ZERO_FLOW_HOLD,

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
 from revops.decide.strategies.calm import CALM_SECONDS, SLEEP_SECONDS
-from revops.decide.strategies.hill_climb import LEAST_STEP_RATIO, STEP_GROWTH, STEP_SHRINK, WINDOW_COUNT, propose
+from revops.decide.strategies.hill_climb import (
+    LEAST_STEP_RATIO,
+    STEP_GROWTH,
+    STEP_SHRINK,
+    WINDOW_COUNT,
+    believed_interest,
+    propose,
+)
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.policy import FeesConfig
@@ -48,6 +55,7 @@ def test_a_fee_that_somebody_else_changed_was_not_idle_while_it_earned() -> None
 
 
 KEEP, REVERSE, PROBE = ReasonCode.CLIMB_KEEP, ReasonCode.CLIMB_REVERSE, ReasonCode.CLIMB_PROBE
+HARDLY_WANTED = Signals(demand=Rate(500.0 * SAT, (500.0 * SAT) ** 2 * 20))
 WANTED = Signals(demand=Rate(1_000_000.0 * SAT, 1e17))
 
 
@@ -85,11 +93,10 @@ def test_a_price_is_watched_for_the_interval(open_hours: float, waiting: bool) -
         # Nothing earned: only a cheaper price can tell something.
         (100, 0, 900, 1, 0.1, REVERSE, 95, -1, 0.1 * STEP_SHRINK),
         (100, 0, 900, -1, 0.1, KEEP, 87, -1, 0.1 * STEP_GROWTH),
-        # At a bound there is one way to go, but none without revenue at the lower one.
+        # At a bound there is one way to go.
         (2_500, 1_000, 900, 1, 0.1, REVERSE, 2_375, -1, 0.1 * STEP_SHRINK),
         (2_500, 0, None, 1, 0.1, PROBE, 2_250, -1, 0.1),
         (10, 1_000, 900, -1, 0.1, REVERSE, 12, 1, 0.1 * STEP_SHRINK),
-        (10, 0, None, 1, 0.1, PROBE, 8, -1, 0.1),
     ],
 )
 def test_each_step_of_who_knows_only_two_prices(
@@ -141,6 +148,39 @@ def test_an_empty_channel_that_is_wanted_gets_dearer_and_one_that_is_not_stays()
     assert propose(replace(empty, signals=Signals()), POLICY, NOW).ppm == 100
     early = replace(empty, state=replace(state, window_start_at=NOW - HOUR))
     assert codes(early) == [ReasonCode.OBSERVING]
+
+
+def test_what_can_not_forward_is_not_priced_by_guess() -> None:
+    """Empty, hardly wanted, nothing sold in the window: no price would prove better, a lower one least of all."""
+    state = make_state(open_seconds=0.0, last_rate_msat=0.0, windows=remembered((130, 0.0)))
+    empty = make_fee_input(make_channel(local_msat=0), state=state, earned_msat=0, earned_count=0)
+    assert 0 < value_ppm(HARDLY_WANTED, 0, 100) < 5
+    proposal = propose(replace(empty, signals=HARDLY_WANTED), POLICY, NOW)
+    assert proposal.ppm == 100
+    assert proposal.reasons[0].sentence == (
+        "it can't forward now, so that no price would prove better: 100 ppm is kept"
+    )
+
+
+@pytest.mark.parametrize(("fee", "bound"), [(294, 300), (300, 300), (11, 10), (10, 10)])
+def test_a_slope_that_points_at_the_bound_keeps_the_price_there(fee: int, bound: int) -> None:
+    """It would else be announced to and fro, twice a day."""
+    policy = FeesConfig(max_ppm=300)
+    up = bound == 300
+    windows = remembered((round(fee * 0.8), 300.0), (round(fee * 0.9), 300.0 if up else 30.0))
+    state = make_state(fee_ppm=fee, open_seconds=10 * HOUR, windows=windows, last_rate_msat=1.0)
+    strong = make_fee_input(make_channel(fee_ppm=fee), state=state, earned_count=300 if up else 3)
+    proposal = propose(strong, policy, NOW)
+    assert proposal.ppm == fee
+    assert proposal.reasons[0].sentence == (f"{fee} ppm is as near the bound of {bound} ppm as a step can go: kept")
+
+
+def test_what_fails_later_counts_as_far_as_others_have_paid_the_price() -> None:
+    assert believed_interest(make_fee_input(earned_count=7)) == (7.0, 7.0)
+    flooded = make_fee_input(earned_count=7, interest_count=500.0, settled_interest_count=4.0)
+    assert believed_interest(flooded) == (16.0, 4.0)
+    assert believed_interest(replace(flooded, interest_count=9.0)) == (9.0, 4.0)
+    assert believed_interest(replace(flooded, settled_interest_count=0.0)) == (0.0, 0.0)
 
 
 def test_dust_is_no_revenue() -> None:

@@ -46,6 +46,14 @@ def test_a_dead_channel_is_worth_nothing_however_empty(inflow: Rate, spendable_m
     assert value_ppm(UNKNOWN, 0, 1_000) == 0
 
 
+def test_small_payments_do_not_make_an_empty_channel_dear() -> None:
+    """One of 1,000 sat a day costs its sender next to nothing; one of 25,000 is what forwards usually are."""
+    small = Signals(demand=Rate(1_000.0 * SAT, (1_000.0 * SAT) ** 2))
+    usual = Signals(demand=Rate(25_000.0 * SAT, (25_000.0 * SAT) ** 2))
+    assert value_ppm(small, 0, 500) < 1 < 250 < value_ppm(usual, 0, 500)
+    assert value_ppm(usual, 0, 500) == value_ppm(usual, 25_000 * SAT, 500)
+
+
 @pytest.mark.parametrize("msat_per_day", [1e-124, 1e-3, 100.0])
 def test_an_empty_channel_that_was_wanted_long_ago_is_worth_nothing(msat_per_day: float) -> None:
     """Decayed sums never reach 0."""

@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
+from revops.decide.belief import UNSETTLED_PER_SETTLED
 from revops.decide.governor import dead_band_ppm
 from revops.decide.openness import could_route
 from revops.decide.strategies.base import Proposal, reset, watch
@@ -93,8 +94,7 @@ def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
     fee_ppm = state.fee_ppm
     open_hours = state.open_seconds / 3600
     rate_msat, error_msat = _rate(offer, open_hours)
-    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
-    paid_count = interest_count if offer.settled_interest_count is None else offer.settled_interest_count
+    interest_count, paid_count = believed_interest(offer)
     windows = state.windows
     if open_hours > 0:
         windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
@@ -113,6 +113,19 @@ def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
         windows=windows,
         slope=net_slope(windows, fee_ppm, worth_ppm - entry_value_ppm, now),
     )
+
+
+def believed_interest(offer: FeeInput) -> tuple[float, float]:
+    """Given a peer, return how many payments showed interest at its price, and how many of them paid it.
+
+    What failed beyond us costs its sender nothing at any price, so that a flood of it would make demand look as if
+    nobody minded the price: it counts as far as others have paid this very price.
+    """
+    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
+    if offer.settled_interest_count is None:
+        return interest_count, interest_count
+    paid_count = offer.settled_interest_count
+    return min(interest_count, (1 + UNSETTLED_PER_SETTLED) * paid_count), paid_count
 
 
 def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
@@ -170,12 +183,19 @@ def _climb(view: _View, policy: FeesConfig) -> Proposal:
     """Keep on, turn or start, and take one step."""
     state = awake(view.state)
     guided = view.slope.error < UNKNOWN_ERROR or abs(view.slope.ratio) > FLAT_SLOPE
+    if not (guided or view.routable):
+        return _stay(view, state, why(ReasonCode.NOTHING_TO_LEARN, fee_ppm=view.fee_ppm), _slope_reason(view))
     direction = _uphill(view) if guided else _keep_or_turn(view)
     if view.earned_count == 0 and view.routable and direction > 0:
         if view.slope.interest_count > 0:
             return _stay(view, state, _inconclusive(view), _slope_reason(view))
         direction = -1
-    direction = _within_bounds(view, direction, policy)
+    bound_ppm = _bound_ahead_ppm(view, direction, policy)
+    if bound_ppm is not None and (guided or view.earned_count == 0):
+        at_bound = why(ReasonCode.AT_BOUND, fee_ppm=view.fee_ppm, bound_ppm=bound_ppm)
+        return _stay(view, state, at_bound, _slope_reason(view))
+    if bound_ppm is not None:
+        direction = -direction
     if state.last_rate_msat is None:
         code, step_ratio = ReasonCode.CLIMB_PROBE, state.step_ratio
     elif direction == state.direction:
@@ -217,14 +237,16 @@ def _keep_or_turn(view: _View) -> int:
     return view.state.direction if view.rate_msat >= last_msat else -view.state.direction
 
 
-def _within_bounds(view: _View, direction: int, policy: FeesConfig) -> int:
-    """So near a bound that no announced step fits before it, there is one way only; without revenue never up."""
-    band_ppm = dead_band_ppm(view.fee_ppm, policy)
-    if view.fee_ppm + band_ppm > policy.max_ppm:
-        return -1
-    if view.fee_ppm - band_ppm < policy.min_ppm and view.earned_count > 0:
-        return 1
-    return direction
+def _bound_ahead_ppm(view: _View, direction: int, policy: FeesConfig) -> int | None:
+    """The bound in this direction, where it is so near that no announced step fits before it. What lies beyond it
+    already is for the rails to bring back.
+    """
+    fee_ppm, band_ppm = view.fee_ppm, dead_band_ppm(view.fee_ppm, policy)
+    if direction > 0 and fee_ppm <= policy.max_ppm < fee_ppm + band_ppm:
+        return policy.max_ppm
+    if direction < 0 and fee_ppm - band_ppm < policy.min_ppm <= fee_ppm:
+        return policy.min_ppm
+    return None
 
 
 def _stay(view: _View, state: FeeState, *reasons: Reason) -> Proposal:
