@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+from revops.decide.floors import UNPROVEN_FACTOR
 from revops.decide.reputation import weight_of
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import FULL_INTEREST_PERMILLE, FinalForward, Lesson, Reputation
@@ -204,7 +205,7 @@ def test_thousands_of_large_failing_payments_move_no_fee_at_all() -> None:
     assert len(flooded.customers) - len(world.customers) > 3_000
     without_ppm = final_ppm(with_jammer(world, 3))
     assert final_ppm(flooded) == without_ppm
-    assert final_ppm(flooded, Unbounded)[3] > 2 * without_ppm[3]
+    assert final_ppm(flooded, Unbounded)[3] > 1.5 * without_ppm[3]
 
 
 def test_large_failing_payments_behind_small_settled_ones_move_a_fee_little() -> None:
@@ -224,7 +225,8 @@ def test_large_payments_that_an_empty_channel_refuses_move_no_fee_at_all() -> No
     flooded = with_jammer(world, 0, (300, 1_000_000, False))
     without_ppm = final_ppm(with_jammer(world, 0))
     assert final_ppm(flooded) == without_ppm
-    assert final_ppm(flooded, Unbounded)[0] > 8 * without_ppm[0]
+    # Who believed them would go as far as a price that proves nothing may go.
+    assert final_ppm(flooded, Unbounded)[0] == UNPROVEN_FACTOR * START_PPM == 2 * without_ppm[0]
 
 
 @pytest.fixture(scope="module")
