@@ -14,17 +14,14 @@ it gets dearer though nothing flows. What is learnt from is what was broadcast, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from revops.decide.belief import UNSETTLED_PER_SETTLED
 from revops.decide.governor import dead_band_ppm
-from revops.decide.openness import could_route
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.calm import FLAT_SLOPE, awake, expected_count, grow_calmer, is_calm, waking_cause
-from revops.decide.strategies.slope import Slope, net_slope
-from revops.decide.value import value_ppm
-from revops.domain.decision import FeeState, PriceWindow
+from revops.decide.strategies.evidence import Evidence, look, ripe
+from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
@@ -36,25 +33,6 @@ LEAST_STEP_RATIO: Final = 0.04
 STEP_PER_SLOPE: Final = 0.3
 #: A slope less well known than this, and flat, is no guide: then a better rate than the last keeps the direction.
 UNKNOWN_ERROR: Final = 1.0
-#: So many prices are remembered: two weeks of them at two a day.
-WINDOW_COUNT: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What a step is decided on."""
-
-    fee_ppm: int
-    state: FeeState
-    routable: bool
-    rate_msat: float
-    error_msat: float
-    interest_count: float
-    earned_count: int
-    value_ppm: float
-    entry_value_ppm: float
-    windows: tuple[PriceWindow, ...]
-    slope: Slope
 
 
 def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
@@ -63,12 +41,12 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     state, anew = watch(offer, now)
     if anew is not None:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
-    view = _look(offer, state, now)
+    view = look(offer, state, now)
     # A clock that went back shows windows without their payments: nothing is judged until it has caught up.
     behind = now < state.counted_at
     if state.asleep_until_at is not None and not behind:
         return _sleep_on(view, policy, now)
-    if behind or not _ripe(view, policy, now):
+    if behind or not ripe(view, policy, now):
         reason = why(
             ReasonCode.OBSERVING,
             fee_ppm=fee_ppm,
@@ -84,62 +62,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     return _climb(view, policy)
 
 
-#: Less than the interest of one settled payment of 1,000 sat is dust, which its sender gets for nothing: no revenue,
-#: however many payments failed beside it.
-LEAST_INTEREST_COUNT: Final = 0.04
-
-
-def _look(offer: FeeInput, state: FeeState, now: float) -> _View:
-    """Put together what a step is decided on."""
-    fee_ppm = state.fee_ppm
-    open_hours = state.open_seconds / 3600
-    rate_msat, error_msat = _rate(offer, open_hours)
-    interest_count, paid_count = believed_interest(offer)
-    windows = state.windows
-    if open_hours > 0:
-        windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
-    worth_ppm = value_ppm(offer.signals, offer.channel.spendable_msat, fee_ppm)
-    entry_value_ppm = offer.signals.entry_value_ppm
-    return _View(
-        fee_ppm=fee_ppm,
-        state=state,
-        routable=could_route(offer.channel),
-        rate_msat=rate_msat,
-        error_msat=error_msat,
-        interest_count=interest_count,
-        earned_count=offer.earned_count if paid_count >= LEAST_INTEREST_COUNT else 0,
-        value_ppm=worth_ppm,
-        entry_value_ppm=entry_value_ppm,
-        windows=windows,
-        slope=net_slope(windows, fee_ppm, worth_ppm - entry_value_ppm, now),
-    )
-
-
-def believed_interest(offer: FeeInput) -> tuple[float, float]:
-    """Given a peer, return how many payments showed interest at its price, and how many of them paid it.
-
-    What failed beyond us costs its sender nothing at any price, so that a flood of it would make demand look as if
-    nobody minded the price: it counts as far as others have paid this very price.
-    """
-    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
-    if offer.settled_interest_count is None:
-        return interest_count, interest_count
-    paid_count = offer.settled_interest_count
-    return min(interest_count, (1 + UNSETTLED_PER_SETTLED) * paid_count), paid_count
-
-
-def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
-    """The net income per open hour in msat, and its Poisson error."""
-    if open_hours <= 0:
-        return 0.0, 0.0
-    score_msat = float(offer.earned_msat) if offer.score_msat is None else offer.score_msat
-    error_msat = offer.score_error_msat
-    if error_msat is None:
-        error_msat = abs(score_msat) / math.sqrt(offer.earned_count) if offer.earned_count else 0.0
-    return score_msat / open_hours, error_msat / open_hours
-
-
-def _rate_change(view: _View) -> float:
+def _rate_change(view: Evidence) -> float:
     """By how many standard errors the rate differs from that of the last price; 0 where there is none."""
     last_msat = view.state.last_rate_msat
     noise_msat = math.hypot(view.error_msat, view.state.last_rate_error_msat or 0.0)
@@ -148,16 +71,7 @@ def _rate_change(view: _View) -> float:
     return abs(view.rate_msat - last_msat) / noise_msat
 
 
-def _ripe(view: _View, policy: FeesConfig, now: float) -> bool:
-    """Whether the price has been seen long enough: open for the interval, or in force so long on a channel that can't
-    route for want of the liquidity that payments ask for.
-    """
-    if view.routable or view.value_ppm <= 0:
-        return view.state.open_seconds >= policy.min_interval_seconds
-    return now - view.state.window_start_at >= policy.min_interval_seconds
-
-
-def _sleep_on(view: _View, policy: FeesConfig, now: float) -> Proposal:
+def _sleep_on(view: Evidence, policy: FeesConfig, now: float) -> Proposal:
     """Let a sleeper sleep, or try another price with what has woken it."""
     state = view.state
     cause = waking_cause(state, view.interest_count, view.slope, now)
@@ -179,7 +93,7 @@ def _sleep_on(view: _View, policy: FeesConfig, now: float) -> Proposal:
     return replace(climb, reasons=(woken, *climb.reasons))
 
 
-def _climb(view: _View, policy: FeesConfig) -> Proposal:
+def _climb(view: Evidence, policy: FeesConfig) -> Proposal:
     """Keep on, turn or start, and take one step."""
     state = awake(view.state)
     guided = view.slope.error < UNKNOWN_ERROR or abs(view.slope.ratio) > FLAT_SLOPE
@@ -225,11 +139,11 @@ def _climb(view: _View, policy: FeesConfig) -> Proposal:
     return Proposal(view.fee_ppm + direction * change_ppm, view.rate_msat, reasons, state, if_sent)
 
 
-def _uphill(view: _View) -> int:
+def _uphill(view: Evidence) -> int:
     return 1 if view.slope.ratio > 0 else -1
 
 
-def _keep_or_turn(view: _View) -> int:
+def _keep_or_turn(view: Evidence) -> int:
     """The way on where the last rate is no better than this one, else back: all that two prices alone can say."""
     last_msat = view.state.last_rate_msat
     if last_msat is None or view.earned_count == 0:
@@ -237,7 +151,7 @@ def _keep_or_turn(view: _View) -> int:
     return view.state.direction if view.rate_msat >= last_msat else -view.state.direction
 
 
-def _bound_ahead_ppm(view: _View, direction: int, policy: FeesConfig) -> int | None:
+def _bound_ahead_ppm(view: Evidence, direction: int, policy: FeesConfig) -> int | None:
     """The bound in this direction, where it is so near that no announced step fits before it. What lies beyond it
     already is for the rails to bring back.
     """
@@ -249,11 +163,11 @@ def _bound_ahead_ppm(view: _View, direction: int, policy: FeesConfig) -> int | N
     return None
 
 
-def _stay(view: _View, state: FeeState, *reasons: Reason) -> Proposal:
+def _stay(view: Evidence, state: FeeState, *reasons: Reason) -> Proposal:
     return Proposal(view.fee_ppm, view.rate_msat, reasons, state, reset(state))
 
 
-def _inconclusive(view: _View) -> Reason:
+def _inconclusive(view: Evidence) -> Reason:
     return why(
         ReasonCode.INCONCLUSIVE,
         fee_ppm=view.fee_ppm,
@@ -263,7 +177,7 @@ def _inconclusive(view: _View) -> Reason:
     )
 
 
-def _slope_reason(view: _View) -> Reason:
+def _slope_reason(view: Evidence) -> Reason:
     return why(
         ReasonCode.CLIMB_SLOPE,
         window_count=len(view.windows),

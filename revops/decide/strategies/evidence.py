@@ -1,0 +1,101 @@
+"""What a price has shown: what strategies that try prices decide on.
+
+A price is judged by the time in which the channel could have forwarded, by how many payments wanted it then, and by
+what they brought, net of the liquidity that they used up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from revops.decide.belief import UNSETTLED_PER_SETTLED
+from revops.decide.openness import could_route
+from revops.decide.strategies.slope import Slope, net_slope
+from revops.decide.value import value_ppm
+from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.policy import FeesConfig
+from revops.domain.snapshot import FeeInput
+
+#: So many prices are remembered: two weeks of them at two a day.
+WINDOW_COUNT: Final = 30
+#: Less than the interest of one settled payment of 1,000 sat is dust, which its sender gets for nothing: no revenue,
+#: however many payments failed beside it.
+LEAST_INTEREST_COUNT: Final = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a peer at its price: `windows` are the prices before it and itself, the oldest first."""
+
+    fee_ppm: int
+    state: FeeState
+    routable: bool
+    rate_msat: float
+    error_msat: float
+    interest_count: float
+    earned_count: int
+    value_ppm: float
+    entry_value_ppm: float
+    windows: tuple[PriceWindow, ...]
+    slope: Slope
+
+
+def look(offer: FeeInput, state: FeeState, now: float) -> Evidence:
+    """Given a peer and its state counted up to now, return what its price has shown."""
+    fee_ppm = state.fee_ppm
+    open_hours = state.open_seconds / 3600
+    rate_msat, error_msat = _rate(offer, open_hours)
+    interest_count, paid_count = believed_interest(offer)
+    windows = state.windows
+    if open_hours > 0:
+        windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
+    worth_ppm = value_ppm(offer.signals, offer.channel.spendable_msat, fee_ppm)
+    entry_value_ppm = offer.signals.entry_value_ppm
+    return Evidence(
+        fee_ppm=fee_ppm,
+        state=state,
+        routable=could_route(offer.channel),
+        rate_msat=rate_msat,
+        error_msat=error_msat,
+        interest_count=interest_count,
+        earned_count=offer.earned_count if paid_count >= LEAST_INTEREST_COUNT else 0,
+        value_ppm=worth_ppm,
+        entry_value_ppm=entry_value_ppm,
+        windows=windows,
+        slope=net_slope(windows, fee_ppm, worth_ppm - entry_value_ppm, now),
+    )
+
+
+def believed_interest(offer: FeeInput) -> tuple[float, float]:
+    """Given a peer, return how many payments showed interest at its price, and how many of them paid it.
+
+    What failed beyond us costs its sender nothing at any price, so that a flood of it would make demand look as if
+    nobody minded the price: it counts as far as others have paid this very price.
+    """
+    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
+    if offer.settled_interest_count is None:
+        return interest_count, interest_count
+    paid_count = offer.settled_interest_count
+    return min(interest_count, (1 + UNSETTLED_PER_SETTLED) * paid_count), paid_count
+
+
+def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
+    """The net income per open hour in msat, and its Poisson error."""
+    if open_hours <= 0:
+        return 0.0, 0.0
+    score_msat = float(offer.earned_msat) if offer.score_msat is None else offer.score_msat
+    error_msat = offer.score_error_msat
+    if error_msat is None:
+        error_msat = abs(score_msat) / math.sqrt(offer.earned_count) if offer.earned_count else 0.0
+    return score_msat / open_hours, error_msat / open_hours
+
+
+def ripe(seen: Evidence, policy: FeesConfig, now: float) -> bool:
+    """Given the evidence, return whether the price has been seen long enough: open for the interval, or in force for
+    it on a channel that can't route for want of the liquidity that payments ask for.
+    """
+    if seen.routable or seen.value_ppm <= 0:
+        return seen.state.open_seconds >= policy.min_interval_seconds
+    return now - seen.state.window_start_at >= policy.min_interval_seconds
