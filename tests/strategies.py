@@ -28,6 +28,9 @@ moments = st.floats(NOW - 40 * DAY, NOW + 2 * DAY)
 spans_seconds = st.one_of(st.just(0.0), st.floats(0, 12 * HOUR), st.floats(0, 40 * DAY))
 
 
+PLAIN_STRATEGIES = ("proportional", "static", "match_peer", "off")
+
+
 @st.composite
 def terms(draw: st.DrawFn) -> Terms:
     """One side's terms."""
@@ -82,7 +85,7 @@ def fees_policies(draw: st.DrawFn) -> FeesConfig:
     hold, drop = sorted((draw(st.integers(0, 366 * 86_400)), draw(st.integers(0, 366 * 86_400))))
     step_ratio = draw(st.floats(0.001, 10))
     wild = {
-        "strategy": draw(st.sampled_from(("hill_climb", "hill_climb", "proportional", "static", "match_peer", "off"))),
+        "strategy": draw(st.sampled_from(("hill_climb", "hill_climb", "demand", "demand", *PLAIN_STRATEGIES))),
         "min_ppm": low,
         "max_ppm": high,
         "base_msat": draw(st.sampled_from((0, 1, 1_000, MAX_U32))),

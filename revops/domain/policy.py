@@ -19,7 +19,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[int, Meta(ge=0, le=366 * 86_400)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Mode = Literal["observe", "act"]
-Strategy = Literal["hill_climb", "proportional", "static", "match_peer", "off"]
+Strategy = Literal["hill_climb", "demand", "proportional", "static", "match_peer", "off"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -30,6 +30,8 @@ class ReasonCode(StrEnum):
     CLIMB_SLOPE = "climb_slope"
     AT_BOUND = "at_bound"
     NOTHING_TO_LEARN = "nothing_to_learn"
+    DEMAND = "demand"
+    JUDGED_LATELY = "judged_lately"
     CALM = "calm"
     ASLEEP = "asleep"
     WOKEN = "woken"
@@ -140,6 +142,12 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.NOTHING_TO_LEARN: "it can't forward now, so that no price would prove better: {fee_ppm} ppm is kept",
     ReasonCode.AT_BOUND: "{fee_ppm} ppm is as near the bound of {bound_ppm} ppm as a step can go: kept",
+    ReasonCode.DEMAND: (
+        "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
+        "{elasticity} % of them ({low} to {high}); of the prices in reach {best_ppm} ppm promises most, {gain_msat} "
+        "msat a day more; a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where they enter"
+    ),
+    ReasonCode.JUDGED_LATELY: "{fee_ppm} ppm is judged anew each {hours} h: kept till then",
     ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
     ReasonCode.ASLEEP: (
         "asleep at {fee_ppm} ppm for {left_hours} h more: {interest_count} payments came, {expected_count} expected"

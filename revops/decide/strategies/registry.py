@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from revops.decide.strategies import hill_climb, match_peer, proportional, static
+from revops.decide.strategies import demand, hill_climb, match_peer, proportional, static
 from revops.decide.strategies.base import Strategy
 
 STRATEGIES: Final[Mapping[str, Strategy]] = {
     "hill_climb": hill_climb.propose,
+    "demand": demand.propose,
     "proportional": proportional.propose,
     "static": static.propose,
     "match_peer": match_peer.propose,

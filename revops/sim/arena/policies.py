@@ -125,5 +125,6 @@ POLICIES: Final[Mapping[str, Callable[[], Policy]]] = {
     "constant": lambda: constant,
     "proportional": lambda: Product(FeesConfig(strategy="proportional")),
     "predecessor": Predecessor,
+    "demand": lambda: Product(FeesConfig(strategy="demand")),
     "hill_climb": lambda: Product(FeesConfig(strategy="hill_climb")),
 }

@@ -1,0 +1,109 @@
+"""The strategy `demand`: what it proposes, when it judges, and what it never does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from revops.decide.governor import dead_band_ppm
+from revops.decide.strategies.demand import TURNS_PER_INTERVAL, propose
+from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.policy import FeesConfig
+from revops.domain.reason import ReasonCode
+from revops.domain.signals import Rate, Signals
+from revops.domain.snapshot import FeeInput
+from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_state
+from tests.strategies import fee_inputs, fees_policies
+
+POLICY = FeesConfig(strategy="demand")
+
+
+def offer(*tried: tuple[int, float], count: int = 10, fee_ppm: int = 100, **overrides: Any) -> FeeInput:
+    """A channel that was open for ten hours at its price, an hour of them since the last look; `tried` are (fee,
+    payments) of ten open hours each.
+    """
+    memory = tuple(PriceWindow(NOW - HOUR, fee, 10.0, interest) for fee, interest in tried)
+    state = make_state(fee_ppm=fee_ppm, open_seconds=9.5 * HOUR, counted_at=NOW - HOUR, windows=memory)
+    base = make_fee_input(make_channel(fee_ppm=fee_ppm), state=state, earned_count=count, earned_msat=count * 2_500)
+    return replace(base, **overrides)
+
+
+def codes(fee_input: FeeInput) -> list[ReasonCode]:
+    return [reason.code for reason in propose(fee_input, POLICY, NOW).reasons]
+
+
+def test_the_first_look_only_watches() -> None:
+    proposal = propose(make_fee_input(state=None), POLICY, NOW)
+    assert (proposal.ppm, proposal.state) == (100, FeeState(100, NOW, NOW))
+    assert [reason.code for reason in proposal.reasons] == [ReasonCode.FIRST_SEEN]
+
+
+@pytest.mark.parametrize(
+    ("tried", "count", "dearer"),
+    [
+        # Nobody minds the price; everybody does.
+        (((60, 100.0), (80, 100.0)), 100, True),
+        (((60, 200.0), (80, 60.0)), 10, False),
+    ],
+)
+def test_it_goes_where_more_is_expected(tried: tuple[tuple[int, float], ...], count: int, dearer: bool) -> None:
+    proposal = propose(offer(*tried, count=count), POLICY, NOW)
+    assert (proposal.ppm > 100) is dearer
+    assert 75 <= proposal.ppm <= 125
+    assert proposal.if_sent.windows[-1] == PriceWindow(NOW, 100, 10.5, float(count))
+    sentence = proposal.reasons[0].sentence
+    assert f"of the prices in reach {proposal.ppm} ppm promises most" in sentence
+    assert " -" not in sentence.split("promises most, ")[1][:2]
+
+
+def test_scarce_liquidity_is_dearer_and_payments_that_enter_where_it_is_scarce_are_cheaper() -> None:
+    tried = ((60, 200.0), (80, 140.0))
+    plain = propose(offer(*tried, count=100), POLICY, NOW).ppm
+    wanted = Signals(demand=Rate(1e12, 1e21))
+    scarce = offer(*tried, count=100, channel=make_channel(fee_ppm=100, local_msat=80_000 * SAT), signals=wanted)
+    refilling = offer(*tried, count=100, signals=Signals(entry_value_ppm=300.0))
+    assert propose(refilling, POLICY, NOW).ppm < plain < propose(scarce, POLICY, NOW).ppm
+
+
+def test_it_judges_a_few_times_in_an_interval_and_not_before_the_first_is_over() -> None:
+    assert codes(offer(state=make_state(open_seconds=7 * HOUR, counted_at=NOW))) == [ReasonCode.OBSERVING]
+    turn_seconds = POLICY.min_interval_seconds / TURNS_PER_INTERVAL
+    lately = make_state(open_seconds=8.1 * HOUR, counted_at=NOW - 0.5 * HOUR)
+    assert codes(offer(state=lately)) == [ReasonCode.JUDGED_LATELY]
+    assert codes(offer(state=replace(lately, open_seconds=8 * HOUR + turn_seconds - 60))) == [ReasonCode.DEMAND]
+
+
+def test_a_channel_that_can_not_forward_is_judged_by_the_clock() -> None:
+    empty = make_channel(fee_ppm=100, local_msat=0)
+    wanted = Signals(demand=Rate(1e12, 1e21))
+    state = make_state(open_seconds=0.0, window_start_at=NOW - 10.5 * HOUR, counted_at=NOW - HOUR)
+    dry = offer(channel=empty, state=state, signals=wanted, count=0)
+    assert codes(dry) == [ReasonCode.DEMAND]
+    assert propose(dry, POLICY, NOW).ppm > 100
+    assert codes(replace(dry, state=replace(state, counted_at=NOW - 60))) == [ReasonCode.JUDGED_LATELY]
+
+
+def test_without_revenue_it_is_not_raised_by_what_others_charge() -> None:
+    dear_market = Signals(anchor_ppm=2_000)
+    idle = offer(count=0, signals=dear_market)
+    assert propose(idle, POLICY, NOW).ppm == 100
+    assert propose(replace(idle, earned_count=1), POLICY, NOW).ppm > 100
+
+
+@given(fee_input=fee_inputs(), policy=fees_policies())
+def test_a_proposal_is_in_reach_and_worth_an_announcement_or_the_fee_in_force(
+    fee_input: FeeInput, policy: FeesConfig
+) -> None:
+    proposal = propose(fee_input, policy, NOW)
+    fee_ppm = fee_input.channel.local_terms.fee_ppm
+    assert [reason.sentence for reason in proposal.reasons]
+    if proposal.ppm == fee_ppm:
+        return
+    assert abs(proposal.ppm - fee_ppm) >= dead_band_ppm(fee_ppm, policy)
+    assert policy.min_ppm <= proposal.ppm <= policy.max_ppm
+    most = 1 + policy.max_step_ratio
+    assert round(max(fee_ppm, 1) / most) <= proposal.ppm <= round(max(fee_ppm, 1) * most)
+    assert propose(fee_input, policy, NOW) == proposal
