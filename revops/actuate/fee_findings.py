@@ -12,6 +12,7 @@ from typing import Final
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
+from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.record import ActionRecord, FeeChange
 from revops.domain.snapshot import FeePin
 from revops.store import actions, fees, pins
@@ -73,8 +74,8 @@ class FeeRecords:
             if change is not None and change.source != fees.VALVE:
                 changes[channel_id] = change
             if change is not None and change.source in _OURS:
-                own_changed_at[channel_id] = max(own_changed_at.get(channel_id, change.changed_at), change.changed_at)
-                if change.changed_at >= now - DAY_SECONDS:
+                own_changed_at[channel_id] = change.changed_at
+                if now - DAY_SECONDS <= change.changed_at <= now + AHEAD_SECONDS:
                     update_counts[channel_id] = update_counts.get(channel_id, 0) + 1
         return FeeRecords(states, changes, own_changed_at, update_counts, pinned)
 
@@ -85,7 +86,7 @@ def read_records(tx: Tx, now: float) -> FeeRecords:
         states=fees.fee_states(tx),
         changes=fees.last_fee_changes(tx),
         own_changed_at=fees.last_own_changes(tx),
-        update_counts=fees.fee_updates_since(tx, now - DAY_SECONDS),
+        update_counts=fees.fee_updates_between(tx, now - DAY_SECONDS, now + AHEAD_SECONDS),
         pins=pins.pins_at(tx, now),
     )
 

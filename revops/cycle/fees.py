@@ -24,6 +24,7 @@ from revops.domain.text import counted
 from revops.errors import BugError, ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
 from revops.node.errors import NodeError
 from revops.store import actions, decisions, fees, signals
+from revops.store.engine import Tx
 
 COMMAND = "fees adjust"
 SET_COMMAND = "fees set"
@@ -109,12 +110,13 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
             record_findings(tx, findings, view.taken_at)
     snapshot = read_inputs(session, view, channels, records.after(findings, view.taken_at))
     policy = session.config.fees
-    suspended = session.suspensions(synced, exempt="fees" in session.config.reserve.exempt)
+    doubts = session.clock_doubts(synced)
+    suspended = (*session.suspensions(synced, exempt="fees" in session.config.reserve.exempt), *doubts)
     plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
     session.count(decision.outcome for decision in plan.decisions)
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
     try:
-        outcome = apply_fees(plan, policy, session.writer, _record(session, plan), own)
+        outcome = apply_fees(plan, policy, session.writer, _record(session, plan, learns=not doubts), own)
     except NodeError:
         _show_what_was_sent(session, synced)
         raise
@@ -129,17 +131,24 @@ def _observing(mode: str) -> tuple[Reason, ...]:
     return () if mode == "act" else (why(ReasonCode.OBSERVE_MODE),)
 
 
-def _record(session: Session, plan: FeePlan) -> FeeJournal:
-    """Write the decisions down before any is carried out, with what the strategy knows if nothing is sent."""
+def _record(session: Session, plan: FeePlan, *, learns: bool) -> FeeJournal:
+    """Write the decisions down before any is carried out, with what the strategy knows if nothing is sent. Under a
+    doubtful clock a run learns nothing: what is known stays as it was for the first run under the right one.
+    """
     if session.run_key is None:
         return DryJournal()
     with session.database.transaction(session.node_key) as tx:
         decisions.record_fee_plan(tx, session.run_key, plan)
-        signals.save_values(tx, {decision.channel_id: decision.value_ppm for decision in plan.decisions}, plan.taken_at)
-        for decision in plan.decisions:
-            if decision.state is not None:
-                fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)
+        if learns:
+            _save_what_is_known(tx, plan)
     return StoreJournal(session.database, session.node_key, session.run_key, session.clock)
+
+
+def _save_what_is_known(tx: Tx, plan: FeePlan) -> None:
+    signals.save_values(tx, {decision.channel_id: decision.value_ppm for decision in plan.decisions}, plan.taken_at)
+    for decision in plan.decisions:
+        if decision.state is not None:
+            fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)
 
 
 def _raise_failed_strategies(plan: FeePlan) -> None:

@@ -83,15 +83,17 @@ def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
 
 
 def last_own_changes(tx: Tx) -> dict[str, float]:
-    """Return when we last announced something new of each channel_id: its fee, or its largest HTLC."""
-    ours = (fee_change.c.node_key == tx.node_key, fee_change.c.source.in_((REVOPS, VALVE)))
+    """Return when we last announced something new of each channel_id: its fee, or its largest HTLC. The last is the one
+    that was recorded last, whatever the clock said.
+    """
+    ours = (fee_change.c.node_key == tx.node_key) & fee_change.c.source.in_((REVOPS, VALVE))
+    latest = select(func.max(fee_change.c.change_key)).where(ours).group_by(fee_change.c.channel_key)
     statement = (
-        select(channel.c.channel_id, func.max(fee_change.c.changed_at).label("changed_at"))
+        select(channel.c.channel_id, fee_change.c.changed_at)
         .join(
             channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
         )
-        .where(*ours)
-        .group_by(channel.c.channel_id)
+        .where(ours, fee_change.c.change_key.in_(latest))
     )
     return {row.channel_id: row.changed_at for row in tx.connection.execute(statement)}
 
@@ -127,11 +129,12 @@ def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
     return found
 
 
-def fee_updates_since(tx: Tx, since_at: float) -> dict[str, int]:
-    """Return how many changes of ours were announced at `since_at` or later, by channel_id."""
+def fee_updates_between(tx: Tx, since_at: float, until_at: float) -> dict[str, int]:
+    """Return how many changes of ours were announced from `since_at` to `until_at`, by channel_id."""
     recent = (
         fee_change.c.node_key == tx.node_key,
         fee_change.c.changed_at >= since_at,
+        fee_change.c.changed_at <= until_at,
         fee_change.c.source.in_((REVOPS, VALVE)),
     )
     statement = (
