@@ -7,9 +7,10 @@ Each is a finding: a run writes it down, a dry run doesn't, and both decide on t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from revops.decide.strategies.calm import awake
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.instants import AHEAD_SECONDS
@@ -102,7 +103,7 @@ def look_back(
     findings: list[FeeFinding] = []
     for action in pending:
         channel_id = action.channel_id or ""
-        finding = _closed(action, by_id.get(channel_id), last.get(channel_id), now)
+        finding = _closed(action, by_id.get(channel_id), last.get(channel_id), records.states.get(channel_id))
         findings.append(finding)
         if finding.change is not None and finding.change.source != fees.VALVE:
             last[channel_id] = finding.change
@@ -113,9 +114,12 @@ def look_back(
     return tuple(findings)
 
 
-def _closed(action: ActionRecord, channel: Channel | None, before: FeeChange | None, now: float) -> FeeFinding:
+def _closed(
+    action: ActionRecord, channel: Channel | None, before: FeeChange | None, known: FeeState | None
+) -> FeeFinding:
     """A call whose fee is in force was carried out: it is recorded as ours, so that it isn't taken for somebody else's
-    change. Where the fee was in force before, only our largest HTLC was to change, and the fee's window goes on.
+    change, and what was learnt before it is remembered as if its answer had come. Where the fee was in force before,
+    only our largest HTLC was to change, and the fee's window goes on.
     """
     old_ppm = before.new_ppm if before is not None else None
     valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm
@@ -127,12 +131,29 @@ def _closed(action: ActionRecord, channel: Channel | None, before: FeeChange | N
     if "htlcmax" in action.request:
         reply["htlcmax"] = channel.local_terms.htlc_max_msat
     source = fees.VALVE if valve_alone else fees.REVOPS
-    state = FeeState(fee_ppm=fee_ppm, window_start_at=action.created_at, counted_at=now)
     return FeeFinding(
         channel.channel_id,
         change=FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, source),
-        state=None if valve_alone else state,
+        state=None if valve_alone else _state_since(action, fee_ppm, known),
         closed=ClosedAction(action.action_key, "done", reply),
+    )
+
+
+def _state_since(action: ActionRecord, fee_ppm: int, known: FeeState | None) -> FeeState:
+    """What the strategy remembers of the fee that the call put in force; of a call that was made before this was kept,
+    what it remembered then, with a new window.
+    """
+    if action.state_if_done is not None:
+        return action.state_if_done
+    begun_at = action.created_at
+    state = known or FeeState(fee_ppm=fee_ppm, window_start_at=begun_at, counted_at=begun_at)
+    return replace(
+        awake(state),
+        fee_ppm=fee_ppm,
+        window_start_at=begun_at,
+        counted_at=begun_at,
+        open_seconds=0.0,
+        provisional=False,
     )
 
 

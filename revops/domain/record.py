@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from revops.domain.decision import BudgetVerdict
+from revops.domain.decision import BudgetVerdict, FeeState
 from revops.domain.forward import Flow
 from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
@@ -44,7 +44,10 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ActionRecord:
-    """A call that changes the node, written down before it is made. `status`: pending, done, failed or unknown."""
+    """A call that changes the node, written down before it is made. `status`: pending, done, failed or unknown.
+
+    `state_if_done` is what the strategy remembers if it is carried out, as long as that isn't known.
+    """
 
     action_key: int
     method: str
@@ -54,6 +57,7 @@ class ActionRecord:
     reply: dict[str, object] | None
     created_at: float
     settled_at: float | None
+    state_if_done: FeeState | None = None
 
 
 @dataclass(frozen=True, slots=True)
