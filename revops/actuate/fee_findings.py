@@ -74,11 +74,20 @@ class FeeRecords:
                 pinned[channel_id] = finding.pin
             if change is not None and change.source != fees.VALVE:
                 changes[channel_id] = change
+            if change is not None and change.source == fees.REVOPS:
+                pinned |= _reached(channel_id, pinned.get(channel_id), change)
             if change is not None and change.source in _OURS:
                 own_changed_at[channel_id] = change.changed_at
                 if now - DAY_SECONDS <= change.changed_at <= now + AHEAD_SECONDS:
                     update_counts[channel_id] = update_counts.get(channel_id, 0) + 1
         return FeeRecords(states, changes, own_changed_at, update_counts, pinned)
+
+
+def _reached(channel_id: str, pin: FeePin | None, change: FeeChange) -> dict[str, FeePin]:
+    """A pin whose fee has come into force isn't forced any more (`pins_in_force`)."""
+    if pin is None or pin.ppm != change.new_ppm or change.changed_at < pin.set_at:
+        return {}
+    return {channel_id: replace(pin, forced=False)}
 
 
 def read_records(tx: Tx, now: float) -> FeeRecords:
@@ -88,7 +97,7 @@ def read_records(tx: Tx, now: float) -> FeeRecords:
         changes=fees.last_fee_changes(tx),
         own_changed_at=fees.last_own_changes(tx),
         update_counts=fees.fee_updates_between(tx, now - DAY_SECONDS, now + AHEAD_SECONDS),
-        pins=pins.pins_at(tx, now),
+        pins=pins.pins_in_force(tx, now),
     )
 
 

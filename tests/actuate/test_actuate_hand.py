@@ -155,6 +155,67 @@ def test_a_war_of_two_tools_costs_no_more_gossip_than_peace(bench: Bench) -> Non
     assert all(call["feeppm"] <= 5_000 for call in ours)
 
 
+def test_a_forced_fee_is_forced_once(bench: Bench) -> None:
+    """Another tool changes it again every half hour for two days: that is no reason for more gossip than in peace."""
+    bench.fees()
+    bench.node.advance_by(DAY)
+    channel = pick(bench)
+    sent = len(bench.calls("setchannel"))
+    set_fee(bench, 600, force=True)
+    for _ in range(96):
+        bench.node.set_fee_externally(channel.channel_id, ppm=640)
+        bench.node.advance_by(HOUR / 2)
+        bench.fees()
+    ours = [call for call in bench.calls("setchannel")[sent:] if call["id"] == channel.channel_id]
+    assert 1 <= len(ours) <= 7
+    set_fee(bench, 600, force=True)  # said again, it is forced again
+    assert channel.local.fee_ppm == 600
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_forced_fee_that_did_not_arrive_stays_forced(bench: Bench, lost: bool) -> None:
+    """A call that was lost before the node saw it, or a node that refused; one whose reply was lost is in force."""
+    bench.fees()
+    channel = pick(bench)
+    bench.fault("setchannel", FaultKind.DROP_BEFORE) if lost else bench.refuse("setchannel", -1)
+    with pytest.raises(RevopsError):
+        set_fee(bench, 600, force=True)
+    assert channel.local.fee_ppm != 600
+    bench.node.advance_by(60)
+    bench.fees()
+    assert channel.local.fee_ppm == 600
+
+
+def test_a_forced_fee_whose_reply_was_lost_has_come_into_force(bench: Bench) -> None:
+    bench.fees()
+    bench.fault("setchannel", FaultKind.REPLY_LOST)
+    with pytest.raises(RevopsError):
+        set_fee(bench, 600, force=True)
+    bench.node.advance_by(60)
+    bench.fees()
+    bench.node.set_fee_externally(pick(bench).channel_id, ppm=640)
+    bench.node.advance_by(60)
+    assert decided(bench).outcome is Outcome.SKIP
+
+
+@pytest.mark.parametrize("hand", ["pinned anew", "given back"])
+def test_what_a_hand_does_counts_whatever_the_clock_said(bench: Bench, hand: str) -> None:
+    """The clock was two hours ahead when it did it, and is right again."""
+    bench.fees()
+    channel = pick(bench)
+    set_fee(bench, 700, force=True, for_seconds=HOUR if hand == "given back" else None)
+    bench.clock_offset = 2 * HOUR
+    if hand == "given back":
+        fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
+    else:
+        set_fee(bench, 300, force=True)
+        assert channel.local.fee_ppm == 300
+    bench.clock_offset = 0.0
+    bench.node.advance_by(60)
+    assert decided(bench).strategy == ("hill_climb" if hand == "given back" else "pin")
+    assert channel.local.fee_ppm == (700 if hand == "given back" else 300)
+
+
 def test_a_skipped_channel_is_explained(bench: Bench) -> None:
     bench.fees()
     text = page(explained(explain.run(bench.options, pick(bench).channel_id, clock=bench.clock)))
