@@ -119,8 +119,18 @@ def look_back(
     for channel in channels:
         change = _external(channel, last.get(channel.channel_id), now)
         if change is not None:
-            findings.append(FeeFinding(channel.channel_id, change))
+            state = None
+            if change.old_ppm == change.new_ppm:
+                state = _anew(records.states.get(channel.channel_id), change.changed_at)
+            findings.append(FeeFinding(channel.channel_id, change, state))
     return tuple(findings)
+
+
+def _anew(state: FeeState | None, now: float) -> FeeState | None:
+    """What is remembered where the base fee alone was changed: strategies don't see it, but their window was at another
+    price for a time that nobody knows.
+    """
+    return None if state is None else replace(awake(state), window_start_at=now, open_seconds=0.0)
 
 
 def _closed(
@@ -131,7 +141,8 @@ def _closed(
     only our largest HTLC was to change, and the fee's window goes on.
     """
     old_ppm = before.new_ppm if before is not None else None
-    valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm
+    same_base = before is None or before.base_msat in (None, action.request["feebase"])
+    valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm and same_base
     if channel is None or not _in_force(action, channel, valve_alone=valve_alone):
         closed = ClosedAction(action.action_key, "failed", {"error": "not in force"})
         return FeeFinding(action.channel_id or "", closed=closed)
@@ -142,7 +153,9 @@ def _closed(
     source = fees.VALVE if valve_alone else fees.REVOPS
     return FeeFinding(
         channel.channel_id,
-        change=FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, source),
+        change=FeeChange(
+            channel.channel_id, action.created_at, old_ppm, fee_ppm, source, channel.local_terms.fee_base_msat
+        ),
         state=None if valve_alone else _state_since(action, fee_ppm, known),
         closed=ClosedAction(action.action_key, "done", reply),
     )
@@ -174,11 +187,13 @@ def _in_force(action: ActionRecord, channel: Channel, *, valve_alone: bool) -> b
 
 
 def _external(channel: Channel, before: FeeChange | None, now: float) -> FeeChange | None:
-    fee_ppm = channel.local_terms.fee_ppm
-    if not channel.live or (before is not None and before.new_ppm == fee_ppm):
+    fee_ppm, base_msat = channel.local_terms.fee_ppm, channel.local_terms.fee_base_msat
+    if not channel.live:
+        return None
+    if before is not None and before.new_ppm == fee_ppm and before.base_msat in (None, base_msat):
         return None
     old_ppm = None if before is None else before.new_ppm
-    return FeeChange(channel.channel_id, now, old_ppm, fee_ppm, fees.EXTERNAL)
+    return FeeChange(channel.channel_id, now, old_ppm, fee_ppm, fees.EXTERNAL, base_msat)
 
 
 def given_back(channel: Channel, now: float) -> FeeFinding:
@@ -186,7 +201,7 @@ def given_back(channel: Channel, now: float) -> FeeFinding:
     fee_ppm = channel.local_terms.fee_ppm
     return FeeFinding(
         channel.channel_id,
-        change=FeeChange(channel.channel_id, now, fee_ppm, fee_ppm, fees.RELEASED),
+        change=FeeChange(channel.channel_id, now, fee_ppm, fee_ppm, fees.RELEASED, channel.local_terms.fee_base_msat),
         state=FeeState(fee_ppm, now, now),
         released=True,
     )

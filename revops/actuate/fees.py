@@ -98,9 +98,10 @@ class StoreJournal:
             told["htlcmax"] = reply.htlc_max_msat
         with self.database.transaction(self.node_key) as tx:
             actions.finish_action(tx, action_key, "done", told, now)
-            valve_alone = decision.same_fee and in_force_ppm == decision.old_ppm
+            in_force = (in_force_ppm, reply.fee_base_msat)
+            valve_alone = decision.same_fee and in_force == (decision.old_ppm, decision.old_base_msat)
             source = fees.VALVE if valve_alone else fees.REVOPS
-            change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, source)
+            change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, source, reply.fee_base_msat)
             fees.record_fee_change(tx, change)
             channels.record_own_terms(tx, decision.channel_id, reply.fee_base_msat, in_force_ppm, reply.htlc_max_msat)
             if decision.state_if_sent is not None:

@@ -63,7 +63,8 @@ class ActionRecord:
 @dataclass(frozen=True, slots=True)
 class FeeChange:
     """A fee that came into force on a channel; `source` is "revops", "external", "released" (given back to us) or
-    "valve" (the fee stayed, our largest HTLC changed).
+    "valve" (the fee stayed, our largest HTLC changed). `base_msat` is the base fee since then, None where that isn't on
+    record; where the ppm stayed, the base fee is what changed.
     """
 
     channel_id: str
@@ -71,6 +72,7 @@ class FeeChange:
     old_ppm: int | None
     new_ppm: int
     source: str
+    base_msat: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, insert, select
 
@@ -61,6 +61,7 @@ def record_fee_change(tx: Tx, change: FeeChange) -> None:
             old_ppm=change.old_ppm,
             new_ppm=change.new_ppm,
             source=change.source,
+            base_msat=change.base_msat,
         )
     )
 
@@ -76,10 +77,11 @@ def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
         )
         .where(mine, fee_change.c.change_key.in_(latest))
     )
-    return {
-        row.channel_id: FeeChange(row.channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
-        for row in tx.connection.execute(statement)
-    }
+    return {row.channel_id: _change(row.channel_id, row) for row in tx.connection.execute(statement)}
+
+
+def _change(channel_id: str, row: Any) -> FeeChange:
+    return FeeChange(channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source, row.base_msat)
 
 
 def last_own_changes(tx: Tx) -> dict[str, float]:
@@ -111,10 +113,7 @@ def fee_changes_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[F
         .order_by(fee_change.c.changed_at.desc(), fee_change.c.change_key.desc())
         .limit(limit)
     )
-    return tuple(
-        FeeChange(channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
-        for row in tx.connection.execute(statement)
-    )
+    return tuple(_change(channel_id, row) for row in tx.connection.execute(statement))
 
 
 def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:

@@ -228,9 +228,10 @@ fee_state = Table(
     at("updated"), primary("channel_key"), refers("channel_key", to="channel"),
 )  # fmt: skip
 
+#: `base_msat` is the base fee since then; NULL where it wasn't recorded.
 fee_change = Table(
     "fee_change", metadata, key("node_key"), key("change_key"), key("channel_key"), at("changed"),
-    whole("old_ppm", null=True), whole("new_ppm"), words("source"), primary("change_key"),
+    whole("old_ppm", null=True), whole("new_ppm"), words("source"), msat("base", null=True), primary("change_key"),
     refers("channel_key", to="channel"), Index(None, "node_key", "channel_key", "changed_at"),
 )  # fmt: skip
 

@@ -140,6 +140,58 @@ def test_a_foreign_fee_is_respected_until_it_is_released(bench: Bench) -> None:
     assert decided(bench).reasons[0].code is not ReasonCode.EXTERNAL_RESPECTED
 
 
+def foreign_base(bench: Bench, external: str) -> Any:
+    """A channel that we have priced, on which somebody sets another base fee and leaves the ppm."""
+    bench.settings["fees"]["external"] = external
+    channel = pick(bench)
+    assert channel.local.fee_base_msat > 0  # the node's default is nobody's decision
+    bench.fees()
+    assert channel.local.fee_base_msat == 0
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    bench.node.set_fee_externally(channel.channel_id, ppm=channel.local.fee_ppm, base_msat=700)
+    bench.node.advance_by(HOUR)
+    return channel
+
+
+def test_a_foreign_base_fee_is_respected_until_it_is_released(bench: Bench) -> None:
+    channel = foreign_base(bench, "respect")
+    for _ in range(3):
+        assert decided(bench).reasons[0].code is ReasonCode.EXTERNAL_RESPECTED
+        bench.node.advance_by(DAY)
+    assert channel.local.fee_base_msat == 700
+    rows = bench.rows("SELECT * FROM fee_change WHERE source = 'external' AND old_ppm IS NOT NULL")
+    assert [(row.old_ppm, row.base_msat) for row in rows] == [(channel.local.fee_ppm, 700)]
+    fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    assert channel.local.fee_base_msat == 0
+
+
+@pytest.mark.parametrize("external", ["learn", "overwrite"])
+def test_a_foreign_base_fee_is_put_right_like_a_foreign_fee(bench: Bench, external: str) -> None:
+    """Not sooner than the interval after it was noticed, and what is learnt begins anew."""
+    channel = foreign_base(bench, external)
+    noticed = decided(bench)
+    assert noticed.outcome is Outcome.SKIP
+    assert noticed.reasons[-1].code is ReasonCode.MIN_INTERVAL
+    assert noticed.state.open_seconds == 0.0
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    assert channel.local.fee_base_msat == 0
+    sources = [row.source for row in bench.rows("SELECT * FROM fee_change WHERE base_msat = 700")]
+    assert sources == ["external"]
+
+
+def test_a_base_fee_that_was_not_recorded_is_nobodys_change(bench: Bench) -> None:
+    """Records of an earlier version know the ppm only."""
+    channel = foreign_base(bench, "respect")
+    with bench.database.transaction(1) as tx:
+        tx.connection.exec_driver_sql("UPDATE fee_change SET base_msat = NULL")
+    assert decided(bench).reasons[0].code is not ReasonCode.EXTERNAL_RESPECTED
+    assert channel.local.fee_base_msat == 0 or decided(bench).reasons[-1].code is ReasonCode.MIN_INTERVAL
+
+
 def test_a_war_of_two_tools_costs_no_more_gossip_than_peace(bench: Bench) -> None:
     """Another tool sets 9,000 ppm, out of bounds, every half hour for two days."""
     bench.settings["fees"]["external"] = "overwrite"

@@ -81,7 +81,7 @@ def test_every_field_of_a_state_is_plain() -> None:
 def test_last_change_of_each_channel(database: Database, node_key: int) -> None:
     first = FeeChange(channel_id(1), NOW + 50, None, 100, "external")
     second = FeeChange(channel_id(1), NOW, 100, 120, "revops")  # recorded later, though its clock says earlier
-    other = FeeChange(channel_id(2), NOW, 5, 0, "revops")
+    other = FeeChange(channel_id(2), NOW, 5, 0, "revops", base_msat=1_000)
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
         for change in (first, second, other):
