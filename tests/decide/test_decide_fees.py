@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import Phase, assume, find, given, settings
@@ -12,7 +13,7 @@ from revops.decide.fees import decide_fees
 from revops.decide.governor import dead_band_ppm
 from revops.decide.rails import step_limit_ppm
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
-from revops.domain.decision import FeeDecision, FeePlan, Outcome
+from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.signals import Rate, Signals
@@ -121,7 +122,8 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
     if decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None:
-        assert change_ppm >= dead_band_ppm(decision.old_ppm, policy)
+        last_step = ReasonCode.ZERO_FLOW_DROP in codes(decision) and decision.new_ppm == policy.min_ppm
+        assert last_step or change_ppm >= dead_band_ppm(decision.old_ppm, policy)
     if fee_input.last_changed_at is not None:
         assert NOW - fee_input.last_changed_at >= policy.min_interval_seconds
 
@@ -291,6 +293,39 @@ def test_a_disconnected_channel_keeps_its_price_however_long() -> None:
     lost = make_fee_input(make_channel(connected=False), state=state, earned_msat=0, earned_count=0)
     decision = decide_fees(make_fee_snapshot(lost), POLICY).decisions[0]
     assert (decision.outcome, codes(decision)) == (Outcome.SKIP, [ReasonCode.OBSERVING])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strategy": "static", "fixed_ppm": 1_000},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ratio": 0.2},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ratio": 0.24, "min_ppm": 1},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ppm": 50},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ppm": 2_000, "max_ppm": 5_000},
+        {"strategy": "proportional", "full_ppm": 1_000, "empty_ppm": 1_000, "min_ppm": 0},
+        {"strategy": "hill_climb", "dead_band_ratio": 0.2},
+    ],
+)
+def test_without_revenue_a_fee_goes_down_to_the_bound_whatever_the_dead_band(settings: dict[str, Any]) -> None:
+    """Watched for months, nine hours apart, six of which count."""
+    policy, fee_ppm, changed_at = FeesConfig(mode="act", chain_floor=False, **settings), 1_000, NOW - 10 * HOUR
+    state: FeeState | None = make_state(fee_ppm=fee_ppm)
+    steps = []
+    for look in range(500):
+        now = NOW + look * 9 * HOUR
+        one = make_fee_input(
+            make_channel(fee_ppm=fee_ppm), state=state, earned_msat=0, earned_count=0, last_earned_at=None,
+            last_changed_at=changed_at, last_own_changed_at=changed_at,
+        )  # fmt: skip
+        decision = decide_fees(make_fee_snapshot(one, taken_at=now), policy).decisions[0]
+        state = decision.state
+        if decision.outcome is Outcome.CHANGE:
+            steps.append(decision.old_ppm - decision.new_ppm)
+            fee_ppm, changed_at, state = decision.new_ppm, now, decision.state_if_sent
+    assert fee_ppm == policy.min_ppm
+    assert min(steps) > 0
+    assert all(step >= policy.dead_band_ppm for step in steps[:-1])
 
 
 def test_another_base_fee_is_put_right_and_said() -> None:
