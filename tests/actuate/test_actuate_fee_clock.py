@@ -71,6 +71,21 @@ def test_a_run_under_a_clock_that_the_chain_denies_sends_and_learns_nothing(benc
     assert in_force(bench) != before
 
 
+def test_what_is_found_under_a_clock_that_is_denied_is_dated_by_the_next_run(bench: Bench) -> None:
+    learn(bench, 2)
+    mark_every_hour(bench)
+    bench.node.set_fee_externally(pick(bench).channel_id, ppm=777)
+    for offset_days in (60, -60):
+        bench.clock_offset = offset_days * DAY
+        bench.fees()
+    bench.clock_offset = 0.0
+    found = "SELECT * FROM fee_change WHERE source = 'external' AND new_ppm = 777"
+    assert bench.rows(found) == []
+    bench.node.advance_by(60)
+    bench.fees()
+    assert [row.changed_at for row in bench.rows(found)] == [bench.clock()]
+
+
 @pytest.mark.parametrize("offset_hours", [3, 60 * 24])
 def test_a_clock_ahead_that_nobody_doubted_holds_nothing_up_once_it_is_right(bench: Bench, offset_hours: float) -> None:
     learn(bench, 3)

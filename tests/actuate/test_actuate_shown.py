@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from revops.cycle import fees, rebalance, report, sync
-from revops.errors import RevopsError
+from revops.errors import RevopsError, UnavailableError
 from revops.node.reader import NodeReader
 from revops.node.rpc import Rpc
 from revops.sim.faults import FaultKind
@@ -123,6 +123,15 @@ def test_a_run_whose_metrics_fail_too_reports_the_first_error(shown: Bench) -> N
     shown.settings["metrics"]["textfile_dir"] = str(shown.folder / "nowhere")
     with pytest.raises(RevopsError, match="setchannel"):
         shown.fees()
+
+
+def test_a_refusal_comes_before_metrics_that_fail_too(shown: Bench) -> None:
+    shown.refuse("setchannel", -1, "no")
+    shown.settings["metrics"]["textfile_dir"] = str(shown.folder / "nowhere")
+    with pytest.raises(UnavailableError, match="1 of 12 fee changes are not as asked for"):
+        shown.fees()
+    (row,) = shown.rows("SELECT message FROM run WHERE command = 'fees adjust'")
+    assert "not as asked for" in row.message
 
 
 def test_a_dry_run_shows_nothing(shown: Bench) -> None:
