@@ -13,11 +13,13 @@ from revops.decide.fees import decide_fees
 from revops.decide.governor import dead_band_ppm
 from revops.decide.rails import step_limit_ppm
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
+from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.signals import Rate, Signals
-from revops.domain.snapshot import FeeInput, FeeSnapshot
+from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
+from revops.domain.units import MAX_MSAT
 from tests.builders import (
     HOUR,
     NOW,
@@ -245,6 +247,47 @@ def test_a_rate_that_is_no_number_stops_nobody(monkeypatch: pytest.MonkeyPatch) 
     (decision,) = decide_fees(make_fee_snapshot(), POLICY).decisions
     assert decision.new_ppm == decision.old_ppm
     assert decision.expected_gain_msat == 0
+
+
+def test_a_gain_is_one_that_a_database_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from revops.decide import fees
+    from revops.decide.strategies.base import Proposal, propose_price
+
+    for rate_msat, expected in ((1e300, MAX_MSAT), (-1e300, -MAX_MSAT), (1.7e308, MAX_MSAT)):
+
+        def rich(offer: FeeInput, policy: FeesConfig, now: float, rate_msat: float = rate_msat) -> Proposal:
+            return replace(propose_price(offer, 120, why(ReasonCode.NO_ANCHOR), now), rate_msat=rate_msat)
+
+        monkeypatch.setattr(fees, "STRATEGIES", {"hill_climb": rich})
+        (decision,) = decide_fees(make_fee_snapshot(), POLICY).decisions
+        assert (decision.outcome, decision.expected_gain_msat) == (Outcome.CHANGE, expected)
+    assert MAX_MSAT < 2**63
+
+
+@pytest.mark.parametrize("broken", ["could_route", "congestion"])
+def test_a_channel_apart_that_can_not_be_decided_on_stops_nobody(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """One that is pinned, or left alone: the others get their turn all the same."""
+    from revops.decide import fees
+
+    real = getattr(fees, broken)
+
+    def fail(channel: Channel, *rest: Any) -> Any:
+        if channel.channel_id == channel_id(1):
+            raise OverflowError("odd")
+        return real(channel, *rest)
+
+    monkeypatch.setattr(fees, broken, fail)
+    pinned = make_fee_input(make_channel(1), pin=FeePin(200, NOW, None, forced=True))
+    earning = make_fee_input(make_channel(2))
+    first, second = decide_fees(make_fee_snapshot(pinned, earning), POLICY).decisions
+    assert (first.outcome, first.strategy, first.state) == (Outcome.SKIP, "pin", pinned.state)
+    assert [reason.sentence for reason in first.reasons] == [
+        "strategy pin failed (OverflowError: odd): left as it is; please report it"
+    ]
+    assert second == decide_fees(make_fee_snapshot(earning), POLICY).decisions[0]
+    if broken == "congestion":
+        off = replace(pinned, pin=None, policy=FeesConfig(strategy="off"))
+        assert codes(decide_fees(make_fee_snapshot(off, earning), POLICY).decisions[0]) == [ReasonCode.STRATEGY_FAILED]
 
 
 def test_a_strategy_that_raises_costs_only_its_own_channels_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
