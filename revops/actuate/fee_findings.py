@@ -7,11 +7,13 @@ Each is a finding: a run writes it down, a dry run doesn't, and both decide on t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from revops.decide.strategies.calm import awake
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
+from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.record import ActionRecord, FeeChange
 from revops.domain.snapshot import FeePin
 from revops.store import actions, fees, pins
@@ -72,11 +74,20 @@ class FeeRecords:
                 pinned[channel_id] = finding.pin
             if change is not None and change.source != fees.VALVE:
                 changes[channel_id] = change
+            if change is not None and change.source == fees.REVOPS:
+                pinned |= _reached(channel_id, pinned.get(channel_id), change)
             if change is not None and change.source in _OURS:
-                own_changed_at[channel_id] = max(own_changed_at.get(channel_id, change.changed_at), change.changed_at)
-                if change.changed_at >= now - DAY_SECONDS:
+                own_changed_at[channel_id] = change.changed_at
+                if now - DAY_SECONDS <= change.changed_at <= now + AHEAD_SECONDS:
                     update_counts[channel_id] = update_counts.get(channel_id, 0) + 1
         return FeeRecords(states, changes, own_changed_at, update_counts, pinned)
+
+
+def _reached(channel_id: str, pin: FeePin | None, change: FeeChange) -> dict[str, FeePin]:
+    """A pin whose fee has come into force isn't forced any more (`pins_in_force`)."""
+    if pin is None or pin.ppm != change.new_ppm or change.changed_at < pin.set_at:
+        return {}
+    return {channel_id: replace(pin, forced=False)}
 
 
 def read_records(tx: Tx, now: float) -> FeeRecords:
@@ -85,8 +96,8 @@ def read_records(tx: Tx, now: float) -> FeeRecords:
         states=fees.fee_states(tx),
         changes=fees.last_fee_changes(tx),
         own_changed_at=fees.last_own_changes(tx),
-        update_counts=fees.fee_updates_since(tx, now - DAY_SECONDS),
-        pins=pins.pins_at(tx, now),
+        update_counts=fees.fee_updates_between(tx, now - DAY_SECONDS, now + AHEAD_SECONDS),
+        pins=pins.pins_in_force(tx, now),
     )
 
 
@@ -101,23 +112,37 @@ def look_back(
     findings: list[FeeFinding] = []
     for action in pending:
         channel_id = action.channel_id or ""
-        finding = _closed(action, by_id.get(channel_id), last.get(channel_id), now)
+        finding = _closed(action, by_id.get(channel_id), last.get(channel_id), records.states.get(channel_id))
         findings.append(finding)
         if finding.change is not None and finding.change.source != fees.VALVE:
             last[channel_id] = finding.change
     for channel in channels:
         change = _external(channel, last.get(channel.channel_id), now)
         if change is not None:
-            findings.append(FeeFinding(channel.channel_id, change))
+            state = None
+            if change.old_ppm == change.new_ppm:
+                state = _anew(records.states.get(channel.channel_id), change.changed_at)
+            findings.append(FeeFinding(channel.channel_id, change, state))
     return tuple(findings)
 
 
-def _closed(action: ActionRecord, channel: Channel | None, before: FeeChange | None, now: float) -> FeeFinding:
+def _anew(state: FeeState | None, now: float) -> FeeState | None:
+    """What is remembered where the base fee alone was changed: strategies don't see it, but their window was at another
+    price for a time that nobody knows.
+    """
+    return None if state is None else replace(awake(state), window_start_at=now, open_seconds=0.0)
+
+
+def _closed(
+    action: ActionRecord, channel: Channel | None, before: FeeChange | None, known: FeeState | None
+) -> FeeFinding:
     """A call whose fee is in force was carried out: it is recorded as ours, so that it isn't taken for somebody else's
-    change. Where the fee was in force before, only our largest HTLC was to change, and the fee's window goes on.
+    change, and what was learnt before it is remembered as if its answer had come. Where the fee was in force before,
+    only our largest HTLC was to change, and the fee's window goes on.
     """
     old_ppm = before.new_ppm if before is not None else None
-    valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm
+    same_base = before is None or before.base_msat in (None, action.request["feebase"])
+    valve_alone = "htlcmax" in action.request and action.request["feeppm"] == old_ppm and same_base
     if channel is None or not _in_force(action, channel, valve_alone=valve_alone):
         closed = ClosedAction(action.action_key, "failed", {"error": "not in force"})
         return FeeFinding(action.channel_id or "", closed=closed)
@@ -126,12 +151,31 @@ def _closed(action: ActionRecord, channel: Channel | None, before: FeeChange | N
     if "htlcmax" in action.request:
         reply["htlcmax"] = channel.local_terms.htlc_max_msat
     source = fees.VALVE if valve_alone else fees.REVOPS
-    state = FeeState(fee_ppm=fee_ppm, window_start_at=action.created_at, counted_at=now)
     return FeeFinding(
         channel.channel_id,
-        change=FeeChange(channel.channel_id, action.created_at, old_ppm, fee_ppm, source),
-        state=None if valve_alone else state,
+        change=FeeChange(
+            channel.channel_id, action.created_at, old_ppm, fee_ppm, source, channel.local_terms.fee_base_msat
+        ),
+        state=None if valve_alone else _state_since(action, fee_ppm, known),
         closed=ClosedAction(action.action_key, "done", reply),
+    )
+
+
+def _state_since(action: ActionRecord, fee_ppm: int, known: FeeState | None) -> FeeState:
+    """What the strategy remembers of the fee that the call put in force; of a call that was made before this was kept,
+    what it remembered then, with a new window.
+    """
+    if action.state_if_done is not None:
+        return action.state_if_done
+    begun_at = action.created_at
+    state = known or FeeState(fee_ppm=fee_ppm, window_start_at=begun_at, counted_at=begun_at)
+    return replace(
+        awake(state),
+        fee_ppm=fee_ppm,
+        window_start_at=begun_at,
+        counted_at=begun_at,
+        open_seconds=0.0,
+        provisional=False,
     )
 
 
@@ -143,11 +187,13 @@ def _in_force(action: ActionRecord, channel: Channel, *, valve_alone: bool) -> b
 
 
 def _external(channel: Channel, before: FeeChange | None, now: float) -> FeeChange | None:
-    fee_ppm = channel.local_terms.fee_ppm
-    if not channel.live or (before is not None and before.new_ppm == fee_ppm):
+    fee_ppm, base_msat = channel.local_terms.fee_ppm, channel.local_terms.fee_base_msat
+    if not channel.live:
+        return None
+    if before is not None and before.new_ppm == fee_ppm and before.base_msat in (None, base_msat):
         return None
     old_ppm = None if before is None else before.new_ppm
-    return FeeChange(channel.channel_id, now, old_ppm, fee_ppm, fees.EXTERNAL)
+    return FeeChange(channel.channel_id, now, old_ppm, fee_ppm, fees.EXTERNAL, base_msat)
 
 
 def given_back(channel: Channel, now: float) -> FeeFinding:
@@ -155,7 +201,7 @@ def given_back(channel: Channel, now: float) -> FeeFinding:
     fee_ppm = channel.local_terms.fee_ppm
     return FeeFinding(
         channel.channel_id,
-        change=FeeChange(channel.channel_id, now, fee_ppm, fee_ppm, fees.RELEASED),
+        change=FeeChange(channel.channel_id, now, fee_ppm, fee_ppm, fees.RELEASED, channel.local_terms.fee_base_msat),
         state=FeeState(fee_ppm, now, now),
         released=True,
     )

@@ -76,12 +76,16 @@ class StoreJournal:
     clock: Callable[[], float]
 
     def begin(self, decision: FeeDecision) -> int:
-        """Given a decision, write it down as a pending action and return its key."""
+        """Given a decision, write it down as a pending action, with what is remembered once it is carried out, and
+        return its key.
+        """
         request: dict[str, object] = {"feebase": decision.new_base_msat, "feeppm": decision.new_ppm}
         if decision.new_htlc_max_msat is not None:
             request["htlcmax"] = decision.new_htlc_max_msat
         with self.database.transaction(self.node_key) as tx:
-            return actions.begin_action(tx, self.run_key, METHOD, decision.channel_id, request, self.clock())
+            return actions.begin_action(
+                tx, self.run_key, METHOD, decision.channel_id, request, self.clock(), decision.state_if_sent
+            )
 
     def done(self, action_key: int, decision: FeeDecision, reply: FeesReply) -> None:
         """Given the reply, close the action and record what is in force, and the strategy's new state.
@@ -94,9 +98,10 @@ class StoreJournal:
             told["htlcmax"] = reply.htlc_max_msat
         with self.database.transaction(self.node_key) as tx:
             actions.finish_action(tx, action_key, "done", told, now)
-            valve_alone = decision.same_fee and in_force_ppm == decision.old_ppm
+            in_force = (in_force_ppm, reply.fee_base_msat)
+            valve_alone = decision.same_fee and in_force == (decision.old_ppm, decision.old_base_msat)
             source = fees.VALVE if valve_alone else fees.REVOPS
-            change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, source)
+            change = FeeChange(decision.channel_id, now, decision.old_ppm, in_force_ppm, source, reply.fee_base_msat)
             fees.record_fee_change(tx, change)
             channels.record_own_terms(tx, decision.channel_id, reply.fee_base_msat, in_force_ppm, reply.htlc_max_msat)
             if decision.state_if_sent is not None:

@@ -8,8 +8,10 @@ from revops.actuate.fee_findings import FeeRecords
 from revops.cycle.market import read_market
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Session
+from revops.decide.hindsight import put_right
 from revops.decide.scoring import signals_of
 from revops.domain.channel import Channel
+from revops.domain.instants import known_past, not_ahead
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.errors import UnknownChannel
 from revops.store import fees, signals
@@ -21,7 +23,10 @@ NOTHING_EARNED = Earned(0, 0, None, 0.0, 0.0, 0.0, 0.0)
 def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records: FeeRecords) -> FeeSnapshot:
     """Given the node, the channels that are named (none: all) and what is on record about fees, also by this run,
     return what the decision sees. Raise UnknownChannel for a name that is no channel's.
+
+    What a clock that was ahead has left in the records is put right here, before anything is decided on it.
     """
+    now = view.taken_at
     selected = [channel for channel in view.channels if channel.live]
     if wanted:
         selected = [channel for channel in view.channels if names(channel) & set(wanted)]
@@ -29,11 +34,11 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records
         if missing:
             raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
     with session.database.read(session.node_key) as tx:
-        windows = {channel_id: state.window_start_at for channel_id, state in records.states.items()}
-        earned = earned_since(tx, windows)
+        states = {channel_id: put_right(state, now) for channel_id, state in records.states.items()}
+        earned = earned_since(tx, {channel_id: state.window_start_at for channel_id, state in states.items()})
         traffic = signals.load(tx)
-        market = read_market(tx, view.taken_at)
-        policies = channel_policies(tx, session.config, selected, view.taken_at)
+        market = read_market(tx, now)
+        policies = channel_policies(tx, session.config, selected, now)
     inputs = []
     for channel in selected:
         found = earned.get(channel.channel_id, NOTHING_EARNED)
@@ -41,13 +46,14 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records
         changed = change if change is not None and change.old_ppm is not None else None
         external = changed is not None and changed.source == fees.EXTERNAL
         own_changed_at = records.own_changed_at.get(channel.channel_id)
-        moments = (None if changed is None else changed.changed_at, own_changed_at)
+        own_changed_at = None if own_changed_at is None else known_past(own_changed_at, now)
+        moments = (None if changed is None else known_past(changed.changed_at, now), own_changed_at)
         policy = policies.get(channel.channel_id)
-        known = signals_of(channel.channel_id, channel.peer_id, traffic, view.taken_at)
+        known = signals_of(channel.channel_id, channel.peer_id, traffic, now)
         inputs.append(
             FeeInput(
                 channel=channel,
-                state=records.states.get(channel.channel_id),
+                state=states.get(channel.channel_id),
                 earned_msat=found.earned_msat,
                 earned_count=found.earned_count,
                 last_earned_at=found.last_at,
@@ -61,7 +67,7 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records
                 signals=market.signals(channel, known),
                 pin=records.pins.get(channel.channel_id),
                 last_own_changed_at=own_changed_at,
-                external_since_at=changed.changed_at if changed is not None and external else None,
+                external_since_at=not_ahead(changed.changed_at, now) if changed is not None and external else None,
                 sold_msat=market.sold_msat.get(channel.channel_id, 0),
                 own_updates_last_day_count=records.update_counts.get(channel.channel_id, 0),
             )

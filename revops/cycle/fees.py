@@ -24,6 +24,7 @@ from revops.domain.text import counted
 from revops.errors import BugError, ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
 from revops.node.errors import NodeError
 from revops.store import actions, decisions, fees, signals
+from revops.store.engine import Tx
 
 COMMAND = "fees adjust"
 SET_COMMAND = "fees set"
@@ -95,13 +96,14 @@ def _find(view: NodeView, name: str) -> Channel:
 def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: FeeFinding | None = None) -> FeePlan:
     """One cycle on the channels that are named (none: all), after what the operator has just done by hand.
 
-    A dry run takes the same path: what is found counts, and isn't written.
+    A dry run takes the same path: what is found counts, and isn't written. Under a doubtful clock nothing is looked
+    for: the next run under the right one finds it.
     """
-    view = synced.view
+    view, doubts = synced.view, session.clock_doubts(synced)
     with session.database.read(session.node_key) as tx:
         records = read_records(tx, view.taken_at)
         pending = actions.pending_actions(tx, METHOD)
-    findings = look_back(records, pending, view.channels, view.taken_at)
+    findings = () if doubts else look_back(records, pending, view.channels, view.taken_at)
     if by_hand is not None:
         findings = (*findings, by_hand)
     if findings and session.run_key is not None:
@@ -109,18 +111,20 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
             record_findings(tx, findings, view.taken_at)
     snapshot = read_inputs(session, view, channels, records.after(findings, view.taken_at))
     policy = session.config.fees
-    suspended = session.suspensions(synced, exempt="fees" in session.config.reserve.exempt)
+    suspended = (*session.suspensions(synced, exempt="fees" in session.config.reserve.exempt), *doubts)
     plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
     session.count(decision.outcome for decision in plan.decisions)
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
     try:
-        outcome = apply_fees(plan, policy, session.writer, _record(session, plan), own)
+        outcome = apply_fees(plan, policy, session.writer, _record(session, plan, learns=not doubts), own)
     except NodeError:
         _show_what_was_sent(session, synced)
         raise
+    failure = _failures(outcome) or _failed_strategies(plan)
+    if failure is not None:
+        _show_what_was_sent(session, synced)
+        raise failure
     session.show_node(synced)
-    _raise_failures(outcome)
-    _raise_failed_strategies(plan)
     session.insist_on_chain(suspended)
     return plan
 
@@ -129,41 +133,51 @@ def _observing(mode: str) -> tuple[Reason, ...]:
     return () if mode == "act" else (why(ReasonCode.OBSERVE_MODE),)
 
 
-def _record(session: Session, plan: FeePlan) -> FeeJournal:
-    """Write the decisions down before any is carried out, with what the strategy knows if nothing is sent."""
+def _record(session: Session, plan: FeePlan, *, learns: bool) -> FeeJournal:
+    """Write the decisions down before any is carried out, with what the strategy knows if nothing is sent. Under a
+    doubtful clock a run learns nothing: what is known stays as it was for the first run under the right one.
+    """
     if session.run_key is None:
         return DryJournal()
     with session.database.transaction(session.node_key) as tx:
         decisions.record_fee_plan(tx, session.run_key, plan)
-        signals.save_values(tx, {decision.channel_id: decision.value_ppm for decision in plan.decisions}, plan.taken_at)
-        for decision in plan.decisions:
-            if decision.state is not None:
-                fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)
+        if learns:
+            _save_what_is_known(tx, plan)
     return StoreJournal(session.database, session.node_key, session.run_key, session.clock)
 
 
-def _raise_failed_strategies(plan: FeePlan) -> None:
+def _save_what_is_known(tx: Tx, plan: FeePlan) -> None:
+    signals.save_values(tx, {decision.channel_id: decision.value_ppm for decision in plan.decisions}, plan.taken_at)
+    for decision in plan.decisions:
+        if decision.state is not None:
+            fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)
+
+
+def _failed_strategies(plan: FeePlan) -> BugError | None:
     """A strategy that raised has cost its channels their turn; the rest of the run is done."""
     failed = [one for one in plan.decisions if any(r.code is ReasonCode.STRATEGY_FAILED for r in one.reasons)]
-    if failed:
-        first = failed[0]
-        raise BugError(f"{counted(len(failed), 'channel')} left as they are; {first.name}: {first.reasons[0].sentence}")
+    if not failed:
+        return None
+    first = failed[0]
+    return BugError(f"{counted(len(failed), 'channel')} left as they are; {first.name}: {first.reasons[0].sentence}")
 
 
 def _show_what_was_sent(session: Session, synced: Synced) -> None:
-    """Show the node after a call whose outcome isn't known. That is the error to report, whatever goes wrong here."""
+    """Show the node after a call that failed, or whose outcome isn't known. That is the error to report, whatever goes
+    wrong here.
+    """
     try:
         session.show_node(synced)
     except RevopsError as second:
         _log.info("the failed run left no metrics of the node: %s", second)
 
 
-def _raise_failures(outcome: FeeOutcome) -> None:
+def _failures(outcome: FeeOutcome) -> RevopsError | None:
     """One summary line for what the node refused or altered; everything else is done."""
     if not outcome.failures:
-        return
+        return None
     first = outcome.failures[0]
     count = len(outcome.failures)
     message = f"{count} of {count + outcome.sent_count} fee changes are not as asked for; {first.name}: {first.message}"
     kind: type[RevopsError] = DataError if first.exit_code == DataError.exit_code else UnavailableError
-    raise kind(message)
+    return kind(message)

@@ -13,7 +13,7 @@ from typing import Final
 from revops.cycle.session import Session
 from revops.decide.anchor import anchor_ppm
 from revops.decide.chain_floor import OLDEST_SECONDS
-from revops.decide.first_fee import NEW_SECONDS
+from revops.decide.first_fee import is_young
 from revops.domain.channel import Channel
 from revops.domain.node import Feerates
 from revops.domain.signals import UNKNOWN, Signals
@@ -88,8 +88,4 @@ def refresh_anchors(session: Session, view: NodeView) -> None:
 
 
 def _peers_of_new(channels: Sequence[Channel], now: float) -> set[str]:
-    return {
-        channel.peer_id
-        for channel in channels
-        if channel.opened_at is not None and now - channel.opened_at <= NEW_SECONDS
-    }
+    return {channel.peer_id for channel in channels if is_young(channel, now)}

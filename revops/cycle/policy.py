@@ -25,7 +25,7 @@ def run(options: CommonOptions, name: str | None = None, clock: Clock = time.tim
         with records.database.read(records.node_key) as tx:
             known = [record for record in queries.channel_records(tx, now) if record.open]
             policies = recorded_policies(tx, records.config, known, now)
-            pinned = pins.pins_at(tx, now)
+            pinned = pins.pins_in_force(tx, now)
             synced_at = nodes.node_row(tx).synced_at
         if name is not None:
             policies = [one for one in policies if name in one.facts.names or name == one.facts.peer_id]

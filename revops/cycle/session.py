@@ -18,11 +18,12 @@ from revops import __version__
 from revops import config as configuration
 from revops.cycle.export import export_command, export_node
 from revops.cycle.ingest import Synced, sync_node
-from revops.decide.suspend import clock_reasons, reserve_reasons, syncing_reasons
+from revops.decide.suspend import clock_reasons, lagging_reasons, reserve_reasons, syncing_reasons
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
 from revops.domain.reason import Reason, ReasonCode
+from revops.domain.snapshot import ClockMark
 from revops.errors import INTERRUPTED_EXIT_CODE, BugError, RevopsError, TemporaryError, Terminated
 from revops.lock import Domain, hold
 from revops.metrics.collect import CommandRun
@@ -99,10 +100,20 @@ class Session:
         if not exempt:
             reasons += reserve_reasons(view, self.config.reserve)
         if spending:
-            with self.database.read(self.node_key) as tx:
-                marks = samples.clock_marks(tx, 0.0)
-            reasons += clock_reasons(marks, view.taken_at, view.node.blockheight, view.node.network)
+            reasons += clock_reasons(self._clock_marks(), view.taken_at, view.node.blockheight, view.node.network)
         return reasons
+
+    def clock_doubts(self, synced: Synced) -> tuple[Reason, ...]:
+        """Given the node as it is, return why nothing can be learnt now: the clock is ahead of the chain, or it has
+        gone back. Empty when it can.
+        """
+        marks, now, node = self._clock_marks(), synced.view.taken_at, synced.view.node
+        ahead = clock_reasons(marks, now, node.blockheight, node.network)
+        return ahead or lagging_reasons(marks, now, node.blockheight, node.network)
+
+    def _clock_marks(self) -> tuple[ClockMark, ...]:
+        with self.database.read(self.node_key) as tx:
+            return samples.clock_marks(tx, 0.0)
 
     def show_node(self, synced: Synced) -> None:
         """Given the node as this run found it, show it in the metrics as the records have it now; not in a dry run."""

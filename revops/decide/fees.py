@@ -7,7 +7,9 @@ a node that syncs). Nothing here sends anything.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from revops.decide.chain_floor import chain_rate
 from revops.decide.congested import answer, remember, remembered
@@ -27,7 +29,7 @@ from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
-from revops.domain.units import sat_floor
+from revops.domain.units import MAX_MSAT, sat_floor
 
 _HOUR_SECONDS = 3_600
 _ERROR_LENGTH = 200
@@ -43,22 +45,28 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
     priced: list[FeeInput] = []
     for fee_input in sorted(snapshot.inputs, key=lambda fee_input: fee_input.channel.channel_id):
         own_policy = fee_input.policy or policy
-        left_alone = _left_alone(fee_input, own_policy, now)
-        if left_alone is not None:
-            decisions.append(_leave(fee_input, own_policy, left_alone, now))
-        elif fee_input.pin is not None:
-            decisions.append(_decide_pinned(fee_input, fee_input.pin, own_policy, now))
-        else:
+        alone = _safely((fee_input,), own_policy, partial(_decide_alone, fee_input, own_policy, now))
+        decisions += alone
+        if not alone:
             priced.append(fee_input)
     samples = snapshot.feerates
     chain = Chain() if samples is None else Chain(chain_rate(samples, now), sampled=True)
     for peer in price_together(priced, policy):
-        decisions += _decide_peer_safely(peer, chain, snapshot.view.channels, now)
+        decide = partial(decide_peer, peer, chain, snapshot.view.channels, now)
+        decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]
     return FeePlan(taken_at=now, decisions=tuple(decisions))
+
+
+def _decide_alone(fee_input: FeeInput, policy: FeesConfig, now: float) -> list[FeeDecision]:
+    """A channel that no strategy looks at, or whose fee the operator has set; none where a strategy prices it."""
+    left_alone = _left_alone(fee_input, policy, now)
+    if left_alone is not None:
+        return [_leave(fee_input, policy, left_alone, now)]
+    return [] if fee_input.pin is None else [_decide_pinned(fee_input, fee_input.pin, policy, now)]
 
 
 def _left_alone(fee_input: FeeInput, policy: FeesConfig, now: float) -> Reason | None:
@@ -82,17 +90,19 @@ def _leave(fee_input: FeeInput, policy: FeesConfig, reason: Reason, now: float) 
     return replace(_as_it_is(fee_input, policy), reasons=(reason,), state=state)
 
 
-def _decide_peer_safely(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:
-    """As `decide_peer`; a strategy that raises leaves its peer's channels as they are, and the others their turn."""
+def _safely(
+    members: tuple[FeeInput, ...], policy: FeesConfig, decide: Callable[[], list[FeeDecision]]
+) -> list[FeeDecision]:
+    """What is decided on these channels; where that raises, they stay as they are, and the others get their turn."""
     try:
-        return decide_peer(peer, chain, channels, now)
+        return decide()
     except Exception as error:  # noqa: BLE001  one peer's misfortune must not stop the rest; the run says so at its end
-        failed = why(
-            ReasonCode.STRATEGY_FAILED,
-            strategy=peer.policy.strategy,
-            error=f"{type(error).__name__}: {error}"[:_ERROR_LENGTH],
-        )
-        return [_leave(member, peer.policy, failed, now) for member in peer.members]
+        message = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
+        left = [_as_it_is(member, policy) for member in members]
+        return [
+            replace(one, reasons=(why(ReasonCode.STRATEGY_FAILED, strategy=one.strategy, error=message),))
+            for one in left
+        ]
 
 
 def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:
@@ -273,10 +283,13 @@ def _state_if_sent(proposal: Proposal, old_ppm: int, new_ppm: int, now: float) -
 
 
 def _expected_gain_msat(old_ppm: int, new_ppm: int, proposal: Proposal) -> int:
-    """A day's income times the size of the step: only good for ranking changes under the cap."""
+    """A day's income times the size of the step: only good for ranking changes under the cap. At most all the bitcoin
+    there is, which a database can hold.
+    """
     if not math.isfinite(proposal.rate_msat):
         return 0
-    return int(proposal.rate_msat * 24 * abs(new_ppm - old_ppm) / max(old_ppm, 1))
+    gain_msat = proposal.rate_msat * 24 * abs(new_ppm - old_ppm) / max(old_ppm, 1)
+    return int(min(max(gain_msat, -MAX_MSAT), MAX_MSAT))
 
 
 def _suspend(decision: FeeDecision, suspended: tuple[Reason, ...]) -> FeeDecision:

@@ -18,6 +18,9 @@ from revops.domain.snapshot import FeeInput
 
 #: A channel counts as new for so long: long enough for a crontab that was off over a weekend.
 NEW_SECONDS: Final = 3 * 86_400
+#: The chain's clock may be ahead of ours by so much: a block is dated at most two hours ahead (Bitcoin Core,
+#: MAX_FUTURE_BLOCK_TIME). A channel of the future beyond that is no new one: our clock has gone back.
+SKEW_SECONDS: Final = 2 * 3_600
 
 
 def is_new(one: FeeInput, now: float) -> bool:
@@ -26,11 +29,12 @@ def is_new(one: FeeInput, now: float) -> bool:
     """
     provisional = one.state is not None and one.state.provisional and one.signals.market_read
     unpriced = provisional or one.last_own_changed_at is None
-    return _young(one.channel, now) and unpriced and one.external_since_at is None
+    return is_young(one.channel, now) and unpriced and one.external_since_at is None
 
 
-def _young(channel: Channel, now: float) -> bool:
-    return channel.opened_at is not None and now - channel.opened_at <= NEW_SECONDS
+def is_young(channel: Channel, now: float) -> bool:
+    """Given a channel and the time, return whether it was opened lately; never where it isn't dated."""
+    return channel.opened_at is not None and -SKEW_SECONDS <= now - channel.opened_at <= NEW_SECONDS
 
 
 def first_fee(one: FeeInput, channels: Iterable[Channel], policy: FeesConfig, now: float) -> Proposal:
@@ -38,7 +42,7 @@ def first_fee(one: FeeInput, channels: Iterable[Channel], policy: FeesConfig, no
     what its strategy wants if that is a price by itself, else the market's price, else `start_ppm`.
     """
     peer_id = one.channel.peer_id
-    others = [other for other in channels if other.peer_id == peer_id and other.live and not _young(other, now)]
+    others = [other for other in channels if other.peer_id == peer_id and other.live and not is_young(other, now)]
     if others:
         largest = max(others, key=lambda other: (other.capacity_msat, other.channel_id))
         fee_ppm = largest.local_terms.fee_ppm

@@ -40,7 +40,8 @@ def gate(
     A fee outside the bounds is corrected at once, unless we have just set it: then two tools are at war, or two rules
     by turns, and least interval and the channel's cap hold. A last change in the future (a clock that went back) counts
     as just now. A new channel's first fee doesn't wait for the interval; `forced` lets the fee wait for nothing. A turn
-    of the htlc_max valve is worth an announcement by itself, and waits like one.
+    of the htlc_max valve is worth an announcement by itself, and waits like one. The ratchet's last step down to the
+    lower bound is as short as it is.
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     if decision.same_fee and decision.new_htlc_max_msat is None:
@@ -51,7 +52,7 @@ def gate(
     last_changed_at = fee_input.last_own_changed_at if outside else fee_input.last_changed_at
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
     only_ppm = decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None
-    if change_ppm < band_ppm and only_ppm and not outside:
+    if change_ppm < band_ppm and only_ppm and not outside and not _ends_ratchet(decision, policy):
         return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
     if _is_first(decision) and fee_input.last_own_changed_at is None:
         return decision
@@ -84,6 +85,12 @@ def _urgency(decision: FeeDecision) -> int:
     """What is out of bounds goes first, then what has no considered fee at all."""
     outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
     return 2 if outside else int(_is_first(decision))
+
+
+def _ends_ratchet(decision: FeeDecision, policy: FeesConfig) -> bool:
+    """Only the bound is an end: a soft floor moves a little all the time, and isn't followed within the band."""
+    dropped = any(reason.code is ReasonCode.ZERO_FLOW_DROP for reason in decision.reasons)
+    return dropped and decision.new_ppm == policy.min_ppm
 
 
 def _is_first(decision: FeeDecision) -> bool:

@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 from revops.decide.floors import NO_LIMITS, Limits
+from revops.decide.governor import dead_band_ppm
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import MAX_U32, clamp
@@ -27,7 +28,7 @@ def step_limit_ppm(current_ppm: int, policy: FeesConfig) -> int:
     """Given the fee in force, return the largest change of one update: a share of it, and enough to pass the dead
     band.
     """
-    return max(int(current_ppm * policy.max_step_ratio), policy.dead_band_ppm, 1)
+    return max(int(current_ppm * policy.max_step_ratio), dead_band_ppm(current_ppm, policy))
 
 
 def sane(proposed_ppm: float, current_ppm: int) -> int:
@@ -110,7 +111,8 @@ def _zero_flow(
     """
     idle_hours = _hours(idle_open_seconds)
     if idle_open_seconds >= policy.zero_flow_drop_seconds and routable and current_ppm > floor_ppm:
-        wanted = int(current_ppm * policy.zero_flow_drop_ratio)
+        # A drop within the dead band would never be announced, and the fee stay where it is for ever.
+        wanted = min(int(current_ppm * policy.zero_flow_drop_ratio), current_ppm - dead_band_ppm(current_ppm, policy))
         dropped = max(wanted, floor_ppm)
         if dropped < ppm:
             reasons.append(why(ReasonCode.ZERO_FLOW_DROP, idle_hours=idle_hours, fee_ppm=dropped))

@@ -67,6 +67,23 @@ def clock_reasons(marks: Sequence[ClockMark], now: float, blockheight: int, netw
     return ()
 
 
+def lagging_reasons(marks: Sequence[ClockMark], now: float, blockheight: int, network: str) -> tuple[Reason, ...]:
+    """Given earlier (clock, height) pairs, return why the clock seems to have gone back; empty where it hasn't.
+
+    Most marks of the last day of blocks lie hours ahead of it. A few of them were made by a clock that was ahead.
+    """
+    if network in CLOCKLESS_NETWORKS:
+        return ()
+    known = [mark for mark in marks if 0 <= blockheight - mark.blockheight <= MARKS_BLOCKS]
+    ahead = [mark for mark in known if mark.marked_at - now >= LEAST_STEP_SECONDS]
+    if not ahead or 2 * len(ahead) <= len(known):
+        return ()
+    latest = max(ahead, key=lambda mark: mark.marked_at)
+    elapsed_hours = round((now - latest.marked_at) / 3600, 1)
+    block_count = blockheight - latest.blockheight
+    return (why(ReasonCode.CLOCK_DOUBTFUL, elapsed_hours=elapsed_hours, block_count=block_count),)
+
+
 def _telling(marks: Sequence[ClockMark], blockheight: int) -> list[ClockMark]:
     """The marks of the last day of blocks, without those that lie hours before one that the chain puts before them."""
     telling: list[ClockMark] = []

@@ -214,7 +214,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.OBSERVE_MODE: "observe mode: nothing is sent",
     ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended",
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
-    ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: spending suspended",
+    ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: suspended",
     ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",
     ReasonCode.BALANCED: "{local_percent} % is ours, a refill starts below {low_percent} %",
     ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",

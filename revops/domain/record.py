@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from revops.domain.decision import BudgetVerdict
+from revops.domain.decision import BudgetVerdict, FeeState
 from revops.domain.forward import Flow
 from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
@@ -44,7 +44,10 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ActionRecord:
-    """A call that changes the node, written down before it is made. `status`: pending, done, failed or unknown."""
+    """A call that changes the node, written down before it is made. `status`: pending, done, failed or unknown.
+
+    `state_if_done` is what the strategy remembers if it is carried out, as long as that isn't known.
+    """
 
     action_key: int
     method: str
@@ -54,12 +57,14 @@ class ActionRecord:
     reply: dict[str, object] | None
     created_at: float
     settled_at: float | None
+    state_if_done: FeeState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FeeChange:
     """A fee that came into force on a channel; `source` is "revops", "external", "released" (given back to us) or
-    "valve" (the fee stayed, our largest HTLC changed).
+    "valve" (the fee stayed, our largest HTLC changed). `base_msat` is the base fee since then, None where that isn't on
+    record; where the ppm stayed, the base fee is what changed.
     """
 
     channel_id: str
@@ -67,6 +72,7 @@ class FeeChange:
     old_ppm: int | None
     new_ppm: int
     source: str
+    base_msat: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,9 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class FeePin:
-    """A fee that the operator set by hand; `until_at` None: until it is released. `forced` passes the soft gates."""
+    """A fee that the operator set by hand; `until_at` None: until it is released. `forced` passes the soft gates, until
+    the fee has come into force once.
+    """
 
     ppm: int
     set_at: float

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import insert, select, update
 
+from revops.domain.decision import FeeState
 from revops.domain.record import ActionRecord
 from revops.errors import BugError
-from revops.store.codec import dump, load_object
+from revops.store.codec import dump, dump_state, load_object, load_state
 from revops.store.engine import Tx
 from revops.store.keys import channel_key, next_keys
 from revops.store.tables import action, channel
@@ -19,9 +20,17 @@ _SETTLED: Final = frozenset({"done", "failed", "unknown"})
 
 
 def begin_action(
-    tx: Tx, run_key: int, method: str, channel_id: str | None, request: Mapping[str, object], created_at: float
+    tx: Tx,
+    run_key: int,
+    method: str,
+    channel_id: str | None,
+    request: Mapping[str, object],
+    created_at: float,
+    state_if_done: FeeState | None = None,
 ) -> int:
-    """Given a call that is about to be made, write it down as pending; return its key."""
+    """Given a call that is about to be made, and what a strategy remembers once it is carried out, write it down as
+    pending; return its key.
+    """
     key = next_keys(tx, "action")
     values = {
         "node_key": tx.node_key,
@@ -32,6 +41,7 @@ def begin_action(
         "request_json": dump(dict(request)),
         "status": PENDING,
         "created_at": created_at,
+        "state_json": None if state_if_done is None else dump_state(state_if_done),
     }
     tx.connection.execute(insert(action).values(values))
     return key
@@ -46,6 +56,7 @@ def finish_action(tx: Tx, action_key: int, status: str, reply: Mapping[str, obje
         "status": status,
         "reply_json": None if reply is None else dump(dict(reply)),
         "settled_at": settled_at,
+        "state_json": None,
     }
     if tx.connection.execute(update(action).where(*row).values(values)).rowcount != 1:
         raise BugError(f"action {action_key} is not pending")
@@ -84,4 +95,5 @@ def _record_of(row: Any) -> ActionRecord:
         reply=None if row.reply_json is None else load_object(row.reply_json),
         created_at=row.created_at,
         settled_at=row.settled_at,
+        state_if_done=None if row.state_json is None else load_state(row.state_json),
     )

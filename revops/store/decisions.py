@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, insert, select, update
 
 from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.reason import Reason
 from revops.domain.record import DecisionRecord
 from revops.store.codec import dump, dump_reasons, load_object, load_reasons
@@ -92,7 +93,7 @@ def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence
     if not items:
         return
     keys = channel_keys(tx)
-    last = _last_decisions(tx, command)
+    last = _last_decisions(tx, command, taken_at)
     new: list[dict[str, Any]] = []
     repeated: list[dict[str, Any]] = []
     for item in items:
@@ -147,11 +148,15 @@ def _identity(row: Mapping[str, Any], reasons: Sequence[Reason]) -> tuple[Any, .
     return (row["channel_key"], row["source_channel_key"], row["outcome"], *sent, codes)
 
 
-def _last_decisions(tx: Tx, command: str) -> dict[tuple[Any, ...], int]:
-    """The key of each decision that was the last of its channel (a plan may hold several of one), by its identity."""
+def _last_decisions(tx: Tx, command: str, taken_at: float) -> dict[tuple[Any, ...], int]:
+    """The key of each decision that was the last of its channel (a plan may hold several of one), by its identity.
+
+    One that a clock ahead has dated is none: it would stay the last for as long, and each run would add a row.
+    """
+    past = decision.c.last_at <= taken_at + AHEAD_SECONDS
     latest = (
         select(decision.c.channel_key, func.max(decision.c.last_at).label("last_at"))
-        .where(decision.c.node_key == tx.node_key, decision.c.command == command)
+        .where(decision.c.node_key == tx.node_key, decision.c.command == command, past)
         .group_by(decision.c.channel_key)
         .subquery()
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, insert, select
 
@@ -61,6 +61,7 @@ def record_fee_change(tx: Tx, change: FeeChange) -> None:
             old_ppm=change.old_ppm,
             new_ppm=change.new_ppm,
             source=change.source,
+            base_msat=change.base_msat,
         )
     )
 
@@ -76,22 +77,25 @@ def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
         )
         .where(mine, fee_change.c.change_key.in_(latest))
     )
-    return {
-        row.channel_id: FeeChange(row.channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
-        for row in tx.connection.execute(statement)
-    }
+    return {row.channel_id: _change(row.channel_id, row) for row in tx.connection.execute(statement)}
+
+
+def _change(channel_id: str, row: Any) -> FeeChange:
+    return FeeChange(channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source, row.base_msat)
 
 
 def last_own_changes(tx: Tx) -> dict[str, float]:
-    """Return when we last announced something new of each channel_id: its fee, or its largest HTLC."""
-    ours = (fee_change.c.node_key == tx.node_key, fee_change.c.source.in_((REVOPS, VALVE)))
+    """Return when we last announced something new of each channel_id: its fee, or its largest HTLC. The last is the one
+    that was recorded last, whatever the clock said.
+    """
+    ours = (fee_change.c.node_key == tx.node_key) & fee_change.c.source.in_((REVOPS, VALVE))
+    latest = select(func.max(fee_change.c.change_key)).where(ours).group_by(fee_change.c.channel_key)
     statement = (
-        select(channel.c.channel_id, func.max(fee_change.c.changed_at).label("changed_at"))
+        select(channel.c.channel_id, fee_change.c.changed_at)
         .join(
             channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
         )
-        .where(*ours)
-        .group_by(channel.c.channel_id)
+        .where(ours, fee_change.c.change_key.in_(latest))
     )
     return {row.channel_id: row.changed_at for row in tx.connection.execute(statement)}
 
@@ -109,10 +113,7 @@ def fee_changes_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[F
         .order_by(fee_change.c.changed_at.desc(), fee_change.c.change_key.desc())
         .limit(limit)
     )
-    return tuple(
-        FeeChange(channel_id, row.changed_at, row.old_ppm, row.new_ppm, row.source)
-        for row in tx.connection.execute(statement)
-    )
+    return tuple(_change(channel_id, row) for row in tx.connection.execute(statement))
 
 
 def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
@@ -127,11 +128,12 @@ def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
     return found
 
 
-def fee_updates_since(tx: Tx, since_at: float) -> dict[str, int]:
-    """Return how many changes of ours were announced at `since_at` or later, by channel_id."""
+def fee_updates_between(tx: Tx, since_at: float, until_at: float) -> dict[str, int]:
+    """Return how many changes of ours were announced from `since_at` to `until_at`, by channel_id."""
     recent = (
         fee_change.c.node_key == tx.node_key,
         fee_change.c.changed_at >= since_at,
+        fee_change.c.changed_at <= until_at,
         fee_change.c.source.in_((REVOPS, VALVE)),
     )
     statement = (

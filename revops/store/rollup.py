@@ -15,6 +15,7 @@ from revops.store import tables
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, PRUNED, cursor, set_cursor
 from revops.store.days import DAY_SUMS, add_days, day_of
 from revops.store.engine import Tx
+from revops.store.fees import REVOPS, VALVE
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.tables import action, decision, fee_change, fee_pin, forward, rebalance_job, rebalance_plan, run
@@ -97,8 +98,8 @@ def prune_other(
     """Given a moment for each kind of row, delete what is older; return how many rows of each kind went.
 
     With the decisions go fee changes, ended pins, settled actions, and jobs that cost nothing. What stays whatever its
-    age: the last run and the last success of each command, the last fee change of each channel, pins in force, calls
-    and jobs that are still open, settled jobs and the spend ledger.
+    age: the last run and the last success of each command, each channel's last fee change and last announcement, pins
+    in force, calls and jobs that are still open, settled jobs and the spend ledger.
     """
     return {
         "decisions": _prune(tx, decision, decision.c.last_at < decisions_before_at),
@@ -106,7 +107,12 @@ def prune_other(
             tx,
             fee_change,
             fee_change.c.changed_at < decisions_before_at,
-            fee_change.c.change_key.not_in(_newest(tx, fee_change.c.change_key, fee_change.c.channel_key)),
+            fee_change.c.change_key.not_in(
+                _newest(tx, fee_change.c.change_key, fee_change.c.channel_key, fee_change.c.source != VALVE)
+            ),
+            fee_change.c.change_key.not_in(
+                _newest(tx, fee_change.c.change_key, fee_change.c.channel_key, fee_change.c.source.in_((REVOPS, VALVE)))
+            ),
         ),
         "actions": _prune(tx, action, action.c.settled_at < decisions_before_at),
         "pins": _prune(

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from revops.store.columns import at, decayed, flag, key, msat, primary, refers, whole, words
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0007"
+SCHEMA_VERSION: Final = "0008"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -214,10 +214,12 @@ decision_tally = Table(
     primary("command", "outcome"), sqlite_with_rowid=False,
 )  # fmt: skip
 
+#: `state_json`: what a strategy remembers once the call is carried out; kept only while that isn't known.
 action = Table(
     "action", metadata, key("node_key"), key("action_key"), key("run_key"), words("method"),
     key("channel_key", null=True), words("request_json"), words("status"), words("reply_json", null=True),
-    at("created"), at("settled", null=True), primary("action_key"), Index(None, "node_key", "status", "method"),
+    at("created"), at("settled", null=True), words("state_json", null=True), primary("action_key"),
+    Index(None, "node_key", "status", "method"),
     CheckConstraint("status IN ('pending', 'done', 'failed', 'unknown')", name="status"),
 )  # fmt: skip
 
@@ -226,9 +228,10 @@ fee_state = Table(
     at("updated"), primary("channel_key"), refers("channel_key", to="channel"),
 )  # fmt: skip
 
+#: `base_msat` is the base fee since then; NULL where it wasn't recorded.
 fee_change = Table(
     "fee_change", metadata, key("node_key"), key("change_key"), key("channel_key"), at("changed"),
-    whole("old_ppm", null=True), whole("new_ppm"), words("source"), primary("change_key"),
+    whole("old_ppm", null=True), whole("new_ppm"), words("source"), msat("base", null=True), primary("change_key"),
     refers("channel_key", to="channel"), Index(None, "node_key", "channel_key", "changed_at"),
 )  # fmt: skip
 

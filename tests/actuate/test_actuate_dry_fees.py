@@ -40,7 +40,8 @@ def in_force(bench: Bench) -> Mapping[str, tuple[int, int]]:
 
 
 def set_outside(bench: Bench, channel: Any, dice: random.Random) -> None:
-    bench.node.set_fee_externally(channel.channel_id, ppm=dice.choice([3, 55, 700, 9_000]))
+    ppm, base_msat = dice.choice([(3, 0), (channel.local.fee_ppm, 500), (700, 0), (9_000, 1_000)])
+    bench.node.set_fee_externally(channel.channel_id, ppm=ppm, base_msat=base_msat)
 
 
 def leave_open(bench: Bench, channel: Any, dice: random.Random) -> None:
@@ -233,6 +234,6 @@ def test_two_lost_answers_of_one_channel_are_told_apart(bench: Bench) -> None:
     with bench.database.read(NODE_KEY) as tx:
         changes = [one.change for one in _findings(bench, tx, None) if one.channel_id == channel.channel_id]
     assert changes == [
-        FeeChange(channel.channel_id, bench.clock(), before, 333, "revops"),
-        FeeChange(channel.channel_id, bench.clock(), 333, 333, "revops"),
+        FeeChange(channel.channel_id, bench.clock(), before, 333, "revops", base_msat),
+        FeeChange(channel.channel_id, bench.clock(), 333, 333, "revops", base_msat),
     ]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.actuate.fees import DryJournal, StoreJournal, apply_fees
-from revops.domain.decision import FeeDecision, FeePlan, Outcome
+from revops.domain.decision import FeeDecision, FeePlan, Outcome, PriceWindow
 from revops.domain.policy import FeesConfig
 from revops.errors import BugError, DataError, RevopsError, UnavailableError
 from revops.node.errors import NodeError
@@ -20,7 +20,7 @@ from revops.node.rpc import Rpc
 from revops.node.writer import DryRunWriter, NodeWriter
 from revops.sim.faults import FaultKind
 from revops.store import actions, fees
-from tests.actuate.bench import NODE_KEY, Bench, Killed, killing, open_bench
+from tests.actuate.bench import HOUR, NODE_KEY, Bench, Killed, killing, open_bench
 
 #: Below every fee of the bench's channels: one run brings all of them inside.
 MAX_PPM = 20
@@ -180,6 +180,49 @@ def test_a_lost_reply_is_reconciled_as_ours(cheap: Bench, kind: FaultKind, after
     assert {row.source for row in changes(cheap)} == {"revops"}
     assert len(changes(cheap)) == len(in_force(cheap)) == len(cheap.calls("setchannel"))
     assert_on_record(cheap)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.REPLY_LOST, FaultKind.DROP_MIDWAY])
+def test_a_lost_reply_costs_nothing_of_what_was_learnt(template: Any, kind: FaultKind) -> None:
+    """The strategy remembers what it would have remembered had the answer come: two benches, one of them without."""
+    learnt = []
+    for lost in (False, True):
+        with open_bench(template, channel_count=3) as bench:
+            bench.settings["fees"]["min_interval_seconds"] = 5 * 3_600
+            for _ in range(4):
+                bench.fees()
+                bench.node.advance_by(9 * HOUR)
+            if lost:
+                bench.fault("setchannel", kind, after=2)  # the others have had their turn
+                fails(bench)
+            else:
+                bench.fees()
+            bench.node.advance_by(60)
+            plan = bench.fees()
+            assert action_statuses(bench)["done"] == sum(action_statuses(bench).values())
+            learnt.append(([one.state for one in plan.decisions], in_force(bench)))
+            assert bench.rows("SELECT * FROM action WHERE state_json IS NOT NULL") == []
+    assert learnt[0] == learnt[1]
+    assert all(state is not None and state.windows for state in learnt[0][0])
+
+
+def test_a_call_of_an_earlier_version_that_was_left_open_costs_its_window_only(cheap: Bench) -> None:
+    cheap.fault("setchannel", FaultKind.REPLY_LOST)
+    fails(cheap)
+    with cheap.database.transaction(NODE_KEY) as tx:
+        (open_call,) = actions.pending_actions(tx, "setchannel")
+        assert open_call.channel_id is not None
+        assert open_call.state_if_done is not None
+        tx.connection.exec_driver_sql("UPDATE action SET state_json = NULL")
+        known = replace(
+            fees.fee_states(tx)[open_call.channel_id], windows=(PriceWindow(1.0, 5, 2.0, 3.0),), asleep_until_at=2.0
+        )
+        fees.save_fee_state(tx, open_call.channel_id, known, 0.0)
+    cheap.fees()
+    with cheap.database.read(NODE_KEY) as tx:
+        state = fees.fee_states(tx)[open_call.channel_id]
+    assert (state.fee_ppm, state.windows, state.direction) == (MAX_PPM, known.windows, known.direction)
+    assert (state.window_start_at, state.open_seconds, state.asleep_until_at) == (open_call.created_at, 0.0, None)
 
 
 @pytest.mark.parametrize("code", [-4, -5])

@@ -140,6 +140,58 @@ def test_a_foreign_fee_is_respected_until_it_is_released(bench: Bench) -> None:
     assert decided(bench).reasons[0].code is not ReasonCode.EXTERNAL_RESPECTED
 
 
+def foreign_base(bench: Bench, external: str) -> Any:
+    """A channel that we have priced, on which somebody sets another base fee and leaves the ppm."""
+    bench.settings["fees"]["external"] = external
+    channel = pick(bench)
+    assert channel.local.fee_base_msat > 0  # the node's default is nobody's decision
+    bench.fees()
+    assert channel.local.fee_base_msat == 0
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    bench.node.set_fee_externally(channel.channel_id, ppm=channel.local.fee_ppm, base_msat=700)
+    bench.node.advance_by(HOUR)
+    return channel
+
+
+def test_a_foreign_base_fee_is_respected_until_it_is_released(bench: Bench) -> None:
+    channel = foreign_base(bench, "respect")
+    for _ in range(3):
+        assert decided(bench).reasons[0].code is ReasonCode.EXTERNAL_RESPECTED
+        bench.node.advance_by(DAY)
+    assert channel.local.fee_base_msat == 700
+    rows = bench.rows("SELECT * FROM fee_change WHERE source = 'external' AND old_ppm IS NOT NULL")
+    assert [(row.old_ppm, row.base_msat) for row in rows] == [(channel.local.fee_ppm, 700)]
+    fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    assert channel.local.fee_base_msat == 0
+
+
+@pytest.mark.parametrize("external", ["learn", "overwrite"])
+def test_a_foreign_base_fee_is_put_right_like_a_foreign_fee(bench: Bench, external: str) -> None:
+    """Not sooner than the interval after it was noticed, and what is learnt begins anew."""
+    channel = foreign_base(bench, external)
+    noticed = decided(bench)
+    assert noticed.outcome is Outcome.SKIP
+    assert noticed.reasons[-1].code is ReasonCode.MIN_INTERVAL
+    assert noticed.state.open_seconds == 0.0
+    bench.node.advance_by(9 * HOUR)
+    bench.fees()
+    assert channel.local.fee_base_msat == 0
+    sources = [row.source for row in bench.rows("SELECT * FROM fee_change WHERE base_msat = 700")]
+    assert sources == ["external"]
+
+
+def test_a_base_fee_that_was_not_recorded_is_nobodys_change(bench: Bench) -> None:
+    """Records of an earlier version know the ppm only."""
+    channel = foreign_base(bench, "respect")
+    with bench.database.transaction(1) as tx:
+        tx.connection.exec_driver_sql("UPDATE fee_change SET base_msat = NULL")
+    assert decided(bench).reasons[0].code is not ReasonCode.EXTERNAL_RESPECTED
+    assert channel.local.fee_base_msat == 0 or decided(bench).reasons[-1].code is ReasonCode.MIN_INTERVAL
+
+
 def test_a_war_of_two_tools_costs_no_more_gossip_than_peace(bench: Bench) -> None:
     """Another tool sets 9,000 ppm, out of bounds, every half hour for two days."""
     bench.settings["fees"]["external"] = "overwrite"
@@ -153,6 +205,67 @@ def test_a_war_of_two_tools_costs_no_more_gossip_than_peace(bench: Bench) -> Non
     ours = [call for call in bench.calls("setchannel")[sent:] if call["id"] == channel.channel_id]
     assert 1 <= len(ours) <= 7
     assert all(call["feeppm"] <= 5_000 for call in ours)
+
+
+def test_a_forced_fee_is_forced_once(bench: Bench) -> None:
+    """Another tool changes it again every half hour for two days: that is no reason for more gossip than in peace."""
+    bench.fees()
+    bench.node.advance_by(DAY)
+    channel = pick(bench)
+    sent = len(bench.calls("setchannel"))
+    set_fee(bench, 600, force=True)
+    for _ in range(96):
+        bench.node.set_fee_externally(channel.channel_id, ppm=640)
+        bench.node.advance_by(HOUR / 2)
+        bench.fees()
+    ours = [call for call in bench.calls("setchannel")[sent:] if call["id"] == channel.channel_id]
+    assert 1 <= len(ours) <= 7
+    set_fee(bench, 600, force=True)  # said again, it is forced again
+    assert channel.local.fee_ppm == 600
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_forced_fee_that_did_not_arrive_stays_forced(bench: Bench, lost: bool) -> None:
+    """A call that was lost before the node saw it, or a node that refused; one whose reply was lost is in force."""
+    bench.fees()
+    channel = pick(bench)
+    bench.fault("setchannel", FaultKind.DROP_BEFORE) if lost else bench.refuse("setchannel", -1)
+    with pytest.raises(RevopsError):
+        set_fee(bench, 600, force=True)
+    assert channel.local.fee_ppm != 600
+    bench.node.advance_by(60)
+    bench.fees()
+    assert channel.local.fee_ppm == 600
+
+
+def test_a_forced_fee_whose_reply_was_lost_has_come_into_force(bench: Bench) -> None:
+    bench.fees()
+    bench.fault("setchannel", FaultKind.REPLY_LOST)
+    with pytest.raises(RevopsError):
+        set_fee(bench, 600, force=True)
+    bench.node.advance_by(60)
+    bench.fees()
+    bench.node.set_fee_externally(pick(bench).channel_id, ppm=640)
+    bench.node.advance_by(60)
+    assert decided(bench).outcome is Outcome.SKIP
+
+
+@pytest.mark.parametrize("hand", ["pinned anew", "given back"])
+def test_what_a_hand_does_counts_whatever_the_clock_said(bench: Bench, hand: str) -> None:
+    """The clock was two hours ahead when it did it, and is right again."""
+    bench.fees()
+    channel = pick(bench)
+    set_fee(bench, 700, force=True, for_seconds=HOUR if hand == "given back" else None)
+    bench.clock_offset = 2 * HOUR
+    if hand == "given back":
+        fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
+    else:
+        set_fee(bench, 300, force=True)
+        assert channel.local.fee_ppm == 300
+    bench.clock_offset = 0.0
+    bench.node.advance_by(60)
+    assert decided(bench).strategy == ("hill_climb" if hand == "given back" else "pin")
+    assert channel.local.fee_ppm == (700 if hand == "given back" else 300)
 
 
 def test_a_skipped_channel_is_explained(bench: Bench) -> None:

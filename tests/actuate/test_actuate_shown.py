@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from revops.cycle import fees, rebalance, report, sync
-from revops.errors import RevopsError
+from revops.errors import RevopsError, UnavailableError
 from revops.node.reader import NodeReader
 from revops.node.rpc import Rpc
 from revops.sim.faults import FaultKind
@@ -125,6 +125,15 @@ def test_a_run_whose_metrics_fail_too_reports_the_first_error(shown: Bench) -> N
         shown.fees()
 
 
+def test_a_refusal_comes_before_metrics_that_fail_too(shown: Bench) -> None:
+    shown.refuse("setchannel", -1, "no")
+    shown.settings["metrics"]["textfile_dir"] = str(shown.folder / "nowhere")
+    with pytest.raises(UnavailableError, match="1 of 12 fee changes are not as asked for"):
+        shown.fees()
+    (row,) = shown.rows("SELECT message FROM run WHERE command = 'fees adjust'")
+    assert "not as asked for" in row.message
+
+
 def test_a_dry_run_shows_nothing(shown: Bench) -> None:
     before = in_records(shown)
     fees.run(replace(shown.options, dry_run=True), clock=shown.clock)
@@ -150,8 +159,11 @@ def test_a_look_from_before_the_call_does_not_take_it_back(shown: Bench) -> None
 
 
 def test_a_call_under_a_clock_far_ahead_holds_nothing_up(shown: Bench) -> None:
+    with shown.database.transaction(NODE_KEY) as tx:  # with them it would be doubted, and nothing sent
+        tx.connection.exec_driver_sql("DELETE FROM clock_mark")
     shown.clock_offset = 30 * HOUR
     shown.fees()
+    assert shown.calls("setchannel") != []
     shown.clock_offset = 0.0
     shown.node.advance_by(60)
     shown.node.set_fee_externally(pick(shown).channel_id, ppm=11)

@@ -224,12 +224,14 @@ def test_a_turn_of_the_valve_counts_for_interval_and_cap(bench: Bench) -> None:
     bench.fees()
     bench.node.advance_by(9 * HOUR)
     with bench.database.read(NODE_KEY) as tx:
-        used_count = sum(records.fee_updates_since(tx, bench.clock() - DAY).values())
+        used_count = sum(records.fee_updates_between(tx, bench.clock() - DAY, bench.clock()).values())
     plan = valve(bench).fees()
     turned = plan.changes[0]
     channel = bench.node.world.channels[turned.channel_id]
     with bench.database.read(NODE_KEY) as tx:
-        assert sum(records.fee_updates_since(tx, bench.clock() - DAY).values()) == used_count + len(plan.changes)
+        assert sum(records.fee_updates_between(tx, bench.clock() - DAY, bench.clock()).values()) == used_count + len(
+            plan.changes
+        )
         assert turned.channel_id in records.last_own_changes(tx)
         # It is no change of the fee: nobody takes it for one.
         assert records.last_fee_changes(tx)[turned.channel_id].source == records.EXTERNAL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import Phase, assume, find, given, settings
@@ -12,11 +13,13 @@ from revops.decide.fees import decide_fees
 from revops.decide.governor import dead_band_ppm
 from revops.decide.rails import step_limit_ppm
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
-from revops.domain.decision import FeeDecision, FeePlan, Outcome
+from revops.domain.channel import Channel
+from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.signals import Rate, Signals
-from revops.domain.snapshot import FeeInput, FeeSnapshot
+from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
+from revops.domain.units import MAX_MSAT
 from tests.builders import (
     HOUR,
     NOW,
@@ -121,7 +124,8 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
     if decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None:
-        assert change_ppm >= dead_band_ppm(decision.old_ppm, policy)
+        last_step = ReasonCode.ZERO_FLOW_DROP in codes(decision) and decision.new_ppm == policy.min_ppm
+        assert last_step or change_ppm >= dead_band_ppm(decision.old_ppm, policy)
     if fee_input.last_changed_at is not None:
         assert NOW - fee_input.last_changed_at >= policy.min_interval_seconds
 
@@ -245,6 +249,47 @@ def test_a_rate_that_is_no_number_stops_nobody(monkeypatch: pytest.MonkeyPatch) 
     assert decision.expected_gain_msat == 0
 
 
+def test_a_gain_is_one_that_a_database_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from revops.decide import fees
+    from revops.decide.strategies.base import Proposal, propose_price
+
+    for rate_msat, expected in ((1e300, MAX_MSAT), (-1e300, -MAX_MSAT), (1.7e308, MAX_MSAT)):
+
+        def rich(offer: FeeInput, policy: FeesConfig, now: float, rate_msat: float = rate_msat) -> Proposal:
+            return replace(propose_price(offer, 120, why(ReasonCode.NO_ANCHOR), now), rate_msat=rate_msat)
+
+        monkeypatch.setattr(fees, "STRATEGIES", {"hill_climb": rich})
+        (decision,) = decide_fees(make_fee_snapshot(), POLICY).decisions
+        assert (decision.outcome, decision.expected_gain_msat) == (Outcome.CHANGE, expected)
+    assert MAX_MSAT < 2**63
+
+
+@pytest.mark.parametrize("broken", ["could_route", "congestion"])
+def test_a_channel_apart_that_can_not_be_decided_on_stops_nobody(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """One that is pinned, or left alone: the others get their turn all the same."""
+    from revops.decide import fees
+
+    real = getattr(fees, broken)
+
+    def fail(channel: Channel, *rest: Any) -> Any:
+        if channel.channel_id == channel_id(1):
+            raise OverflowError("odd")
+        return real(channel, *rest)
+
+    monkeypatch.setattr(fees, broken, fail)
+    pinned = make_fee_input(make_channel(1), pin=FeePin(200, NOW, None, forced=True))
+    earning = make_fee_input(make_channel(2))
+    first, second = decide_fees(make_fee_snapshot(pinned, earning), POLICY).decisions
+    assert (first.outcome, first.strategy, first.state) == (Outcome.SKIP, "pin", pinned.state)
+    assert [reason.sentence for reason in first.reasons] == [
+        "strategy pin failed (OverflowError: odd): left as it is; please report it"
+    ]
+    assert second == decide_fees(make_fee_snapshot(earning), POLICY).decisions[0]
+    if broken == "congestion":
+        off = replace(pinned, pin=None, policy=FeesConfig(strategy="off"))
+        assert codes(decide_fees(make_fee_snapshot(off, earning), POLICY).decisions[0]) == [ReasonCode.STRATEGY_FAILED]
+
+
 def test_a_strategy_that_raises_costs_only_its_own_channels_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     from revops.decide import fees
     from revops.decide.strategies.base import Proposal
@@ -291,6 +336,39 @@ def test_a_disconnected_channel_keeps_its_price_however_long() -> None:
     lost = make_fee_input(make_channel(connected=False), state=state, earned_msat=0, earned_count=0)
     decision = decide_fees(make_fee_snapshot(lost), POLICY).decisions[0]
     assert (decision.outcome, codes(decision)) == (Outcome.SKIP, [ReasonCode.OBSERVING])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strategy": "static", "fixed_ppm": 1_000},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ratio": 0.2},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ratio": 0.24, "min_ppm": 1},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ppm": 50},
+        {"strategy": "static", "fixed_ppm": 1_000, "dead_band_ppm": 2_000, "max_ppm": 5_000},
+        {"strategy": "proportional", "full_ppm": 1_000, "empty_ppm": 1_000, "min_ppm": 0},
+        {"strategy": "hill_climb", "dead_band_ratio": 0.2},
+    ],
+)
+def test_without_revenue_a_fee_goes_down_to_the_bound_whatever_the_dead_band(settings: dict[str, Any]) -> None:
+    """Watched for months, nine hours apart, six of which count."""
+    policy, fee_ppm, changed_at = FeesConfig(mode="act", chain_floor=False, **settings), 1_000, NOW - 10 * HOUR
+    state: FeeState | None = make_state(fee_ppm=fee_ppm)
+    steps = []
+    for look in range(500):
+        now = NOW + look * 9 * HOUR
+        one = make_fee_input(
+            make_channel(fee_ppm=fee_ppm), state=state, earned_msat=0, earned_count=0, last_earned_at=None,
+            last_changed_at=changed_at, last_own_changed_at=changed_at,
+        )  # fmt: skip
+        decision = decide_fees(make_fee_snapshot(one, taken_at=now), policy).decisions[0]
+        state = decision.state
+        if decision.outcome is Outcome.CHANGE:
+            steps.append(decision.old_ppm - decision.new_ppm)
+            fee_ppm, changed_at, state = decision.new_ppm, now, decision.state_if_sent
+    assert fee_ppm == policy.min_ppm
+    assert min(steps) > 0
+    assert all(step >= policy.dead_band_ppm for step in steps[:-1])
 
 
 def test_another_base_fee_is_put_right_and_said() -> None:

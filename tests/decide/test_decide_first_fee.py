@@ -10,14 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from revops.decide.fees import decide_fees
-from revops.decide.first_fee import NEW_SECONDS, is_new
+from revops.decide.first_fee import NEW_SECONDS, SKEW_SECONDS, is_new, is_young
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Signals
 from revops.domain.snapshot import FeeInput, FeePin
 from tests.builders import (
-    DAY,
     HOUR,
     NOW,
     channel_id,
@@ -96,6 +95,8 @@ def test_the_first_fee(
     [
         (new(opened_at=None), ReasonCode.FIRST_SEEN),
         (new(opened_at=int(NOW - NEW_SECONDS - 1)), ReasonCode.FIRST_SEEN),
+        # It was opened in the future: our clock has gone back.
+        (new(opened_at=int(NOW + SKEW_SECONDS + 1)), ReasonCode.FIRST_SEEN),
         # We, or somebody else, have priced it.
         (new(last_own_changed_at=NOW - HOUR, state=make_state(fee_ppm=10, open_seconds=HOUR)), ReasonCode.OBSERVING),
         (new(external_since_at=NOW - HOUR), ReasonCode.FIRST_SEEN),
@@ -106,6 +107,14 @@ def test_the_first_fee(
 def test_what_is_not_new_is_watched_first(fee_input: FeeInput, code: ReasonCode) -> None:
     decision = decide(fee_input)
     assert (decision.outcome, codes(decision)) == (Outcome.SKIP, [code])
+
+
+@pytest.mark.parametrize(
+    ("age", "young"), [(-SKEW_SECONDS - 1, False), (-SKEW_SECONDS, True), (0, True), (NEW_SECONDS, True)]
+)
+def test_who_is_young(age: int, young: bool) -> None:
+    assert is_young(make_channel(opened_at=int(NOW) - age), NOW) is young
+    assert not is_young(make_channel(opened_at=None), NOW)
 
 
 def test_an_idle_new_channel_is_not_raised() -> None:
@@ -179,7 +188,12 @@ def test_under_the_daily_cap_a_first_fee_goes_before_a_better_one() -> None:
     assert [decision.outcome for decision in plan.decisions] == [Outcome.DEFER] * 2
 
 
-@given(fee_input=fee_inputs(), policy=fees_policies(), age=st.floats(-DAY, NEW_SECONDS), fee_ppm=st.integers(0, 3_000))
+@given(
+    fee_input=fee_inputs(),
+    policy=fees_policies(),
+    age=st.floats(-SKEW_SECONDS + 1, NEW_SECONDS),
+    fee_ppm=st.integers(0, 3_000),
+)
 def test_whatever_is_known_a_first_fee_is_within_bounds_and_given_once(
     fee_input: FeeInput, policy: FeesConfig, age: float, fee_ppm: int
 ) -> None:

@@ -11,6 +11,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from tests.builders import HOUR, NOW, channel_id, make_fee_input, node_id
 
 POLICY = FeesConfig()
+DROPPED = why(ReasonCode.ZERO_FLOW_DROP, idle_hours=80.0, fee_ppm=10)
 OUTSIDE = why(ReasonCode.OUT_OF_BOUNDS, fee_ppm=5, min_ppm=10, max_ppm=2_500)
 
 
@@ -87,6 +88,24 @@ def test_the_gate(
     assert [reason.code for reason in gated.reasons] == codes
     assert all(reason.sentence for reason in gated.reasons)
     assert (gated.old_ppm, gated.new_ppm) == (decision.old_ppm, decision.new_ppm)
+
+
+@pytest.mark.parametrize(
+    ("new_ppm", "reasons", "outcome"),
+    [
+        (10, (DROPPED,), Outcome.CHANGE),
+        (10, (), Outcome.SKIP),
+        # A soft floor isn't followed within the band.
+        (11, (DROPPED,), Outcome.SKIP),
+    ],
+)
+def test_the_ratchets_last_step_is_as_short_as_it_is(
+    new_ppm: int, reasons: tuple[Reason, ...], outcome: Outcome
+) -> None:
+    policy = FeesConfig(dead_band_ppm=50)
+    assert gate(wish(old_ppm=18, new_ppm=new_ppm, reasons=reasons), make_fee_input(), policy, NOW).outcome is outcome
+    hasty = make_fee_input(last_changed_at=NOW - HOUR)
+    assert gate(wish(old_ppm=18, new_ppm=new_ppm, reasons=reasons), hasty, policy, NOW).outcome is Outcome.SKIP
 
 
 def test_a_change_in_the_future_is_told_as_just_now() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from revops.decide.governor import dead_band_ppm
 from revops.decide.rails import apply_rails, sane, step_limit_ppm, within_bounds
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
@@ -146,6 +148,20 @@ def test_the_floor_never_beats_the_ceiling() -> None:
     assert {apply_rails(current, wish, 0, True, policy)[0] for current in (0, 300, 900) for wish in (0, 300, 900)} == {
         300
     }
+
+
+@pytest.mark.parametrize(
+    ("current", "band", "expected"),
+    [(1_000, {}, 850), (1_000, {"dead_band_ratio": 0.2}, 800), (100, {"dead_band_ppm": 40}, 60)],
+)
+def test_a_drop_passes_the_dead_band(current: int, band: dict[str, Any], expected: int) -> None:
+    assert apply_rails(current, current, 80 * HOUR, True, FeesConfig(**band))[0] == expected
+
+
+@pytest.mark.parametrize("current", range(10, 60))
+def test_a_step_is_never_within_the_dead_band(current: int) -> None:
+    policy = FeesConfig(dead_band_ratio=0.24, max_step_ratio=0.25)
+    assert step_limit_ppm(current, policy) >= dead_band_ppm(current, policy)
 
 
 @pytest.mark.parametrize(("current", "limit"), [(0, 2), (7, 2), (8, 2), (12, 3), (100, 25), (2_500, 625)])

@@ -13,6 +13,7 @@ from revops.decide.suspend import (
     LEAST_STEP_SECONDS,
     clock_reasons,
     funds_reasons,
+    lagging_reasons,
     reserve_reasons,
     syncing_reasons,
 )
@@ -89,7 +90,7 @@ def test_the_chain_confirms_the_clock_or_not(elapsed_seconds: float, blocks: int
     assert clock_reasons(marks, NOW, HEIGHT, "regtest") == ()
     if doubted:
         hours = round(elapsed_seconds / 3_600, 1)
-        assert reasons[0].sentence == f"clock moved {hours} h, chain {blocks:,} blocks: spending suspended"
+        assert reasons[0].sentence == f"clock moved {hours} h, chain {blocks:,} blocks: suspended"
 
 
 def test_a_look_at_a_clock_that_was_behind_is_no_ground_for_doubt() -> None:
@@ -179,3 +180,29 @@ def test_a_doubt_does_not_depend_on_the_order_of_the_marks(marks: list[ClockMark
     shuffled = data.draw(st.permutations(marks))
     assert bool(clock_reasons(shuffled, NOW, HEIGHT, "bitcoin")) is bool(reasons)
     assert all(reason.code is ReasonCode.CLOCK_DOUBTFUL and reason.sentence for reason in reasons)
+
+
+def hourly(count: int, offset_seconds: float = 0.0) -> list[ClockMark]:
+    return [ClockMark(NOW - hours * HOUR + offset_seconds, HEIGHT - hours * 6) for hours in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("marks", "doubted"),
+    [
+        ([], False),
+        (hourly(20), False),
+        (hourly(1, 4 * HOUR), True),
+        (hourly(20, 5 * DAY), True),
+        (hourly(1, 3.9 * HOUR), False),
+        # It was ahead for some hours, and is right again; or it has been behind for most of a day.
+        (hourly(9, 5 * DAY) + hourly(20)[9:], False),
+        (hourly(9) + hourly(20, 5 * DAY)[9:], True),
+        # Whatever was marked days ago, or above the present height, tells nothing.
+        ([ClockMark(NOW + DAY, HEIGHT - 145), ClockMark(NOW + DAY, HEIGHT + 1)], False),
+    ],
+)
+def test_a_clock_that_went_back(marks: list[ClockMark], doubted: bool) -> None:
+    reasons = lagging_reasons(marks, NOW, HEIGHT, "bitcoin")
+    assert [reason.code for reason in reasons] == [ReasonCode.CLOCK_DOUBTFUL] * doubted
+    assert all("clock moved -" in reason.sentence for reason in reasons)
+    assert lagging_reasons(marks, NOW, HEIGHT, "regtest") == ()

@@ -13,7 +13,7 @@ from revops.errors import DataError
 from revops.store import decisions
 from revops.store.engine import Database, Tx
 from revops.store.tables import decision
-from tests.builders import NOW, channel_id, node_id
+from tests.builders import DAY, HOUR, NOW, channel_id, node_id
 from tests.store.rows import record
 
 
@@ -185,6 +185,17 @@ def test_skips_can_be_asked_for_apart(tx: Tx) -> None:
     take(tx, NOW, make_fee(1), make_fee(2, outcome=Outcome.CHANGE), make_fee(3, outcome=Outcome.DEFER))
     names = [[one.name for one in decisions.recent_decisions(tx, 9, skips=skips)] for skips in (True, False, None)]
     assert names == [["name1"], ["name3", "name2"], ["name3", "name2", "name1"]]
+
+
+def test_a_decision_of_a_clock_ahead_is_not_the_last_for_as_long(tx: Tx) -> None:
+    take(tx, NOW, make_fee())
+    take(tx, NOW + 60 * DAY, make_fee(outcome=Outcome.DEFER))
+    for hours in (1, 2, 3):
+        take(tx, NOW + hours * HOUR, make_fee())
+    assert rows(tx) == 2
+    take(tx, NOW + 4 * HOUR, make_fee(new_ppm=101))
+    take(tx, NOW + 4 * HOUR - 60, make_fee(new_ppm=101))  # clocks differ a little
+    assert rows(tx) == 3
 
 
 def test_empty_plan(tx: Tx) -> None:

@@ -81,7 +81,7 @@ def test_every_field_of_a_state_is_plain() -> None:
 def test_last_change_of_each_channel(database: Database, node_key: int) -> None:
     first = FeeChange(channel_id(1), NOW + 50, None, 100, "external")
     second = FeeChange(channel_id(1), NOW, 100, 120, "revops")  # recorded later, though its clock says earlier
-    other = FeeChange(channel_id(2), NOW, 5, 0, "revops")
+    other = FeeChange(channel_id(2), NOW, 5, 0, "revops", base_msat=1_000)
     with database.transaction(node_key) as tx:
         record(tx, 1, 2)
         for change in (first, second, other):
@@ -89,13 +89,28 @@ def test_last_change_of_each_channel(database: Database, node_key: int) -> None:
         assert fees.last_fee_changes(tx) == {channel_id(1): second, channel_id(2): other}
 
 
+def test_the_last_announcement_is_the_one_that_was_recorded_last(database: Database, node_key: int) -> None:
+    """One that a clock ahead has dated isn't the last for as long."""
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        for number, at, source in (
+            (1, 60 * DAY, "revops"),
+            (2, 0, "valve"),
+            (1, 0, "revops"),
+            (1, 90 * DAY, "external"),
+        ):
+            fees.record_fee_change(tx, FeeChange(channel_id(number), NOW + at, 1, 2, source))
+        assert fees.last_own_changes(tx) == {channel_id(1): NOW, channel_id(2): NOW}
+
+
 def test_only_our_own_updates_are_counted(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1)
         for at, source in ((0, "revops"), (1, "revops"), (2, "external"), (3, "revops")):
             fees.record_fee_change(tx, FeeChange(channel_id(1), NOW + at, 1, 2, source))
-        assert sum(fees.fee_updates_since(tx, NOW + 1).values()) == 2
-        assert sum(fees.fee_updates_since(tx, 0).values()) == 3
+        assert sum(fees.fee_updates_between(tx, NOW + 1, NOW + 3).values()) == 2
+        assert sum(fees.fee_updates_between(tx, 0, NOW + 3).values()) == 3
+        assert sum(fees.fee_updates_between(tx, 0, NOW + 2).values()) == 2
 
 
 def test_earned_since_counts_what_was_received_under_the_price(database: Database, node_key: int) -> None:

@@ -204,6 +204,30 @@ def test_last_fee_change_of_each_channel_stays(database: Database, node_key: int
         }
 
 
+@pytest.mark.parametrize(
+    ("sources", "kept"),
+    [
+        # A turn of the valve is no change of the fee, nor is somebody else's change an announcement of ours.
+        (["revops", "valve"], [0, 1]),
+        (["revops", "revops", "valve", "valve"], [1, 3]),
+        (["revops", "valve", "external", "external"], [1, 3]),
+        (["external", "revops"], [1]),
+    ],
+)
+def test_what_a_fee_decision_asks_for_stays_however_old(
+    database: Database, node_key: int, sources: list[str], kept: list[int]
+) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1)
+        for number, source in enumerate(sources):
+            fees.record_fee_change(tx, FeeChange(channel_id(1), NOW + number, 100, 100 + number, source))
+        before = (fees.last_fee_changes(tx), fees.last_own_changes(tx))
+        prune_all(tx, NOW + DAY)
+        assert (fees.last_fee_changes(tx), fees.last_own_changes(tx)) == before
+        changed = tx.connection.execute(select(tables.fee_change.c.new_ppm)).scalars()
+        assert sorted(ppm - 100 for ppm in changed) == kept
+
+
 def test_open_actions_and_jobs_stay_and_so_does_the_money(database: Database, node_key: int) -> None:
     refill = RebalanceDecision(
         target_channel_id=channel_id(1),
