@@ -113,11 +113,11 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
     limits = limits_of(offer, peer.members, chain, policy, learns=policy.strategy in LEARNING)
     bounds = narrowed(policy, limits, offer.channel.local_terms.fee_ppm)
     full = congestion(offer.channel, remembered(offer), now)
-    if full is not None and policy.congestion == "hold":
-        limits = NO_LIMITS  # held is held: a soft floor waits as well
     proposal = _put_back(offer, policy, now)
     if proposal is None and full is not None:
         proposal = answer(offer, full, bounds, now)
+        if proposal.reasons[-1].code is ReasonCode.CONGESTED_HOLD:
+            limits = NO_LIMITS  # held is held: a soft floor waits as well
     if proposal is None:
         proposal = STRATEGIES[policy.strategy](offer, bounds, now)
     proposal = replace(proposal, state=remember(proposal.state, full), if_sent=remember(proposal.if_sent, full))

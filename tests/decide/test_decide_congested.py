@@ -17,6 +17,7 @@ from revops.domain.channel import Htlc
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig, RebalanceConfig
 from revops.domain.reason import ReasonCode
+from revops.domain.signals import Signals
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
 from tests.builders import (
     HOUR,
@@ -145,6 +146,14 @@ def test_what_no_strategy_looks_at_is_remembered_all_the_same() -> None:
     for count, since_at in ((20, NOW - HOUR), (17, None)):
         decision = decide(off, state=known, **full(count))
         assert decision.state == replace(known, congested_since_at=since_at)
+
+
+@pytest.mark.parametrize("policy", [FeesConfig(), RAISE], ids=["hold", "raise"])
+def test_no_soft_floor_raises_a_channel_that_is_held(policy: FeesConfig) -> None:
+    dear = replace(make_fee_input(make_channel(**full(direction="in"))), signals=Signals(refill_ppm=900))
+    decision = decide_fees(make_fee_snapshot(dear), policy).decisions[0]
+    assert decision.new_ppm == decision.old_ppm
+    assert ReasonCode.CONGESTED_HOLD in {reason.code for reason in decision.reasons}
 
 
 @given(snapshot=fee_snapshots(), policy=fees_policies())
