@@ -44,8 +44,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " another database. XDG_STATE_HOME is not used: cron doesn't have it.",
     "metrics.textfile_dir": "node_exporter's --collector.textfile.directory. Empty: no .prom files.",
     "fees.mode": '"observe" computes and records what it would do, "act" does it.',
-    "fees.strategy": '"hill_climb" tries prices and keeps what earns more per open hour; "proportional" goes by the'
-    ' balance; "static" keeps to fixed_ppm; "match_peer" follows what others charge into the peer; "off" leaves fees'
+    "fees.strategy": '"hill_climb" tries prices and keeps what earns more per open hour; "demand" learns what customers'
+    ' would pay and asks for the best; "proportional" goes by the balance; "static" keeps to fixed_ppm; "match_peer" follows what others charge into the peer; "off" leaves fees'
     " alone.",
     "fees.min_ppm": "No fee below this is ever sent.",
     "fees.max_ppm": "No fee above this is ever sent.",
@@ -61,7 +61,7 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " start_ppm where that isn't known.",
     "fees.refill_floor_ratio": "A channel that was refilled asks at least for what that cost in the last 30 days, times"
     " this. 0: no such floor.",
-    "fees.anchor_ceiling_ratio": "hill_climb tries nothing above this multiple of what others charge into the peer.",
+    "fees.anchor_ceiling_ratio": "hill_climb and demand try nothing above this multiple of what others charge into the peer.",
     "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",
