@@ -26,6 +26,12 @@ class UnknownChannel(RevopsError):
     exit_code = 2
 
 
+class NothingToRelease(RevopsError):
+    """`fees unset` names a channel whose fee nobody holds: nothing was changed, least of all what was learnt of it."""
+
+    exit_code = 2
+
+
 class DataError(RevopsError):
     """The node or the database said something that can't be true: nothing is written, somebody should look."""
 

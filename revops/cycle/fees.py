@@ -21,9 +21,18 @@ from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeePin, NodeView
 from revops.domain.text import counted
-from revops.errors import BugError, ConfigError, DataError, RevopsError, UnavailableError, UnknownChannel
+from revops.errors import (
+    BugError,
+    ConfigError,
+    DataError,
+    NothingToRelease,
+    RevopsError,
+    UnavailableError,
+    UnknownChannel,
+)
 from revops.node.errors import NodeError
-from revops.store import actions, decisions, fees, signals
+from revops.store import actions, decisions, fees, pins, signals
+from revops.store.days import DAY_SECONDS
 from revops.store.engine import Tx
 
 COMMAND = "fees adjust"
@@ -78,12 +87,28 @@ def set_fee(
 def unset_fee(options: CommonOptions, channel: str, clock: Clock = time.time) -> FeePlan:
     """Given a channel, release its pin, or a fee that somebody else set: the strategy goes on from the fee in force.
 
-    Raise UnknownChannel for a channel that isn't there, and as `run` does.
+    Raise UnknownChannel for a channel that isn't there, NothingToRelease where neither stands, and as `run` does.
     """
     with open_session(options, UNSET_COMMAND, "fees", clock, writes=True) as session:
         synced = session.sync()
         target = _find(synced.view, channel)
+        if not _held_by_hand(session, synced.view, target):
+            raise NothingToRelease(f"{channel} isn't pinned, and its fee is our own: there is nothing to release")
         return _adjust(session, synced, (target.channel_id,), given_back(target, synced.view.taken_at))
+
+
+def _held_by_hand(session: Session, view: NodeView, target: Channel) -> bool:
+    """Whether a pin, or a fee that somebody else has set, stands on a channel, noticed yet or not. A pin that ended
+    lately counts, too: it stands again if our clock is ahead and is put right.
+    """
+    with session.database.read(session.node_key) as tx:
+        pinned = pins.pins_in_force(tx, view.taken_at - DAY_SECONDS)
+        records = read_records(tx, view.taken_at)
+        pending = actions.pending_actions(tx, METHOD)
+    known = records.after(look_back(records, pending, view.channels, view.taken_at), view.taken_at)
+    change = known.changes.get(target.channel_id)
+    foreign = change is not None and change.source == fees.EXTERNAL and change.old_ppm is not None
+    return foreign or target.channel_id in pinned
 
 
 def _find(view: NodeView, name: str) -> Channel:

@@ -19,6 +19,7 @@ from revops.decide.governor import cap, gate
 from revops.decide.occupancy import congestion
 from revops.decide.openness import could_route, count_open_time
 from revops.decide.peers import PricedPeer, price_together
+from revops.decide.proven import sale_price_ppm
 from revops.decide.rails import apply_rails, sane
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price, reset
 from revops.decide.strategies.registry import LEARNING, STRATEGIES
@@ -263,7 +264,7 @@ def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
         rules=fee_input.rules,
         min_ppm=policy.min_ppm,
         max_ppm=policy.max_ppm,
-        value_ppm=value_ppm(fee_input.signals, channel.spendable_msat, terms.fee_ppm),
+        value_ppm=value_ppm(fee_input.signals, channel.spendable_msat, sale_price_ppm(fee_input, policy)),
         old_htlc_max_msat=terms.htlc_max_msat,
     )
 

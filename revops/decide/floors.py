@@ -26,6 +26,7 @@ from revops.decide.chain_floor import (
     yearly_msat,
 )
 from revops.decide.openness import could_route
+from revops.decide.proven import dearest_sale_ppm
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.signals import Signals
@@ -38,8 +39,6 @@ ORDINARY_HOLD_SECONDS: Final = 10.0
 #: A peer whose payments typically take a minute keeps our slot and liquidity many times as long: the full premium.
 LONG_HOLD_SECONDS: Final = 60.0
 MOST_HOLD_PREMIUM: Final = 1.5
-#: While nothing can be sold, a price is raised no further than to this multiple of one that was paid.
-UNPROVEN_FACTOR: Final = 2
 #: The market's price is read again each day; when it couldn't be for so long, that is said.
 OLD_ANCHOR_SECONDS: Final = 3 * 86_400.0
 
@@ -105,18 +104,9 @@ def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int |
         most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
         limits.append((most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)))
     if not could_route(offer.channel):
-        most_ppm = max(UNPROVEN_FACTOR * _proven_ppm(offer, policy), floor_ppm)
+        most_ppm = max(dearest_sale_ppm(offer, policy), floor_ppm)
         limits.append((most_ppm, why(ReasonCode.UNPROVEN_CEILING, ceiling_ppm=most_ppm)))
     return min(limits, key=lambda limit: limit[0], default=(None, None))
-
-
-def _proven_ppm(offer: FeeInput, policy: FeesConfig) -> int:
-    """The highest price at which something was sold lately; at least what others charge, or `start_ppm`."""
-    state, anchor_ppm = offer.state, offer.signals.anchor_ppm
-    sold_ppm = [] if state is None else [one.fee_ppm for one in state.windows if one.interest_count > 0]
-    if offer.earned_msat > 0:
-        sold_ppm.append(offer.channel.local_terms.fee_ppm)
-    return max([policy.start_ppm if anchor_ppm is None else anchor_ppm, *sold_ppm])
 
 
 def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, policy: FeesConfig) -> Floor:

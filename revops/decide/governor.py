@@ -37,11 +37,11 @@ def gate(
 ) -> FeeDecision:
     """Given a wished change and what is known of the channel, return it, or the skip that it becomes.
 
-    A fee outside the bounds is corrected at once, unless we have just set it: then two tools are at war, or two rules
-    by turns, and least interval and the channel's cap hold. A last change in the future (a clock that went back) counts
-    as just now. A new channel's first fee doesn't wait for the interval; `forced` lets the fee wait for nothing. A turn
-    of the htlc_max valve is worth an announcement by itself, and waits like one. The ratchet's last step down to the
-    lower bound is as short as it is.
+    A fee outside the bounds, or one to be put back, is corrected at once, unless we have just set it: then two tools
+    are at war, or two rules by turns, and least interval and the channel's cap hold. A last change in the future (a
+    clock that went back) counts as just now. A new channel's first fee doesn't wait for the interval; `forced` lets the
+    fee wait for nothing. A turn of the htlc_max valve is worth an announcement by itself, and waits like one. The
+    ratchet's last step down to the lower bound is as short as it is.
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     if decision.same_fee and decision.new_htlc_max_msat is None:
@@ -49,7 +49,8 @@ def gate(
     if forced and not decision.same_fee:
         return decision
     outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
-    last_changed_at = fee_input.last_own_changed_at if outside else fee_input.last_changed_at
+    put_back = any(reason.code is ReasonCode.EXTERNAL_OVERWRITTEN for reason in decision.reasons)
+    last_changed_at = fee_input.last_own_changed_at if outside or put_back else fee_input.last_changed_at
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
     only_ppm = decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None
     if change_ppm < band_ppm and only_ppm and not outside and not _ends_ratchet(decision, policy):

@@ -67,14 +67,14 @@ def apply_rails(
     # The way back to the nearest bound is no step; from there on steps are as long as anywhere.
     start_ppm = within_bounds(current_ppm, policy)
     limit_ppm = step_limit_ppm(start_ppm, policy)
-    limited = clamp(ppm, start_ppm - limit_ppm, start_ppm + limit_ppm)
-    if limited != ppm and not (forced or first):
-        ppm = limited
-        reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=limit_ppm))
     if start_ppm != current_ppm:
         reasons.append(
             why(ReasonCode.OUT_OF_BOUNDS, fee_ppm=current_ppm, min_ppm=policy.min_ppm, max_ppm=policy.max_ppm)
         )
+    limited = clamp(ppm, start_ppm - limit_ppm, start_ppm + limit_ppm)
+    if limited != ppm and not (forced or first):
+        ppm = limited
+        reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=limit_ppm))
     return within_bounds(ppm, policy), tuple(reasons)
 
 

@@ -113,7 +113,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.FIRST_SEEN: "first seen at {fee_ppm} ppm: watching before touching",
     ReasonCode.EXTERNAL_CHANGE: "fee changed outside revops, {expected_ppm} -> {fee_ppm} ppm: learning starts anew",
     ReasonCode.EXTERNAL_RESPECTED: "set outside revops to {fee_ppm} ppm {age_hours} h ago: left alone",
-    ReasonCode.EXTERNAL_OVERWRITTEN: "set outside revops, {expected_ppm} -> {fee_ppm} ppm: put back",
+    ReasonCode.EXTERNAL_OVERWRITTEN: "set outside revops, {expected_ppm} -> {fee_ppm} ppm: to be put back",
     ReasonCode.PINNED: "pinned by hand at {pin_ppm} ppm, {span}",
     ReasonCode.ALIGNED: "priced together with the peer's other channels, of which {name} leads at {fee_ppm} ppm",
     ReasonCode.OBSERVING: (

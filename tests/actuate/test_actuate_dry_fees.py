@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from revops.domain.decision import FeePlan, Outcome
 from revops.domain.reason import ReasonCode
 from revops.domain.record import FeeChange
 from revops.domain.snapshot import FeePin
+from revops.errors import NothingToRelease
 from revops.node.reader import NodeReader
 from revops.node.rpc import Rpc
 from revops.store import actions, decisions
@@ -67,7 +69,8 @@ def pin(bench: Bench, channel: Any, dice: random.Random) -> None:
 
 
 def unpin(bench: Bench, channel: Any, _dice: random.Random) -> None:
-    fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
+    with suppress(NothingToRelease):
+        fees.unset_fee(bench.options, channel.channel_id, clock=bench.clock)
 
 
 def make_new(bench: Bench, channel: Any, _dice: random.Random) -> None:

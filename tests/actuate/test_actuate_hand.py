@@ -12,7 +12,7 @@ from revops.cycle import explain, fees, policy
 from revops.domain.decision import FeePlan, Outcome
 from revops.domain.explanation import Explanation
 from revops.domain.reason import ReasonCode
-from revops.errors import ConfigError, RevopsError, UnknownChannel
+from revops.errors import ConfigError, NothingToRelease, RevopsError, UnknownChannel
 from revops.report.amounts import instant
 from revops.report.explanation import explained
 from revops.report.text import page
@@ -117,14 +117,30 @@ def test_in_observe_mode_a_pin_is_recorded_and_nothing_is_sent(bench: Bench) -> 
 def test_a_dry_run_of_either_leaves_nothing(bench: Bench, command: str) -> None:
     options = replace(bench.options, dry_run=True)
     channel_id = pick(bench).channel_id
+    if command == "unset":
+        bench.fees()
+        bench.node.set_fee_externally(channel_id, ppm=777)
+    tables = ("fee_pin", "fee_change", "decision", "action", "fee_state")
+    before, sent = [bench.rows(f"SELECT * FROM {table}") for table in tables], list(bench.calls("setchannel"))
     if command == "set":
         (decision,) = fees.set_fee(options, channel_id, 700, force=True, clock=bench.clock).decisions
         assert (decision.outcome, decision.new_ppm) == (Outcome.CHANGE, 700)
     else:
         fees.unset_fee(options, channel_id, clock=bench.clock)
-    assert bench.calls("setchannel") == []
-    for table in ("fee_pin", "fee_change", "decision", "action", "fee_state"):
-        assert bench.rows(f"SELECT * FROM {table}") == []
+    assert bench.calls("setchannel") == sent
+    assert [bench.rows(f"SELECT * FROM {table}") for table in tables] == before
+
+
+def test_where_nobody_holds_the_fee_nothing_is_released_nor_forgotten(bench: Bench) -> None:
+    """A mistyped channel must not cost what was learnt of it."""
+    for _ in range(3):
+        bench.fees()
+        bench.node.advance_by(9 * HOUR)
+    tables = ("fee_pin", "fee_change", "fee_state")
+    before = [bench.rows(f"SELECT * FROM {table}") for table in tables]
+    with pytest.raises(NothingToRelease, match="nothing to release"):
+        fees.unset_fee(bench.options, pick(bench).channel_id, clock=bench.clock)
+    assert [bench.rows(f"SELECT * FROM {table}") for table in tables] == before
 
 
 def test_a_foreign_fee_is_respected_until_it_is_released(bench: Bench) -> None:

@@ -120,10 +120,18 @@ def test_a_fee_set_by_somebody_else_is_respected_while_it_stands() -> None:
 
 def test_a_fee_set_by_somebody_else_is_put_back_where_the_policy_says_so() -> None:
     policy = FeesConfig(external="overwrite")
-    theirs = replace(make_fee_input(make_channel(fee_ppm=120)), external_since_at=NOW - 9 * HOUR)
+    # At once: it is our own last update that has to be an interval ago, not theirs.
+    theirs = replace(
+        make_fee_input(make_channel(fee_ppm=120)),
+        external_since_at=NOW,
+        last_changed_at=NOW,
+        last_own_changed_at=NOW - 9 * HOUR,
+    )
     (decision,) = decide(theirs, policy=policy)
     assert (decision.outcome, decision.new_ppm) == (Outcome.CHANGE, 100)
-    assert decision.reasons[0].sentence == "set outside revops, 100 -> 120 ppm: put back"
+    assert decision.reasons[0].sentence == "set outside revops, 100 -> 120 ppm: to be put back"
+    (again,) = decide(replace(theirs, last_own_changed_at=NOW - HOUR), policy=policy)
+    assert (again.outcome, again.reasons[-1].code) == (Outcome.SKIP, ReasonCode.MIN_INTERVAL)
     # What was learnt at our own fee isn't thrown away.
     assert decision.state_if_sent is not None
     assert decision.state_if_sent.last_rate_msat == make_state().last_rate_msat

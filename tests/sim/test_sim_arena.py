@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from revops.decide.floors import UNPROVEN_FACTOR
+from revops.decide.proven import UNPROVEN_FACTOR
 from revops.decide.reputation import weight_of
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import FULL_INTEREST_PERMILLE, FinalForward, Lesson, Reputation

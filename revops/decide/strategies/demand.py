@@ -35,7 +35,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     state, anew = watch(offer, now)
     if anew is not None:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
-    seen = look(offer, state, now)
+    seen = look(offer, state, policy, now)
     # A clock that went back shows windows without their payments: nothing is judged until it has caught up.
     if now < state.counted_at or not ripe(seen, policy, now):
         reason = why(

@@ -12,6 +12,7 @@ from typing import Final
 
 from revops.decide.belief import UNSETTLED_PER_SETTLED
 from revops.decide.openness import could_route
+from revops.decide.proven import sale_price_ppm
 from revops.decide.strategies.slope import Slope, net_slope
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
@@ -42,8 +43,8 @@ class Evidence:
     slope: Slope
 
 
-def look(offer: FeeInput, state: FeeState, now: float) -> Evidence:
-    """Given a peer and its state counted up to now, return what its price has shown."""
+def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Evidence:
+    """Given a peer, its state counted up to now and its policy, return what its price has shown."""
     fee_ppm = state.fee_ppm
     open_hours = state.open_seconds / 3600
     rate_msat, error_msat = _rate(offer, open_hours)
@@ -51,7 +52,7 @@ def look(offer: FeeInput, state: FeeState, now: float) -> Evidence:
     windows = state.windows
     if open_hours > 0:
         windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
-    worth_ppm = value_ppm(offer.signals, offer.channel.spendable_msat, fee_ppm)
+    worth_ppm = value_ppm(offer.signals, offer.channel.spendable_msat, sale_price_ppm(offer, policy))
     entry_value_ppm = offer.signals.entry_value_ppm
     return Evidence(
         fee_ppm=fee_ppm,

@@ -41,7 +41,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     state, anew = watch(offer, now)
     if anew is not None:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
-    view = look(offer, state, now)
+    view = look(offer, state, policy, now)
     # A clock that went back shows windows without their payments: nothing is judged until it has caught up.
     behind = now < state.counted_at
     if state.asleep_until_at is not None and not behind:
