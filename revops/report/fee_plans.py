@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
+from revops.domain.reason import ReasonCode, why
 from revops.domain.snapshot import FeePin
 from revops.report.amounts import income
 from revops.report.blocks import Block, Line, Table
 from revops.report.summaries import counts, grouped
 from revops.report.words import fee_step, pin_end, shortened
+
+_OBSERVED: Final = why(ReasonCode.OBSERVE_MODE)
 
 
 def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Block]:
@@ -30,7 +34,14 @@ def fee_plan(plan: FeePlan, *, with_skips: bool, each_skip: bool) -> Iterator[Bl
             yield from grouped(others)
         if any(len(decision.reasons) > 1 for decision in (*wanted, *(others if with_skips else ()))):
             yield Line("why: the reason that decided; (+2): there are two more, -v tells them")
+    if any(_only_watched(decision) for decision in wanted):
+        yield Line('observe mode: nothing is sent; set fees.mode = "act" when you agree with what would be')
     yield Line(counts([decision.outcome for decision in plan.decisions], "to change"))
+
+
+def _only_watched(decision: FeeDecision) -> bool:
+    """Whether nothing but the mode stands against a change: said once, and not in place of each one's reason."""
+    return decision.outcome is Outcome.DEFER and decision.reasons[-1:] == (_OBSERVED,)
 
 
 def _whole(decision: FeeDecision) -> Iterator[Block]:
@@ -71,12 +82,19 @@ def _by_hand(decision: FeeDecision, *, dry_run: bool) -> Iterator[Block]:
     verb = {
         Outcome.CHANGE: "would be sent" if dry_run else "sent",
         Outcome.DEFER: "not sent",
-        Outcome.SKIP: "nothing to send",
+        Outcome.SKIP: "nothing to send" if decision.same_fee else "not yet sent",
     }[decision.outcome]
     step = fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
     yield Line(f"{verb}: {step}{_beside(decision)}")
     for reason in decision.reasons:
         yield Line(f"  - {reason.sentence}")
+
+
+def _why(decision: FeeDecision) -> str:
+    same_ppm = decision.old_ppm == decision.new_ppm
+    if _only_watched(decision):
+        return shortened(Outcome.CHANGE, decision.reasons[:-1], same_ppm=same_ppm)
+    return shortened(decision.outcome, decision.reasons, same_ppm=same_ppm)
 
 
 def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
@@ -88,5 +106,5 @@ def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:
         f"{decision.new_ppm:,}",
         *["as it is" if htlc_max_msat is None else income(htlc_max_msat)] * valve,
         str(decision.outcome),
-        shortened(decision.outcome, decision.reasons, same_ppm=decision.old_ppm == decision.new_ppm),
+        _why(decision),
     )

@@ -18,6 +18,7 @@ from revops.cli.output import folded
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.report import fee_plans
+from revops.report.blocks import Line, Table
 from revops.report.text import page
 from revops.report.words import deciding, fee_step, shortened
 from tests.builders import NOW, channel_id, node_id
@@ -129,6 +130,15 @@ def test_a_fee_by_hand_says_what_comes_of_it(by_hand: Callable[..., str]) -> Non
     deferred = decision(outcome=Outcome.DEFER, reasons=(PINNED, OBSERVED), new_base_msat=7, new_htlc_max_msat=5_000)
     out = by_hand(deferred, "fees", "set", "1x1x0", "900")
     assert out.splitlines()[1] == "not sent: 100 ppm (125 wanted), base fee 0 -> 7 msat, htlc_max 5 sat"
+
+
+def test_in_observe_mode_each_row_tells_its_own_reason_and_the_mode_is_said_once() -> None:
+    watched = decision(outcome=Outcome.DEFER, reasons=(CLIMBED, OBSERVED))
+    limited = decision(outcome=Outcome.DEFER, reasons=(CLIMBED, LIMITED, OBSERVED))
+    blocks = list(fee_plans.fee_plan(FeePlan(0.0, (watched, limited)), with_skips=True, each_skip=False))
+    (table,) = [block for block in blocks if isinstance(block, Table)]
+    assert [row[-1] for row in table.rows] == [CLIMBED.sentence, f"{CLIMBED.sentence} (+1)"]
+    assert sum("observe mode" in block.text for block in blocks if isinstance(block, Line)) == 1
 
 
 def test_a_release_says_who_goes_on(by_hand: Callable[..., str]) -> None:
