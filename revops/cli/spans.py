@@ -10,6 +10,9 @@ from typing import Any, Final
 import click
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+#: A time of day without seconds, whatever zone follows.
+_MINUTE: Final = re.compile(r"[T ][0-9]{2}:[0-9]{2}(Z|[+-][0-9:]+)?$")
+_MINUTE_END_SECONDS: Final = 59.999
 _SPAN: Final = re.compile(r"([0-9]{1,5})([mhdw])")
 
 
@@ -27,7 +30,9 @@ class Span(click.ParamType):  # type: ignore[type-arg]  # older clicks have no a
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument here
-    """A day or a time of day in UTC, or how long ago it was; becomes a UTC epoch."""
+    """A day or a time of day in UTC, or how long ago it was; becomes a UTC epoch. A minute is meant to its end: tables
+    print the minute in which something happened.
+    """
 
     name = "moment"
 
@@ -40,7 +45,8 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have no
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is neither a time like 2026-11-01T12:30 nor a span like 12h ago.", param, ctx)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        return at + _MINUTE_END_SECONDS if _MINUTE.search(str(value)) else at
 
 
 def seconds_of(text: str) -> int | None:

@@ -25,7 +25,8 @@ class PriceSpell:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One channel at the moment `at`: its pin then, what was decided last, what was sent, and what came of each price.
+    """One channel at the moment `at`: its pin then, what was decided last, the decision that had set the fee in force
+    (`set_by`, None where that is the last one or no decision of ours), what was sent, and what came of each price.
 
     `channel_now` is as it is known at `taken_at`, with its income of `window_days` and ever. `actions` are the latest
     calls that changed it by `at`, as they were known then, the newest first, as `spells` are: the first was in force at
@@ -41,6 +42,8 @@ class Explanation:
     actions: tuple[ActionRecord, ...]
     spells: tuple[PriceSpell, ...]
     window_days: int
+    set_by: DecisionRecord | None = None
+    synced_at: float | None = None
 
     @property
     def of_the_past(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 from revops.domain.explanation import Explained, Explanation, PriceSpell
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
-from revops.report.amounts import income, instant, share, span
+from revops.report.amounts import age, income, instant, share, span
 from revops.report.blocks import Block, Line, Table
 from revops.report.words import fee_step, pinned, state_word
 
@@ -36,6 +36,9 @@ def _channel(one: Explanation) -> Iterator[Block]:
         yield Line(f"no fee decision is on record by {instant(one.at)}")
     else:
         yield from _decision(one.decision, one.at)
+    if one.set_by is not None:
+        yield Line("the fee in force comes from:")
+        yield from _decision(one.set_by, one.at)
     if one.rebalance is not None:
         yield from _decision(one.rebalance, one.at)
     yield Line("")
@@ -66,7 +69,7 @@ def _known(one: Explanation) -> Iterator[Block]:
         f"{f'now, {instant(one.taken_at)}: ' if one.of_the_past else ''}"
         f"{income(channel.capacity_msat)} sat, {share(channel.local_msat, channel.capacity_msat)} ours; "
         f"{state}, {link}; {_fee(channel)}; earned {income(channel.lifetime.earned_msat)} sat in all, "
-        f"{income(channel.window.earned_msat)} in {one.window_days} d"
+        f"{income(channel.window.earned_msat)} in {one.window_days} d; synced {age(one.synced_at, one.taken_at)}"
     )
 
 

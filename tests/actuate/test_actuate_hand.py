@@ -10,7 +10,7 @@ import pytest
 
 from revops.cycle import explain, fees, policy
 from revops.domain.decision import FeePlan, Outcome
-from revops.domain.explanation import Explanation
+from revops.domain.explanation import Explained, Explanation
 from revops.domain.reason import ReasonCode
 from revops.errors import ConfigError, NothingToRelease, RevopsError, UnknownChannel
 from revops.report.amounts import instant
@@ -384,6 +384,30 @@ def test_policy_show_knows_the_pin_that_is_in_force(bench: Bench) -> None:
     assert {channel_id: pin.ppm for channel_id, pin in shown.pins.items()} == {pick(bench).channel_id: 700}
     bench.node.advance_by(DAY + HOUR)
     assert policy.run(bench.options, clock=bench.clock).pins == {}
+
+
+def test_the_decision_behind_the_fee_in_force_is_shown_however_many_came_after(bench: Bench) -> None:
+    bench.fees()
+    bench.settings["fees"]["min_ppm"] = pick(bench).local.fee_ppm + 400
+    for _ in range(3):
+        bench.node.advance_by(9 * HOUR)
+        bench.fees()
+    changed = bench.rows("SELECT * FROM fee_change WHERE source = 'revops'")
+    assert changed
+    found = explain.run(bench.options, pick(bench).channel_id, clock=bench.clock).channels[0]
+    assert found.decision is not None
+    assert found.decision.outcome == Outcome.SKIP
+    assert found.set_by is not None
+    assert (found.set_by.outcome, found.set_by.new_ppm) == (Outcome.CHANGE, pick(bench).local.fee_ppm)
+    text = page(explained(Explained((found,))))
+    assert "the fee in force comes from:" in text
+    assert "back inside" in text
+    assert "; synced " in text
+    # At the time of the change itself it is the last decision, and is not told twice.
+    then = explain.run(bench.options, pick(bench).channel_id, found.spells[0].from_at, clock=bench.clock).channels[0]
+    assert then.decision is not None
+    assert then.decision.new_ppm == pick(bench).local.fee_ppm
+    assert then.set_by is None
 
 
 def test_a_peer_is_explained_by_its_channels_and_a_stranger_is_an_error(bench: Bench) -> None:
