@@ -16,7 +16,7 @@ from typing import Final
 from revops.decide.demand_curve import Belief, best_price, elasticity, learn, rate_per_hour
 from revops.decide.governor import dead_band_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
-from revops.decide.strategies.evidence import Evidence, look, ripe
+from revops.decide.strategies.evidence import Evidence, look, too_early
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -36,16 +36,9 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if anew is not None:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
     seen = look(offer, state, policy, now)
-    # A clock that went back shows windows without their payments: nothing is judged until it has caught up.
-    if now < state.counted_at or not ripe(seen, policy, now):
-        reason = why(
-            ReasonCode.OBSERVING,
-            fee_ppm=fee_ppm,
-            open_hours=round(state.open_seconds / 3600, 1),
-            needed_hours=round(policy.min_interval_seconds / 3600, 1),
-            forward_count=seen.earned_count,
-        )
-        return Proposal(fee_ppm, seen.rate_msat, (reason,), state, reset(state))
+    early = too_early(seen, policy, now)
+    if early is not None:
+        return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state))
     if not _due(offer, seen, policy, now):
         later = why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=round(_turn_seconds(policy) / 3600, 1))
         return Proposal(fee_ppm, seen.rate_msat, (later,), state, reset(state))

@@ -17,6 +17,7 @@ from revops.decide.strategies.slope import Slope, net_slope
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.policy import FeesConfig
+from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
 
 #: So many prices are remembered: two weeks of them at two a day.
@@ -93,9 +94,25 @@ def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
     return score_msat / open_hours, error_msat / open_hours
 
 
-def ripe(seen: Evidence, policy: FeesConfig, now: float) -> bool:
-    """Given the evidence, return whether the price has been seen long enough: open for the interval, or in force for
-    it on a channel that can't route for want of the liquidity that payments ask for.
+def too_early(seen: Evidence, policy: FeesConfig, now: float) -> Reason | None:
+    """Given the evidence, return why its price isn't judged yet; None when it can be.
+
+    A clock that went back shows windows without their payments: nothing is judged until it has caught up.
+    """
+    if now >= seen.state.counted_at and _ripe(seen, policy, now):
+        return None
+    return why(
+        ReasonCode.OBSERVING,
+        fee_ppm=seen.fee_ppm,
+        open_hours=round(seen.state.open_seconds / 3600, 1),
+        needed_hours=round(policy.min_interval_seconds / 3600, 1),
+        forward_count=seen.earned_count,
+    )
+
+
+def _ripe(seen: Evidence, policy: FeesConfig, now: float) -> bool:
+    """Whether the price has been seen long enough: open for the interval, or in force for it on a channel that can't
+    route for want of the liquidity that payments ask for.
     """
     if seen.routable or seen.value_ppm <= 0:
         return seen.state.open_seconds >= policy.min_interval_seconds

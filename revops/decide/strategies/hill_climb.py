@@ -20,7 +20,7 @@ from typing import Final
 from revops.decide.governor import dead_band_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.calm import FLAT_SLOPE, awake, expected_count, grow_calmer, is_calm, waking_cause
-from revops.decide.strategies.evidence import Evidence, look, ripe
+from revops.decide.strategies.evidence import Evidence, look, too_early
 from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -42,19 +42,11 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if anew is not None:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
     view = look(offer, state, policy, now)
-    # A clock that went back shows windows without their payments: nothing is judged until it has caught up.
-    behind = now < state.counted_at
-    if state.asleep_until_at is not None and not behind:
+    if state.asleep_until_at is not None and now >= state.counted_at:
         return _sleep_on(view, policy, now)
-    if behind or not ripe(view, policy, now):
-        reason = why(
-            ReasonCode.OBSERVING,
-            fee_ppm=fee_ppm,
-            open_hours=round(state.open_seconds / 3600, 1),
-            needed_hours=round(policy.min_interval_seconds / 3600, 1),
-            forward_count=view.earned_count,
-        )
-        return _stay(view, state, reason)
+    early = too_early(view, policy, now)
+    if early is not None:
+        return _stay(view, state, early)
     if is_calm(view.slope, view.earned_count, _rate_change(view)):
         calmer = grow_calmer(state, view.interest_count, now)
         calm_hours = round((now - (calmer.calm_since_at or now)) / 3600, 1)
