@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,16 +20,13 @@ from revops import config as configuration
 from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
 from revops.cycle import db, fees, init, rebalance, report, rollup, sync
+from revops.cycle.demo_books import compare, job_counts
 from revops.domain.options import CommonOptions
-from revops.domain.record import Report
-from revops.domain.summary import Comparison, DemoSummary
+from revops.domain.summary import DemoSummary
 from revops.errors import ConfigError, DataError
 from revops.sim.config import SimBooks, SimConfig
 from revops.sim.server import SimServer
 from revops.sim.world import SimulatedNode
-from revops.store import books as stored_books
-from revops.store import plans
-from revops.store.engine import Database
 from revops.store.url import parse_url, sqlite_path
 
 DAY_SECONDS: Final = 86_400
@@ -40,8 +36,6 @@ HISTORY_DAYS: Final = 7
 NAME: Final = "demo"
 #: Decisions of each kind that the summary shows.
 SHOWN_COUNT: Final = 6
-#: More jobs than any demo makes.
-MOST_JOBS: Final = 1_000_000
 
 
 def hourly(*minutes: int, every_hours: int = 1) -> tuple[int, ...]:
@@ -223,7 +217,7 @@ def _summarise(
     now = node.now_at
     shown = report.run(options, window_days=days, decision_count=SHOWN_COUNT, clock=lambda: now)
     books = node.books()
-    comparisons = _compare(books, shown, place)
+    comparisons = compare(books, shown, place.database_url, place.metrics, NAME)
     wrong = [comparison for comparison in comparisons if not comparison.equal]
     if wrong:
         worst = wrong[0]
@@ -246,64 +240,8 @@ def _summarise(
         rebalance_fees_msat=books.rebalance_fees_msat - before.rebalance_fees_msat,
         comparisons=comparisons,
         report=shown,
-        job_counts=_job_counts(place),
+        job_counts=job_counts(place.database_url),
     )
-
-
-def _job_counts(place: Place) -> dict[str, int]:
-    with (
-        closing(Database.open(place.database_url, read_only=True)) as database,
-        database.read(database.known_nodes()[0].node_key) as tx,
-    ):
-        return dict(Counter(job.status for job in plans.recent_jobs(tx, MOST_JOBS)))
-
-
-def _compare(books: SimBooks, shown: Report, place: Place) -> tuple[Comparison, ...]:
-    """The sums that must agree: in the simulated node's own books, in the rows, in the report, in the metrics file."""
-    metrics = _metrics_of(place.metrics / f"revops_{NAME}.prom")
-    with (
-        closing(Database.open(place.database_url, read_only=True)) as database,
-        database.read(database.known_nodes()[0].node_key) as tx,
-    ):
-        found = stored_books.books(tx)
-        settled = [job for job in plans.recent_jobs(tx, MOST_JOBS) if job.status == "settled"]
-    if found is None or shown.books is None:
-        raise DataError("the books were never compared with the node's")
-    opening_msat = found.opening_msat or 0
-    return (
-        Comparison(
-            "fees earned",
-            books.fees_earned_msat,
-            found.recorded_fees_msat + opening_msat,
-            shown.lifetime.earned_msat + (shown.books.opening_msat or 0),
-            metrics["revops_node_fees_earned_msat_total"] + metrics["revops_books_opening_msat"],
-        ),
-        Comparison(
-            "fees paid for rebalances",
-            books.rebalance_fees_msat,
-            sum(job.fee_msat or 0 for job in settled),
-            shown.lifetime.rebalance_fees_msat,
-            metrics["revops_node_rebalance_fees_msat_total"],
-        ),
-        Comparison(
-            "amount rebalanced",
-            books.rebalance_amount_msat,
-            sum(job.amount_msat for job in settled),
-            shown.lifetime.rebalanced_msat,
-            metrics["revops_node_rebalanced_msat_total"],
-        ),
-    )
-
-
-def _metrics_of(path: Path) -> dict[str, int]:
-    """Given a `.prom` file, return the node's own figures: those with no label but the node's name."""
-    figures = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, _, rest = line.partition("{")
-        labels, _, value = rest.partition("} ")
-        if not line.startswith("#") and labels == f'node="{NAME}"':
-            figures[name] = int(float(value))
-    return figures
 
 
 def _wait_for_interrupt() -> None:
