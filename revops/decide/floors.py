@@ -185,4 +185,6 @@ def narrowed(policy: FeesConfig, limits: Limits, current_ppm: int) -> FeesConfig
     high_ppm = policy.max_ppm
     if limits.ceiling_ppm is not None:
         high_ppm = clamp(max(limits.ceiling_ppm, current_ppm), low_ppm, policy.max_ppm)
+    if (low_ppm, high_ppm) == (policy.min_ppm, policy.max_ppm):
+        return policy
     return replace(policy, min_ppm=low_ppm, max_ppm=high_ppm)
