@@ -45,7 +45,7 @@ def gate(
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     if decision.same_fee and decision.new_htlc_max_msat is None:
-        return replace(decision, outcome=Outcome.SKIP)
+        return _skip(decision)
     if forced and not decision.same_fee:
         return decision
     outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
@@ -73,6 +73,8 @@ def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> li
     wanted = [decision for decision in decisions if decision.outcome is Outcome.CHANGE]
     wanted.sort(key=lambda decision: (-_urgency(decision), -decision.expected_gain_msat, decision.channel_id))
     free_count = max(policy.max_updates_per_day - used_count, 0)
+    if len(wanted) <= free_count:
+        return decisions
     deferred = {decision.channel_id: rank for rank, decision in enumerate(wanted, start=1) if rank > free_count}
     return [
         _defer(decision, used_count, policy.max_updates_per_day, deferred[decision.channel_id])
@@ -98,8 +100,10 @@ def _is_first(decision: FeeDecision) -> bool:
     return any(reason.code in _FIRST_FEES for reason in decision.reasons)
 
 
-def _skip(decision: FeeDecision, reason: Reason) -> FeeDecision:
-    return replace(decision, outcome=Outcome.SKIP, reasons=(*decision.reasons, reason))
+def _skip(decision: FeeDecision, *reasons: Reason) -> FeeDecision:
+    if decision.outcome is Outcome.SKIP and not reasons:
+        return decision
+    return replace(decision, outcome=Outcome.SKIP, reasons=(*decision.reasons, *reasons))
 
 
 def _defer(decision: FeeDecision, used_count: int, cap_count: int, rank: int) -> FeeDecision:
