@@ -106,6 +106,7 @@ class Records:
         self._numbers = {name: number for number, name in enumerate(self._channel_ids)}
         self._open_since = dict.fromkeys(self._channel_ids, 0.0)
         self._values_ppm: dict[str, float] = {}
+        self._sums = self._add_up()
         self._folded_at = 0.0
         self._count = 0
 
@@ -134,9 +135,8 @@ class Records:
         """Count what came up to now, at the values of liquidity in force meanwhile."""
         self._values_ppm = dict(zip(self._channel_ids, (one.value_ppm for one in self.channels), strict=True))
         self._folded_at = now
-        if not self.page:
-            return
-        scored = score_forwards(self.page, self._sums(), now)
+        self._sums = self._add_up()
+        scored = score_forwards(self.page, self._sums, now)
         for forward in self.page:
             number = self._numbers[forward.out_channel_id or ""]
             self.channels[number].learn(forward, scored.lessons[forward.created_index])
@@ -147,7 +147,7 @@ class Records:
 
     def signals(self, number: int) -> Signals:
         """What is known of a channel's trade."""
-        return signals_of(self._channel_ids[number], self._peer_ids[number], self._sums(), self._folded_at)
+        return signals_of(self._channel_ids[number], self._peer_ids[number], self._sums, self._folded_at)
 
-    def _sums(self) -> Traffic:
+    def _add_up(self) -> Traffic:
         return Traffic(self.senders, self._receivers, self._traffic, self._values_ppm, self._open_since)
