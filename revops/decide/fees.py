@@ -26,7 +26,7 @@ from revops.decide.valve import LEVEL_COUNT, wanted_step
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.policy import FeesConfig
-from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.reason import Reason, ReasonCode, says, why
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
 from revops.domain.units import sat_floor
 
@@ -162,7 +162,7 @@ def _decide_member(
             ReasonCode.ALIGNED, name=peer.leader.channel.name, fee_ppm=peer.leader.channel.local_terms.fee_ppm
         )
         proposal = replace(proposal, reasons=(aligned, *proposal.reasons), state=state)
-    put_back = any(reason.code is ReasonCode.EXTERNAL_OVERWRITTEN for reason in proposal.reasons)
+    put_back = says(proposal.reasons, ReasonCode.EXTERNAL_OVERWRITTEN)
     return _decide(member, proposal, peer.policy, routable, now, limits=limits, first=put_back)
 
 

@@ -17,13 +17,11 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
 
-_FIRST_FEES: Final = frozenset(
-    {
-        ReasonCode.FIRST_FEE_PEER,
-        ReasonCode.FIRST_FEE_STRATEGY,
-        ReasonCode.FIRST_FEE_ANCHOR,
-        ReasonCode.FIRST_FEE_START,
-    }
+_FIRST_FEES: Final = (
+    ReasonCode.FIRST_FEE_PEER,
+    ReasonCode.FIRST_FEE_STRATEGY,
+    ReasonCode.FIRST_FEE_ANCHOR,
+    ReasonCode.FIRST_FEE_START,
 )
 
 
@@ -48,15 +46,15 @@ def gate(
         return _skip(decision)
     if forced and not decision.same_fee:
         return decision
-    outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
-    put_back = any(reason.code is ReasonCode.EXTERNAL_OVERWRITTEN for reason in decision.reasons)
-    last_changed_at = fee_input.last_own_changed_at if outside or put_back else fee_input.last_changed_at
+    outside = decision.says(ReasonCode.OUT_OF_BOUNDS)
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
     only_ppm = decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None
     if change_ppm < band_ppm and only_ppm and not outside and not _ends_ratchet(decision, policy):
         return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
     if _is_first(decision) and fee_input.last_own_changed_at is None:
         return decision
+    corrected = outside or decision.says(ReasonCode.EXTERNAL_OVERWRITTEN)
+    last_changed_at = fee_input.last_own_changed_at if corrected else fee_input.last_changed_at
     if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)
         interval_hours = round(policy.min_interval_seconds / 3600, 1)
@@ -86,18 +84,16 @@ def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> li
 
 def _urgency(decision: FeeDecision) -> int:
     """What is out of bounds goes first, then what has no considered fee at all."""
-    outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
-    return 2 if outside else int(_is_first(decision))
+    return 2 if decision.says(ReasonCode.OUT_OF_BOUNDS) else int(_is_first(decision))
 
 
 def _ends_ratchet(decision: FeeDecision, policy: FeesConfig) -> bool:
     """Only the bound is an end: a soft floor moves a little all the time, and isn't followed within the band."""
-    dropped = any(reason.code is ReasonCode.ZERO_FLOW_DROP for reason in decision.reasons)
-    return dropped and decision.new_ppm == policy.min_ppm
+    return decision.new_ppm == policy.min_ppm and decision.says(ReasonCode.ZERO_FLOW_DROP)
 
 
 def _is_first(decision: FeeDecision) -> bool:
-    return any(reason.code in _FIRST_FEES for reason in decision.reasons)
+    return decision.says(*_FIRST_FEES)
 
 
 def _skip(decision: FeeDecision, *reasons: Reason) -> FeeDecision:
