@@ -8,8 +8,6 @@ fee has no say in, hold it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from revops.decide.governor import dead_band_ppm
 from revops.decide.occupancy import Congestion, direction_word, percent
 from revops.decide.strategies.base import Proposal, reset, watch
@@ -17,6 +15,7 @@ from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
 
 def answer(offer: FeeInput, full: Congestion, policy: FeesConfig, now: float) -> Proposal:

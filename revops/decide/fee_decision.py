@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from revops.decide.proven import sale_price_ppm
 from revops.decide.rails import sane
@@ -14,6 +13,7 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason
 from revops.domain.snapshot import FeeInput
 from revops.domain.units import MAX_MSAT
+from revops.domain.values import replace
 
 
 def author_of(fee_input: FeeInput, policy: FeesConfig) -> str:
@@ -105,6 +105,7 @@ def _state_if_sent(proposal: Proposal, old_ppm: int, new_ppm: int, now: float) -
         direction=direction,
         window_start_at=now + EFFECTIVE_AFTER_SECONDS,
         counted_at=now,
+        open_seconds=0.0,
     )
 
 
@@ -112,7 +113,7 @@ def _expected_gain_msat(old_ppm: int, new_ppm: int, proposal: Proposal) -> int:
     """A day's income times the size of the step: only good for ranking changes under the cap. At most all the bitcoin
     there is, which a database can hold.
     """
-    if not math.isfinite(proposal.rate_msat):
+    if new_ppm == old_ppm or not math.isfinite(proposal.rate_msat):
         return 0
     gain_msat = proposal.rate_msat * 24 * abs(new_ppm - old_ppm) / max(old_ppm, 1)
     return int(min(max(gain_msat, -MAX_MSAT), MAX_MSAT))

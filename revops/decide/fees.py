@@ -7,7 +7,6 @@ a node that syncs). Nothing here sends anything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from revops.decide.chain_floor import chain_rate
@@ -29,6 +28,7 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, says, why
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
 from revops.domain.units import sat_floor
+from revops.domain.values import replace
 
 _HOUR_SECONDS = 3_600
 _ERROR_LENGTH = 200

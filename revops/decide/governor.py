@@ -9,13 +9,13 @@ visibly deferred.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
 _FIRST_FEES: Final = (
     ReasonCode.FIRST_FEE_PEER,

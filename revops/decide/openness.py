@@ -6,12 +6,12 @@ about its fee, so rates are per open hour, and only open time counts towards "no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
+from revops.domain.values import replace
 
 #: Small channels are judged by a share of their capacity.
 TYPICAL_SHARE: Final = 20

@@ -14,7 +14,6 @@ it gets dearer though nothing flows. What is learnt from is what was broadcast, 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from revops.decide.governor import dead_band_ppm
@@ -26,6 +25,7 @@ from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
 STEP_GROWTH: Final = 1.3
 STEP_SHRINK: Final = 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
 
 from revops.decide.fees import decide_fees
@@ -13,6 +12,7 @@ from revops.domain.decision import FeePlan, Outcome
 from revops.domain.node import NodeInfo, Wallet
 from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
+from revops.domain.values import replace
 from revops.sim.arena.demand import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.predecessor import Predecessor
