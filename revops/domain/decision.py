@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from revops.domain.reason import Reason
+from revops.domain.reason import Reason, ReasonCode, says
 from revops.domain.units import MAX_U32
 
 
@@ -93,6 +93,10 @@ class FeeDecision:
     def same_fee(self) -> bool:
         """Whether what a forward pays stays as it is."""
         return (self.old_ppm, self.old_base_msat) == (self.new_ppm, self.new_base_msat)
+
+    def says(self, *codes: ReasonCode) -> bool:
+        """Given codes, return whether one of its reasons has one of them."""
+        return says(self.reasons, *codes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -271,6 +271,11 @@ def _shown(name: str, number: Number) -> str:
     if isinstance(number, str):
         return number
     return f"{number:+,}" if name in SIGNED else f"{number:,}"
+
+
+def says(reasons: Iterable[Reason], *codes: ReasonCode) -> bool:
+    """Given reasons and codes, return whether one of the reasons has one of the codes."""
+    return any(reason.code in codes for reason in reasons)
 
 
 def why(code: ReasonCode, **numbers: Number) -> Reason:

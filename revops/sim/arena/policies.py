@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
 
 from revops.decide.fees import decide_fees
@@ -13,6 +12,7 @@ from revops.domain.decision import FeePlan, Outcome
 from revops.domain.node import NodeInfo, Wallet
 from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
+from revops.domain.values import replace
 from revops.sim.arena.demand import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.predecessor import Predecessor
@@ -42,7 +42,7 @@ class Product:
     def __call__(self, market: Market, records: Records, now: float) -> None:
         """One run of `fees adjust`."""
         if not self._channels:
-            self._channels = [_bare_channel(number, market) for number in range(len(market.fee_ppm))]
+            self._channels = [_channel_at_first(number, market) for number in range(len(market.fee_ppm))]
         inputs = tuple(self._input(number, market, records, now) for number in range(len(self._channels)))
         updates_count = sum(one.own_updates_last_day_count for one in inputs)
         view = NodeView(now, self._node, Wallet(()), tuple(one.channel for one in inputs))
@@ -52,20 +52,8 @@ class Product:
     def _input(self, number: int, market: Market, records: Records, now: float) -> FeeInput:
         known = records.channels[number]
         known.updates_at = [at for at in known.updates_at if at > now - DAY_SECONDS]
-        local_msat, capacity_msat = market.local_msat[number], market.capacity_msat[number]
-        reserve_msat = market.reserve_msat(number)
-        bare = self._channels[number]
-        channel = self._channels[number] = replace(
-            bare,
-            local_msat=local_msat,
-            spendable_msat=market.spendable_msat(number),
-            receivable_msat=max(capacity_msat - local_msat - reserve_msat, 0),
-            local_terms=bare.local_terms
-            if bare.local_terms.fee_ppm == market.fee_ppm[number]
-            else replace(bare.local_terms, fee_ppm=market.fee_ppm[number]),
-        )
         return FeeInput(
-            channel=channel,
+            channel=self._channel(number, market),
             state=known.state,
             earned_msat=known.earned_msat,
             earned_count=known.earned_count,
@@ -78,6 +66,19 @@ class Product:
             own_updates_last_day_count=len(known.updates_at),
             signals=records.signals(number),
         )
+
+    def _channel(self, number: int, market: Market) -> Channel:
+        """The channel as it is now: what was seen last, where nothing has moved since."""
+        seen, local_msat, fee_ppm = self._channels[number], market.local_msat[number], market.fee_ppm[number]
+        if (seen.local_msat, seen.local_terms.fee_ppm) != (local_msat, fee_ppm):
+            seen = self._channels[number] = replace(
+                seen,
+                local_msat=local_msat,
+                spendable_msat=market.spendable_msat(number),
+                receivable_msat=_receivable_msat(number, market),
+                local_terms=replace(seen.local_terms, fee_ppm=fee_ppm),
+            )
+        return seen
 
     def _carry_out(self, plan: FeePlan, market: Market, records: Records, now: float) -> None:
         for number, decision in enumerate(plan.decisions):
@@ -94,7 +95,11 @@ class Product:
                 known.open_window(known.state.window_start_at)
 
 
-def _bare_channel(number: int, market: Market) -> Channel:
+def _receivable_msat(number: int, market: Market) -> int:
+    return max(market.capacity_msat[number] - market.local_msat[number] - market.reserve_msat(number), 0)
+
+
+def _channel_at_first(number: int, market: Market) -> Channel:
     terms = Terms(0, market.fee_ppm[number], 1_000, market.capacity_msat[number], 34)
     reserve_msat = market.reserve_msat(number)
     return Channel(
@@ -109,9 +114,9 @@ def _bare_channel(number: int, market: Market) -> Channel:
         private=False,
         connected=True,
         capacity_msat=market.capacity_msat[number],
-        local_msat=0,
-        spendable_msat=0,
-        receivable_msat=0,
+        local_msat=market.local_msat[number],
+        spendable_msat=market.spendable_msat(number),
+        receivable_msat=_receivable_msat(number, market),
         our_reserve_msat=reserve_msat,
         their_reserve_msat=reserve_msat,
         local_terms=terms,

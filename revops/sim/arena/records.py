@@ -101,7 +101,12 @@ class Records:
         self.page: list[FinalForward] = []
         self._receivers: dict[str, Reputation] = {}
         self._traffic: dict[str, ChannelTraffic] = {}
-        self._open_since = {channel_id(number): 0.0 for number in range(channel_count)}
+        self._channel_ids = [channel_id(number) for number in range(channel_count)]
+        self._peer_ids = [peer_id(number) for number in range(channel_count)]
+        self._numbers = {name: number for number, name in enumerate(self._channel_ids)}
+        self._open_since = dict.fromkeys(self._channel_ids, 0.0)
+        self._values_ppm: dict[str, float] = {}
+        self._sums = self._add_up()
         self._folded_at = 0.0
         self._count = 0
 
@@ -112,10 +117,10 @@ class Records:
             FinalForward(
                 created_index=self._count,
                 status=_STATUS[fate],
-                in_channel_id=channel_id(entry),
-                out_channel_id=channel_id(out),
-                sender_id=peer_id(entry),
-                receiver_id=peer_id(out),
+                in_channel_id=self._channel_ids[entry],
+                out_channel_id=self._channel_ids[out],
+                sender_id=self._peer_ids[entry],
+                receiver_id=self._peer_ids[out],
                 in_msat=amount_msat + fee_msat,
                 out_msat=amount_msat,
                 fee_msat=fee_msat,
@@ -128,20 +133,21 @@ class Records:
 
     def fold(self, now: float) -> None:
         """Count what came up to now, at the values of liquidity in force meanwhile."""
-        scored = score_forwards(self.page, self._sums(), now)
+        self._values_ppm = dict(zip(self._channel_ids, (one.value_ppm for one in self.channels), strict=True))
+        self._folded_at = now
+        self._sums = self._add_up()
+        scored = score_forwards(self.page, self._sums, now)
         for forward in self.page:
-            number = int(forward.out_channel_id or "", 16)
+            number = self._numbers[forward.out_channel_id or ""]
             self.channels[number].learn(forward, scored.lessons[forward.created_index])
         self.senders |= scored.senders
         self._receivers |= scored.receivers
         self._traffic |= scored.channels
-        self._folded_at = now
         self.page = []
 
     def signals(self, number: int) -> Signals:
         """What is known of a channel's trade."""
-        return signals_of(channel_id(number), peer_id(number), self._sums(), self._folded_at)
+        return signals_of(self._channel_ids[number], self._peer_ids[number], self._sums, self._folded_at)
 
-    def _sums(self) -> Traffic:
-        values_ppm = {channel_id(number): one.value_ppm for number, one in enumerate(self.channels)}
-        return Traffic(self.senders, self._receivers, self._traffic, values_ppm, self._open_since)
+    def _add_up(self) -> Traffic:
+        return Traffic(self.senders, self._receivers, self._traffic, self._values_ppm, self._open_since)
