@@ -8,12 +8,13 @@ from typing import Final, Protocol
 
 from revops.decide.fees import decide_fees
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
-from revops.domain.channel import Channel, Terms
+from revops.domain.channel import Channel, Htlc, Terms
 from revops.domain.decision import FeePlan, Outcome
 from revops.domain.node import NodeInfo, Wallet
 from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
-from revops.sim.arena.demand import DAY_SECONDS
+from revops.sim.arena.demand import SLOT_COUNT
+from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.predecessor import Predecessor
 from revops.sim.arena.records import Records, channel_id, peer_id
@@ -46,20 +47,20 @@ class Product:
         inputs = tuple(self._input(number, market, records, now) for number in range(len(self._channels)))
         updates_count = sum(one.own_updates_last_day_count for one in inputs)
         view = NodeView(now, self._node, Wallet(()), tuple(one.channel for one in inputs))
-        plan = decide_fees(FeeSnapshot(view, inputs, updates_count), self.policy)
+        plan = decide_fees(FeeSnapshot(view, inputs, updates_count, market.feerates), self.policy)
         self._carry_out(plan, market, records, now)
 
     def _input(self, number: int, market: Market, records: Records, now: float) -> FeeInput:
         known = records.channels[number]
         known.updates_at = [at for at in known.updates_at if at > now - DAY_SECONDS]
-        local_msat, capacity_msat = market.local_msat[number], market.capacity_msat[number]
-        reserve_msat = market.reserve_msat(number)
         bare = self._channels[number]
         channel = self._channels[number] = replace(
             bare,
-            local_msat=local_msat,
+            connected=market.connected(number, now),
+            local_msat=market.local_msat[number],
             spendable_msat=market.spendable_msat(number),
-            receivable_msat=max(capacity_msat - local_msat - reserve_msat, 0),
+            receivable_msat=market.receivable_msat(number),
+            htlcs=_htlcs(number, market),
             local_terms=bare.local_terms
             if bare.local_terms.fee_ppm == market.fee_ppm[number]
             else replace(bare.local_terms, fee_ppm=market.fee_ppm[number]),
@@ -76,7 +77,7 @@ class Product:
             interest_count=known.interest_count,
             settled_interest_count=known.settled_interest_count,
             own_updates_last_day_count=len(known.updates_at),
-            signals=records.signals(number),
+            signals=replace(records.signals(number), anchor_ppm=market.others_ppm[number], market_read=True),
         )
 
     def _carry_out(self, plan: FeePlan, market: Market, records: Records, now: float) -> None:
@@ -92,6 +93,15 @@ class Product:
                 known.open_window(now + EFFECTIVE_AFTER_SECONDS)
             elif first_seen and known.state is not None:
                 known.open_window(known.state.window_start_at)
+
+
+def _htlcs(number: int, market: Market) -> tuple[Htlc, ...]:
+    return tuple(
+        Htlc("out" if number == held.out else "in", held.amount_msat, 900_100, f"{held.serial:064x}", "")
+        for held in market.held
+        if number in (held.out, held.entry)
+        for _payment in range(held.slot_count)
+    )
 
 
 def _bare_channel(number: int, market: Market) -> Channel:
@@ -116,7 +126,7 @@ def _bare_channel(number: int, market: Market) -> Channel:
         their_reserve_msat=reserve_msat,
         local_terms=terms,
         remote_terms=None,
-        max_accepted_htlcs=483,
+        max_accepted_htlcs=SLOT_COUNT,
     )
 
 
