@@ -7,13 +7,14 @@ from typing import Final, Protocol
 
 from revops.decide.fees import decide_fees
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
-from revops.domain.channel import Channel, Terms
+from revops.domain.channel import Channel, Htlc, Terms
 from revops.domain.decision import FeePlan, Outcome
 from revops.domain.node import NodeInfo, Wallet
 from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.domain.values import replace
-from revops.sim.arena.demand import DAY_SECONDS
+from revops.sim.arena.demand import SLOT_COUNT
+from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.predecessor import Predecessor
 from revops.sim.arena.records import Records, channel_id, peer_id
@@ -46,14 +47,14 @@ class Product:
         inputs = tuple(self._input(number, market, records, now) for number in range(len(self._channels)))
         updates_count = sum(one.own_updates_last_day_count for one in inputs)
         view = NodeView(now, self._node, Wallet(()), tuple(one.channel for one in inputs))
-        plan = decide_fees(FeeSnapshot(view, inputs, updates_count), self.policy)
+        plan = decide_fees(FeeSnapshot(view, inputs, updates_count, market.feerates), self.policy)
         self._carry_out(plan, market, records, now)
 
     def _input(self, number: int, market: Market, records: Records, now: float) -> FeeInput:
         known = records.channels[number]
         known.updates_at = [at for at in known.updates_at if at > now - DAY_SECONDS]
         return FeeInput(
-            channel=self._channel(number, market),
+            channel=self._channel(number, market, now),
             state=known.state,
             earned_msat=known.earned_msat,
             earned_count=known.earned_count,
@@ -64,18 +65,25 @@ class Product:
             interest_count=known.interest_count,
             settled_interest_count=known.settled_interest_count,
             own_updates_last_day_count=len(known.updates_at),
-            signals=records.signals(number),
+            signals=replace(records.signals(number), anchor_ppm=market.others_ppm[number], market_read=True),
         )
 
-    def _channel(self, number: int, market: Market) -> Channel:
+    def _channel(self, number: int, market: Market, now: float) -> Channel:
         """The channel as it is now: what was seen last, where nothing has moved since."""
-        seen, local_msat, fee_ppm = self._channels[number], market.local_msat[number], market.fee_ppm[number]
-        if (seen.local_msat, seen.local_terms.fee_ppm) != (local_msat, fee_ppm):
+        seen, connected, local_msat = self._channels[number], market.connected(number, now), market.local_msat[number]
+        spendable_msat, receivable_msat = market.spendable_msat(number), market.receivable_msat(number)
+        fee_ppm, htlcs = market.fee_ppm[number], _htlcs(number, market)
+        as_seen = (
+            seen.connected, seen.local_msat, seen.spendable_msat, seen.receivable_msat, seen.local_terms.fee_ppm, seen.htlcs
+        )  # fmt: skip
+        if as_seen != (connected, local_msat, spendable_msat, receivable_msat, fee_ppm, htlcs):
             seen = self._channels[number] = replace(
                 seen,
+                connected=connected,
                 local_msat=local_msat,
-                spendable_msat=market.spendable_msat(number),
-                receivable_msat=_receivable_msat(number, market),
+                spendable_msat=spendable_msat,
+                receivable_msat=receivable_msat,
+                htlcs=htlcs,
                 local_terms=replace(seen.local_terms, fee_ppm=fee_ppm),
             )
         return seen
@@ -95,8 +103,13 @@ class Product:
                 known.open_window(known.state.window_start_at)
 
 
-def _receivable_msat(number: int, market: Market) -> int:
-    return max(market.capacity_msat[number] - market.local_msat[number] - market.reserve_msat(number), 0)
+def _htlcs(number: int, market: Market) -> tuple[Htlc, ...]:
+    return tuple(
+        Htlc("out" if number == held.out else "in", held.amount_msat, 900_100, f"{held.serial:064x}", "")
+        for held in market.held
+        if number in (held.out, held.entry)
+        for _payment in range(held.slot_count)
+    )
 
 
 def _channel_at_first(number: int, market: Market) -> Channel:
@@ -116,12 +129,12 @@ def _channel_at_first(number: int, market: Market) -> Channel:
         capacity_msat=market.capacity_msat[number],
         local_msat=market.local_msat[number],
         spendable_msat=market.spendable_msat(number),
-        receivable_msat=_receivable_msat(number, market),
+        receivable_msat=market.receivable_msat(number),
         our_reserve_msat=reserve_msat,
         their_reserve_msat=reserve_msat,
         local_terms=terms,
         remote_terms=None,
-        max_accepted_htlcs=483,
+        max_accepted_htlcs=SLOT_COUNT,
     )
 
 

@@ -110,7 +110,9 @@ class Records:
         self._folded_at = 0.0
         self._count = 0
 
-    def __call__(self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int) -> None:
+    def __call__(
+        self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int, hold_seconds: float = 0.0
+    ) -> None:
         """Book one payment."""
         self._count += 1
         self.page.append(
@@ -126,7 +128,7 @@ class Records:
                 fee_msat=fee_msat,
                 amount_msat=amount_msat,
                 counted_at=at,
-                hold_seconds=None,
+                hold_seconds=hold_seconds or None,
                 failcode=NO_LIQUIDITY_FAILCODE if fate == REFUSED else None,
             )
         )

@@ -1,98 +1,230 @@
-"""One world: a node with its channels, a month of customers, and the week after it."""
+"""One world: a node with its channels, its customers, and the spans in which a policy is judged on it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 from typing import Final
 
-from revops.sim.arena.demand import DAY_SECONDS, Customer, draw_customers, draw_streams
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT
+from revops.sim.arena.demand import Customer, draw_customers
+from revops.sim.arena.families import DAY_SECONDS, Absences, draw_streams
+from revops.sim.arena.feerates import draw_feerates, samples
 from revops.sim.arena.market import Market
 from revops.sim.arena.policies import START_PPM, Policy
 from revops.sim.arena.records import Records
+from revops.sim.arena.setting import TUNING, Setting
 
-CHANNEL_COUNT: Final = 10
 CYCLE_SECONDS: Final = 1_800.0
 #: The balances that a policy leaves are worth what they earn in the week after, at the same prices for everybody.
 AFTER_DAYS: Final = 7.0
+#: A policy learns in the first month, and is judged apart for what comes after it.
+LEARNING_DAYS: Final = 30.0
 GRID_PPM: Final = tuple(round(10 * 1.25**power) for power in range(25))
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything about a market that no policy changes."""
+    """Everything about a market that no policy changes. `bounds_days` are where spans begin and end; at each of them
+    `later_ppm` are the fees at which the balances there are valued.
+    """
 
+    setting: Setting
     family: str
-    days: float
+    seed: int
+    bounds_days: tuple[float, ...]
     capacity_msat: tuple[int, ...]
     local_msat: tuple[int, ...]
     customers: tuple[Customer, ...]
-    later: tuple[Customer, ...]
-    later_ppm: tuple[int, ...]
+    later_ppm: tuple[tuple[int, ...], ...]
+    absences: tuple[Absences, ...]
+    others_ppm: tuple[tuple[int, ...] | None, ...]
+    size_rank_ratio: tuple[float, ...]
+    peer_channel_count: tuple[int, ...]
+    #: On-chain feerate of each hour, sat per 1000 weight units.
+    feerates_perkw: tuple[int, ...]
+
+    @property
+    def days(self) -> float:
+        """How long it lasts."""
+        return self.bounds_days[-1]
+
+    def between(self, from_days: float, to_days: float) -> Sequence[Customer]:
+        """The customers of a stretch of time."""
+        start, end = (
+            bisect_left(self.customers, days * DAY_SECONDS, key=lambda customer: customer.at)
+            for days in (from_days, to_days)
+        )
+        return self.customers[start:end]
+
+    def market(self, fee_ppm: Sequence[int], local_msat: Sequence[int] | None = None) -> Market:
+        """A market at its start, or with other balances."""
+        return Market(
+            list(self.capacity_msat),
+            list(self.local_msat if local_msat is None else local_msat),
+            list(fee_ppm),
+            self.absences,
+            self.others_on(0),
+            self.size_rank_ratio,
+            self.peer_channel_count,
+        )
+
+    def others_on(self, day: int) -> list[int | None]:
+        """What others charge into each peer on a day."""
+        return [None if by_day is None else by_day[min(day, len(by_day) - 1)] for by_day in self.others_ppm]
+
+    def worth_msat(self, bound: int, local_msat: Sequence[int]) -> int:
+        """What balances at the so-manieth bound earn in the week after it."""
+        market = self.market(self.later_ppm[bound], local_msat)
+        at_days = self.bounds_days[bound]
+        market.trade(self.between(at_days, at_days + AFTER_DAYS), (at_days + AFTER_DAYS) * DAY_SECONDS)
+        return market.earned_msat
+
+    def chain_msat(self, span: int) -> int:
+        """What the channels cost on the chain in a span: opening and closing each, spread over its life."""
+        days = self.bounds_days[span + 1] - self.bounds_days[span]
+        perkw = sum(self.feerates_perkw) / len(self.feerates_perkw)
+        each_msat = perkw * CHANNEL_LIFE_WEIGHT / CHANNEL_LIFE_DAYS * days
+        return round(each_msat) * len(self.capacity_msat)
+
+
+#: Opening (140 vB) and closing (200 vB) a channel that lives two years, as an earlier tool reckoned.
+CHANNEL_LIFE_WEIGHT: Final = 4 * 340
+CHANNEL_LIFE_DAYS: Final = 730.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpanResult:
+    """What came of one span. `net_msat` is income, less costs, and what the change of balances is worth."""
+
+    net_msat: int
+    earned_msat: int
+    chain_msat: int
+    updates_per_day: float
+    depleted_ratio: float
+    local_msat: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a policy made of a world. `net_msat` is income and what the change of balances is worth."""
+    """What a policy made of a world; `earned_by_day_msat` is the sum up to the end of each day."""
 
-    net_msat: int
-    earned_msat: int
-    updates_per_day: float
+    spans: tuple[SpanResult, ...]
     final_ppm: tuple[int, ...]
+    earned_by_day_msat: tuple[int, ...]
+
+    @property
+    def net_msat(self) -> int:
+        """All spans' together."""
+        return sum(span.net_msat for span in self.spans)
 
 
-def make_world(family: str, seed: int, days: float) -> World:
-    """Given a family, a seed and a length, draw a world. The same arguments give the same world."""
-    rng = Random(f"{family} {seed}")
-    streams = draw_streams(family, CHANNEL_COUNT, days, rng)
-    capacity_msat = tuple(int(rng.choice((2, 5, 5, 10)) * 1e9) for _stream in streams)
+def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -> World:
+    """Given a family, a seed, a length and the market's parameters, draw a world. The same arguments give the same
+    world.
+    """
+    rng = Random(f"{setting.name} {family} {seed}")
+    bounds_days = (0.0, *([LEARNING_DAYS] if days > LEARNING_DAYS else []), days)
+    streams = draw_streams(family, setting, days + AFTER_DAYS, rng)
+    capacity_msat = tuple(rng.choice(setting.capacities_sat) * 1_000 for _stream in streams)
     local_msat = tuple(int(capacity * rng.uniform(0.2, 0.8)) for capacity in capacity_msat)
-    drawn = draw_customers(streams, days + AFTER_DAYS, rng)
-    end = bisect_left(drawn, days * DAY_SECONDS, key=lambda customer: customer[0])
-    customers, later = tuple(drawn[:end]), tuple(drawn[end:])
-    later_ppm = tuple(_best_alone_ppm(number, later) for number in range(CHANNEL_COUNT))
-    return World(family, days, capacity_msat, local_msat, customers, later, later_ppm)
+    customers = tuple(draw_customers(streams, setting, days + AFTER_DAYS, rng))
+    world = World(
+        setting=setting,
+        family=family,
+        seed=seed,
+        bounds_days=bounds_days,
+        capacity_msat=capacity_msat,
+        local_msat=local_msat,
+        customers=customers,
+        later_ppm=(),
+        absences=tuple(stream.absences for stream in streams),
+        others_ppm=tuple(stream.others_ppm for stream in streams),
+        size_rank_ratio=tuple(rng.random() for _stream in streams),
+        peer_channel_count=tuple(max(int(rng.lognormvariate(3.0, 1.0)), 2) for _stream in streams),
+        feerates_perkw=draw_feerates(setting, days, rng),
+    )
+    later_ppm = tuple(_best_alone_ppm(world.between(bound, bound + AFTER_DAYS), len(streams)) for bound in bounds_days)
+    return replace(world, later_ppm=later_ppm)
 
 
 def run_policy(world: World, policy: Policy, make_records: Callable[[int], Records] = Records) -> Result:
-    """Given a world, a fresh policy and what keeps its records, live through the month and return what came of it."""
-    market = Market(list(world.capacity_msat), list(world.local_msat), [START_PPM] * len(world.capacity_msat))
-    records = make_records(len(world.capacity_msat))
-    start, now = 0, 0.0
-    while now < world.days * DAY_SECONDS:
-        policy(market, records, now)
-        now += CYCLE_SECONDS
-        end = bisect_left(world.customers, now, start, key=lambda customer: customer[0])
-        market.trade(world.customers[start:end], records)
-        records.fold(now)
-        start = end
-    updates = sum(market.update_count) / len(world.capacity_msat) / world.days
-    return Result(_net_msat(world, market), market.earned_msat, updates, tuple(market.fee_ppm))
+    """Given a world, a fresh policy and what keeps its records, live through it and return what came of it."""
+    count = len(world.capacity_msat)
+    market = world.market([START_PPM] * count)
+    records = make_records(count)
+    spans, by_day, now = [], [0], 0.0
+    for span, (from_days, to_days) in enumerate(pairwise(world.bounds_days)):
+        before = _Before(market, world.worth_msat(span, market.local_msat))
+        start, customers = 0, world.between(from_days, to_days)
+        depleted_count = cycle_count = 0
+        while now < to_days * DAY_SECONDS:
+            market.others_ppm = world.others_on(int(now / DAY_SECONDS))
+            market.feerates = samples(world.feerates_perkw, now)
+            policy(market, records, now)
+            depleted_count += sum(market.spendable_msat(number) < TYPICAL_PAYMENT_MSAT for number in range(count))
+            cycle_count += count
+            now += CYCLE_SECONDS
+            end = bisect_left(customers, now, start, key=lambda customer: customer.at)
+            market.trade(customers[start:end], now, records)
+            records.fold(now)
+            start = end
+            if now % DAY_SECONDS == 0:
+                by_day.append(market.earned_msat)
+        spans.append(before.result(world, span, market, depleted_count / max(cycle_count, 1)))
+    return Result(tuple(spans), tuple(market.fee_ppm), tuple(by_day))
 
 
-def run_constant(world: World, fee_ppm: list[int]) -> int:
-    """Given a world and a fee for each channel, return what they make, nobody ever touching them."""
-    market = Market(list(world.capacity_msat), list(world.local_msat), list(fee_ppm))
-    market.trade(world.customers)
-    return _net_msat(world, market)
+class _Before:
+    """How a market stood when a span began."""
+
+    def __init__(self, market: Market, worth_msat: int) -> None:
+        self.worth_msat = worth_msat
+        self.earned_msat = market.earned_msat
+        self.update_count = sum(market.update_count)
+
+    def result(self, world: World, span: int, market: Market, depleted_ratio: float) -> SpanResult:
+        """What has come of the span at its end."""
+        earned_msat = market.earned_msat - self.earned_msat
+        chain_msat = world.chain_msat(span)
+        worth_msat = world.worth_msat(span + 1, market.local_msat)
+        days = world.bounds_days[span + 1] - world.bounds_days[span]
+        updates_count = sum(market.update_count) - self.update_count
+        return SpanResult(
+            net_msat=earned_msat - chain_msat + worth_msat - self.worth_msat,
+            earned_msat=earned_msat,
+            chain_msat=chain_msat,
+            updates_per_day=updates_count / len(world.capacity_msat) / days,
+            depleted_ratio=depleted_ratio,
+            local_msat=tuple(market.local_msat),
+        )
 
 
-def _net_msat(world: World, market: Market) -> int:
-    """Income, and what the balances earn afterwards more or less than those at the start would have."""
-    return market.earned_msat + _worth_msat(world, market.local_msat) - _worth_msat(world, list(world.local_msat))
+def run_constant(world: World, span: int, fee_ppm: Sequence[int], local_msat: Sequence[int]) -> SpanResult:
+    """Given a world, one of its spans, a fee for each channel and the balances at the span's start, return what comes
+    of it, nobody ever touching them. No cycle looks at it: `depleted_ratio` is 0.
+    """
+    market = world.market(fee_ppm, local_msat)
+    before = _Before(market, 0)
+    from_days, to_days = world.bounds_days[span : span + 2]
+    market.trade(world.between(from_days, to_days), to_days * DAY_SECONDS)
+    return before.result(world, span, market, 0.0)
 
 
-def _worth_msat(world: World, local_msat: list[int]) -> int:
-    market = Market(list(world.capacity_msat), list(local_msat), list(world.later_ppm))
-    market.trade(world.later)
-    return market.earned_msat
-
-
-def _best_alone_ppm(number: int, customers: tuple[Customer, ...]) -> int:
-    """The fee that would earn most of these customers if liquidity were no matter; the start's if there are none."""
-    willing = [(customer[5], customer[4]) for customer in customers if customer[1] == number and not customer[6]]
-    if not willing:
-        return START_PPM
-    return max(GRID_PPM, key=lambda ppm: ppm * sum(amount for most_ppm, amount in willing if most_ppm >= ppm))
+def _best_alone_ppm(customers: Sequence[Customer], channel_count: int) -> tuple[int, ...]:
+    """For each channel the fee that would earn most of these customers if liquidity were no matter; the start's if
+    there are none.
+    """
+    willing: list[list[tuple[float, int]]] = [[] for _number in range(channel_count)]
+    for customer in customers:
+        if not customer.fails:
+            willing[customer.out].append((customer.willing_ppm, customer.amount_msat))
+    return tuple(
+        max(GRID_PPM, key=lambda ppm: ppm * sum(amount for most_ppm, amount in one if most_ppm >= ppm))
+        if one
+        else START_PPM
+        for one in willing
+    )
