@@ -74,7 +74,8 @@ class Product:
         spendable_msat, receivable_msat = market.spendable_msat(number), market.receivable_msat(number)
         fee_ppm, htlcs = market.fee_ppm[number], _htlcs(number, market)
         as_seen = (
-            seen.connected, seen.local_msat, seen.spendable_msat, seen.receivable_msat, seen.local_terms.fee_ppm, seen.htlcs
+            seen.connected, seen.local_msat, seen.spendable_msat,
+            seen.receivable_msat, seen.local_terms.fee_ppm, seen.htlcs,
         )  # fmt: skip
         if as_seen != (connected, local_msat, spendable_msat, receivable_msat, fee_ppm, htlcs):
             seen = self._channels[number] = replace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import Final
@@ -23,6 +23,9 @@ CYCLE_SECONDS: Final = 1_800.0
 AFTER_DAYS: Final = 7.0
 #: A policy learns in the first month, and is judged apart for what comes after it.
 LEARNING_DAYS: Final = 30.0
+#: Opening (140 vB) and closing (200 vB) a channel that lives two years, as an earlier tool reckoned.
+CHANNEL_LIFE_WEIGHT: Final = 4 * 340
+CHANNEL_LIFE_DAYS: Final = 730.0
 GRID_PPM: Final = tuple(round(10 * 1.25**power) for power in range(25))
 
 
@@ -54,11 +57,7 @@ class World:
 
     def between(self, from_days: float, to_days: float) -> Sequence[Customer]:
         """The customers of a stretch of time."""
-        start, end = (
-            bisect_left(self.customers, days * DAY_SECONDS, key=lambda customer: customer.at)
-            for days in (from_days, to_days)
-        )
-        return self.customers[start:end]
+        return _between(self.customers, from_days, to_days)
 
     def market(self, fee_ppm: Sequence[int], local_msat: Sequence[int] | None = None) -> Market:
         """A market at its start, or with other balances."""
@@ -80,7 +79,7 @@ class World:
         """What balances at the so-manieth bound earn in the week after it."""
         market = self.market(self.later_ppm[bound], local_msat)
         at_days = self.bounds_days[bound]
-        market.trade(self.between(at_days, at_days + AFTER_DAYS), (at_days + AFTER_DAYS) * DAY_SECONDS)
+        market.trade(_week_after(self.customers, at_days), (at_days + AFTER_DAYS) * DAY_SECONDS)
         return market.earned_msat
 
     def chain_msat(self, span: int) -> int:
@@ -89,11 +88,6 @@ class World:
         perkw = sum(self.feerates_perkw) / len(self.feerates_perkw)
         each_msat = perkw * CHANNEL_LIFE_WEIGHT / CHANNEL_LIFE_DAYS * days
         return round(each_msat) * len(self.capacity_msat)
-
-
-#: Opening (140 vB) and closing (200 vB) a channel that lives two years, as an earlier tool reckoned.
-CHANNEL_LIFE_WEIGHT: Final = 4 * 340
-CHANNEL_LIFE_DAYS: Final = 730.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +126,7 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
     capacity_msat = tuple(rng.choice(setting.capacities_sat) * 1_000 for _stream in streams)
     local_msat = tuple(int(capacity * rng.uniform(0.2, 0.8)) for capacity in capacity_msat)
     customers = tuple(draw_customers(streams, setting, days + AFTER_DAYS, rng))
-    world = World(
+    return World(
         setting=setting,
         family=family,
         seed=seed,
@@ -140,15 +134,25 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
         capacity_msat=capacity_msat,
         local_msat=local_msat,
         customers=customers,
-        later_ppm=(),
+        later_ppm=tuple(_best_alone_ppm(_week_after(customers, bound), len(streams)) for bound in bounds_days),
         absences=tuple(stream.absences for stream in streams),
         others_ppm=tuple(stream.others_ppm for stream in streams),
         size_rank_ratio=tuple(rng.random() for _stream in streams),
         peer_channel_count=tuple(max(int(rng.lognormvariate(3.0, 1.0)), 2) for _stream in streams),
         feerates_perkw=draw_feerates(setting, days, rng),
     )
-    later_ppm = tuple(_best_alone_ppm(world.between(bound, bound + AFTER_DAYS), len(streams)) for bound in bounds_days)
-    return replace(world, later_ppm=later_ppm)
+
+
+def _between(customers: Sequence[Customer], from_days: float, to_days: float) -> Sequence[Customer]:
+    start, end = (
+        bisect_left(customers, days * DAY_SECONDS, key=lambda customer: customer.at) for days in (from_days, to_days)
+    )
+    return customers[start:end]
+
+
+def _week_after(customers: Sequence[Customer], days: float) -> Sequence[Customer]:
+    """By whose trade the balances of a moment are valued."""
+    return _between(customers, days, days + AFTER_DAYS)
 
 
 def run_policy(world: World, policy: Policy, make_records: Callable[[int], Records] = Records) -> Result:
