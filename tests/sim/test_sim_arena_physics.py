@@ -33,6 +33,13 @@ def test_what_is_not_there_is_refused_and_the_reserve_stays() -> None:
     assert market.local_msat[1:] == [900_080_000, 500_000_000]
 
 
+def test_liquidity_out_of_nothing_is_noticed_at_the_next_payment() -> None:
+    market = make_market()
+    market.local_msat[2] += 1
+    with pytest.raises(AssertionError, match="made or lost"):
+        market.trade([payment(0.0)], 9.0)
+
+
 @pytest.mark.parametrize(
     ("old_ppm", "new_ppm", "age_seconds", "lag_seconds", "paid_ppm"),
     [

@@ -151,3 +151,18 @@ def test_price_and_volume_jump_once_in_the_first_month_and_once_after_it(seed: i
     assert rates == pytest.approx([100.0, 100.0 * first, 100.0 * first * second], rel=0.2)
     for before, after in pairwise(prices):
         assert after / before == pytest.approx(3.0 if after > before else 1 / 3, rel=0.15)
+
+
+def test_where_payments_can_enter_by_no_other_channel_nobody_comes() -> None:
+    """As in a small mixture of sinks and dead channels."""
+    entry, sink = (
+        Stream(100.0, weight, lambda _at, _rng: 500.0, None, jams_per_day=9.0, tiny_per_day=9.0)
+        for weight in (1.0, 0.0)
+    )
+    customers = draw_customers([entry, sink], SMALL, 3.0, Random(SEED))
+    assert {(one.out, one.first, one.second) for one in customers} == {(1, 0, 0)}
+
+
+def test_the_node_is_of_middle_size() -> None:
+    ranks = [ratio for seed in range(20) for ratio in make_world("dead", seed, 1.0, SMALL).size_rank_ratio]
+    assert 0.4 <= min(ranks) < 0.45 < 0.55 < max(ranks) <= 0.6
