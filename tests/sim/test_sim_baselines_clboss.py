@@ -152,3 +152,13 @@ def test_income_is_credited_to_the_card_in_play() -> None:
     assert max(fees) == 144
     # Up to 100 x 1.2^4.
     assert {100, 120, 144, 173, 207} <= set(following)
+
+
+def test_a_fee_is_the_product_of_all_four() -> None:
+    market = make_market(0.21)
+    market.size_rank_ratio = [0.75] * 3
+    life = Life(Clboss(), market)
+    # What others charge, 20 competitors (the peer's 21 channels but ours), the bin of 21 %, and any card.
+    assert set(life.live(12 * DAY_CYCLES)) == {
+        round(100 * 5.30414 * 2.99028 * factor) for factor in (0.64, 0.8, 1.0, 1.2, 1.44)
+    }
