@@ -13,10 +13,10 @@ from revops.domain.node import NodeInfo, Wallet
 from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.domain.values import replace
+from revops.sim.arena.baselines.registry import BASELINES
 from revops.sim.arena.demand import SLOT_COUNT
 from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
-from revops.sim.arena.predecessor import Predecessor
 from revops.sim.arena.records import Records, channel_id, peer_id
 
 START_PPM: Final = 200
@@ -26,10 +26,6 @@ class Policy(Protocol):
     """Look at the market and its records, and set fees."""
 
     def __call__(self, market: Market, records: Records, now: float, /) -> None: ...
-
-
-def constant(_market: Market, _records: Records, _now: float) -> None:
-    """Leave everything as it started."""
 
 
 class Product:
@@ -141,9 +137,7 @@ def _channel_at_first(number: int, market: Market) -> Channel:
 
 #: By name, what makes a policy for a node that was never seen.
 POLICIES: Final[Mapping[str, Callable[[], Policy]]] = {
-    "constant": lambda: constant,
-    "proportional": lambda: Product(FeesConfig(strategy="proportional")),
-    "predecessor": Predecessor,
+    **BASELINES,
     "demand": lambda: Product(FeesConfig(strategy="demand")),
     "hill_climb": lambda: Product(FeesConfig(strategy="hill_climb")),
 }
