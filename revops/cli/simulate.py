@@ -39,8 +39,8 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
 
 @click.command("simulate", cls=Command)
 @click.option(
-    "--set", "set_name", type=click.Choice(["small", "tuning", "judged"]), default="small", show_default=True,
-    help="small: some minutes of worlds; tuning: what the product is tuned on; judged: what it is judged on, hours.",
+    "--set", "set_name", type=click.Choice(["small", "tuning", "judged"]), show_default="small",
+    help="small: a first look; tuning: what the product is tuned on; judged: what it is judged on, for hours.",
 )  # fmt: skip
 @click.option("--seeds", "seed_count", type=click.IntRange(1, 1_000), metavar="N", help="Worlds of each family.")
 @click.option("--days", type=Days(1, 365), metavar="N", help="Virtual days of each world.")
@@ -50,7 +50,7 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
     help="Only this fee policy; repeatable. The first is held against the others.",
 )  # fmt: skip
 @click.option("--jobs", "process_count", type=click.IntRange(1, 1_024), metavar="N", help="Processes. Default: cores.")
-@click.option("--check", is_flag=True, help="Null test: two copies of the first policy, and one made 5 % worse.")
+@click.option("--check", is_flag=True, help="Null test: two copies of the first policy (demand), one made 5 % worse.")
 @click.option("--page", "page_path", type=_new_file, metavar="FILE", help="Write a page with plots: one HTML file.")
 @click.option("--save", "save_path", type=_new_file, metavar="FILE", help="Store the result, to show it again.")
 @click.option(
@@ -77,6 +77,7 @@ def simulate(
     """
     _refuse_what_has_no_meaning(options, from_path, question)
     _make_sure_of(page_path, save_path)
+    question["set_name"] = question["set_name"] or "small"
     from revops.cycle import simulate as cycle
 
     output = Output(options)
@@ -133,9 +134,9 @@ def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, 
         if is_given:
             raise click.UsageError(f"{name} has no meaning here: no node is looked at, and nothing is recorded")
     if from_path is not None:
-        kept = ("seed_count", "days", "families", "check")
+        kept = ("set_name", "seed_count", "days", "families", "check")
         if any(question[name] for name in kept):
-            raise click.UsageError("--from shows what is stored: --seeds, --days, --family and --check change nothing")
+            raise click.UsageError("--from shows what is stored: it takes no --set, --seeds, --days, --family, --check")
 
 
 def _make_sure_of(page_path: Path | None, save_path: Path | None) -> None:

@@ -23,15 +23,17 @@ from revops.sim.arena.outcome import Outcome, Study, from_document, to_document
 from revops.sim.arena.policies import POLICIES
 from revops.sim.arena.pool import core_count, run_all
 from revops.sim.arena.runner import Done, Job, hash_job, run_job
-from revops.sim.arena.sets import SETS, WorldSet
+from revops.sim.arena.sets import SETS
 
 GIT_SECONDS: Final = 10.0
+#: The policy that the null test is made with where none is named: the one that has most to break ties by.
+CHECKED: Final = "demand"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is to be compared, and where. None, and nothing named, mean all that the set has. `check` adds two copies of
-    the first policy, for the null test.
+    the first policy that is named, for the null test.
     """
 
     set_name: str = "small"
@@ -66,12 +68,12 @@ def run(
     families = _known("family", question.families, FAMILIES)
     policies = _known("policy", question.policies, tuple(POLICIES))
     if question.check:
-        policies += copies_of(policies[0])
+        policies += copies_of(policies[0] if question.policies else CHECKED)
     seeds = world_set.seeds(question.seed_count)
     days = question.days or world_set.days
     jobs = [Job(world_set.setting.name, family, seed, days, policies) for family, seed in product(families, seeds)]
     found = _all_done(jobs, run_job, process_count, progress)
-    frozen_hash, strange = _held_against_frozen(world_set, found)
+    frozen_set = frozen.load() if world_set is frozen.JUDGED_SET else None
     study = Study(
         set_name=question.set_name,
         setting=world_set.setting.name,
@@ -82,8 +84,9 @@ def run(
         seeds=seeds,
         families=families,
         policies=policies,
-        frozen_hash=frozen_hash,
-        strange=strange,
+        frozen_hash=frozen_set.hash if frozen_set else None,
+        frozen_count=frozen_set.world_count if frozen_set else 0,
+        strange=tuple(_strange(frozen_set, found)) if frozen_set else (),
         outcomes=tuple(_with_few_curves(found, seeds[0])),
     )
     return Simulation(study, _seconds(found), time.perf_counter() - started_at)
@@ -167,17 +170,12 @@ def _all_done(
     return [by_job[job] for job in jobs]
 
 
-def _held_against_frozen(world_set: WorldSet, found: Iterable[Done]) -> tuple[str | None, tuple[str, ...]]:
-    """The hash of the frozen set, and the worlds that aren't in it or not as they were frozen."""
-    if world_set is not frozen.JUDGED_SET:
-        return None, ()
-    frozen_set = frozen.load()
-    strange = (
-        f"{done.job.family}, seed {done.job.seed}"
-        for done in found
-        if not frozen_set.holds(done.job.family, done.job.seed, done.job.days, done.world_hash)
-    )
-    return frozen_set.hash, tuple(strange)
+def _strange(frozen_set: frozen.FrozenSet, found: Iterable[Done]) -> Iterator[str]:
+    """The worlds that aren't in the frozen set, or not as they were frozen."""
+    for done in found:
+        job = done.job
+        if not frozen_set.holds(job.family, job.seed, job.days, done.world_hash):
+            yield f"{job.family}, seed {job.seed}"
 
 
 def _with_few_curves(found: Iterable[Done], seed: int) -> Iterator[Outcome]:

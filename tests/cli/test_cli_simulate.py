@@ -87,7 +87,8 @@ def test_json_has_stable_keys(asked, capsys):
     document = json.loads(capsys.readouterr().out)
     assert list(document) == [
         "schema_version", "command", "judged", "set_name", "setting", "made_at", "version", "commit", "days", "seeds",
-        "families", "policies", "frozen_hash", "strange", "outcomes", "figures", "seconds", "elapsed_seconds",
+        "families", "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "figures", "seconds",
+        "elapsed_seconds",
     ]  # fmt: skip
     assert list(document["figures"]) == ["subject", "spans", "null_tests"]
     assert list(document["figures"]["spans"][0]) == [
@@ -115,7 +116,7 @@ def test_what_is_stored_is_shown_again(asked, capsys, tmp_path):
         (["--days", "nan"], "'nan' is not a number of days"),
         (["--days", "0"], "not in the range"),
         (["--seeds", "0"], "not in the range"),
-        (["--from", __file__, "--days", "3"], "change nothing"),
+        (["--from", __file__, "--days", "3"], "it takes no --set"),
         (["--from", "/nonexistent"], "does not exist"),
     ],
 )

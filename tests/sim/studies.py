@@ -53,6 +53,7 @@ def make_study(outcomes: Sequence[Outcome], frozen_hash: str | None = None, stra
         families=tuple(dict.fromkeys(one.family for one in outcomes)),
         policies=tuple(dict.fromkeys(one.policy for one in outcomes)),
         frozen_hash=frozen_hash,
+        frozen_count=len({(one.family, one.seed) for one in outcomes}) if frozen_hash else 0,
         strange=strange,
         outcomes=tuple(outcomes),
     )

@@ -190,6 +190,7 @@ def test_a_result_is_judged_only_on_the_frozen_worlds(short: FrozenSet, monkeypa
     question = Question("judged", policies=("constant",))
     study = simulate.run(question, process_count=1, now=5.0).study
     assert (study.judged, study.frozen_hash, study.made_at) == (True, short.hash, 5)
+    assert not replace(study, frozen_count=2).judged  # a part of it isn't it
     monkeypatch.setattr(frozen, "load", lambda: FrozenSet(1.0, {QUICK: {10_001: "another"}}))
     changed = simulate.run(question, process_count=1).study
     assert (changed.judged, changed.strange) == (False, (f"{QUICK}, seed 10001",))

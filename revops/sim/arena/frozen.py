@@ -37,6 +37,11 @@ class FrozenSet:
         """One hash of all."""
         return sha256(_document(self).encode()).hexdigest()
 
+    @property
+    def world_count(self) -> int:
+        """How many worlds there are."""
+        return sum(len(hashes) for hashes in self.worlds.values())
+
     def holds(self, family: str, seed: int, days: float, found_hash: str) -> bool:
         """Whether a world with such a hash is the frozen one."""
         return days == self.days and self.worlds.get(family, {}).get(seed) == found_hash

@@ -46,8 +46,8 @@ class Outcome:
 class Study:
     """Policies compared in a set of worlds, with what it takes to compare them again.
 
-    `frozen_hash` is of the frozen set that the worlds were held against, None for a set that isn't frozen; `strange`
-    names the worlds that are not in it, or not as they were frozen.
+    `frozen_hash` is of the frozen set that the worlds were held against, and `frozen_count` how many worlds that has;
+    None and 0 for a set that isn't frozen. `strange` names the worlds that are not in it, or not as they were frozen.
     """
 
     set_name: str
@@ -60,13 +60,19 @@ class Study:
     families: tuple[str, ...]
     policies: tuple[str, ...]
     frozen_hash: str | None
+    frozen_count: int
     strange: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
 
     @property
     def judged(self) -> bool:
-        """Whether each of its worlds is one of the frozen ones."""
-        return self.frozen_hash is not None and not self.strange
+        """Whether its worlds are the frozen ones, and all of them: nobody may choose among them."""
+        return self.frozen_hash is not None and not self.strange and self.world_count == self.frozen_count
+
+    @property
+    def world_count(self) -> int:
+        """How many worlds its policies met."""
+        return len(self.families) * len(self.seeds)
 
 
 def to_document(study: Study) -> dict[str, Any]:

@@ -36,7 +36,8 @@ ROW_INCHES: Final = 0.27
 MOST_UPDATES: Final = 2.0
 SAMPLE_WORLDS: Final = 6
 NAME_LENGTH: Final = 20
-_STYLE: Final[dict[str, Any]] = {
+#: Some versions of matplotlib type the keys, others don't.
+_STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,  # a "$" in a name is a "$"
     "font.family": "sans-serif",

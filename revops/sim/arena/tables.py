@@ -41,14 +41,19 @@ def span_tables(span: SpanFigures, subject: str) -> Iterator[Table]:
 def heading(study: Study) -> Iterator[str]:
     """Given a study, say what it is, when and by what it was made, and whether it may be quoted."""
     made_by = f"revops {study.version}" + (f", commit {study.commit}" if study.commit else "")
+    families = "1 family" if len(study.families) == 1 else f"{len(study.families)} families"
+    seeds = f"{counted(len(study.seeds), 'seed')} ({min(study.seeds)} to {max(study.seeds)})"
     yield (
-        f"set {study.set_name} (market {study.setting}), {counted(len(study.families), 'family')} x "
-        f"{counted(len(study.seeds), 'seed')} ({study.seeds[0]} to {study.seeds[-1]}), {study.days:g} days; "
+        f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
-    ).replace("familys", "families")
+    )
     if study.judged:
-        whole = f"the frozen set, sha256 {(study.frozen_hash or '')[:16]}"
-        yield f"Judged: each world is one of {whole}."
+        yield f"Judged: its worlds are all those of the frozen set, sha256 {(study.frozen_hash or '')[:16]}."
+    elif study.frozen_hash is not None and not study.strange:
+        yield (
+            f"NOT JUDGED: {study.world_count} of the {counted(study.frozen_count, 'frozen world')} only; "
+            "nobody may choose among them"
+        )
     elif study.frozen_hash is not None:
         named = "; ".join(study.strange[:NAMED_COUNT])
         more = f"; and {len(study.strange) - NAMED_COUNT} more" if len(study.strange) > NAMED_COUNT else ""
