@@ -46,6 +46,8 @@ class World:
     peer_channel_count: tuple[int, ...]
     #: On-chain feerate of each hour, sat per 1000 weight units.
     feerates_perkw: tuple[int, ...]
+    #: The fees at its start; none: `START_PPM` everywhere.
+    start_ppm: tuple[int, ...] = ()
 
     @property
     def days(self) -> float:
@@ -147,14 +149,14 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
         peer_channel_count=tuple(max(int(rng.lognormvariate(3.0, 1.0)), 2) for _stream in streams),
         feerates_perkw=draw_feerates(setting, days, rng),
     )
-    later_ppm = tuple(_best_alone_ppm(world.between(bound, bound + AFTER_DAYS), len(streams)) for bound in bounds_days)
+    later_ppm = tuple(best_alone_ppm(world.between(bound, bound + AFTER_DAYS), len(streams)) for bound in bounds_days)
     return replace(world, later_ppm=later_ppm)
 
 
 def run_policy(world: World, policy: Policy, make_records: Callable[[int], Records] = Records) -> Result:
     """Given a world, a fresh policy and what keeps its records, live through it and return what came of it."""
     count = len(world.capacity_msat)
-    market = world.market([START_PPM] * count)
+    market = world.market(world.start_ppm or [START_PPM] * count)
     records = make_records(count)
     spans, by_day, now = [], [0], 0.0
     for span, (from_days, to_days) in enumerate(pairwise(world.bounds_days)):
@@ -214,7 +216,7 @@ def run_constant(world: World, span: int, fee_ppm: Sequence[int], local_msat: Se
     return before.result(world, span, market, 0.0)
 
 
-def _best_alone_ppm(customers: Sequence[Customer], channel_count: int) -> tuple[int, ...]:
+def best_alone_ppm(customers: Sequence[Customer], channel_count: int) -> tuple[int, ...]:
     """For each channel the fee that would earn most of these customers if liquidity were no matter; the start's if
     there are none.
     """
