@@ -26,6 +26,12 @@ class UnknownChannel(RevopsError):
     exit_code = 2
 
 
+class UnknownName(RevopsError):
+    """`simulate` is asked for a family or a policy that it doesn't have: usage, as a misspelt option is."""
+
+    exit_code = 2
+
+
 class NothingToRelease(RevopsError):
     """`fees unset` names a channel whose fee nobody holds: nothing was changed, least of all what was learnt of it."""
 

@@ -55,6 +55,7 @@ cli = LazyGroup(
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "demo": "revops.cli.demo:demo",
+        "simulate": "revops.cli.simulate:simulate",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=common_parameters(),
