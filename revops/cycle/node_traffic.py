@@ -20,6 +20,7 @@ from revops.store import node_traffic as stored
 from revops.store.days import DAY_SECONDS
 from revops.store.earned import Earned, earned_since
 from revops.store.engine import Tx
+from revops.store.nodes import node_row
 
 #: Raw forwards are kept for a month at least.
 WINDOW_DAYS: Final = 30
@@ -46,10 +47,11 @@ class _Known:
 
 
 def read_traffic(tx: Tx, now: float) -> NodeTraffic:
-    """Given the time, return what the records say of the node's traffic in the last weeks."""
+    """Given the time, return what the records say of the node's traffic in the weeks before the last sync."""
+    now = min(now, node_row(tx).synced_at or now)
     sums = signals.load(tx)
-    first_at = min((one.since_at for one in sums.channels.values()), default=now)
-    since_at = min(max(now - WINDOW_DAYS * DAY_SECONDS, first_at), now)
+    oldest_at = stored.oldest_at(tx)
+    since_at = now if oldest_at is None else min(max(now - WINDOW_DAYS * DAY_SECONDS, oldest_at), now)
     attempts = stored.attempts_by_channel(tx, since_at)
     groups: dict[str, list[ChannelRecord]] = defaultdict(list)
     for one in queries.channel_records(tx, since_at):
@@ -57,7 +59,7 @@ def read_traffic(tx: Tx, now: float) -> NodeTraffic:
             groups[one.peer_id or one.channel_id].append(one)
     ranked = sorted(groups.values(), key=lambda members: _busiest_first(members, attempts))
     chosen = ranked[:MOST_PEERS]
-    known = _read(tx, [one for members in chosen for one in members], sums.open_since, since_at, now)
+    known = _read(tx, chosen, sums.open_since, since_at, now)
     return NodeTraffic(
         taken_at=now,
         since_at=since_at,
@@ -76,28 +78,44 @@ def _busiest_first(members: Sequence[ChannelRecord], attempts: Mapping[str, int]
 
 
 def _read(
-    tx: Tx, chosen: Sequence[ChannelRecord], open_since: Mapping[str, float], since_at: float, now: float
+    tx: Tx, chosen: Sequence[Sequence[ChannelRecord]], open_since: Mapping[str, float], since_at: float, now: float
 ) -> _Known:
+    channel_ids = [one.channel_id for members in chosen for one in members]
     states = {channel_id: put_right(state, now) for channel_id, state in fees.fee_states(tx).items()}
     recorded_at, events = moves.comings_and_goings(tx, since_at)
     return _Known(
         now=now,
         since_at=since_at,
         open_since=open_since,
-        hours=stored.traffic_hours(tx, [one.channel_id for one in chosen], since_at),
-        entries=stored.entry_hours(tx, [one.channel_id for one in chosen], since_at),
+        hours=stored.traffic_hours(tx, channel_ids, since_at),
+        entries=stored.entry_hours(tx, channel_ids, since_at),
         prices=stored.prices_since(tx, since_at),
         states=states,
-        earned=earned_since(tx, {channel_id: state.window_start_at for channel_id, state in states.items()}),
+        earned=earned_since(tx, _price_starts(chosen, states)),
         anchors=anchors.anchors(tx),
         events=events,
         events_recorded=recorded_at is not None,
     )
 
 
+def _price_starts(chosen: Sequence[Sequence[ChannelRecord]], states: Mapping[str, FeeState]) -> dict[str, float]:
+    """Since when each channel asks for its fee: its peer's leader remembers it."""
+    starts: dict[str, float] = {}
+    for members in chosen:
+        state = states.get(_leader(members).channel_id)
+        if state is not None:
+            starts |= dict.fromkeys((one.channel_id for one in members), state.window_start_at)
+    return starts
+
+
+def _leader(members: Sequence[ChannelRecord]) -> ChannelRecord:
+    """The oldest channel, whose fee and memory stand for all of its peer (`decide/peers.py`)."""
+    return min(members, key=lambda one: (one.opened_at or 0, -one.capacity_msat, one.channel_id))
+
+
 def _past(members: Sequence[ChannelRecord], known: _Known) -> ChannelPast:
-    """The channels of one peer as one: its oldest, whose fee and memory stand for all, with what all have added up."""
-    leader = min(members, key=lambda one: (one.opened_at or 0, -one.capacity_msat, one.channel_id))
+    """The channels of one peer as one: its leader, with what all of them have added up."""
+    leader = _leader(members)
     watched_at = min(known.open_since.get(one.channel_id, known.since_at) for one in members)
     since_at = min(max(watched_at, known.since_at), known.now)
     anchor = known.anchors.get(leader.peer_id or "")

@@ -6,7 +6,7 @@ Reads the database only: it takes no lock, asks no node, and writes nothing but 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -20,23 +20,28 @@ from revops.domain.policy import FeesConfig
 from revops.sim.arena.calibrate import calibrate, too_little
 from revops.sim.arena.found import channels_found, parameters_found
 from revops.sim.arena.gaps import list_gaps
-from revops.sim.arena.policies import Policy, Product, constant
-from revops.sim.arena.side_by_side import compare
+from revops.sim.arena.pool import core_count
+from revops.sim.arena.side_by_side import MarketJob, compare
 
 COMMAND = "simulate"
 MARKET_COUNT: Final = 8
-MARKET_DAYS: Final = 30
+MARKET_DAYS: Final = 30.0
 #: Compared with the configured strategy, whatever that is.
 STRATEGIES: Final = ("demand", "hill_climb", "proportional")
 NOTHING: Final = "nothing"
 
 
 def run(
-    options: CommonOptions, market_count: int = MARKET_COUNT, market_days: int = MARKET_DAYS, clock: Clock = time.time
+    options: CommonOptions,
+    market_count: int | None = None,
+    market_days: float | None = None,
+    process_count: int | None = None,
+    clock: Clock = time.time,
 ) -> Likeness:
-    """Given the flags, and how many markets of how many days, return what the records tell of the node's market, what
-    they don't, and how strategies do in markets like it.
+    """Given the flags, how many markets of how many days, and on how many processes (None: the usual), return what the
+    records tell of the node's market, what they don't, and how strategies do in markets like it.
     """
+    days = market_days or MARKET_DAYS
     with open_records(options, COMMAND, clock) as records:
         with records.database.read(records.node_key) as tx:
             traffic = read_traffic(tx, clock())
@@ -46,10 +51,9 @@ def run(
                 traffic.taken_at, traffic.days, traffic.attempt_count, traffic.earned_msat_per_month, (), (), (), reason
             )
         fit = calibrate(traffic, records.config.fees.start_ppm)
-        configured = records.config.fees.strategy
-        contenders = compare(
-            fit, _contenders(records.config.fees), configured, market_count, market_days, options.progress
-        )
+        policies = _policies(records.config.fees)
+        jobs = [MarketJob(fit, number, days, policies) for number in range(market_count or MARKET_COUNT)]
+        contenders = compare(jobs, records.config.fees.strategy, process_count or core_count(), options.progress)
         return Likeness(
             taken_at=traffic.taken_at,
             days=traffic.days,
@@ -58,18 +62,14 @@ def run(
             parameters=parameters_found(fit),
             channels=channels_found(fit),
             unknown=list_gaps(fit, bool(records.config.rules)),
-            market_count=market_count,
-            market_days=market_days,
+            market_count=len(jobs),
+            market_days=days,
             contenders=contenders,
         )
 
 
-def _contenders(policy: FeesConfig) -> Mapping[str, Callable[[], Policy]]:
-    """What makes each strategy, all with the configured rails; the configured one first."""
+def _policies(policy: FeesConfig) -> Mapping[str, FeesConfig | None]:
+    """By name: each strategy with the configured rails, the configured one first, and leaving all as it is."""
     names = dict.fromkeys((policy.strategy, *STRATEGIES))
-    made: dict[str, Callable[[], Policy]] = {name: _product(replace(policy, strategy=name)) for name in names}
-    return made | {NOTHING: lambda: constant}
-
-
-def _product(policy: FeesConfig) -> Callable[[], Policy]:
-    return lambda: Product(policy)
+    found: dict[str, FeesConfig | None] = {name: replace(policy, strategy=name) for name in names}
+    return found | {NOTHING: None}

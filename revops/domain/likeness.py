@@ -68,5 +68,5 @@ class Likeness:
     unknown: tuple[str, ...]
     too_little: str | None = None
     market_count: int = 0
-    market_days: int = 0
+    market_days: float = 0.0
     contenders: tuple[Contender, ...] = ()

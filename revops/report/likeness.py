@@ -66,7 +66,7 @@ def _channel_row(one: ChannelDemand) -> tuple[str, ...]:
 
 def _contest(value: Likeness) -> Iterator[Block]:
     markets = counted(value.market_count, "market")
-    title = f"Strategies over {markets} of {counted(value.market_days, 'day')}, drawn from what is believed"
+    title = f"Strategies over {markets} of {value.market_days:g} days, drawn from what is believed"
     headings = (
         "strategy", ">net sat a month", ">more than configured", ">in 80 % of markets", ">better in", ">updates a day",
     )  # fmt: skip

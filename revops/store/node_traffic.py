@@ -28,6 +28,17 @@ _BIN_EDGES_MSAT: Final = tuple(round(LEAST_EARNING_MSAT * 2 ** (number / 2)) for
 _FINAL: Final = (ForwardStatus.SETTLED, ForwardStatus.FAILED, ForwardStatus.LOCAL_FAILED)
 
 
+def oldest_at(tx: Tx) -> float | None:
+    """Return when the oldest payment on record was counted, of those that are not summed up by day; None for none."""
+    oldest = [
+        tx.connection.execute(
+            select(func.min(forward.c.counted_at)).where(*raw_window(tx, status, None, None))
+        ).scalar()
+        for status in _FINAL
+    ]
+    return min((at for at in oldest if at is not None), default=None)
+
+
 def attempts_by_channel(tx: Tx, since_at: float) -> dict[str, int]:
     """Return how many payments wanted to leave by each channel_id since then, of those by which any did."""
     ids = {key: channel_id for channel_id, key in channel_keys(tx).items()}

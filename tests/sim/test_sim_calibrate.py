@@ -13,6 +13,7 @@ import pytest
 from revops.decide.demand_curve import learn, rate_per_hour, shares
 from revops.domain.decision import PriceWindow
 from revops.domain.node_traffic import AmountBin, ChannelPast, NodeTraffic, TrafficHour
+from revops.domain.policy import FeesConfig
 from revops.sim.arena.alike import GRID, draw_world, log_logistic
 from revops.sim.arena.calibrate import (
     LEAST_ATTEMPTS,
@@ -27,7 +28,7 @@ from revops.sim.arena.gaps import list_gaps
 from revops.sim.arena.policies import constant
 from revops.sim.arena.rhythm import find_rhythm
 from revops.sim.arena.setting import JUDGED, TUNING, Setting
-from revops.sim.arena.side_by_side import between, compare
+from revops.sim.arena.side_by_side import MarketJob, between, compare
 from revops.sim.arena.sizes import fit_amounts, interest_per_customer
 from revops.sim.arena.world import World, run_constant, run_policy
 from tests.sim.watched import true_streams, watch
@@ -274,17 +275,15 @@ def test_strategies_meet_the_same_markets() -> None:
     """A strategy that does what the configured one does is exactly as good."""
     fit = calibrate(traffic(*(past(number, flat_hours(Random(number), 30, 1.0)) for number in range(3))), 200)
     told: list[tuple[int, int | None]] = []
-    found = compare(
-        fit, {"static": lambda: constant, "nothing": lambda: constant}, "static", 3, 4,
-        lambda _label, done, total: told.append((done, total)),
-    )  # fmt: skip
+    jobs = [MarketJob(fit, number, 4.0, {"off": FeesConfig(strategy="off"), "nothing": None}) for number in range(3)]
+    found = compare(jobs, "off", 1, lambda _label, done, total: told.append((done, total)))
     by_name = {one.strategy: one for one in found}
-    assert by_name["static"].configured
+    assert by_name["off"].configured
     nothing = by_name["nothing"]
     assert (nothing.difference_msat, nothing.difference_low_msat, nothing.difference_high_msat) == (0, 0, 0)
     assert nothing.better_count == 0
-    assert nothing.net_msat_per_month == by_name["static"].net_msat_per_month
-    assert told[-1] == (6, 6)
+    assert nothing.net_msat_per_month == by_name["off"].net_msat_per_month
+    assert told[-1] == (3, 3)
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.1, 1.4), (0.5, 3.0), (1.0, 5.0)])

@@ -9,9 +9,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
+from typing import TypeVar
 
 from revops.errors import UnavailableError
-from revops.sim.arena.runner import Done, Job
+
+_Job = TypeVar("_Job")
+_Done = TypeVar("_Done")
 
 
 def core_count() -> int:
@@ -19,7 +22,7 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_all(jobs: Sequence[Job], work: Callable[[Job], Done], process_count: int) -> Generator[Done, None, None]:
+def run_all(jobs: Sequence[_Job], work: Callable[[_Job], _Done], process_count: int) -> Generator[_Done, None, None]:
     """Given jobs, what to do with each, and how many processes, yield what comes of them as it comes.
 
     Raise UnavailableError where a process dies. Whatever ends this early, Ctrl-C too, ends the processes.
