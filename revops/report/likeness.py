@@ -11,6 +11,8 @@ from revops.report.amounts import income
 from revops.report.blocks import Block, Line, Table
 
 UNKNOWN = "unknown"
+#: Of fewer markets, the middle 80 % are hardly more than two of them.
+LEAST_MARKETS = 5
 
 
 def likeness(value: Likeness) -> Iterator[Block]:
@@ -89,6 +91,8 @@ def _contest(value: Likeness) -> Iterator[Block]:
 
 def _verdict(value: Likeness) -> str:
     """Whether anything stands apart from the configured strategy."""
+    if value.market_count < LEAST_MARKETS:
+        return f"Fewer than {LEAST_MARKETS} markets tell nothing apart."
     apart = [
         one.strategy
         for one in value.contenders

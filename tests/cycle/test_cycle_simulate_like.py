@@ -134,7 +134,14 @@ def test_strategies_are_compared_in_markets_like_the_node(place: Place, capsys: 
         "over 2 markets of 2 days",
     ):
         assert title in out
-    for name in ("hill_climb (configured)", "demand", "proportional", "nothing", "revops experiment"):
+    for name in (
+        "hill_climb (configured)",
+        "demand",
+        "proportional",
+        "nothing",
+        "revops experiment",
+        "Fewer than 5 markets",
+    ):
         assert name in out
     assert "was only ever priced at 200 ppm: what happens at 400 is a guess from the prior" in out
     # It only reads: no row, no lock.

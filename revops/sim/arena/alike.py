@@ -12,7 +12,7 @@ import math
 from dataclasses import replace
 from itertools import product
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from revops.decide.demand_curve import PRIOR_COUNT, SCALES_PPM, STEEPNESSES
 from revops.sim.arena.calibrate import Calibration, ChannelFit, customers_per_day
@@ -56,19 +56,33 @@ def draw_world(fit: Calibration, seed: int, days: float) -> World:
     return replace(world, later_ppm=later_ppm)
 
 
-def _draw_stream(one: ChannelFit, fit: Calibration, days: float, rng: Random) -> Stream:
-    belief = one.belief
-    (place,) = rng.choices(range(len(GRID)), belief.weights)
+class Demand(NamedTuple):
+    """One channel's demand as it may be: a curve of `demand_curve.py`, and how many customers come a day at price 0."""
+
+    scale_ppm: float
+    steepness: float
+    per_day: float
+
+
+def draw_demand(one: ChannelFit, fit: Calibration, rng: Random) -> Demand:
+    """Given a channel of a calibration, draw its demand from what is believed of it."""
+    (place,) = rng.choices(range(len(GRID)), one.belief.weights)
     # The level at a point of the grid has a gamma distribution around its mean.
-    shape = PRIOR_COUNT + belief.interest_count
-    volume = customers_per_day(belief, fit.interest_per_customer)[place] * rng.gammavariate(shape, 1.0 / shape)
+    shape = PRIOR_COUNT + one.belief.interest_count
+    mean = customers_per_day(one.belief, fit.interest_per_customer)[place]
+    return Demand(*GRID[place], mean * rng.gammavariate(shape, 1.0 / shape))
+
+
+def _draw_stream(one: ChannelFit, fit: Calibration, days: float, rng: Random) -> Stream:
+    demand = draw_demand(one, fit, rng)
     most_tried_ppm = float(max((*one.tried_ppm, one.past.fee_ppm, 1)))
     highest_ppm = max(MAX_WILLINGNESS_PPM, most_tried_ppm)
+    end_ppm = most_tried_ppm * (highest_ppm / most_tried_ppm) ** rng.random()
     anchor_ppm = one.past.anchor_ppm
     return Stream(
-        per_day=volume,
+        per_day=demand.per_day,
         entry_weight=one.entry_weight,
-        willingness=log_logistic(*GRID[place], most_tried_ppm * (highest_ppm / most_tried_ppm) ** rng.random()),
+        willingness=log_logistic(demand.scale_ppm, demand.steepness, end_ppm),
         others_ppm=None if anchor_ppm is None else (anchor_ppm,),
         absences=_draw_absences(one, fit, days, rng),
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Final
 
-from revops.decide.demand_curve import interval
 from revops.domain.likeness import ChannelDemand, Parameter
 from revops.domain.text import counted
-from revops.sim.arena.alike import GRID
-from revops.sim.arena.calibrate import Calibration, ChannelFit, customers_per_day, expected_per_day
+from revops.sim.arena.alike import draw_demand
+from revops.sim.arena.calibrate import Calibration, ChannelFit
+from revops.sim.arena.side_by_side import HIGH_SHARE, LOW_SHARE, between
 
-#: The middle of a belief, and where 80 % of it lies (`interval`).
-HALF: Final = 0.5
+#: What is believed is shown by so many draws from it, as markets are drawn.
+DRAW_COUNT: Final = 400
+MIDDLE: Final = 0.5
 
 
 def parameters_found(fit: Calibration) -> tuple[Parameter, ...]:
@@ -46,10 +48,10 @@ def channels_found(fit: Calibration) -> tuple[ChannelDemand, ...]:
 
 
 def _channel(one: ChannelFit, fit: Calibration, entering: float) -> ChannelDemand:
-    volumes = customers_per_day(one.belief, fit.interest_per_customer)
-    scales = [scale for scale, _steepness in GRID]
-    customers_low, customers_high = interval(one.belief, volumes)
-    half_low_ppm, half_high_ppm = interval(one.belief, scales)
+    rng = Random(one.past.channel_id)
+    drawn = [draw_demand(one, fit, rng) for _draw in range(DRAW_COUNT)]
+    volumes = sorted(demand.per_day for demand in drawn)
+    scales = sorted(demand.scale_ppm for demand in drawn)
     return ChannelDemand(
         name=one.past.name,
         alias=one.past.alias,
@@ -57,21 +59,11 @@ def _channel(one: ChannelFit, fit: Calibration, entering: float) -> ChannelDeman
         open_days=one.open_hours / 24,
         least_tried_ppm=one.tried_ppm[0] if one.tried_ppm else None,
         most_tried_ppm=one.tried_ppm[-1] if one.tried_ppm else None,
-        customers_per_day=expected_per_day(one.belief, fit.interest_per_customer),
-        customers_low=customers_low,
-        customers_high=customers_high,
-        half_ppm=_middle(one, scales),
-        half_low_ppm=half_low_ppm,
-        half_high_ppm=half_high_ppm,
+        customers_per_day=between(volumes, MIDDLE),
+        customers_low=between(volumes, LOW_SHARE),
+        customers_high=between(volumes, HIGH_SHARE),
+        half_ppm=between(scales, MIDDLE),
+        half_low_ppm=between(scales, LOW_SHARE),
+        half_high_ppm=between(scales, HIGH_SHARE),
         entry_ratio=one.entry_weight / entering,
     )
-
-
-def _middle(one: ChannelFit, values: list[float]) -> float:
-    """The median of a belief: half of it lies below."""
-    reached, ranked = 0.0, sorted(zip(values, one.belief.weights, strict=True))
-    for value, weight in ranked:
-        reached += weight
-        if reached >= HALF:
-            return value
-    return ranked[-1][0]
