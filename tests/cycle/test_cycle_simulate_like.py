@@ -143,6 +143,7 @@ def test_strategies_are_compared_in_markets_like_the_node(place: Place, capsys: 
         "Fewer than 5 markets",
     ):
         assert name in out
+    assert "Fewer than 5 markets tell nothing apart" in out
     assert "was only ever priced at 200 ppm: what happens at 400 is a guess from the prior" in out
     # It only reads: no row, no lock.
     assert place.file.read_bytes() == before

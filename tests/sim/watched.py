@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
+from revops.decide.scoring import score_forwards
 from revops.domain.decision import PriceWindow
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT, ForwardStatus
 from revops.domain.node_traffic import Absence, AmountBin, ChannelPast, EntryHour, NodeTraffic, TrafficHour
@@ -23,23 +24,16 @@ FACTORS = (1.0, 0.6, 1.5, 0.8, 2.2)
 
 
 class Kept(Records):
-    """Records that forget nothing."""
+    """Records that forget no forward."""
 
     def __init__(self, channel_count: int) -> None:
         super().__init__(channel_count)
         self.kept: list[tuple[FinalForward, Lesson]] = []
-        self._seen: list[FinalForward] = []
-        for record in self.channels:
-            object.__setattr__(record, "window_start_at", 0.0)
 
     def fold(self, now: float) -> None:
-        page = list(self.page)
-        lessons: dict[int, Lesson] = {}
-        from revops.decide.scoring import score_forwards
-
-        lessons.update(score_forwards(page, self._sums(), now).lessons)
+        lessons = score_forwards(self.page, self._sums(), now).lessons
+        self.kept += [(forward, lessons[forward.created_index]) for forward in self.page]
         super().fold(now)
-        self.kept += [(forward, lessons[forward.created_index]) for forward in page]
 
 
 @dataclass
