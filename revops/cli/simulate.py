@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from revops.cli.options import Command, NamedPath, common
 from revops.cli.output import Output
@@ -34,6 +35,18 @@ class Days(click.FloatRange):
         return days
 
 
+#: Of what --like-my-node has none.
+_LIKE_NOTHING = (
+    "set_name",
+    "families",
+    "policies",
+    "check",
+    "page_path",
+    "save_path",
+    "from_path",
+    "profile",
+    "freeze",
+)
 _new_file = NamedPath(dir_okay=False, path_type=Path)
 
 
@@ -42,7 +55,14 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
     "--set", "set_name", type=click.Choice(["small", "tuning", "judged"]), show_default="small",
     help="small: a first look; tuning: what the product is tuned on; judged: what it is judged on, for hours.",
 )  # fmt: skip
-@click.option("--seeds", "seed_count", type=click.IntRange(1, 1_000), metavar="N", help="Worlds of each family.")
+@click.option(
+    "--like-my-node", is_flag=True,
+    help="In markets like this node, as far as its records tell. Reads the database only.",
+)  # fmt: skip
+@click.option(
+    "--seeds", "seed_count", type=click.IntRange(1, 1_000), metavar="N",
+    help="Worlds of each family; with --like-my-node: markets (8).",
+)  # fmt: skip
 @click.option("--days", type=Days(1, 365), metavar="N", help="Virtual days of each world.")
 @click.option("--family", "families", multiple=True, metavar="NAME", help="Only this family of demand; repeatable.")
 @click.option(
@@ -68,6 +88,7 @@ def simulate(
     process_count: int | None,
     profile: bool,
     freeze: bool,
+    like_my_node: bool,
     **question: Any,
 ) -> None:
     """Compare fee policies in simulated markets, where the best fees in hindsight are known.
@@ -75,6 +96,9 @@ def simulate(
     Every policy meets the same customers. Shares are of what the best constant fees in hindsight make; intervals are of
     95 %. Only what comes of the judged set may be quoted: its worlds are frozen, and nothing was tuned on them.
     """
+    if like_my_node:
+        _simulate_like(options, process_count, question)
+        return
     _refuse_what_has_no_meaning(options, from_path, question)
     _make_sure_of(page_path, save_path)
     question["set_name"] = question["set_name"] or "small"
@@ -95,6 +119,22 @@ def simulate(
     if save_path is not None:
         cycle.save(save_path, found.study)
     _show(output, found, page_path, subject=subject, profile=profile)
+
+
+def _simulate_like(options: CommonOptions, process_count: int | None, question: dict[str, Any]) -> None:
+    """Markets of the node's own."""
+    context = click.get_current_context()
+    for name in _LIKE_NOTHING:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = next(one for one in context.command.params if one.name == name)
+            raise click.UsageError(f"{option.opts[0]} has no meaning with --like-my-node")
+    from revops.cycle import simulate_like as cycle
+    from revops.report.likeness import likeness
+
+    output = Output(options)
+    with output.working() as told:
+        found = cycle.run(told, question["seed_count"], question["days"], process_count)
+    output.product("simulate", found, lambda: likeness(found))
 
 
 def _show(output: Output, found: Simulation, page_path: Path | None, *, subject: str | None, profile: bool) -> None:

@@ -113,7 +113,7 @@ def _raw_settled(tx: Tx, prices: CTE) -> Select[Any]:
             _ONE.label("settled_count"),
             score.label("score_msat"),
             (score * score).label("score_squares"),
-            func.coalesce(forward.c.interest_permille, _size_permille(forward.c.out_msat)).label("settled_permille"),
+            func.coalesce(forward.c.interest_permille, size_permille(forward.c.out_msat)).label("settled_permille"),
             _NONE.label("failed_permille"),
         )
         .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
@@ -165,8 +165,8 @@ def _whole_days(tx: Tx, prices: CTE, starts: Mapping[int, float]) -> Select[Any]
     )
 
 
-def _size_permille(out_msat: Any) -> Any:
-    """`size_permille` of domain/traffic.py in SQL; in this order nothing overflows."""
+def size_permille(out_msat: Any) -> Any:
+    """Given amounts, return `size_permille` of domain/traffic.py in SQL; in this order nothing overflows."""
     return case(
         (out_msat >= TYPICAL_PAYMENT_MSAT, FULL_INTEREST_PERMILLE),
         else_=out_msat // (TYPICAL_PAYMENT_MSAT // FULL_INTEREST_PERMILLE),

@@ -131,6 +131,7 @@ def with_jammer(world: World, target: int, *floods: Flood) -> World:
         others_ppm=(*world.others_ppm, None),
         size_rank_ratio=(*world.size_rank_ratio, 0.5),
         peer_channel_count=(*world.peer_channel_count, 10),
+        start_ppm=(*world.start_ppm, START_PPM),
     )
 
 

@@ -126,4 +126,5 @@ def renumbered(world: World, order: Sequence[int]) -> World:
         others_ppm=sorted_as(world.others_ppm),
         size_rank_ratio=sorted_as(world.size_rank_ratio),
         peer_channel_count=sorted_as(world.peer_channel_count),
+        start_ppm=sorted_as(world.start_ppm),
     )

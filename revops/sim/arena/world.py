@@ -49,6 +49,7 @@ class World:
     peer_channel_count: tuple[int, ...]
     #: On-chain feerate of each hour, sat per 1000 weight units.
     feerates_perkw: tuple[int, ...]
+    start_ppm: tuple[int, ...]
 
     @property
     def days(self) -> float:
@@ -134,7 +135,7 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
         capacity_msat=capacity_msat,
         local_msat=local_msat,
         customers=customers,
-        later_ppm=tuple(_best_alone_ppm(_week_after(customers, bound), len(streams)) for bound in bounds_days),
+        later_ppm=later_fees(customers, bounds_days, len(streams)),
         absences=tuple(stream.absences for stream in streams),
         others_ppm=tuple(stream.others_ppm for stream in streams),
         # Customers don't go by size, so that a rank drawn from 0 to 1 would only lead astray who does: CLBOSS, of whose
@@ -142,7 +143,17 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
         size_rank_ratio=tuple(rng.uniform(0.4, 0.6) for _stream in streams),
         peer_channel_count=tuple(max(int(rng.lognormvariate(3.0, 1.0)), 2) for _stream in streams),
         feerates_perkw=draw_feerates(setting, days, rng),
+        start_ppm=(START_PPM,) * len(streams),
     )
+
+
+def later_fees(
+    customers: Sequence[Customer], bounds_days: Sequence[float], channel_count: int
+) -> tuple[tuple[int, ...], ...]:
+    """Given a world's customers, where its spans begin and end, and how many channels there are, return for each bound
+    the fees at which the balances there are valued.
+    """
+    return tuple(_best_alone_ppm(_week_after(customers, bound), channel_count) for bound in bounds_days)
 
 
 def _between(customers: Sequence[Customer], from_days: float, to_days: float) -> Sequence[Customer]:
@@ -160,7 +171,7 @@ def _week_after(customers: Sequence[Customer], days: float) -> Sequence[Customer
 def run_policy(world: World, policy: Policy, make_records: Callable[[int], Records] = Records) -> Result:
     """Given a world, a fresh policy and what keeps its records, live through it and return what came of it."""
     count = len(world.capacity_msat)
-    market = world.market([START_PPM] * count)
+    market = world.market(world.start_ppm)
     records = make_records(count)
     spans, by_day, now = [], [0], 0.0
     for span, (from_days, to_days) in enumerate(pairwise(world.bounds_days)):
