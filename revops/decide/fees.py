@@ -13,6 +13,7 @@ from functools import partial
 
 from revops.decide.chain_floor import chain_rate
 from revops.decide.congested import answer, remember, remembered
+from revops.decide.experiment import reason_of
 from revops.decide.first_fee import first_fee, is_new
 from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
 from revops.decide.governor import cap, gate
@@ -22,6 +23,7 @@ from revops.decide.peers import PricedPeer, price_together
 from revops.decide.proven import sale_price_ppm
 from revops.decide.rails import apply_rails, sane
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price, reset
+from revops.decide.strategies.memory import own_memory, signed
 from revops.decide.strategies.registry import LEARNING, STRATEGIES
 from revops.decide.value import value_ppm
 from revops.decide.valve import LEVEL_COUNT, wanted_step
@@ -57,6 +59,8 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
         decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
+    turns = {one.channel.channel_id: reason_of(one.turn) for one in priced if one.turn is not None}
+    decisions = [_with_turn(decision, turns.get(decision.channel_id)) for decision in decisions]
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]
     return FeePlan(taken_at=now, decisions=tuple(decisions))
@@ -110,7 +114,8 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
     """Given the channels of one peer, the chain and all our channels, propose one price for them, and return each one's
     decision before the node's daily cap. New channels get a first fee instead.
     """
-    offer, policy = peer.offer, peer.policy
+    policy = peer.policy
+    offer = own_memory(peer.offer, policy.strategy)
     limits = limits_of(offer, peer.members, chain, policy, learns=policy.strategy in LEARNING)
     bounds = narrowed(policy, limits, offer.channel.local_terms.fee_ppm)
     full = congestion(offer.channel, remembered(offer), now)
@@ -122,6 +127,7 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
     if proposal is None:
         proposal = STRATEGIES[policy.strategy](offer, bounds, now)
     proposal = replace(proposal, state=remember(proposal.state, full), if_sent=remember(proposal.if_sent, full))
+    proposal = signed(proposal, policy.strategy)
     routable = full is None and could_route(offer.channel)
     decisions = []
     for member in peer.members:
@@ -291,6 +297,10 @@ def _expected_gain_msat(old_ppm: int, new_ppm: int, proposal: Proposal) -> int:
         return 0
     gain_msat = proposal.rate_msat * 24 * abs(new_ppm - old_ppm) / max(old_ppm, 1)
     return int(min(max(gain_msat, -MAX_MSAT), MAX_MSAT))
+
+
+def _with_turn(decision: FeeDecision, turn: Reason | None) -> FeeDecision:
+    return decision if turn is None else replace(decision, reasons=(*decision.reasons, turn))
 
 
 def _suspend(decision: FeeDecision, suspended: tuple[Reason, ...]) -> FeeDecision:

@@ -1,0 +1,84 @@
+"""The course of a switch-back experiment within other commands: whose turn it is, what is counted, what is over."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import replace
+
+from msgspec.structs import replace as with_settings
+
+from revops.cycle.session import Session
+from revops.decide.experiment import counted, due_blocks, takes_part, turn_of
+from revops.decide.experiment_result import counting, harmful
+from revops.domain.experiment import Ending, Experiment
+from revops.domain.policy import FeesConfig
+from revops.domain.rules import ChannelPolicy
+from revops.domain.snapshot import FeeInput, FeeSnapshot
+from revops.store import experiments
+from revops.store.engine import Tx
+
+_log = logging.getLogger(__name__)
+
+
+def in_turn(
+    one: FeeInput, ruled: ChannelPolicy | None, fees: FeesConfig, experiment: Experiment | None, now: float
+) -> FeeInput:
+    """Given a channel, what the rules make of it, `[fees]`, and the experiment that runs, return the channel with the
+    strategy whose turn it is, where it takes part.
+    """
+    turn = None if experiment is None else turn_of(experiment, one.channel.peer_id, now)
+    policy = fees if ruled is None else ruled.fees
+    by_rule = ruled is not None and "strategy" in ruled.origins
+    if experiment is None or turn is None or not takes_part(one, policy, by_rule=by_rule, experiment=experiment):
+        return one
+    return replace(one, turn=turn, policy=with_settings(policy, strategy=turn.strategy))
+
+
+def count_turns(tx: Tx, experiment: Experiment, snapshot: FeeSnapshot) -> None:
+    """Given what a run has decided on, count each channel's block up to now."""
+    channels = [one.channel for one in snapshot.inputs]
+    turns = {one.channel.channel_id: one.turn for one in snapshot.inputs if one.turn is not None}
+    known = experiments.block_times(tx, experiment.experiment_key)
+    changed = counted(experiment, known, channels, turns, snapshot.view.taken_at)
+    experiments.save_times(tx, experiment.experiment_key, changed)
+
+
+def record_due(tx: Tx, now: float) -> int:
+    """Record what each block that is over has brought, and end an experiment whose last block is; return how many
+    blocks were recorded.
+    """
+    recorded_count = 0
+    for one in experiments.open_experiments(tx):
+        due_count = due_blocks(one, now)
+        recorded_count += experiments.record_blocks(tx, one, due_count, now)
+        if one.ended_at is None and due_count == one.block_count:
+            experiments.end(tx, one, one.ends_at, Ending.COMPLETE)
+    return recorded_count
+
+
+def look_for_harm(session: Session, now: float) -> None:
+    """Each time a pair of blocks is over, look whether B is worse beyond doubt, and end the experiment if it is.
+
+    The draws follow from the registered seed, so that a run that was killed here is repeated with the same result.
+    """
+    with session.database.read(session.node_key) as tx:
+        experiment = experiments.running(tx)
+        if experiment is None:
+            return
+        over_count = due_blocks(experiment, now) // 2
+        if over_count <= experiment.look_count:
+            return
+        pairs, _used = counting(experiment, experiments.results(tx, experiment.experiment_key))
+    draws = random.Random(f"{experiment.seed}/{over_count}")
+    harm = harmful(experiment, pairs, over_count, draws.getrandbits)
+    with session.database.transaction(session.node_key) as tx:
+        experiments.looked(tx, experiment.experiment_key, over_count)
+        ended = harm and experiments.end(tx, experiment, now, Ending.HARM)
+    if ended:
+        _log.warning(
+            "experiment %d was ended: B, %s, brings less than A, %s; see `revops report experiment`",
+            experiment.experiment_key,
+            experiment.b,
+            experiment.a,
+        )
