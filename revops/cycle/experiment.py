@@ -11,7 +11,7 @@ from revops.actuate.fee_findings import read_records
 from revops.cycle.fee_inputs import read_inputs
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock, Session, open_session
-from revops.cycle.switchback import record_due
+from revops.cycle.switchback import go_on
 from revops.decide.experiment import HARM_ALPHA, LEAST_INTERVALS, SEEN_RATIO, WASHOUT_RATIO, block_at
 from revops.decide.experiment_result import reported
 from revops.domain.experiment import Ending, Experiment, ExperimentReport, ExperimentStatus
@@ -69,8 +69,7 @@ def start(
             with session.database.read(session.node_key) as tx:
                 _refuse_second(tx)
             return status
-        with session.database.transaction(session.node_key) as tx:
-            record_due(tx, synced.view.taken_at)
+        go_on(session, synced.view.taken_at)
         with session.database.transaction(session.node_key) as tx:
             _refuse_second(tx)
             plan = experiments.register(tx, plan)
@@ -116,8 +115,7 @@ def stop(options: CommonOptions, clock: Clock = time.time) -> ExperimentStatus:
     with open_session(options, STOP_COMMAND, "fees", clock) as session:
         now = session.sync().view.taken_at
         if session.run_key is not None:
-            with session.database.transaction(session.node_key) as tx:
-                record_due(tx, now)
+            go_on(session, now)
         with session.database.read(session.node_key) as tx:
             found = experiments.running(tx)
         if found is None:

@@ -14,14 +14,13 @@ from revops.cycle.ingest import Synced
 from revops.cycle.market import refresh_anchors
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
-from revops.cycle.switchback import count_turns, look_for_harm, record_due
+from revops.cycle.switchback import go_on, look_for_harm
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
 from revops.domain.decision import FeePlan
-from revops.domain.experiment import Experiment
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.snapshot import FeePin, FeeSnapshot, NodeView
+from revops.domain.snapshot import FeePin, NodeView
 from revops.domain.text import counted
 from revops.errors import (
     BugError,
@@ -147,7 +146,9 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
     try:
         journal = _record(session, plan, learns=not doubts)
         if session.run_key is not None and not doubts:
-            _go_on(session, None if held else experiment, snapshot)
+            # While nothing may be sent it is nobody's turn.
+            go_on(session, view.taken_at, None if held else experiment, snapshot.inputs)
+            look_for_harm(session, view.taken_at)
         outcome = apply_fees(plan, policy, session.writer, journal, own)
     except NodeError:
         _show_what_was_sent(session, synced)
@@ -176,19 +177,6 @@ def _record(session: Session, plan: FeePlan, *, learns: bool) -> FeeJournal:
         if learns:
             _save_what_is_known(tx, plan)
     return StoreJournal(session.database, session.node_key, session.run_key, session.clock)
-
-
-def _go_on(session: Session, experiment: Experiment | None, snapshot: FeeSnapshot) -> None:
-    """Count the blocks of an experiment up to now, and record those that are over. While nothing may be sent it is
-    nobody's turn (`experiment` is None).
-    """
-    now = snapshot.view.taken_at
-    with session.database.transaction(session.node_key) as tx:
-        if experiment is not None:
-            count_turns(tx, experiment, snapshot)
-        recorded_count = record_due(tx, now)
-    if recorded_count or experiment is not None:
-        look_for_harm(session, now)
 
 
 def _save_what_is_known(tx: Tx, plan: FeePlan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from msgspec.structs import replace as with_settings
@@ -14,7 +15,7 @@ from revops.decide.experiment_result import counting, harmful
 from revops.domain.experiment import Ending, Experiment
 from revops.domain.policy import FeesConfig
 from revops.domain.rules import ChannelPolicy
-from revops.domain.snapshot import FeeInput, FeeSnapshot
+from revops.domain.snapshot import FeeInput
 from revops.store import experiments
 from revops.store.engine import Tx
 
@@ -35,26 +36,31 @@ def in_turn(
     return replace(one, turn=turn, policy=with_settings(policy, strategy=turn.strategy))
 
 
-def count_turns(tx: Tx, experiment: Experiment, snapshot: FeeSnapshot) -> None:
-    """Given what a run has decided on, count each channel's block up to now."""
-    channels = [one.channel for one in snapshot.inputs]
-    turns = {one.channel.channel_id: one.turn for one in snapshot.inputs if one.turn is not None}
-    known = experiments.block_times(tx, experiment.experiment_key)
-    changed = counted(experiment, known, channels, turns, snapshot.view.taken_at)
-    experiments.save_times(tx, experiment.experiment_key, changed)
+def go_on(session: Session, now: float, experiment: Experiment | None = None, inputs: Sequence[FeeInput] = ()) -> None:
+    """Given the time, and where a run has priced by turns the experiment and what it has decided on, count blocks up to
+    now, and record what each that is over has brought, all in one transaction. An experiment whose last block is
+    recorded is over.
 
-
-def record_due(tx: Tx, now: float) -> int:
-    """Record what each block that is over has brought, and end an experiment whose last block is; return how many
-    blocks were recorded.
+    Where no block waits for anything, nothing is written.
     """
-    recorded_count = 0
-    for one in experiments.open_experiments(tx):
-        due_count = due_blocks(one, now)
-        recorded_count += experiments.record_blocks(tx, one, due_count, now)
-        if one.ended_at is None and due_count == one.block_count:
-            experiments.end(tx, one, one.ends_at, Ending.COMPLETE)
-    return recorded_count
+    with session.database.read(session.node_key) as tx:
+        if not experiments.open_experiments(tx):
+            return
+    with session.database.transaction(session.node_key) as tx:
+        if experiment is not None:
+            _count(tx, experiment, inputs, now)
+        for one in experiments.open_experiments(tx):
+            due_count = due_blocks(one, now)
+            experiments.record_blocks(tx, one, due_count, now)
+            if one.ended_at is None and due_count == one.block_count:
+                experiments.end(tx, one, one.ends_at, Ending.COMPLETE)
+
+
+def _count(tx: Tx, experiment: Experiment, inputs: Sequence[FeeInput], now: float) -> None:
+    turns = {one.channel.channel_id: one.turn for one in inputs if one.turn is not None}
+    known = experiments.block_times(tx, experiment.experiment_key)
+    changed = counted(experiment, known, [one.channel for one in inputs], turns, now)
+    experiments.save_times(tx, experiment.experiment_key, changed)
 
 
 def look_for_harm(session: Session, now: float) -> None:

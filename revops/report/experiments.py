@@ -28,7 +28,7 @@ def started(value: ExperimentStatus, *, dry_run: bool) -> Iterator[Block]:
         if dry_run:
             yield Line("this would be registered:")
         yield from _registered(value.experiment)
-    yield Line(f"{counted(len(value.turns), 'channel')} take part now; `revops fees adjust` does the rest")
+    yield Line(f"taking part now: {counted(len(value.turns), 'channel')}; `revops fees adjust` does the rest")
 
 
 def stopped(value: ExperimentStatus, *, dry_run: bool) -> Iterator[Block]:
@@ -58,8 +58,8 @@ def _registered(one: Experiment) -> Iterator[Block]:
     )
     yield Line(f"what decides: {one.metric}; beside it: {one.second_metric}")
     yield Line(
-        f"stop rule: all {counted(one.pair_count, 'pair')} of blocks, never earlier for success; earlier for harm alone,"
-        f" if B is worse beyond doubt (one-sided, {100 * one.harm_alpha:g} % for all {one.pair_count} looks together)"
+        f"stop rule: all {counted(one.pair_count, 'pair')} of blocks, never earlier for success; earlier for harm, if "
+        f"B is worse beyond doubt (one-sided, {100 * one.harm_alpha:g} % for all {one.pair_count} looks together)"
     )
 
 
@@ -94,7 +94,6 @@ def result(value: ExperimentReport) -> Iterator[Block]:
     yield Table("B less A, msat per open hour and channel, the mean over pairs of blocks", _HEADINGS, rows)
     yield Line(_verdict(value))
     yield from _needs(value)
-    yield Line("")
     yield from _cautions(value)
 
 
