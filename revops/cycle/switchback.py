@@ -11,7 +11,7 @@ from msgspec.structs import replace as with_settings
 
 from revops.cycle.session import Session
 from revops.decide.experiment import counted, due_blocks, takes_part, turn_of
-from revops.decide.experiment_result import counting, harmful
+from revops.decide.experiment_result import counting, harmful, look_due
 from revops.domain.experiment import Ending, Experiment
 from revops.domain.policy import FeesConfig
 from revops.domain.rules import ChannelPolicy
@@ -64,7 +64,7 @@ def _count(tx: Tx, experiment: Experiment, inputs: Sequence[FeeInput], now: floa
 
 
 def look_for_harm(session: Session, now: float) -> None:
-    """Each time a pair of blocks is over, look whether B is worse beyond doubt, and end the experiment if it is.
+    """When a pair of blocks is over, look whether B is worse beyond doubt, and end the experiment if it is.
 
     The draws follow from the registered seed, so that a run that was killed here is repeated with the same result.
     """
@@ -72,8 +72,8 @@ def look_for_harm(session: Session, now: float) -> None:
         experiment = experiments.running(tx)
         if experiment is None:
             return
-        over_count = due_blocks(experiment, now) // 2
-        if over_count <= experiment.look_count:
+        over_count = look_due(experiment, now)
+        if over_count is None:
             return
         pairs, _used = counting(experiment, experiments.results(tx, experiment.experiment_key))
     draws = random.Random(f"{experiment.seed}/{over_count}")

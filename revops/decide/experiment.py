@@ -141,5 +141,4 @@ def due_blocks(experiment: Experiment, now: float) -> int:
     until_at = now - SETTLE_SECONDS
     if experiment.ended_at is not None:
         until_at = min(until_at, experiment.ended_at)
-    count = (until_at - experiment.started_at) // experiment.block_seconds
-    return min(max(int(count), 0), experiment.block_count)
+    return experiment.whole_blocks(until_at)

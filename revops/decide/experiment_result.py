@@ -45,6 +45,8 @@ Bits = Callable[[int], int]
 
 #: Draws of the signs. With so many a p-value of 1 % is known to a tenth of it.
 DRAW_COUNT: Final = 9_999
+#: Looks for harm: at 1 % for all of them each may spend twice what one draw weighs.
+MOST_LOOKS: Final = 50
 #: Either side of a 95 % interval.
 TAIL: Final = 0.025
 #: Normal quantiles: what is seen at 5 %, two-sided, in four of five experiments.
@@ -158,6 +160,16 @@ def _chances(means: Sequence[float], empty_count: int) -> tuple[float, float]:
     at_most = empty_count + bisect_right(means, 0.0)
     at_least = empty_count + len(means) - bisect_left(means, 0.0)
     return (1 + at_most) / (DRAW_COUNT + 1), (1 + at_least) / (DRAW_COUNT + 1)
+
+
+def look_due(experiment: Experiment, now: float) -> int | None:
+    """Given the time, return how many pairs of blocks a look for harm would see now; None where it isn't time for one.
+
+    After each pair, but not so often that a look could spend less than the draws can tell.
+    """
+    over_count = due_blocks(experiment, now) // 2
+    step = -(-experiment.pair_count // MOST_LOOKS)
+    return over_count if over_count - experiment.look_count >= step else None
 
 
 def harmful(experiment: Experiment, pairs: Sequence[Pair], over_count: int, bits: Bits) -> bool:

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 #: what strategies are judged by: fees, less the value of the liquidity used up, plus that of what entered.
 NET: Final = "net msat per open hour and channel"
 FEES: Final = "fees in msat per open hour and channel"
+#: An instant is a float: a block's end, less its beginning, may fall short of its length by so much at most.
+_ROUNDING_SECONDS: Final = 0.001
 
 
 class Arm(StrEnum):
@@ -75,6 +77,11 @@ class Experiment:
     def strategy_of(self, arm: Arm) -> str:
         """Given an arm, return its strategy."""
         return self.a if arm is Arm.A else self.b
+
+    def whole_blocks(self, until_at: float) -> int:
+        """Given a moment, return how many blocks are over by then."""
+        count = (until_at - self.started_at + _ROUNDING_SECONDS) // self.block_seconds
+        return min(max(int(count), 0), self.block_count)
 
     def block_end_at(self, block: int) -> float:
         """Given a block's number, return when it ends."""

@@ -59,7 +59,7 @@ def _registered(one: Experiment) -> Iterator[Block]:
     yield Line(f"what decides: {one.metric}; beside it: {one.second_metric}")
     yield Line(
         f"stop rule: all {counted(one.pair_count, 'pair')} of blocks, never earlier for success; earlier for harm, if "
-        f"B is worse beyond doubt (one-sided, {100 * one.harm_alpha:g} % for all {one.pair_count} looks together)"
+        f"B is worse beyond doubt (one-sided, {100 * one.harm_alpha:g} % for all looks together)"
     )
 
 

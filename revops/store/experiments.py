@@ -108,8 +108,7 @@ def end(tx: Tx, ended: Experiment, at: float, ending: Ending) -> bool:
     open_one = update(experiment).where(*mine, experiment.c.ended_at.is_(None))
     if tx.connection.execute(open_one.values(ended_at=at, ending=str(ending))).rowcount != 1:
         return False
-    whole_count = int((at - ended.started_at) // ended.block_seconds)
-    cut_short = (experiment_block.c.block >= whole_count, experiment_block.c.recorded_at.is_(None))
+    cut_short = (experiment_block.c.block >= ended.whole_blocks(at), experiment_block.c.recorded_at.is_(None))
     tx.connection.execute(delete(experiment_block).where(*_mine(tx, ended.experiment_key), *cut_short))
     return True
 

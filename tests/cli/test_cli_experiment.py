@@ -46,7 +46,7 @@ REPORT = ExperimentReport(
 )
 STOP_RULE = (
     "stop rule: all 7 pairs of blocks, never earlier for success; earlier for harm, if B is worse beyond doubt "
-    "(one-sided, 1 % for all 7 looks together)"
+    "(one-sided, 1 % for all looks together)"
 )
 
 

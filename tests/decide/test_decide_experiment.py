@@ -120,6 +120,15 @@ def test_blocks_are_due_once_their_payments_have_settled(count: float, ended_aft
     assert due_blocks(one, NOW + count * BLOCK) == due
 
 
+@given(started_at=st.floats(1e9, 3e9), blocks=st.integers(1, 60), seconds=st.integers(86_400, 14 * 86_400))
+def test_no_block_is_lost_to_a_float(started_at: float, blocks: int, seconds: int) -> None:
+    one = make_experiment(started_at=started_at, block_seconds=seconds, block_count=60)
+    assert one.whole_blocks(one.block_end_at(blocks - 1)) == blocks
+    assert one.whole_blocks(one.ends_at) == 60
+    over = replace(one, ended_at=one.ends_at, ending=Ending.COMPLETE)
+    assert due_blocks(over, one.ends_at + DAY) == 60
+
+
 # ---- who takes part
 
 PIN = FeePin(100, NOW, None, forced=False)
