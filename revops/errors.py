@@ -38,6 +38,18 @@ class NothingToRelease(RevopsError):
     exit_code = 2
 
 
+class ExperimentRuns(RevopsError):
+    """`experiment start` while another one isn't over: two at once would measure each other."""
+
+    exit_code = 2
+
+
+class NoExperiment(RevopsError):
+    """There is no such experiment: none to stop, or none that was ever begun."""
+
+    exit_code = 2
+
+
 class DataError(RevopsError):
     """The node or the database said something that can't be true: nothing is written, somebody should look."""
 

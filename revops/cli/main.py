@@ -52,6 +52,7 @@ cli = LazyGroup(
         "report": "revops.cli.report:report",
         "explain": "revops.cli.explain:explain",
         "policy": "revops.cli.policy:policy",
+        "experiment": "revops.cli.experiment:experiment",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "demo": "revops.cli.demo:demo",

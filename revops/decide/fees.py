@@ -11,6 +11,7 @@ from functools import partial
 
 from revops.decide.chain_floor import chain_rate
 from revops.decide.congested import answer, remember, remember_all, remembered
+from revops.decide.experiment import reason_of
 from revops.decide.fee_decision import author_of, decision_on, wish
 from revops.decide.first_fee import first_fee, is_new
 from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
@@ -20,6 +21,7 @@ from revops.decide.openness import could_route, count_open_time
 from revops.decide.peers import PricedPeer, price_together
 from revops.decide.rails import apply_rails
 from revops.decide.strategies.base import Proposal, propose_price, reset
+from revops.decide.strategies.memory import own_memory, signed
 from revops.decide.strategies.registry import LEARNING, STRATEGIES
 from revops.decide.valve import LEVEL_COUNT, wanted_step
 from revops.domain.channel import Channel
@@ -55,6 +57,8 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
         decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
+    turns = {one.channel.channel_id: reason_of(one.turn) for one in priced if one.turn is not None}
+    decisions = [_with_turn(decision, turns.get(decision.channel_id)) for decision in decisions]
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]
     return FeePlan(taken_at=now, decisions=tuple(decisions))
@@ -109,7 +113,8 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
     """Given the channels of one peer, the chain and all our channels, propose one price for them, and return each one's
     decision before the node's daily cap. New channels get a first fee instead.
     """
-    offer, policy = peer.offer, peer.policy
+    policy = peer.policy
+    offer = own_memory(peer.offer, policy.strategy)
     limits = limits_of(offer, peer.members, chain, policy, learns=policy.strategy in LEARNING)
     bounds = narrowed(policy, limits, offer.channel.local_terms.fee_ppm)
     full = congestion(offer.channel, remembered(offer), now)
@@ -120,7 +125,7 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
             limits = NO_LIMITS  # held is held: a soft floor waits as well
     if proposal is None:
         proposal = STRATEGIES[policy.strategy](offer, bounds, now)
-    proposal = remember_all(proposal, full)
+    proposal = signed(remember_all(proposal, full), policy.strategy)
     routable = full is None and could_route(offer.channel)
     decisions = []
     for member in peer.members:
@@ -225,6 +230,10 @@ def _valve(channel: Channel, policy: FeesConfig) -> tuple[int | None, tuple[Reas
         level_count=LEVEL_COUNT,
     )
     return step.htlc_max_msat, (reason,)
+
+
+def _with_turn(decision: FeeDecision, turn: Reason | None) -> FeeDecision:
+    return decision if turn is None else replace(decision, reasons=(*decision.reasons, turn))
 
 
 def _suspend(decision: FeeDecision, suspended: tuple[Reason, ...]) -> FeeDecision:

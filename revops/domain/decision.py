@@ -32,7 +32,7 @@ class PriceWindow:
 
 @dataclass(frozen=True, slots=True)
 class FeeState:
-    """What `hill_climb` remembers of a channel between runs. Instants, not cycle counts; rates in msat per open hour.
+    """What strategies remember of a channel between runs. Instants, not cycle counts; rates in msat per open hour.
 
     `fee_ppm` is what was broadcast, `window_start_at` since when it counts, `open_seconds` how long since then the
     channel could have forwarded, `idle_open_seconds` how long it could have without earning, `counted_at` up to when
@@ -59,6 +59,8 @@ class FeeState:
     asleep_interest_count: float = 0.0
     #: A first fee that was set before the market's price was known: it is set once more when that comes.
     provisional: bool = False
+    #: Whose search it is that direction, step, last rate and sleep belong to; "" where that wasn't kept.
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class ReasonCode(StrEnum):
     FIRST_FEE_START = "first_fee_start"
     CONGESTED_HOLD = "congested_hold"
     CONGESTED_RAISE = "congested_raise"
+    EXPERIMENT_A = "experiment_a"
+    EXPERIMENT_B = "experiment_b"
     # fees: what the rails did
     FLOOR = "floor"
     CHAIN_FLOOR = "chain_floor"
@@ -173,6 +175,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
         " of the value are taken; one step up, {step_percent} %"
     ),
+    ReasonCode.EXPERIMENT_A: "experiment {experiment}, block {block} of {block_count}: A's turn, {strategy}",
+    ReasonCode.EXPERIMENT_B: "experiment {experiment}, block {block} of {block_count}: B's turn, {strategy}",
     ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
     ReasonCode.CHAIN_FLOOR: (
         "floor of {floor_ppm} ppm by the chain: a force-close at {sat_per_vb} sat/vB would cost {cost_sat} sat, by "
