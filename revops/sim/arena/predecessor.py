@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from revops.sim.arena.market import Market
+from revops.sim.arena.names import instant
 from revops.sim.arena.records import Records
 
 LEAST_PPM, MOST_PPM = 10, 2_500
@@ -52,7 +53,7 @@ class Predecessor:
             local_ratio = market.local_msat[number] / market.capacity_msat[number]
             ppm = self._step(climb, rate, market.fee_ppm[number], local_ratio)
             climb.at, climb.last_rate = now, rate
-            known.open_window(now)
+            known.open_window(instant(now))
             if abs(ppm - market.fee_ppm[number]) >= max(5, market.fee_ppm[number] * 0.03):
                 market.set_fee(number, ppm, now)
 

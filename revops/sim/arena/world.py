@@ -12,7 +12,7 @@ from typing import Final
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.sim.arena.demand import Customer, draw_customers
 from revops.sim.arena.families import DAY_SECONDS, Absences, draw_streams
-from revops.sim.arena.feerates import draw_feerates, samples
+from revops.sim.arena.feerates import draw_feerates
 from revops.sim.arena.market import Market
 from revops.sim.arena.policies import START_PPM, Policy
 from revops.sim.arena.records import Records
@@ -163,7 +163,7 @@ def run_policy(world: World, policy: Policy, make_records: Callable[[int], Recor
         depleted_count = cycle_count = 0
         while now < to_days * DAY_SECONDS:
             market.others_ppm = world.others_on(int(now / DAY_SECONDS))
-            market.feerates = samples(world.feerates_perkw, now)
+            market.feerate_perkw = world.feerates_perkw[int(now / 3_600)]
             policy(market, records, now)
             depleted_count += sum(market.spendable_msat(number) < TYPICAL_PAYMENT_MSAT for number in range(count))
             cycle_count += count

@@ -1,0 +1,150 @@
+"""Full cycles of the product in virtual time: on the arena's market, by way of a simulated node.
+
+Each run takes the path that it takes from the crontab: configuration file, locks, SQLite, RPC, decisions, records,
+`.prom` files. Only time is virtual, and the node is in this process (`node/local.py`). What comes out is judged as any
+policy is (`world.run_policy`), and the fees must be those of records alone (`policies.Product`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from revops.config_template import toml_value
+from revops.cycle import db, fees, rebalance, rollup, sync
+from revops.domain.options import CommonOptions
+from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
+from revops.node.local import served
+from revops.sim.arena import names
+from revops.sim.arena.bridge import Bridge
+from revops.sim.arena.market import Market
+from revops.sim.arena.node import build
+from revops.sim.arena.policies import check_judged
+from revops.sim.arena.records import Records
+from revops.sim.arena.stopwatch import Stopwatch
+from revops.sim.arena.world import Result, World, run_policy
+from revops.sim.server import SimServer
+from revops.sim.world import SimulatedNode
+
+HOUR_SECONDS: Final = 3_600
+#: The hour of the day at which records are rolled up.
+ROLLUP_HOUR: Final = 3
+#: A folder in memory, where there is one: what a simulation writes is thrown away, and needn't wait for a disk.
+MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  only as the parent of a folder of our own
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What may be spent on rebalancing, and how."""
+
+    rebalance: RebalanceConfig
+    budget: BudgetConfig
+
+
+@dataclass(frozen=True, slots=True)
+class FullResult:
+    """What came of full cycles, how many there were, how long all took, and where the time went, where that was
+    asked for.
+    """
+
+    result: Result
+    cycle_count: int
+    seconds: float
+    seconds_by_part: Mapping[str, float] = field(default_factory=dict)
+
+
+def run_full(
+    world: World, policy: FeesConfig, spending: Spending | None = None, *, profile: bool = False
+) -> FullResult:
+    """Given a world, a fee policy and what may be spent (None: fees only), live through it in full cycles.
+
+    Raise ValueError for a policy that the market can't judge, UnequalError where market and node come to differ.
+    """
+    check_judged(policy)
+    started = time.perf_counter()
+    watch = Stopwatch()
+    with _place() as folder, watch.watching() if profile else watch:
+        cycles = FullCycles(world, folder, policy, spending)
+        result = run_policy(world, cycles, Bridge)
+        cycles.close()
+    seconds = time.perf_counter() - started
+    return FullResult(result, cycles.count, seconds, watch.parts(seconds) if profile else {})
+
+
+class FullCycles:
+    """The crontab, as a policy: `fees adjust` each half hour, rebalancing each hour if at all, `rollup` each day."""
+
+    def __init__(self, world: World, folder: Path, policy: FeesConfig, spending: Spending | None) -> None:
+        self.count = 0
+        self._world, self._folder, self._spends = world, folder, spending is not None
+        self._options = CommonOptions(config_path=folder / "config.toml", environment={})
+        self._node: SimulatedNode | None = None
+        _write_config(folder, policy, spending)
+
+    def __call__(self, market: Market, records: Records, now: float) -> None:
+        """The runs of one moment."""
+        assert isinstance(records, Bridge)
+        if self._node is None:
+            self._node = self._start(market, records)
+        node = self._node
+        node.advance_to(names.instant(now))
+        records.take_over()
+        records.check()
+        with served(self._folder / "rpc", self._server.answer):
+            fees.run(self._options, clock=lambda: node.now_at)
+            if self._spends and now % HOUR_SECONDS == 0:
+                rebalance.plan(self._options, clock=lambda: node.now_at)
+                rebalance.run(self._options, clock=lambda: node.now_at)
+            if now % (24 * HOUR_SECONDS) == ROLLUP_HOUR * HOUR_SECONDS:
+                rollup.run(self._options, clock=lambda: node.now_at)
+        records.take_over()
+        records.check()
+        self.count += 1
+
+    def close(self) -> None:
+        """A last sync."""
+        node = self._node
+        with served(self._folder / "rpc", self._server.answer):
+            sync.run(self._options, clock=lambda: node.now_at)
+
+    def _start(self, market: Market, bridge: Bridge) -> SimulatedNode:
+        db.upgrade(self._options)
+        world = build(self._world, market)
+        bridge.connect(market, world)
+        node = SimulatedNode.around(world)
+        self._server = SimServer(node, self._folder / "rpc")
+        return node
+
+
+@contextmanager
+def _place() -> Iterator[Path]:
+    parent = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="revops-simulate-", dir=parent) as name:
+        folder = Path(name)
+        (folder / "metrics").mkdir()
+        yield folder
+
+
+def _write_config(folder: Path, policy: FeesConfig, spending: Spending | None) -> None:
+    sections: dict[str, dict[str, object]] = {
+        "node": {"rpc_path": str(folder / "rpc"), "name": "arena"},
+        "database": {"url": f"sqlite:///{folder}/revops.sqlite3"},
+        "metrics": {"textfile_dir": str(folder / "metrics")},
+        "fees": msgspec.structs.asdict(policy) | {"mode": "act"},
+    }
+    if spending is not None:
+        sections["rebalance"] = msgspec.structs.asdict(spending.rebalance) | {"mode": "act"}
+        sections["budget"] = msgspec.structs.asdict(spending.budget)
+    lines = []
+    for section, values in sections.items():
+        lines += [f"[{section}]", *(f"{key} = {toml_value(value)}" for key, value in values.items()), ""]
+    path = folder / "config.toml"
+    path.write_text("\n".join(lines))
+    path.chmod(0o600)
