@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -70,12 +70,12 @@ def run_full(
     check_judged(policy)
     started = time.perf_counter()
     watch = Stopwatch()
-    with _place() as folder, watch.watching() if profile else watch:
+    with _place() as folder, watch.watching() if profile else nullcontext():
         cycles = FullCycles(world, folder, policy, spending)
         result = run_policy(world, cycles, Bridge)
         cycles.close()
     seconds = time.perf_counter() - started
-    return FullResult(result, cycles.count, seconds, watch.parts(seconds) if profile else {})
+    return FullResult(result, cycles.count, seconds, watch.seconds_by_part() if profile else {})
 
 
 class FullCycles:

@@ -151,7 +151,7 @@ def _public_channel(place: int, hub: str, other: str, ppm: int, rng: Random) -> 
 
 
 def _schedule(node: NodeWorld, world: World) -> None:
-    node.schedule(names.EPOCH_AT, _change_feerate, world, 0)
+    _change_feerate(node, world, 0)
     node.schedule(names.EPOCH_AT + DAY_SECONDS, _change_prices, world, 1)
     node.schedule(names.EPOCH_AT + names.BLOCK_SECONDS, _mine)
     node.schedule(names.EPOCH_AT, drift, node.rng("drift"))
