@@ -88,7 +88,9 @@ def render(families: tuple[Family, ...]) -> bytes:
         lines.append(f"# TYPE {definition.name} {definition.kind}\n")
         places = sorted(range(len(definition.labels)), key=definition.labels.__getitem__)
         for sample in family.samples:
-            labels = ",".join(f'{definition.labels[place]}="{_escaped(sample.label_values[place])}"' for place in places)
+            labels = ",".join(
+                f'{definition.labels[place]}="{_escaped(sample.label_values[place])}"' for place in places
+            )
             lines.append(f"{definition.name}{{{labels}}} {floatToGoString(sample.value)}\n")
     return "".join(lines).encode()
 

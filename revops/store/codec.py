@@ -13,7 +13,6 @@ from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.reason import Reason, ReasonCode
 from revops.errors import DataError
 
-
 _STATE_FIELDS: Final = {field.name: field for field in fields(FeeState)}
 _WINDOW_FIELDS: Final = tuple(field.name for field in fields(PriceWindow))
 

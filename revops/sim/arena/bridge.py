@@ -83,6 +83,7 @@ class Bridge(Records):
         market = self._market
         for number, channel in enumerate(self._channels):
             market.local_msat[number] = channel.to_us_msat
+        market.rebalance_msat = self._node.ledger.rebalance_fees_msat
         own = self._own_now()
         for number, (before, after) in enumerate(zip(self._own, own, strict=True)):
             if before != after:

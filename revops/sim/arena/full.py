@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.node.local import served
 from revops.sim.arena import names
 from revops.sim.arena.bridge import Bridge
+from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.node import build
 from revops.sim.arena.policies import check_judged
@@ -50,12 +51,13 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class FullResult:
-    """What came of full cycles, how many there were, how long all took, and where the time went, where that was
-    asked for.
+    """What came of full cycles, how many there were, how many rebalances they made, how long all took, and where the
+    time went, where that was asked for.
     """
 
     result: Result
     cycle_count: int
+    rebalance_count: int
     seconds: float
     seconds_by_part: Mapping[str, float] = field(default_factory=dict)
 
@@ -73,9 +75,9 @@ def run_full(
     with _place() as folder, watch.watching() if profile else nullcontext():
         cycles = FullCycles(world, folder, policy, spending)
         result = run_policy(world, cycles, Bridge)
-        cycles.close()
+        rebalance_count = cycles.close()
     seconds = time.perf_counter() - started
-    return FullResult(result, cycles.count, seconds, watch.seconds_by_part() if profile else {})
+    return FullResult(result, cycles.count, rebalance_count, seconds, watch.seconds_by_part() if profile else {})
 
 
 class FullCycles:
@@ -85,42 +87,52 @@ class FullCycles:
         self.count = 0
         self._world, self._folder, self._spends = world, folder, spending is not None
         self._options = CommonOptions(config_path=folder / "config.toml", environment={})
-        self._node: SimulatedNode | None = None
+        self._server: SimServer | None = None
         _write_config(folder, policy, spending)
 
     def __call__(self, market: Market, records: Records, now: float) -> None:
-        """The runs of one moment."""
-        assert isinstance(records, Bridge)
-        if self._node is None:
-            self._node = self._start(market, records)
-        node = self._node
-        node.advance_to(names.instant(now))
+        """The runs of one moment. Raise UnequalError where market and node differ before or after them."""
+        if not isinstance(records, Bridge):
+            raise TypeError("full cycles keep their own records: run them with a Bridge")
+        server = self._server = self._server or self._start(market, records)
+        server.node.advance_to(names.instant(now))
         records.take_over()
         records.check()
-        with served(self._folder / "rpc", self._server.answer):
-            fees.run(self._options, clock=lambda: node.now_at)
-            if self._spends and now % HOUR_SECONDS == 0:
-                rebalance.plan(self._options, clock=lambda: node.now_at)
-                rebalance.run(self._options, clock=lambda: node.now_at)
-            if now % (24 * HOUR_SECONDS) == ROLLUP_HOUR * HOUR_SECONDS:
-                rollup.run(self._options, clock=lambda: node.now_at)
+        self._run(server, now)
         records.take_over()
         records.check()
         self.count += 1
 
-    def close(self) -> None:
-        """A last sync."""
-        node = self._node
-        with served(self._folder / "rpc", self._server.answer):
+    def close(self) -> int:
+        """Sync a last time, so that the records are whole; return how many rebalances were made."""
+        if self._server is None:
+            return 0
+        node = self._server.node
+        with self._served(self._server):
             sync.run(self._options, clock=lambda: node.now_at)
+        return node.books().rebalance_count
 
-    def _start(self, market: Market, bridge: Bridge) -> SimulatedNode:
+    def _run(self, server: SimServer, now: float) -> None:
+        def clock() -> float:
+            return server.node.now_at
+
+        with self._served(server):
+            fees.run(self._options, clock=clock)
+            if self._spends and now % HOUR_SECONDS == 0:
+                rebalance.plan(self._options, clock=clock)
+                rebalance.run(self._options, clock=clock)
+            if now % DAY_SECONDS == ROLLUP_HOUR * HOUR_SECONDS:
+                rollup.run(self._options, clock=clock)
+
+    def _served(self, server: SimServer) -> AbstractContextManager[None]:
+        return served(server.socket_path, server.answer)
+
+    def _start(self, market: Market, bridge: Bridge) -> SimServer:
+        """A server that no socket is opened for."""
         db.upgrade(self._options)
         world = build(self._world, market)
         bridge.connect(market, world)
-        node = SimulatedNode.around(world)
-        self._server = SimServer(node, self._folder / "rpc")
-        return node
+        return SimServer(SimulatedNode.around(world), self._folder / "rpc")
 
 
 @contextmanager

@@ -60,9 +60,10 @@ class Market:
     others_ppm: list[int | None] = field(default_factory=list)
     size_rank_ratio: Sequence[float] = ()
     peer_channel_count: Sequence[int] = ()
-    #: Samples of the last days, as the node's records would hold them.
     feerate_perkw: int = 253
     earned_msat: int = 0
+    #: What rebalances have cost.
+    rebalance_msat: int = 0
     update_count: list[int] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     #: Is told of payments that begin (1) and cease (-1) to be held.

@@ -22,7 +22,7 @@ OPENED_AT: Final = int(EPOCH_AT) - 30 * 86_400
 HTLC_MIN_MSAT: Final = 1_000
 CLTV_DELTA_BLOCKS: Final = 34
 #: What peers charge towards us.
-REMOTE_PPM: Final = 100
+REMOTE_PPM: Final = 10
 
 
 def instant(at: float) -> float:

@@ -1,4 +1,4 @@
-"""The market's node as lightningd would show it: a simulated node whose payments, fees and surroundings are the arena's.
+"""The market's node as lightningd would show it: a simulated node whose payments and surroundings are the arena's.
 
 The market stays the physics. Blocks, feerates, gossip and the peers' comings and goings are events of the simulated
 world; what others charge into each peer stands on channels of a few hubs, by which circular payments find their way.
@@ -30,7 +30,7 @@ from revops.sim.state import Peer
 from revops.sim.state import World as NodeWorld
 
 HUB_COUNT: Final = LEAST_CHANNELS + 2
-HUB_PPM: Final = 60
+HUB_PPM: Final = 20
 #: What a hub charges into a peer of whose price gossip tells nothing: too few do to call it one.
 UNKNOWN_PPM: Final = 200
 HUB_CAPACITY_MSAT: Final = 20_000_000_000

@@ -11,7 +11,6 @@ from revops.cycle.market import ANCHORS_A_RUN
 from revops.decide.chain_floor import OLDEST_SECONDS
 from revops.decide.fees import decide_fees
 from revops.decide.scoring import signals_of
-from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
 from revops.domain.channel import Channel, Htlc, Terms
 from revops.domain.decision import FeePlan, Outcome
 from revops.domain.node import Feerates, NodeInfo, Wallet
@@ -131,15 +130,15 @@ class _Gossip:
         if number not in self._asked_at:
             return signals
         age_seconds = at - self._asked_at[number]
-        return replace(
-            signals, anchor_ppm=self._told[number], anchor_age_seconds=age_seconds, market_read=True
-        )
+        return replace(signals, anchor_ppm=self._told[number], anchor_age_seconds=age_seconds, market_read=True)
 
 
 def check_judged(policy: FeesConfig) -> None:
     """Raise ValueError where the market lacks what a policy sets: it knows neither base fees nor a largest HTLC."""
     if policy.base_msat or policy.htlc_max != "keep":
-        raise ValueError("the market knows neither base fees nor a largest payment: base_msat and htlc_max can't be judged")
+        raise ValueError(
+            "the market knows neither base fees nor a largest payment: base_msat and htlc_max can't be judged"
+        )
 
 
 def channels_of(market: Market, now: float, before: list[Channel]) -> list[Channel]:
@@ -195,9 +194,7 @@ def _channel(number: int, market: Market) -> Channel:
         receivable_msat=0,
         our_reserve_msat=reserve_msat,
         their_reserve_msat=reserve_msat,
-        local_terms=Terms(
-            0, market.fee_ppm[number], names.HTLC_MIN_MSAT, htlc_max_msat, names.CLTV_DELTA_BLOCKS
-        ),
+        local_terms=Terms(0, market.fee_ppm[number], names.HTLC_MIN_MSAT, htlc_max_msat, names.CLTV_DELTA_BLOCKS),
         remote_terms=Terms(0, names.REMOTE_PPM, names.HTLC_MIN_MSAT, htlc_max_msat, names.CLTV_DELTA_BLOCKS),
         max_accepted_htlcs=SLOT_COUNT,
         opened_at=names.OPENED_AT,

@@ -102,6 +102,7 @@ class SpanResult:
 
     net_msat: int
     earned_msat: int
+    rebalance_msat: int
     chain_msat: int
     updates_per_day: float
     depleted_ratio: float
@@ -183,19 +184,21 @@ class _Before:
 
     def __init__(self, market: Market, worth_msat: int) -> None:
         self.worth_msat = worth_msat
-        self.earned_msat = market.earned_msat
+        self.earned_msat, self.rebalance_msat = market.earned_msat, market.rebalance_msat
         self.update_count = sum(market.update_count)
 
     def result(self, world: World, span: int, market: Market, depleted_ratio: float) -> SpanResult:
         """What has come of the span at its end."""
         earned_msat = market.earned_msat - self.earned_msat
+        rebalance_msat = market.rebalance_msat - self.rebalance_msat
         chain_msat = world.chain_msat(span)
         worth_msat = world.worth_msat(span + 1, market.local_msat)
         days = world.bounds_days[span + 1] - world.bounds_days[span]
         updates_count = sum(market.update_count) - self.update_count
         return SpanResult(
-            net_msat=earned_msat - chain_msat + worth_msat - self.worth_msat,
+            net_msat=earned_msat - rebalance_msat - chain_msat + worth_msat - self.worth_msat,
             earned_msat=earned_msat,
+            rebalance_msat=rebalance_msat,
             chain_msat=chain_msat,
             updates_per_day=updates_count / len(world.capacity_msat) / days,
             depleted_ratio=depleted_ratio,
