@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError,
 from revops.metrics.catalog import Metric
 from revops.metrics.collect import CommandRun, Family, command_families, node_families
 
+#: So many digits before the point are written out.
+_LONGEST_WHOLE: Final = 6
 #: node_exporter runs as another user.
 _FILE_MODE: Final = 0o644
 #: Names of files in the making: hidden, and without the ending that node_exporter looks for.
@@ -79,8 +82,6 @@ def render(families: tuple[Family, ...]) -> bytes:
     The same bytes as prometheus_client's `generate_latest` makes, which checks each name and label of each sample anew
     and so takes longer than all of a run's decisions.
     """
-    from prometheus_client.utils import floatToGoString
-
     lines: list[str] = []
     for family in families:
         definition = family.definition
@@ -91,8 +92,21 @@ def render(families: tuple[Family, ...]) -> bytes:
             labels = ",".join(
                 f'{definition.labels[place]}="{_escaped(sample.label_values[place])}"' for place in places
             )
-            lines.append(f"{definition.name}{{{labels}}} {floatToGoString(sample.value)}\n")
+            lines.append(f"{definition.name}{{{labels}}} {_number(sample.value)}\n")
     return "".join(lines).encode()
+
+
+def _number(value: float) -> str:
+    """A value as Go writes it, which takes an exponent sooner than Python does."""
+    number = float(value)
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
+    digits = repr(number)
+    place = digits.find(".")
+    if number <= 0 or place <= _LONGEST_WHOLE:
+        return digits
+    mantissa = f"{digits[0]}.{digits[1:place]}{digits[place + 1 :]}".rstrip("0.")
+    return f"{mantissa}e+{place - 1:02d}"
 
 
 def _escaped(label_value: str) -> str:

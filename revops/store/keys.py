@@ -7,7 +7,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Executable, Table, bindparam, func, select
+from sqlalchemy import BindParameter, Executable, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 
@@ -53,7 +53,7 @@ def next_keys(tx: Tx, name: str, count: int = 1) -> int:
 
 @cache
 def _reserve_keys(dialect_name: str) -> Executable:
-    count = bindparam("b_count")
+    count: BindParameter[int] = bindparam("b_count")
     statement = insert_of(serial, dialect_name).values(node_key=NODE, name=bindparam("b_name"), last_key=count)
     statement = statement.on_conflict_do_update(
         index_elements=["node_key", "name"], set_={"last_key": serial.c.last_key + count}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from sqlalchemy import Executable, bindparam, select, update
 
@@ -52,7 +53,7 @@ def _record_node() -> Executable:
     names = (
         "alias", "version", "network", "blockheight", "wallet_spendable_msat", "channels_spendable_msat", "synced_at"
     )  # fmt: skip
-    values = {name: bindparam(name) for name in names}
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
     return update(node).where(node.c.node_key == NODE, node.c.node_id == bindparam("b_id")).values(values)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, func, insert, select, update
 
@@ -44,7 +44,7 @@ def end_run(tx: Tx, run_key: int, finished_at: float, exit_code: int, message: s
 
 @cache
 def _end_run() -> Executable:
-    values = {name: bindparam(name) for name in ("finished_at", "exit_code", "message")}
+    values: dict[str, Any] = {name: bindparam(name) for name in ("finished_at", "exit_code", "message")}
     return update(run).where(run.c.node_key == NODE, run.c.run_key == bindparam("b_run")).values(values)
 
 

@@ -6,6 +6,7 @@ jammer's begins to be held; its two moves in the ledger; balances, slots and cou
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, NamedTuple
 
 from revops.decide.belief import NO_LIQUIDITY_FAILCODE
@@ -61,7 +62,7 @@ class Bridge(Records):
         market.on_held = self._on_held
         for number, channel in enumerate(self._channels):
             if isinstance(channel, MarketChannel):
-                channel.on_policy = lambda policy, number=number: self._on_policy(number, policy)
+                channel.on_policy = partial(self._on_policy, number)
 
     def __call__(
         self, at: float, entry: int, out: int, amount_msat: int, fee_msat: int, fate: int, hold_seconds: float = 0.0
