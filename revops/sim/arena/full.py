@@ -20,7 +20,15 @@ import msgspec
 from revops.config_template import toml_value
 from revops.cycle import db, fees, rebalance, rollup, sync
 from revops.domain.options import CommonOptions
-from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
+from revops.domain.policy import (
+    BudgetConfig,
+    DatabaseConfig,
+    FeesConfig,
+    MetricsConfig,
+    NodeConfig,
+    RebalanceConfig,
+    Section,
+)
 from revops.node.local import served
 from revops.sim.arena import names
 from revops.sim.arena.bridge import Bridge
@@ -145,18 +153,22 @@ def _place() -> Iterator[Path]:
 
 
 def _write_config(folder: Path, policy: FeesConfig, spending: Spending | None) -> None:
-    sections: dict[str, dict[str, object]] = {
-        "node": {"rpc_path": str(folder / "rpc"), "name": "arena"},
-        "database": {"url": f"sqlite:///{folder}/revops.sqlite3"},
-        "metrics": {"textfile_dir": str(folder / "metrics")},
-        "fees": msgspec.structs.asdict(policy) | {"mode": "act"},
+    """The file names what isn't the default, as an operator's does."""
+    sections: dict[str, Section] = {
+        "node": NodeConfig(rpc_path=str(folder / "rpc"), name="arena"),
+        "database": DatabaseConfig(url=f"sqlite:///{folder}/revops.sqlite3"),
+        "metrics": MetricsConfig(textfile_dir=str(folder / "metrics")),
+        "fees": msgspec.structs.replace(policy, mode="act"),
     }
     if spending is not None:
-        sections["rebalance"] = msgspec.structs.asdict(spending.rebalance) | {"mode": "act"}
-        sections["budget"] = msgspec.structs.asdict(spending.budget)
+        sections |= {"rebalance": msgspec.structs.replace(spending.rebalance, mode="act"), "budget": spending.budget}
     lines = []
     for section, values in sections.items():
-        lines += [f"[{section}]", *(f"{key} = {toml_value(value)}" for key, value in values.items()), ""]
+        lines.append(f"[{section}]")
+        for field in msgspec.structs.fields(values):
+            value = getattr(values, field.name)
+            if field.required or value != field.default:
+                lines.append(f"{field.name} = {toml_value(value)}")
     path = folder / "config.toml"
     path.write_text("\n".join(lines))
     path.chmod(0o600)
