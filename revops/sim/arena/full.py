@@ -165,10 +165,10 @@ def _write_config(folder: Path, policy: FeesConfig, spending: Spending | None) -
     lines = []
     for section, values in sections.items():
         lines.append(f"[{section}]")
-        for field in msgspec.structs.fields(values):
-            value = getattr(values, field.name)
-            if field.required or value != field.default:
-                lines.append(f"{field.name} = {toml_value(value)}")
+        for key in msgspec.structs.fields(values):
+            value = getattr(values, key.name)
+            if key.required or value != key.default:
+                lines.append(f"{key.name} = {toml_value(value)}")
     path = folder / "config.toml"
     path.write_text("\n".join(lines))
     path.chmod(0o600)
