@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -60,6 +61,7 @@ class RawValue:
 Raw = dict[str, dict[str, RawValue]]
 
 
+@cache
 def sections() -> dict[str, type[Section]]:
     """Return the sections of the file, by name, in order."""
     return {field.name: field.type for field in fields(Config) if _is_section(field.type)}
@@ -69,6 +71,7 @@ def _is_section(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Section)
 
 
+@cache
 def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
     """Given a section, return its keys in order, with type and default."""
     return {field.name: field for field in fields(section)}

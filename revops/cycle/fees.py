@@ -181,9 +181,8 @@ def _record(session: Session, plan: FeePlan, *, learns: bool) -> FeeJournal:
 
 def _save_what_is_known(tx: Tx, plan: FeePlan) -> None:
     signals.save_values(tx, {decision.channel_id: decision.value_ppm for decision in plan.decisions}, plan.taken_at)
-    for decision in plan.decisions:
-        if decision.state is not None:
-            fees.save_fee_state(tx, decision.channel_id, decision.state, plan.taken_at)
+    states = {decision.channel_id: decision.state for decision in plan.decisions if decision.state is not None}
+    fees.save_fee_states(tx, states, plan.taken_at)
 
 
 def _failed_strategies(plan: FeePlan) -> BugError | None:

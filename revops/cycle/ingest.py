@@ -158,7 +158,8 @@ class _Ingest:
         self.progress = progress
         self.tops = _read_tops(reader)
         with database.read(node_key) as tx:
-            self.read = {place: cursors.cursor(tx, _cursor_name(place)) for place in LISTS}
+            read = cursors.cursors(tx)
+        self.read = {place: read.get(_cursor_name(place), 0) for place in LISTS}
         _refuse_restored(self.tops, self.read)
         self.new_count = 0
         self.changed_count = 0

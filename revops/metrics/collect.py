@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from revops.domain.decision import BudgetVerdict
@@ -104,7 +105,11 @@ def _sample(label_values: Iterable[str], value: float) -> Sample:
 
     Prometheus' own escapes, of quotes and backslashes, are added when the file is rendered.
     """
-    return Sample(tuple(printable(text) for text in label_values), value)
+    return Sample(tuple(map(_shown, label_values)), value)
+
+
+#: A channel's labels stand on dozens of samples.
+_shown: Final = lru_cache(maxsize=4_096)(printable)
 
 
 def _in_order(found: Mapping[Metric, list[Sample]]) -> tuple[Family, ...]:

@@ -10,8 +10,9 @@ from typing import Final
 from revops.node.deadline import total_deadline
 from revops.node.errors import NodeError, garbage
 from revops.node.faults import CALL_FAULTS, explain
+from revops.node.local import answer_at
 from revops.node.rpc import Params
-from revops.node.wire import BoundedClient
+from revops.node.wire import BoundedClient, LocalClient
 
 _SECRET_PARAMS: Final = ("payment_secret", "preimage")
 
@@ -23,7 +24,12 @@ def attempt(
 
     The error is returned because raising it here would chain it to pyln's, which quotes request and reply.
     """
-    client = BoundedClient(path, expires_at, max_reply_bytes)
+    answer = answer_at(path)
+    client = (
+        BoundedClient(path, expires_at, max_reply_bytes)
+        if answer is None
+        else LocalClient(answer, path, expires_at, max_reply_bytes)
+    )
     try:
         with total_deadline(expires_at):
             result = client.call(method, params)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from pyln.client.lightning import LightningRpc, RpcError, UnixSocket
 
 from revops.node.deadline import DeadlineError
+from revops.node.local import Answer
 
-__all__ = ["BoundedClient", "MalformedReplyError", "RpcError"]
+__all__ = ["BoundedClient", "LocalClient", "MalformedReplyError", "RpcError"]
 
 _CHUNK_BYTES: Final = 1 << 18
 _END_OF_REPLY: Final = b"\n\n"
@@ -75,6 +77,35 @@ class BoundedClient(LightningRpc):  # type: ignore[misc]  # pyln ships no types
                 raise MalformedReplyError("is larger than any reply should be")
             received += chunk
         return _decode(bytes(received[:end])), bytes(received[end + len(_END_OF_REPLY) :])
+
+
+class LocalClient(BoundedClient):
+    """One call's client of a node in this process. pyln opens a socket within `call`, so that is written out here."""
+
+    def __init__(self, answer: Answer, path: str, expires_at: float, max_reply_bytes: int) -> None:
+        super().__init__(path, expires_at, max_reply_bytes)
+        self._answer = answer
+
+    def call(self, method: str, payload: Any = None) -> Any:
+        """Given a method and its parameters, return the result. Raise as pyln's does, and as the bounds do."""
+        self._left_seconds()
+        given = payload or {}
+        if isinstance(given, Mapping):
+            given = {name: value for name, value in given.items() if value is not None}
+        request_id = self.get_json_id(method, None)
+        request = {"jsonrpc": "2.0", "method": method, "params": given, "id": request_id}
+        self.sent = True
+        reply = self._answer(json.dumps(request, ensure_ascii=False).encode())
+        if len(reply) > self._bytes_left:
+            raise MalformedReplyError("is larger than any reply should be")
+        response = _decode(reply.removesuffix(_END_OF_REPLY))
+        if response["id"] != request_id:
+            raise ValueError(f"Malformed response, id is not {request_id}")
+        if "error" in response:
+            raise RpcError(method, given, response["error"])
+        if "result" not in response:
+            raise ValueError('Malformed response, "result" missing.')
+        return response["result"]
 
 
 def _decode(reply: bytes) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def fail_forwards(world: World, channel: Channel) -> None:
             continue
         in_htlc, out_htlc = inward.htlcs_in.get(row.in_htlc_id), outward.htlcs_out.get(row.out_htlc_id)
         if in_htlc is not None and out_htlc is not None and in_htlc.payment_hash in hashes:
-            finish(world, row, inward, in_htlc, outward, out_htlc, settled=False)
+            finish(world, row, inward, in_htlc, outward, out_htlc, settled=False, ended_at=world.now_at)
 
 
 def begin_splice(world: World, channel: Channel, delta_sat: int) -> None:

@@ -176,7 +176,7 @@ def resolve(
     if not (world.peer_of(in_channel).connected and world.peer_of(out_channel).connected):
         world.schedule(world.now_at + RETRY_SECONDS, resolve, row, in_channel, in_htlc, out_channel, out_htlc, settled)
         return
-    finish(world, row, in_channel, in_htlc, out_channel, out_htlc, settled)
+    finish(world, row, in_channel, in_htlc, out_channel, out_htlc, settled, world.now_at)
 
 
 def finish(
@@ -187,19 +187,20 @@ def finish(
     out_channel: Channel,
     out_htlc: Htlc,
     settled: bool,
+    ended_at: float,
 ) -> None:
     """Write a forward's end: balances, row, the two ledger moves (the debit first, as lightningd does), books."""
     out_channel.remove(out_htlc, fulfilled=settled)
     in_channel.remove(in_htlc, fulfilled=settled)
     row.status = "settled" if settled else "failed"
-    row.resolved_at = world.now_at
+    row.resolved_at = ended_at
     world.forwards.touch(row)
     ledger = world.ledger
     if not settled:
         ledger.failed_count += 1
         return
     fee_msat = in_htlc.amount_msat - out_htlc.amount_msat
-    at = int(world.now_at)
+    at = int(ended_at)
     payment_hash = out_htlc.payment_hash
     world.channelmoves.add(
         ChannelMove(out_channel.channel_id, 0, out_htlc.amount_msat, at, "routed", fee_msat, payment_hash)

@@ -85,8 +85,12 @@ def feerates(world: World, args: Args) -> dict[str, Any]:
         lowest = scaled(style, 253)
         bare = {"min_acceptable": lowest, "max_acceptable": 4_294_967_295, "floor": lowest, "estimates": []}
         return {style: bare, "warning_missing_feerates": "Some fee estimates unavailable: bitcoind startup?"}
-    now = world.feerate_perkw
-    estimates = {blocks: max(25, round(now * share)) for blocks, share in TARGETS}
+    return feerates_of(style, world.feerate_perkw, world.config.version)
+
+
+def feerates_of(style: str, perkw: int, version: str) -> dict[str, Any]:
+    """Given a style, the current feerate and the release, return what feerates answers where all is known."""
+    estimates = {blocks: max(25, round(perkw * share)) for blocks, share in TARGETS}
     anchor_close = max(ANCHOR_CLOSE_LEAST_PERKW, estimates[6])
     rates = {
         "opening": estimates[12],
@@ -99,7 +103,7 @@ def feerates(world: World, args: Args) -> dict[str, Any]:
         "max_acceptable": estimates[2] * 10,
         "floor": 25,
     }
-    if not takes_channel_id(world.config.version):
+    if not takes_channel_id(version):
         del rates["splice"]
     body: dict[str, Any] = {name: scaled(style, rate) for name, rate in rates.items()}
     body["estimates"] = [

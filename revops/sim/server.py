@@ -182,6 +182,11 @@ class SimServer:
             connection.sendall(CHUNK)
         return False
 
+    def answer(self, request: bytes) -> bytes:
+        """Given the bytes of one request, return those of its reply: for a client in this process."""
+        (only,) = RequestReader().feed(request)
+        return encode(self._answer(only))
+
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the response to a request, an error among them."""
         request_id, method, params = request.get("id"), request.get("method"), request.get("params")

@@ -9,7 +9,7 @@ import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Self
 
 from revops.sim import lifecycle
 from revops.sim.build import build_world
@@ -23,6 +23,7 @@ from revops.sim.methods import methods_of
 from revops.sim.outages import connect, disconnect, start_outages
 from revops.sim.params import bind
 from revops.sim.rows import ForwardRow
+from revops.sim.state import World
 
 __all__ = ["CallLog", "SimBooks", "SimConfig", "SimRpcError", "SimulatedNode"]
 
@@ -31,19 +32,29 @@ class SimulatedNode:
     """A node in a market, in virtual time. Everything happens in `advance_to`, in `handle`, or in a hook."""
 
     def __init__(self, config: SimConfig | None = None) -> None:
-        self.config = config or SimConfig()
-        self.world = build_world(self.config)
-        self.lock = threading.RLock()
-        self.call_log = CallLog()
-        self._methods = methods_of(self.config.version)
-        self._false_replies: dict[str, dict[str, Any]] = {}
-        world = self.world
+        world = build_world(config or SimConfig())
         world.on_block.append(lifecycle.lock_in_due)
         start_chain(world)
         start_market(world)
         start_outages(world)
         drift(world, world.rng("drift"))
-        world.run_until(float(self.config.start_at))
+        world.run_until(float(world.config.start_at))
+        self._take(world)
+
+    @classmethod
+    def around(cls, world: World) -> Self:
+        """Return a node in a world that was made elsewhere, with its processes scheduled."""
+        node = cls.__new__(cls)
+        node._take(world)
+        return node
+
+    def _take(self, world: World) -> None:
+        self.config = world.config
+        self.world = world
+        self.lock = threading.RLock()
+        self.call_log = CallLog()
+        self._methods = methods_of(self.config.version)
+        self._false_replies: dict[str, dict[str, Any]] = {}
 
     @property
     def now_at(self) -> float:

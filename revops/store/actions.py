@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Executable, bindparam, insert, select, update
 
 from revops.domain.decision import FeeState
 from revops.domain.record import ActionRecord
 from revops.errors import BugError
 from revops.store.codec import dump, dump_state, load_object, load_state
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_key, next_keys
 from revops.store.tables import action, channel
 
@@ -43,7 +44,7 @@ def begin_action(
         "created_at": created_at,
         "state_json": None if state_if_done is None else dump_state(state_if_done),
     }
-    tx.connection.execute(insert(action).values(values))
+    tx.connection.execute(insert(action), values)
     return key
 
 
@@ -64,13 +65,17 @@ def finish_action(tx: Tx, action_key: int, status: str, reply: Mapping[str, obje
 
 def pending_actions(tx: Tx, method: str) -> tuple[ActionRecord, ...]:
     """Given a method, return its calls whose end is not known, oldest first."""
-    statement = (
+    return tuple(_record_of(row) for row in tx.execute(_pending_actions(), b_method=method))
+
+
+@cache
+def _pending_actions() -> Executable:
+    return (
         select(action, channel.c.channel_id)
         .outerjoin(channel, (channel.c.node_key == action.c.node_key) & (channel.c.channel_key == action.c.channel_key))
-        .where(action.c.node_key == tx.node_key, action.c.status == PENDING, action.c.method == method)
+        .where(action.c.node_key == NODE, action.c.status == PENDING, action.c.method == bindparam("b_method"))
         .order_by(action.c.action_key)
     )
-    return tuple(_record_of(row) for row in tx.connection.execute(statement))
 
 
 def actions_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[ActionRecord, ...]:

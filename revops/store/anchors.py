@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Executable, select
 
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import ensure_peers, upsert
 from revops.store.tables import peer, peer_anchor
 
@@ -26,12 +27,17 @@ def anchors(tx: Tx) -> dict[str, Anchor]:
     """Return the last price into each peer_id that gossip was ever read for, however old: while the node doesn't
     answer, the last one stands.
     """
-    statement = (
-        select(peer.c.peer_id, peer_anchor.c.anchor_ppm, peer_anchor.c.checked_at)
+    known = tx.execute(_anchors())
+    return {row.peer_id: Anchor(row.anchor_ppm, row.checked_at) for row in known if row.checked_at is not None}
+
+
+@cache
+def _anchors() -> Executable:
+    return (
+        select(peer.c.peer_id, peer_anchor.c.anchor_ppm, peer_anchor.c.checked_at, peer_anchor.c.tried_at)
         .join(peer, (peer.c.node_key == peer_anchor.c.node_key) & (peer.c.peer_key == peer_anchor.c.peer_key))
-        .where(peer_anchor.c.node_key == tx.node_key, peer_anchor.c.checked_at.is_not(None))
+        .where(peer_anchor.c.node_key == NODE)
     )
-    return {row.peer_id: Anchor(row.anchor_ppm, row.checked_at) for row in tx.connection.execute(statement)}
 
 
 def due_peers(tx: Tx, peer_ids: Collection[str], urgent: Collection[str], now: float, limit: int) -> tuple[str, ...]:
@@ -40,12 +46,7 @@ def due_peers(tx: Tx, peer_ids: Collection[str], urgent: Collection[str], now: f
     Those of new channels that were never asked about come first, then the others, the longest untried first. A trial
     from the future, made by a clock that was wrong, counts as none.
     """
-    statement = (
-        select(peer.c.peer_id, peer_anchor.c.tried_at)
-        .join(peer, (peer.c.node_key == peer_anchor.c.node_key) & (peer.c.peer_key == peer_anchor.c.peer_key))
-        .where(peer_anchor.c.node_key == tx.node_key)
-    )
-    tried = {row.peer_id: row.tried_at for row in tx.connection.execute(statement) if row.tried_at <= now}
+    tried = {row.peer_id: row.tried_at for row in tx.execute(_anchors()) if row.tried_at <= now}
     due = [peer_id for peer_id in peer_ids if now - tried.get(peer_id, 0.0) >= REFRESH_SECONDS]
     due.sort(key=lambda peer_id: (peer_id in tried or peer_id not in urgent, tried.get(peer_id, 0.0), peer_id))
     return tuple(due[:limit])

@@ -6,13 +6,14 @@ Rows are for ever: a channel that is gone keeps its history. The names that it h
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Executable, bindparam, func, or_, select, update
 
 from revops.domain.channel import Channel, ClosedChannel
 from revops.domain.occupancy import nearest_expiry, occupancy
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.fees import REVOPS, VALVE
 from revops.store.keys import ensure_channels, ensure_peers, upsert
 from revops.store.scids import names_of, record_names
@@ -47,18 +48,22 @@ def record_channels(tx: Tx, channels: Sequence[Channel], seen_at: float) -> None
     known_peers = ensure_peers(tx, (item.peer_id for item in channels))
     known = ensure_channels(tx, (item.channel_id for item in channels), seen_at)
     _record_connected(tx, {known_peers[item.peer_id] for item in channels if item.connected})
-    rows = [_row(item, known[item.channel_id], known_peers[item.peer_id], seen_at) for item in channels]
+    rows = [_row(tx.node_key, item, known[item.channel_id], known_peers[item.peer_id], seen_at) for item in channels]
     overtaken = _announced_since(tx, seen_at)
     late = [row for row in rows if row["b_key"] in overtaken]
     for row in late:
         for name in _OWN_TERMS:
             del row[name]
-    statement = update(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == bindparam("b_key"))
     for some in ([row for row in rows if row["b_key"] not in overtaken], late):
         if some:
-            tx.connection.execute(statement, some)  # sets the columns that the rows name
+            tx.connection.execute(_record(), some)  # sets the columns that the rows name
     _record_gone(tx, {known[item.channel_id] for item in channels}, seen_at)
     record_names(tx, names_of(channels, known), seen_at)
+
+
+@cache
+def _record() -> Executable:
+    return update(channel).where(channel.c.node_key == NODE, channel.c.channel_key == bindparam("b_key"))
 
 
 def record_own_terms(
@@ -74,27 +79,44 @@ def record_own_terms(
 
 def _announced_since(tx: Tx, seen_at: float) -> set[int]:
     """The channel_keys of which a call of ours changed something after the node was asked."""
-    later = (
-        fee_change.c.node_key == tx.node_key,
-        fee_change.c.changed_at > seen_at,
-        fee_change.c.changed_at <= seen_at + _OVERTAKE_SECONDS,
+    found = tx.execute(_announced(), b_after=seen_at, b_until=seen_at + _OVERTAKE_SECONDS)
+    return set(found.scalars())
+
+
+@cache
+def _announced() -> Executable:
+    return select(fee_change.c.channel_key).where(
+        fee_change.c.node_key == NODE,
+        fee_change.c.changed_at > bindparam("b_after"),
+        fee_change.c.changed_at <= bindparam("b_until"),
         fee_change.c.source.in_((REVOPS, VALVE)),
     )
-    return set(tx.connection.execute(select(fee_change.c.channel_key).where(*later)).scalars())
 
 
 def _record_connected(tx: Tx, connected_keys: Collection[int]) -> None:
-    mine = peer.c.node_key == tx.node_key
-    tx.connection.execute(update(peer).where(mine, peer.c.connected).values(connected=False))
-    if connected_keys:
-        rows = [{"b_key": key} for key in sorted(connected_keys)]
-        statement = update(peer).where(mine, peer.c.peer_key == bindparam("b_key")).values(connected=True)
-        tx.connection.execute(statement, rows)
+    known = tx.execute(_connected_peers()).scalars().all()
+    changed = [(key, False) for key in known if key not in connected_keys]
+    changed += [(key, True) for key in sorted(set(connected_keys).difference(known))]
+    if changed:
+        rows = [{"b_node": tx.node_key, "b_key": key, "connected": connected} for key, connected in changed]
+        tx.connection.execute(_connect(), rows)
 
 
-def _row(item: Channel, channel_key: int, peer_key: int, seen_at: float) -> dict[str, Any]:
+@cache
+def _connected_peers() -> Executable:
+    return select(peer.c.peer_key).where(peer.c.node_key == NODE, peer.c.connected)
+
+
+@cache
+def _connect() -> Executable:
+    """Sets the column that the rows name."""
+    return update(peer).where(peer.c.node_key == NODE, peer.c.peer_key == bindparam("b_key"))
+
+
+def _row(node_key: int, item: Channel, channel_key: int, peer_key: int, seen_at: float) -> dict[str, Any]:
     remote = item.remote_terms
     return {
+        "b_node": node_key,
         "b_key": channel_key,
         "peer_key": peer_key,
         "scid": item.scid,
@@ -145,13 +167,16 @@ def _htlcs(item: Channel) -> dict[str, int | None]:
 
 
 def _record_gone(tx: Tx, listed_keys: Collection[int], seen_at: float) -> None:
-    mine = channel.c.node_key == tx.node_key
-    open_keys = tx.connection.execute(select(channel.c.channel_key).where(mine, channel.c.closed_at.is_(None)))
-    gone = [{"b_key": key} for key in open_keys.scalars() if key not in listed_keys]
+    gone = [{"b_key": key} for key in tx.execute(_open_keys()).scalars() if key not in listed_keys]
     if gone:
         values = {"state": GONE_STATE, "closed_at": seen_at, "connected": False, **_EMPTY}
-        statement = update(channel).where(mine, channel.c.channel_key == bindparam("b_key")).values(values)
-        tx.connection.execute(statement, gone)
+        row = (channel.c.node_key == tx.node_key, channel.c.channel_key == bindparam("b_key"))
+        tx.connection.execute(update(channel).where(*row).values(values), gone)
+
+
+@cache
+def _open_keys() -> Executable:
+    return select(channel.c.channel_key).where(channel.c.node_key == NODE, channel.c.closed_at.is_(None))
 
 
 def record_closed(tx: Tx, closed: Sequence[ClosedChannel], seen_at: float) -> None:
@@ -204,11 +229,15 @@ def aliases(tx: Tx) -> dict[str, str]:
 
 def peers_without_alias(tx: Tx, checked_before_at: float, limit: int) -> tuple[str, ...]:
     """Return at most `limit` peer_ids whose alias was never asked for, or last before that instant; oldest first."""
-    stale = or_(peer.c.alias_checked_at.is_(None), peer.c.alias_checked_at < checked_before_at)
-    statement = (
+    return tuple(tx.execute(_peers_without_alias(), b_before=checked_before_at, b_limit=limit).scalars())
+
+
+@cache
+def _peers_without_alias() -> Executable:
+    stale = or_(peer.c.alias_checked_at.is_(None), peer.c.alias_checked_at < bindparam("b_before"))
+    return (
         select(peer.c.peer_id)
-        .where(peer.c.node_key == tx.node_key, stale)
+        .where(peer.c.node_key == NODE, stale)
         .order_by(func.coalesce(peer.c.alias_checked_at, 0.0), peer.c.peer_key)
-        .limit(limit)
+        .limit(bindparam("b_limit"))
     )
-    return tuple(tx.connection.execute(statement).scalars())

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, fields
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import Any, Final
 
 from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.reason import Reason, ReasonCode
 from revops.errors import DataError
+
+_STATE_FIELDS: Final = {field.name: field for field in fields(FeeState)}
+_WINDOW_FIELDS: Final = tuple(field.name for field in fields(PriceWindow))
 
 
 def dump(value: Any) -> str:
@@ -42,7 +45,9 @@ def load_reasons(document: str) -> tuple[Reason, ...]:
 
 def dump_state(state: FeeState) -> str:
     """Given a strategy's state, return its JSON."""
-    return dump(asdict(state))
+    values = {name: getattr(state, name) for name in _STATE_FIELDS}
+    values["windows"] = [{name: getattr(window, name) for name in _WINDOW_FIELDS} for window in state.windows]
+    return dump(values)
 
 
 def load_state(document: str) -> FeeState:
@@ -52,9 +57,8 @@ def load_state(document: str) -> FeeState:
     not known.
     """
     stored = load_object(document)
-    known = {field.name: field for field in fields(FeeState)}
-    missing = [name for name, field in known.items() if field.default is MISSING and name not in stored]
-    unknown = stored.keys() - known.keys()
+    missing = [name for name, field in _STATE_FIELDS.items() if field.default is MISSING and name not in stored]
+    unknown = stored.keys() - _STATE_FIELDS.keys()
     if missing or unknown:
         names = ", ".join([*missing, *sorted(unknown)])
         raise DataError(f"database: a fee state can't be read ({names}); was it written by a newer revops?")

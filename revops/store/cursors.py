@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Executable, bindparam, select
 
-from revops.store.engine import Tx
-from revops.store.keys import upsert
+from revops.store.engine import NODE, Tx
+from revops.store.keys import insert_of
 from revops.store.tables import cursor as cursor_table
 
 #: The two indexes of listforwards, and the lists that have one.
@@ -22,18 +23,30 @@ PRUNED: Final = "forwards_pruned"
 
 def cursor(tx: Tx, name: str) -> int:
     """Given a cursor's name, return the last index that was read; 0 before the first."""
-    statement = select(cursor_table.c.value).where(cursor_table.c.node_key == tx.node_key, cursor_table.c.name == name)
-    value: int | None = tx.connection.execute(statement).scalar()
-    return value or 0
+    return cursors(tx).get(name, 0)
+
+
+def cursors(tx: Tx) -> dict[str, int]:
+    """Return the last index that was read, of each cursor that was ever set."""
+    return {row[0]: row[1] for row in tx.execute(_cursors())}
+
+
+@cache
+def _cursors() -> Executable:
+    return select(cursor_table.c.name, cursor_table.c.value).where(cursor_table.c.node_key == NODE)
 
 
 def set_cursor(tx: Tx, name: str, value: int) -> None:
     """Given a cursor's name and the last index that was read, remember it; a lower one than before changes nothing."""
-    insert = upsert(tx, cursor_table).values(node_key=tx.node_key, name=name, value=value)
-    tx.connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["node_key", "name"],
-            set_={"value": insert.excluded.value},
-            where=cursor_table.c.value < insert.excluded.value,
-        )
+    tx.execute(_set_cursor(tx.connection.dialect.name), b_name=name, b_value=value)
+
+
+@cache
+def _set_cursor(dialect_name: str) -> Executable:
+    values = {"node_key": NODE, "name": bindparam("b_name"), "value": bindparam("b_value")}
+    insert = insert_of(cursor_table, dialect_name).values(values)
+    return insert.on_conflict_do_update(
+        index_elements=["node_key", "name"],
+        set_={"value": insert.excluded.value},
+        where=cursor_table.c.value < insert.excluded.value,
     )

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Executable, bindparam, func, insert, select, update
 
 from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.reason import Reason
 from revops.domain.record import DecisionRecord
 from revops.store.codec import dump, dump_reasons, load_object, load_reasons
-from revops.store.engine import Tx
-from revops.store.keys import channel_keys, next_keys, upsert
+from revops.store.engine import NODE, Tx
+from revops.store.keys import channel_keys, insert_of, next_keys
 from revops.store.tables import channel, decision, decision_tally
 
 FEES: Final = "fees adjust"
@@ -103,7 +104,7 @@ def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence
         if before is None:
             new.append(row)
         else:
-            repeated.append({"b_key": before} | {name: row[name] for name in _NEWEST})
+            repeated.append({"b_node": tx.node_key, "b_key": before} | {name: row[name] for name in _NEWEST})
     if new:
         first_key = next_keys(tx, "decision", len(new))
         rows = [
@@ -112,10 +113,15 @@ def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence
         ]
         tx.connection.execute(insert(decision), rows)
     if repeated:
-        mine = (decision.c.node_key == tx.node_key, decision.c.decision_key == bindparam("b_key"))
-        more = update(decision).where(*mine).values(repeat_count=decision.c.repeat_count + 1)
-        tx.connection.execute(more, repeated)
+        tx.connection.execute(_repeat(), repeated)
     _tally(tx, command, items)
+
+
+@cache
+def _repeat() -> Executable:
+    """Sets the columns that the rows name, too."""
+    mine = (decision.c.node_key == NODE, decision.c.decision_key == bindparam("b_key"))
+    return update(decision).where(*mine).values(repeat_count=decision.c.repeat_count + 1)
 
 
 #: What a repeat replaces: the numbers, not what the decision was.
@@ -153,38 +159,43 @@ def _last_decisions(tx: Tx, command: str, taken_at: float) -> dict[tuple[Any, ..
 
     One that a clock ahead has dated is none: it would stay the last for as long, and each run would add a row.
     """
-    past = decision.c.last_at <= taken_at + AHEAD_SECONDS
+    found = tx.execute(_latest(), b_command=command, b_until=taken_at + AHEAD_SECONDS)
+    return {_identity(dict(row._mapping), load_reasons(row.reasons_json)): row.decision_key for row in found}
+
+
+@cache
+def _latest() -> Executable:
+    mine = (decision.c.node_key == NODE, decision.c.command == bindparam("b_command"))
     latest = (
         select(decision.c.channel_key, func.max(decision.c.last_at).label("last_at"))
-        .where(decision.c.node_key == tx.node_key, decision.c.command == command, past)
+        .where(*mine, decision.c.last_at <= bindparam("b_until"))
         .group_by(decision.c.channel_key)
         .subquery()
     )
-    statement = (
+    return (
         select(decision)
         .join(latest, (latest.c.channel_key == decision.c.channel_key) & (latest.c.last_at == decision.c.last_at))
-        .where(decision.c.node_key == tx.node_key, decision.c.command == command)
+        .where(*mine)
     )
-    return {
-        _identity(dict(row._mapping), load_reasons(row.reasons_json)): row.decision_key
-        for row in tx.connection.execute(statement)
-    }
 
 
 def _tally(tx: Tx, command: str, items: Sequence[_Taken]) -> None:
     counts: dict[str, int] = {}
     for item in items:
         counts[item.outcome] = counts.get(item.outcome, 0) + 1
-    insert_ = upsert(tx, decision_tally)
+    rows = [
+        {"node_key": tx.node_key, "command": command, "outcome": outcome, "decision_count": count}
+        for outcome, count in sorted(counts.items())
+    ]
+    tx.connection.execute(_add_to_tally(tx.connection.dialect.name), rows)
+
+
+@cache
+def _add_to_tally(dialect_name: str) -> Executable:
+    insert_ = insert_of(decision_tally, dialect_name)
     total = decision_tally.c.decision_count + insert_.excluded.decision_count
-    tx.connection.execute(
-        insert_.on_conflict_do_update(
-            index_elements=["node_key", "command", "outcome"], set_={"decision_count": total}
-        ),
-        [
-            {"node_key": tx.node_key, "command": command, "outcome": outcome, "decision_count": count}
-            for outcome, count in sorted(counts.items())
-        ],
+    return insert_.on_conflict_do_update(
+        index_elements=["node_key", "command", "outcome"], set_={"decision_count": total}
     )
 
 
@@ -206,6 +217,8 @@ def recent_decisions(
 
     `skips` is True for skips alone, False for all but skips.
     """
+    if limit <= 0:
+        return ()
     statement = (
         select(decision, channel.c.channel_id)
         .outerjoin(

@@ -17,7 +17,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    bindparam,
+    create_engine,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
@@ -29,6 +40,8 @@ from revops.store.faults import UPGRADE, explained, explained_sqlite, no_databas
 from revops.store.files import has_content
 from revops.store.tables import SCHEMA_VERSION
 
+#: The node whose rows a statement is about, in one that is built once and executed by `Tx.execute`.
+NODE: Final[BindParameter[int]] = bindparam("b_node")
 #: The option of a connection whose transactions only read.
 READS: Final = "revops_reads"
 _OUR_VERSION: Final = re.compile(r"\d{4}")
@@ -44,6 +57,14 @@ class Tx:
 
     connection: Connection
     node_key: int
+
+    def execute(self, statement: Executable, /, **values: object) -> CursorResult[*tuple[Any, ...]]:
+        """Given a statement with `NODE` and other parameters in it by name, execute it with their values.
+
+        SQLAlchemy takes longer to build a statement than SQLite to answer it, and knows one again that it has executed:
+        statements of every run are built once (`functools.cache`).
+        """
+        return self.connection.execute(statement, {"b_node": self.node_key, **values})
 
 
 class KnownNode(NamedTuple):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Executable, bindparam, func, insert, select
 
 from revops.domain.decision import FeeState
 from revops.domain.record import FeeChange
+from revops.errors import BugError
 from revops.store.codec import dump_state, load_state
-from revops.store.engine import Tx
-from revops.store.keys import channel_key, next_keys, upsert
+from revops.store.engine import NODE, Tx
+from revops.store.keys import channel_key, channel_keys, insert_of, next_keys
 from revops.store.tables import channel, fee_change, fee_state
 
 STRATEGY: Final = "hill_climb"
@@ -24,14 +27,18 @@ VALVE: Final = "valve"
 
 def fee_states(tx: Tx) -> dict[str, FeeState]:
     """Return what the strategy remembers of each channel_id. Raise DataError for a state of a newer version."""
-    statement = (
+    return {channel_id: load_state(document) for channel_id, document in tx.execute(_fee_states())}
+
+
+@cache
+def _fee_states() -> Executable:
+    return (
         select(channel.c.channel_id, fee_state.c.state_json)
         .join(
             channel, (channel.c.node_key == fee_state.c.node_key) & (channel.c.channel_key == fee_state.c.channel_key)
         )
-        .where(fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
+        .where(fee_state.c.node_key == NODE, fee_state.c.strategy == STRATEGY)
     )
-    return {row.channel_id: load_state(row.state_json) for row in tx.connection.execute(statement)}
 
 
 def congested_since(tx: Tx) -> dict[str, float]:
@@ -45,9 +52,36 @@ def congested_since(tx: Tx) -> dict[str, float]:
 
 def save_fee_state(tx: Tx, channel_id: str, state: FeeState, updated_at: float) -> None:
     """Given what the strategy remembers of a channel now, keep it in place of what it remembered."""
-    facts = {"strategy": STRATEGY, "state_json": dump_state(state), "updated_at": updated_at}
-    row = upsert(tx, fee_state).values(node_key=tx.node_key, channel_key=channel_key(tx, channel_id), **facts)
-    tx.connection.execute(row.on_conflict_do_update(index_elements=["node_key", "channel_key"], set_=facts))
+    save_fee_states(tx, {channel_id: state}, updated_at)
+
+
+def save_fee_states(tx: Tx, states: Mapping[str, FeeState], updated_at: float) -> None:
+    """Given what the strategy remembers of channels now, keep it in place of what it remembered. Raise BugError for a
+    channel that was never recorded.
+    """
+    keys = channel_keys(tx)
+    unknown = sorted(states.keys() - keys.keys())
+    if unknown:
+        raise BugError(f"channel {unknown[0]} was never recorded: sync comes first")
+    rows = [
+        {
+            "node_key": tx.node_key,
+            "channel_key": keys[channel_id],
+            "strategy": STRATEGY,
+            "state_json": dump_state(state),
+            "updated_at": updated_at,
+        }
+        for channel_id, state in states.items()
+    ]
+    if rows:
+        tx.connection.execute(_save_fee_states(tx.connection.dialect.name), rows)
+
+
+@cache
+def _save_fee_states(dialect_name: str) -> Executable:
+    row = insert_of(fee_state, dialect_name)
+    facts = {name: row.excluded[name] for name in ("strategy", "state_json", "updated_at")}
+    return row.on_conflict_do_update(index_elements=["node_key", "channel_key"], set_=facts)
 
 
 def record_fee_change(tx: Tx, change: FeeChange) -> None:
@@ -68,16 +102,20 @@ def record_fee_change(tx: Tx, change: FeeChange) -> None:
 
 def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
     """Return the last recorded change of each channel_id's fee."""
-    mine = (fee_change.c.node_key == tx.node_key) & (fee_change.c.source != VALVE)
+    return {row.channel_id: _change(row.channel_id, row) for row in tx.execute(_last_fee_changes())}
+
+
+@cache
+def _last_fee_changes() -> Executable:
+    mine = (fee_change.c.node_key == NODE) & (fee_change.c.source != VALVE)
     latest = select(func.max(fee_change.c.change_key)).where(mine).group_by(fee_change.c.channel_key)
-    statement = (
+    return (
         select(fee_change, channel.c.channel_id)
         .join(
             channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
         )
         .where(mine, fee_change.c.change_key.in_(latest))
     )
-    return {row.channel_id: _change(row.channel_id, row) for row in tx.connection.execute(statement)}
 
 
 def _change(channel_id: str, row: Any) -> FeeChange:
@@ -88,16 +126,20 @@ def last_own_changes(tx: Tx) -> dict[str, float]:
     """Return when we last announced something new of each channel_id: its fee, or its largest HTLC. The last is the one
     that was recorded last, whatever the clock said.
     """
-    ours = (fee_change.c.node_key == tx.node_key) & fee_change.c.source.in_((REVOPS, VALVE))
+    return {row[0]: row[1] for row in tx.execute(_last_own_changes())}
+
+
+@cache
+def _last_own_changes() -> Executable:
+    ours = (fee_change.c.node_key == NODE) & fee_change.c.source.in_((REVOPS, VALVE))
     latest = select(func.max(fee_change.c.change_key)).where(ours).group_by(fee_change.c.channel_key)
-    statement = (
+    return (
         select(channel.c.channel_id, fee_change.c.changed_at)
         .join(
             channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
         )
         .where(ours, fee_change.c.change_key.in_(latest))
     )
-    return {row.channel_id: row.changed_at for row in tx.connection.execute(statement)}
 
 
 def fee_changes_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[FeeChange, ...]:
@@ -130,18 +172,22 @@ def next_fee_change_at(tx: Tx, channel_id: str, at: float) -> float | None:
 
 def fee_updates_between(tx: Tx, since_at: float, until_at: float) -> dict[str, int]:
     """Return how many changes of ours were announced from `since_at` to `until_at`, by channel_id."""
+    return {row[0]: row[1] for row in tx.execute(_fee_updates_between(), b_since=since_at, b_until=until_at)}
+
+
+@cache
+def _fee_updates_between() -> Executable:
     recent = (
-        fee_change.c.node_key == tx.node_key,
-        fee_change.c.changed_at >= since_at,
-        fee_change.c.changed_at <= until_at,
+        fee_change.c.node_key == NODE,
+        fee_change.c.changed_at >= bindparam("b_since"),
+        fee_change.c.changed_at <= bindparam("b_until"),
         fee_change.c.source.in_((REVOPS, VALVE)),
     )
-    statement = (
-        select(channel.c.channel_id, func.count().label("count"))
+    return (
+        select(channel.c.channel_id, func.count())
         .join(
             channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
         )
         .where(*recent)
         .group_by(channel.c.channel_id)
     )
-    return {row.channel_id: row[1] for row in tx.connection.execute(statement)}

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+from sqlalchemy import ColumnElement, Executable, Integer, bindparam, func, literal_column, select
 
 from revops.domain.forward import Flow, ForwardStatus
 from revops.store.days import DAY_SECONDS
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, total
-from revops.store.tables import channel, forward, forward_day
+from revops.store.tables import forward, forward_day
 
 
 def status_literal(status: ForwardStatus) -> ColumnElement[int]:
@@ -26,26 +27,43 @@ def status_literal(status: ForwardStatus) -> ColumnElement[int]:
     return literal_column(str(int(status)), Integer)
 
 
-def raw_window(tx: Tx, status: ForwardStatus, since_at: float | None, until_at: float | None) -> list[Any]:
-    """The condition for raw forwards of one status, counted from `since_at` to before `until_at` (None: no bound)."""
-    condition: list[Any] = [
-        forward.c.node_key == tx.node_key,
-        forward.c.status == status_literal(status),
-        # Without a bound SQLite would walk another index, in another order than the rows: five times slower.
-        forward.c.counted_at >= (0.0 if since_at is None else since_at),
-    ]
+class Window(NamedTuple):
+    """Which ends of a window are given: all that its statements depend on. The rest are their parameters."""
+
+    since: bool
+    until: bool
+
+
+def window_of(since_at: float | None, until_at: float | None = None) -> tuple[Window, dict[str, float]]:
+    """Given a window's ends (None: no bound), return its kind and the values of its parameters."""
+    # Without a bound SQLite would walk another index, in another order than the rows: five times slower.
+    values: dict[str, float] = {"b_since": 0.0 if since_at is None else since_at}
+    if since_at is not None:
+        values["b_first_day"] = math.ceil(since_at / DAY_SECONDS)
     if until_at is not None:
-        condition.append(forward.c.counted_at < until_at)
+        values |= {"b_until": until_at, "b_end_day": math.floor(until_at / DAY_SECONDS)}
+    return Window(since_at is not None, until_at is not None), values
+
+
+def raw_window(status: ForwardStatus, window: Window) -> list[Any]:
+    """The condition for raw forwards of one status, counted from `b_since` to before `b_until`."""
+    condition: list[Any] = [
+        forward.c.node_key == NODE,
+        forward.c.status == status_literal(status),
+        forward.c.counted_at >= bindparam("b_since"),
+    ]
+    if window.until:
+        condition.append(forward.c.counted_at < bindparam("b_until"))
     return condition
 
 
-def day_window(tx: Tx, since_at: float | None, until_at: float | None) -> list[Any]:
+def day_window(window: Window) -> list[Any]:
     """The condition for summarised days that lie wholly in the window."""
-    condition: list[Any] = [forward_day.c.node_key == tx.node_key]
-    if since_at is not None:
-        condition.append(forward_day.c.day >= math.ceil(since_at / DAY_SECONDS))
-    if until_at is not None:
-        condition.append(forward_day.c.day < math.floor(until_at / DAY_SECONDS))
+    condition: list[Any] = [forward_day.c.node_key == NODE]
+    if window.since:
+        condition.append(forward_day.c.day >= bindparam("b_first_day"))
+    if window.until:
+        condition.append(forward_day.c.day < bindparam("b_end_day"))
     return condition
 
 
@@ -86,8 +104,7 @@ def flows(tx: Tx, since_at: float | None, until_at: float | None = None) -> dict
     was wanted.
     """
     by_key = flows_by_key(tx, since_at, until_at)
-    statement = select(channel.c.channel_key, channel.c.channel_id).where(channel.c.node_key == tx.node_key)
-    ids = {row.channel_key: row.channel_id for row in tx.connection.execute(statement)}
+    ids = {key: channel_id for channel_id, key in channel_keys(tx).items()}
     return {ids[key]: flow for key, flow in by_key.items()}
 
 
@@ -123,6 +140,13 @@ def sold_msat(tx: Tx, since_at: float) -> dict[str, int]:
 
 def _settled(tx: Tx, side: str, since_at: float | None, until_at: float | None) -> Iterator[Any]:
     """Settled sums by the channel on one side ("in", "out"): a row a channel, not one for each of its pairs."""
+    window, values = window_of(since_at, until_at)
+    for statement in _settled_parts(side, window):
+        yield from tx.execute(statement, **values)
+
+
+@cache
+def _settled_parts(side: str, window: Window) -> tuple[Executable, Executable]:
     raw_key, day_key = forward.c[f"{side}_channel_key"], forward_day.c[f"{side}_channel_key"]
     raw = select(
         raw_key.label("channel_key"),
@@ -130,31 +154,41 @@ def _settled(tx: Tx, side: str, since_at: float | None, until_at: float | None) 
         total(forward.c[f"{side}_msat"]).label("amount_msat"),
         total(forward.c.fee_msat).label("fee_msat"),
         func.max(forward.c.counted_at).label("last_at"),
-    ).where(*raw_window(tx, ForwardStatus.SETTLED, since_at, until_at))
-    yield from tx.connection.execute(raw.group_by(raw_key))
+    ).where(*raw_window(ForwardStatus.SETTLED, window))
     days = select(
         day_key.label("channel_key"),
         total(forward_day.c.settled_count).label("settled_count"),
         total(forward_day.c[f"settled_{side}_msat"]).label("amount_msat"),
         total(forward_day.c.fee_msat).label("fee_msat"),
         func.max(forward_day.c.last_settled_at).label("last_at"),
-    ).where(*day_window(tx, since_at, until_at), forward_day.c.settled_count > 0)
-    yield from tx.connection.execute(days.group_by(day_key))
+    ).where(*day_window(window), forward_day.c.settled_count > 0)
+    return raw.group_by(raw_key), days.group_by(day_key)
 
 
 def _refused(tx: Tx, since_at: float | None, until_at: float | None) -> Iterator[Any]:
+    window, values = window_of(since_at, until_at)
+    for statement in _refused_parts(window):
+        yield from tx.execute(statement, **values)
+
+
+@cache
+def _refused_parts(window: Window) -> tuple[Executable, Executable]:
     raw = select(forward.c.out_channel_key, func.count().label("refused_count")).where(
-        *raw_window(tx, ForwardStatus.LOCAL_FAILED, since_at, until_at), forward.c.out_channel_key.is_not(None)
+        *raw_window(ForwardStatus.LOCAL_FAILED, window), forward.c.out_channel_key.is_not(None)
     )
-    yield from tx.connection.execute(raw.group_by(forward.c.out_channel_key))
     days = select(forward_day.c.out_channel_key, total(forward_day.c.refused_count).label("refused_count")).where(
-        *day_window(tx, since_at, until_at), forward_day.c.refused_count > 0, forward_day.c.out_channel_key != 0
+        *day_window(window), forward_day.c.refused_count > 0, forward_day.c.out_channel_key != 0
     )
-    yield from tx.connection.execute(days.group_by(forward_day.c.out_channel_key))
+    return raw.group_by(forward.c.out_channel_key), days.group_by(forward_day.c.out_channel_key)
 
 
 def settled_fees_msat(tx: Tx, since_at: float | None, until_at: float | None = None) -> int:
     """Given a window (None: no bound), return what settled forwards earned in it."""
-    raw = select(total(forward.c.fee_msat)).where(*raw_window(tx, ForwardStatus.SETTLED, since_at, until_at))
-    days = select(total(forward_day.c.fee_msat)).where(*day_window(tx, since_at, until_at))
-    return sum(int(tx.connection.execute(part).scalar_one()) for part in (raw, days))
+    window, values = window_of(since_at, until_at)
+    return sum(int(tx.execute(part, **values).scalar_one()) for part in _fee_parts(window))
+
+
+@cache
+def _fee_parts(window: Window) -> tuple[Executable, Executable]:
+    raw = select(total(forward.c.fee_msat)).where(*raw_window(ForwardStatus.SETTLED, window))
+    return raw, select(total(forward_day.c.fee_msat)).where(*day_window(window))

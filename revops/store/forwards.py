@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Executable, Row, bindparam, or_, select
 
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import BugError, DataError
 from revops.store.cursors import PRUNED, cursor
-from revops.store.engine import Tx
-from revops.store.keys import chunks, upsert
+from revops.store.engine import NODE, Tx
+from revops.store.keys import chunks, insert_of
 from revops.store.scids import resolve_scids
 from revops.store.tables import channel, forward, node, peer
 
@@ -84,7 +85,12 @@ def _take_turns(tx: Tx) -> None:
     """Two syncs at once, one of which has lost its lock, must not both find a forward new. SQLite has one writer
     anyway.
     """
-    tx.connection.execute(select(node.c.node_key).where(node.c.node_key == tx.node_key).with_for_update())
+    tx.execute(_lock())
+
+
+@cache
+def _lock() -> Executable:
+    return select(node.c.node_key).where(node.c.node_key == NODE).with_for_update()
 
 
 def _became_final(tx: Tx, rows: Sequence[Mapping[str, Any]], stored: Mapping[int, Row[Any]]) -> list[FinalForward]:
@@ -122,12 +128,16 @@ def _final(row: Mapping[str, Any], names: Mapping[int, tuple[str, str | None]]) 
 
 def _names(tx: Tx) -> dict[int, tuple[str, str | None]]:
     """The channel_id of each channel_key, and its peer_id where that is known."""
-    statement = (
+    return {row[0]: (row[1], row[2]) for row in tx.execute(_all_names())}
+
+
+@cache
+def _all_names() -> Executable:
+    return (
         select(channel.c.channel_key, channel.c.channel_id, peer.c.peer_id)
         .outerjoin(peer, (peer.c.node_key == channel.c.node_key) & (peer.c.peer_key == channel.c.peer_key))
-        .where(channel.c.node_key == tx.node_key)
+        .where(channel.c.node_key == NODE)
     )
-    return {row[0]: (row[1], row[2]) for row in tx.connection.execute(statement)}
 
 
 _NOTHING_TAUGHT: Final[Mapping[str, Any]] = dict.fromkeys(Lesson._fields)
@@ -176,12 +186,17 @@ def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) 
 
 
 def _stored(tx: Tx, rows: Mapping[int, Any]) -> dict[int, Row[Any]]:
-    columns = [forward.c[name] for name in ("created_index", *Lesson._fields, *_COMPARED)]
     found: dict[int, Row[Any]] = {}
     for indexes in chunks(rows):
-        statement = select(*columns).where(forward.c.node_key == tx.node_key, forward.c.created_index.in_(indexes))
-        found.update((row.created_index, row) for row in tx.connection.execute(statement))
+        found.update((row.created_index, row) for row in tx.execute(_with_indexes(), b_indexes=indexes))
     return found
+
+
+@cache
+def _with_indexes() -> Executable:
+    columns = [forward.c[name] for name in ("created_index", *Lesson._fields, *_COMPARED)]
+    listed = forward.c.created_index.in_(bindparam("b_indexes", expanding=True))
+    return select(*columns).where(forward.c.node_key == NODE, listed)
 
 
 def _rank(status: int, updated_index: int | None) -> tuple[bool, int]:
@@ -199,10 +214,14 @@ def _write(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """The rule of `_supersedes` stands in the statement, too: on PostgreSQL another session may have been faster."""
     if not rows:
         return
-    insert = upsert(tx, forward)
-    insert = insert.on_conflict_do_update(
+    tx.connection.execute(_upsert(tx.connection.dialect.name), list(rows))
+
+
+@cache
+def _upsert(dialect_name: str) -> Executable:
+    insert = insert_of(forward, dialect_name)
+    return insert.on_conflict_do_update(
         index_elements=["node_key", "created_index"],
         set_={name: insert.excluded[name] for name in (*_COMPARED, "counted_at", *Lesson._fields)},
         where=or_(forward.c.status == int(ForwardStatus.OFFERED), insert.excluded.status != int(ForwardStatus.OFFERED)),
     )
-    tx.connection.execute(insert, list(rows))

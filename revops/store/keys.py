@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import BindParameter, Executable, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 
 from revops.errors import BugError
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.tables import channel, peer, serial
 
 _Item = TypeVar("_Item")
@@ -23,7 +24,12 @@ UNKNOWN_STATE: Final = "UNKNOWN"
 
 def upsert(tx: Tx, table: Table) -> Insert:
     """Given a table, return its INSERT that knows ON CONFLICT. Both databases spell it alike; SQLAlchemy keeps two."""
-    if tx.connection.dialect.name == "postgresql":
+    return insert_of(table, tx.connection.dialect.name)
+
+
+def insert_of(table: Table, dialect_name: str) -> Insert:
+    """Given a table and the name of a dialect, return that INSERT: for statements that are built once."""
+    if dialect_name == "postgresql":
         from sqlalchemy.dialects import postgresql  # imported only where it is used: it costs time
 
         return cast(Insert, postgresql.insert(table))
@@ -41,37 +47,51 @@ def next_keys(tx: Tx, name: str, count: int = 1) -> int:
     """Given a kind of key, reserve `count` of them and return the first. The row is locked until the transaction
     ends.
     """
-    statement = upsert(tx, serial).values(node_key=tx.node_key, name=name, last_key=count)
+    last_key: int = tx.execute(_reserve_keys(tx.connection.dialect.name), b_name=name, b_count=count).scalar_one()
+    return last_key - count + 1
+
+
+@cache
+def _reserve_keys(dialect_name: str) -> Executable:
+    count: BindParameter[int] = bindparam("b_count")
+    statement = insert_of(serial, dialect_name).values(node_key=NODE, name=bindparam("b_name"), last_key=count)
     statement = statement.on_conflict_do_update(
         index_elements=["node_key", "name"], set_={"last_key": serial.c.last_key + count}
     )
-    last_key: int = tx.connection.execute(statement.returning(serial.c.last_key)).scalar_one()
-    return last_key - count + 1
+    return statement.returning(serial.c.last_key)
 
 
 def channel_keys(tx: Tx) -> dict[str, int]:
     """Return the key of every channel_id that was ever seen."""
-    rows = tx.connection.execute(
-        select(channel.c.channel_id, channel.c.channel_key).where(channel.c.node_key == tx.node_key)
-    )
-    return {row.channel_id: row.channel_key for row in rows}
+    return {row[0]: row[1] for row in tx.execute(_channel_keys())}
+
+
+@cache
+def _channel_keys() -> Executable:
+    return select(channel.c.channel_id, channel.c.channel_key).where(channel.c.node_key == NODE)
 
 
 def peer_keys(tx: Tx) -> dict[str, int]:
     """Return the key of every peer_id that was ever seen."""
-    rows = tx.connection.execute(select(peer.c.peer_id, peer.c.peer_key).where(peer.c.node_key == tx.node_key))
-    return {row.peer_id: row.peer_key for row in rows}
+    return {row[0]: row[1] for row in tx.execute(_peer_keys())}
+
+
+@cache
+def _peer_keys() -> Executable:
+    return select(peer.c.peer_id, peer.c.peer_key).where(peer.c.node_key == NODE)
 
 
 def channel_key(tx: Tx, channel_id: str) -> int:
     """Given a channel_id, return its key. Raise BugError when it was never recorded."""
-    statement = select(channel.c.channel_key).where(
-        channel.c.node_key == tx.node_key, channel.c.channel_id == channel_id
-    )
-    key: int | None = tx.connection.execute(statement).scalar()
+    key: int | None = tx.execute(_channel_key(), b_id=channel_id).scalar()
     if key is None:
         raise BugError(f"channel {channel_id} was never recorded: sync comes first")
     return key
+
+
+@cache
+def _channel_key() -> Executable:
+    return select(channel.c.channel_key).where(channel.c.node_key == NODE, channel.c.channel_id == bindparam("b_id"))
 
 
 def ensure_peers(tx: Tx, peer_ids: Iterable[str]) -> dict[str, int]:

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Executable, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import sat_ceil, sat_floor
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.flows import settled_fees_msat
 from revops.store.keys import next_keys, total, upsert
 from revops.store.tables import ledger_head, node, spend_ledger
@@ -176,25 +177,39 @@ def _refuse_gaps(tx: Tx) -> None:
 
 def _blockheight(tx: Tx) -> int | None:
     """The chain's height at the last sync; None where that tells nothing of time, or is not known."""
-    mine = select(node.c.blockheight).where(node.c.node_key == tx.node_key, node.c.network != CHAINLESS)
-    height: int | None = tx.connection.execute(mine).scalar()
+    height: int | None = tx.execute(_height()).scalar()
     return height
+
+
+@cache
+def _height() -> Executable:
+    return select(node.c.blockheight).where(node.c.node_key == NODE, node.c.network != CHAINLESS)
 
 
 def totals(tx: Tx, now: float) -> LedgerTotals:
     """Return what was spent in the day and week before `now`, by the clock or by the chain, and what is reserved."""
-    entry = spend_ledger.c
-    mine = entry.node_key == tx.node_key
-    settled = (mine, entry.kind == "settle")
     height = _blockheight(tx)
     spent = []
     for seconds, blocks in ((DAY_SECONDS, DAY_BLOCKS), (WEEK_SECONDS, WEEK_BLOCKS)):
-        recent: ColumnElement[bool] = entry.entered_at > now - seconds
-        if height is not None:
-            recent = or_(recent, entry.blockheight > height - blocks)
-        spent.append(tx.connection.execute(select(total(entry.amount_msat)).where(*settled, recent)))
-    reserved = tx.connection.execute(select(total(entry.amount_msat)).where(mine, *_open()))
+        since = {"b_since": now - seconds} if height is None else {"b_since": now - seconds, "b_above": height - blocks}
+        spent.append(tx.execute(_spent(height is not None), **since))
+    reserved = tx.execute(_reserved())
     return LedgerTotals(*(int(result.scalar_one()) for result in (*spent, reserved)))
+
+
+@cache
+def _spent(by_chain: bool) -> Executable:
+    """What was settled after `b_since`, or, where the chain tells time, above the height `b_above`."""
+    entry = spend_ledger.c
+    recent: ColumnElement[bool] = entry.entered_at > bindparam("b_since")
+    if by_chain:
+        recent = or_(recent, entry.blockheight > bindparam("b_above"))
+    return select(total(entry.amount_msat)).where(entry.node_key == NODE, entry.kind == "settle", recent)
+
+
+@cache
+def _reserved() -> Executable:
+    return select(total(spend_ledger.c.amount_msat)).where(spend_ledger.c.node_key == NODE, *_open())
 
 
 def _open() -> tuple[Any, ...]:

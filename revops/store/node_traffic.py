@@ -16,7 +16,7 @@ from revops.domain.traffic import FULL_INTEREST_PERMILLE
 from revops.store.earned import LEAST_EARNING_MSAT, size_permille
 from revops.store.engine import Tx
 from revops.store.fees import VALVE
-from revops.store.flows import raw_window
+from revops.store.flows import status_literal
 from revops.store.keys import channel_keys, total
 from revops.store.tables import channel, channel_move, fee_change, forward
 
@@ -31,9 +31,7 @@ _FINAL: Final = (ForwardStatus.SETTLED, ForwardStatus.FAILED, ForwardStatus.LOCA
 def oldest_at(tx: Tx) -> float | None:
     """Return when the oldest payment on record was counted, of those that are not summed up by day; None for none."""
     oldest = [
-        tx.connection.execute(
-            select(func.min(forward.c.counted_at)).where(*raw_window(tx, status, None, None))
-        ).scalar()
+        tx.connection.execute(select(func.min(forward.c.counted_at)).where(*_raw(tx, status, 0.0))).scalar()
         for status in _FINAL
     ]
     return min((at for at in oldest if at is not None), default=None)
@@ -165,11 +163,22 @@ def tiny_count(tx: Tx, since_at: float) -> int:
             tx.connection.execute(
                 select(func.count())
                 .select_from(forward)
-                .where(*raw_window(tx, status, since_at, None), _amount() < LEAST_EARNING_MSAT)
+                .where(*_raw(tx, status, since_at), _amount() < LEAST_EARNING_MSAT)
             ).scalar_one()
         )
         for status in _FINAL
     )
+
+
+def _raw(tx: Tx, status: ForwardStatus, since_at: float) -> list[Any]:
+    """The condition for raw forwards of one status, counted from `since_at` on; with a bound even where all are meant,
+    since SQLite would walk another index without, in another order than the rows.
+    """
+    return [
+        forward.c.node_key == tx.node_key,
+        forward.c.status == status_literal(status),
+        forward.c.counted_at >= since_at,
+    ]
 
 
 def _amount() -> ColumnElement[int]:
@@ -179,7 +188,7 @@ def _amount() -> ColumnElement[int]:
 def _wanted(tx: Tx, status: ForwardStatus, since_at: float) -> list[Any]:
     """Payments that were to use an exit's liquidity, and are large enough to prove it."""
     condition = [
-        *raw_window(tx, status, since_at, None), forward.c.out_channel_key.is_not(None), _amount() >= LEAST_EARNING_MSAT
+        *_raw(tx, status, since_at), forward.c.out_channel_key.is_not(None), _amount() >= LEAST_EARNING_MSAT
     ]  # fmt: skip
     if status is ForwardStatus.LOCAL_FAILED:
         condition.append(forward.c.failcode == _NO_LIQUIDITY_FAILCODE)

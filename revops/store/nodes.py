@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Executable, bindparam, select, update
 
 from revops.domain.node import NodeInfo
 from revops.errors import BugError
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.tables import node
 
 
@@ -31,26 +33,33 @@ def record_node(
     tx: Tx, info: NodeInfo, *, wallet_spendable_msat: int, channels_spendable_msat: int, synced_at: float
 ) -> None:
     """Given what the node says of itself and its funds, record it. Raise BugError where `tx` is another node's."""
-    statement = (
-        update(node)
-        .where(node.c.node_key == tx.node_key, node.c.node_id == info.node_id)
-        .values(
-            alias=info.alias,
-            version=info.version,
-            network=info.network,
-            blockheight=info.blockheight,
-            wallet_spendable_msat=wallet_spendable_msat,
-            channels_spendable_msat=channels_spendable_msat,
-            synced_at=synced_at,
-        )
+    found = tx.execute(
+        _record_node(),
+        b_id=info.node_id,
+        alias=info.alias,
+        version=info.version,
+        network=info.network,
+        blockheight=info.blockheight,
+        wallet_spendable_msat=wallet_spendable_msat,
+        channels_spendable_msat=channels_spendable_msat,
+        synced_at=synced_at,
     )
-    if tx.connection.execute(statement).rowcount != 1:
+    if found.rowcount != 1:
         raise BugError(f"node {info.node_id} has no row with key {tx.node_key}")
+
+
+@cache
+def _record_node() -> Executable:
+    names = (
+        "alias", "version", "network", "blockheight", "wallet_spendable_msat", "channels_spendable_msat", "synced_at"
+    )  # fmt: skip
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return update(node).where(node.c.node_key == NODE, node.c.node_id == bindparam("b_id")).values(values)
 
 
 def node_row(tx: Tx) -> NodeRow:
     """Return the node's row. Raise BugError where it has none."""
-    row = tx.connection.execute(select(node).where(node.c.node_key == tx.node_key)).one_or_none()
+    row = tx.execute(_node_row()).one_or_none()
     if row is None:
         raise BugError(f"there is no node with key {tx.node_key}")
     return NodeRow(
@@ -64,3 +73,8 @@ def node_row(tx: Tx) -> NodeRow:
         channels_spendable_msat=row.channels_spendable_msat,
         synced_at=row.synced_at,
     )
+
+
+@cache
+def _node_row() -> Executable:
+    return select(node).where(node.c.node_key == NODE)

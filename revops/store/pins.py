@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import Executable, bindparam, func, insert, or_, select, update
 
 from revops.domain.instants import is_ahead
 from revops.domain.snapshot import FeePin
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.fees import REVOPS
 from revops.store.keys import channel_key, next_keys
 from revops.store.tables import channel, fee_change, fee_pin
@@ -47,9 +48,15 @@ def pins_in_force(tx: Tx, now: float) -> dict[str, FeePin]:
     It is `forced` until its fee has come into force by a call of ours: else we would be at war with whoever changes it.
     One that was set under a clock ahead can't tell, and isn't.
     """
-    newest = (
-        select(func.max(fee_pin.c.pin_key)).where(fee_pin.c.node_key == tx.node_key).group_by(fee_pin.c.channel_key)
-    )
+    return {
+        row.channel_id: _pin(row, forced=row.forced and not row.reached and not is_ahead(row.set_at, now))
+        for row in tx.execute(_in_force(), b_now=now)
+    }
+
+
+@cache
+def _in_force() -> Executable:
+    newest = select(func.max(fee_pin.c.pin_key)).where(fee_pin.c.node_key == NODE).group_by(fee_pin.c.channel_key)
     reached = (
         select(fee_change.c.change_key)
         .where(
@@ -61,20 +68,16 @@ def pins_in_force(tx: Tx, now: float) -> dict[str, FeePin]:
         )
         .exists()
     )
-    statement = (
+    return (
         select(fee_pin, channel.c.channel_id, reached.label("reached"))
         .join(channel, (channel.c.node_key == fee_pin.c.node_key) & (channel.c.channel_key == fee_pin.c.channel_key))
         .where(
-            fee_pin.c.node_key == tx.node_key,
+            fee_pin.c.node_key == NODE,
             fee_pin.c.pin_key.in_(newest),
-            or_(fee_pin.c.until_at.is_(None), fee_pin.c.until_at > now),
+            or_(fee_pin.c.until_at.is_(None), fee_pin.c.until_at > bindparam("b_now")),
             fee_pin.c.released_at.is_(None),
         )
     )
-    return {
-        row.channel_id: _pin(row, forced=row.forced and not row.reached and not is_ahead(row.set_at, now))
-        for row in tx.connection.execute(statement)
-    }
 
 
 def pins_at(tx: Tx, at: float) -> dict[str, FeePin]:

@@ -9,9 +9,10 @@ Each step is a compare-and-set on the status: two runs can't both take it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Select, bindparam, insert, select, update
 
 from revops.domain.decision import RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
@@ -20,7 +21,7 @@ from revops.domain.snapshot import PairHistory
 from revops.domain.units import ppm_of_ceil
 from revops.errors import BugError
 from revops.store.codec import dump_reasons, load_reasons
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, next_keys, total
 from revops.store.tables import channel, rebalance_job, rebalance_plan, spend_ledger
 
@@ -163,6 +164,8 @@ def planned_jobs(tx: Tx) -> tuple[JobRecord, ...]:
 
 def recent_jobs(tx: Tx, limit: int) -> tuple[JobRecord, ...]:
     """Return at most `limit` jobs, the newest first."""
+    if limit <= 0:
+        return ()
     statement = _select(tx).order_by(rebalance_job.c.job_key.desc()).limit(limit)
     return tuple(_record_of(row) for row in tx.connection.execute(statement))
 
@@ -195,15 +198,23 @@ def pair_history(tx: Tx, since_at: float) -> dict[tuple[str, str], PairHistory]:
 
 def refill_costs(tx: Tx, since_at: float) -> dict[str, int]:
     """Return what refills of each channel_id that settled since then cost together, as a rate on what they moved."""
+    return {
+        row.channel_id: ppm_of_ceil(int(row.fee_msat), int(row.amount_msat))
+        for row in tx.execute(_refill_costs(), b_since=since_at)
+    }
+
+
+@cache
+def _refill_costs() -> Executable:
     settled = (
-        rebalance_job.c.node_key == tx.node_key,
-        rebalance_job.c.finished_at >= since_at,
+        rebalance_job.c.node_key == NODE,
+        rebalance_job.c.finished_at >= bindparam("b_since"),
         rebalance_job.c.status == "settled",
     )
     target = (channel.c.node_key == rebalance_job.c.node_key) & (
         channel.c.channel_key == rebalance_job.c.target_channel_key
     )
-    statement = (
+    return (
         select(
             channel.c.channel_id,
             total(rebalance_job.c.fee_msat).label("fee_msat"),
@@ -213,9 +224,6 @@ def refill_costs(tx: Tx, since_at: float) -> dict[str, int]:
         .where(*settled)
         .group_by(channel.c.channel_id)
     )
-    return {
-        row.channel_id: ppm_of_ceil(int(row.fee_msat), int(row.amount_msat)) for row in tx.connection.execute(statement)
-    }
 
 
 def _jobs(tx: Tx, condition: ColumnElement[bool]) -> tuple[JobRecord, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Executable, bindparam, func, select
 
 from revops.domain.decision import BudgetVerdict
 from revops.domain.forward import Flow, ForwardStatus
@@ -14,8 +15,8 @@ from revops.domain.record import ChannelRecord, Report, Totals
 from revops.store.books import books
 from revops.store.days import DAY_SECONDS
 from revops.store.decisions import recent_decisions
-from revops.store.engine import Tx
-from revops.store.flows import day_window, flows_by_key, raw_window
+from revops.store.engine import NODE, Tx
+from revops.store.flows import Window, day_window, flows_by_key, raw_window, window_of
 from revops.store.keys import total
 from revops.store.nodes import node_row
 from revops.store.plans import recent_jobs
@@ -74,61 +75,78 @@ def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, Flow]) -> Total
 
 
 def _count(tx: Tx, status: ForwardStatus, column: str, since_at: float | None) -> int:
-    raw = select(func.count()).select_from(forward).where(*raw_window(tx, status, since_at, None))
-    days = select(total(forward_day.c[column])).where(*day_window(tx, since_at, None))
-    return sum(int(tx.connection.execute(part).scalar_one()) for part in (raw, days))
+    window, values = window_of(since_at)
+    return sum(int(tx.execute(part, **values).scalar_one()) for part in _count_parts(status, column, window))
+
+
+@cache
+def _count_parts(status: ForwardStatus, column: str, window: Window) -> tuple[Executable, Executable]:
+    raw = select(func.count()).select_from(forward).where(*raw_window(status, window))
+    return raw, select(total(forward_day.c[column])).where(*day_window(window))
 
 
 def _rebalances(tx: Tx, since_at: float | None) -> tuple[int, int, int]:
     """What rebalances cost, by the ledger, and what they moved, by its jobs."""
+    fees_msat, amount_msat, count = tx.execute(_settled_jobs(), b_since=_since(since_at)).one()
+    return int(fees_msat), int(amount_msat), int(count)
+
+
+def _since(since_at: float | None) -> float:
+    """No entry is older than the epoch."""
+    return 0.0 if since_at is None else since_at
+
+
+@cache
+def _settled_jobs() -> Executable:
     entry = spend_ledger.c
-    condition = [entry.node_key == tx.node_key, entry.kind == "settle"]
-    if since_at is not None:
-        condition.append(entry.entered_at >= since_at)
-    statement = (
+    return (
         select(total(entry.amount_msat), total(rebalance_job.c.amount_msat), func.count())
         .join(rebalance_job, (rebalance_job.c.node_key == entry.node_key) & (rebalance_job.c.job_key == entry.job_key))
-        .where(*condition)
+        .where(entry.node_key == NODE, entry.kind == "settle", entry.entered_at >= bindparam("b_since"))
     )
-    fees_msat, amount_msat, count = tx.connection.execute(statement).one()
-    return int(fees_msat), int(amount_msat), int(count)
 
 
 def _rebalances_by_target(tx: Tx, since_at: float | None) -> dict[int, tuple[int, int]]:
     """For each target channel_key: what arrived, and what it cost."""
+    found = tx.execute(_settled_jobs_by_target(), b_since=_since(since_at))
+    return {key: (int(amount), int(fees)) for key, amount, fees in found}
+
+
+@cache
+def _settled_jobs_by_target() -> Executable:
     entry, jobs = spend_ledger.c, rebalance_job.c
-    condition = [entry.node_key == tx.node_key, entry.kind == "settle"]
-    if since_at is not None:
-        condition.append(entry.entered_at >= since_at)
-    statement = (
+    return (
         select(jobs.target_channel_key, total(jobs.amount_msat), total(entry.amount_msat))
         .join(spend_ledger, (jobs.node_key == entry.node_key) & (jobs.job_key == entry.job_key))
-        .where(*condition)
+        .where(entry.node_key == NODE, entry.kind == "settle", entry.entered_at >= bindparam("b_since"))
         .group_by(jobs.target_channel_key)
     )
-    return {key: (int(amount), int(fees)) for key, amount, fees in tx.connection.execute(statement)}
 
 
 def _channels(
     tx: Tx, since_at: float, window: Mapping[int, Flow], lifetime: Mapping[int, Flow]
 ) -> tuple[ChannelRecord, ...]:
     recent, ever = _rebalances_by_target(tx, since_at), _rebalances_by_target(tx, None)
-    statement = (
+    records = []
+    for row in tx.execute(_listed()):
+        key = row.channel_key
+        flow_pair = window.get(key, _NO_FLOW), lifetime.get(key, _NO_FLOW)
+        records.append(_record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0))))
+    records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))
+    return tuple(records)
+
+
+@cache
+def _listed() -> Executable:
+    return (
         select(channel, peer.c.peer_id, peer.c.alias, channel_signal.c.value_ppm, channel_signal.c.value_at)
         .outerjoin(peer, (peer.c.node_key == channel.c.node_key) & (peer.c.peer_key == channel.c.peer_key))
         .outerjoin(
             channel_signal,
             (channel_signal.c.node_key == channel.c.node_key) & (channel_signal.c.channel_key == channel.c.channel_key),
         )
-        .where(channel.c.node_key == tx.node_key)
+        .where(channel.c.node_key == NODE)
     )
-    records = []
-    for row in tx.connection.execute(statement):
-        key = row.channel_key
-        flow_pair = window.get(key, _NO_FLOW), lifetime.get(key, _NO_FLOW)
-        records.append(_record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0))))
-    records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))
-    return tuple(records)
 
 
 def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], ever: tuple[int, int]) -> ChannelRecord:

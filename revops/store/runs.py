@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Executable, bindparam, func, insert, select, update
 
 from revops.domain.record import RunRecord
 from revops.errors import BugError
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import next_keys
 from revops.store.tables import run
 
@@ -21,34 +22,53 @@ def begin_run(tx: Tx, command: str, started_at: float, version: str) -> int:
 
     Keys grow with every run, so that of two runs the later one is known.
     """
-    unfinished = (run.c.node_key == tx.node_key, run.c.command == command, run.c.finished_at.is_(None))
-    tx.connection.execute(update(run).where(*unfinished, run.c.message.is_(None)).values(message=INTERRUPTED))
+    tx.execute(_mark_interrupted(), b_command=command)
     run_key = next_keys(tx, "run")
     values = {"node_key": tx.node_key, "run_key": run_key, "command": command, "version": version}
-    tx.connection.execute(insert(run).values(**values, started_at=started_at))
+    tx.connection.execute(insert(run), {**values, "started_at": started_at})
     return run_key
+
+
+@cache
+def _mark_interrupted() -> Executable:
+    unfinished = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.finished_at.is_(None))
+    return update(run).where(*unfinished, run.c.message.is_(None)).values(message=INTERRUPTED)
 
 
 def end_run(tx: Tx, run_key: int, finished_at: float, exit_code: int, message: str | None) -> None:
     """Given how a run ended, record it; a later word (its metrics could not be written) replaces an earlier one."""
-    row = (run.c.node_key == tx.node_key, run.c.run_key == run_key)
     values = {"finished_at": finished_at, "exit_code": exit_code, "message": message}
-    if tx.connection.execute(update(run).where(*row).values(values)).rowcount != 1:
+    if tx.execute(_end_run(), b_run=run_key, **values).rowcount != 1:
         raise BugError(f"run {run_key} ends without having begun")
+
+
+@cache
+def _end_run() -> Executable:
+    values: dict[str, Any] = {name: bindparam(name) for name in ("finished_at", "exit_code", "message")}
+    return update(run).where(run.c.node_key == NODE, run.c.run_key == bindparam("b_run")).values(values)
 
 
 def last_runs(tx: Tx) -> tuple[RunRecord, ...]:
     """Return the last run of each command, by command."""
-    latest = select(func.max(run.c.run_key)).where(run.c.node_key == tx.node_key).group_by(run.c.command)
-    statement = select(run).where(run.c.node_key == tx.node_key, run.c.run_key.in_(latest)).order_by(run.c.command)
     return tuple(
         RunRecord(row.command, row.started_at, row.finished_at, row.exit_code, row.message)
-        for row in tx.connection.execute(statement)
+        for row in tx.execute(_last_runs())
     )
+
+
+@cache
+def _last_runs() -> Executable:
+    latest = select(func.max(run.c.run_key)).where(run.c.node_key == NODE).group_by(run.c.command)
+    return select(run).where(run.c.node_key == NODE, run.c.run_key.in_(latest)).order_by(run.c.command)
 
 
 def last_success(tx: Tx, command: str) -> float | None:
     """Given a command, return when it last ended with exit code 0; None if never."""
-    ended = (run.c.node_key == tx.node_key, run.c.command == command, run.c.exit_code == 0)
-    at: float | None = tx.connection.execute(select(func.max(run.c.finished_at)).where(*ended)).scalar()
+    at: float | None = tx.execute(_last_success(), b_command=command).scalar()
     return at
+
+
+@cache
+def _last_success() -> Executable:
+    ended = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.exit_code == 0)
+    return select(func.max(run.c.finished_at)).where(*ended)

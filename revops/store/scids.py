@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Executable, delete, func, or_, select, update
 
 from revops.domain.channel import Channel, ClosedChannel
 from revops.store.days import DAY_SUMS, add_days
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import ensure_channels, upsert
 from revops.store.signals import merge_channel
 from revops.store.tables import channel, channel_scid, forward, forward_day
@@ -94,15 +95,23 @@ def record_names(tx: Tx, names: Iterable[tuple[str, int]], seen_at: float) -> No
 
 
 def _known(tx: Tx) -> dict[str, int]:
-    statement = select(channel_scid.c.scid, channel_scid.c.channel_key).where(channel_scid.c.node_key == tx.node_key)
-    return {row.scid: row.channel_key for row in tx.connection.execute(statement)}
+    return {row[0]: row[1] for row in tx.execute(_names())}
+
+
+@cache
+def _names() -> Executable:
+    return select(channel_scid.c.scid, channel_scid.c.channel_key).where(channel_scid.c.node_key == NODE)
 
 
 def _placeholders(tx: Tx) -> frozenset[int]:
-    statement = select(channel.c.channel_key).where(
-        channel.c.node_key == tx.node_key, channel.c.channel_id.startswith(_PLACEHOLDER)
+    return frozenset(tx.execute(_placeholder_keys()).scalars())
+
+
+@cache
+def _placeholder_keys() -> Executable:
+    return select(channel.c.channel_key).where(
+        channel.c.node_key == NODE, channel.c.channel_id.startswith(_PLACEHOLDER)
     )
-    return frozenset(tx.connection.execute(statement).scalars())
 
 
 def _merge(tx: Tx, old_key: int, new_key: int) -> None:

@@ -6,15 +6,16 @@ Sums are saved in the transaction that stores the forwards which they count; tha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Executable, Table, bindparam, delete, func, select
 
 from revops.domain.traffic import ChannelTraffic, Reputation, Role, Traffic
 from revops.domain.units import PPM
 from revops.errors import BugError
-from revops.store.engine import Tx
-from revops.store.keys import channel_keys, peer_keys, upsert
+from revops.store.engine import NODE, Tx
+from revops.store.keys import channel_keys, insert_of, peer_keys
 from revops.store.tables import channel, channel_signal, peer, peer_signal
 
 _PEER_SUMS: Final = Reputation._fields
@@ -23,17 +24,7 @@ _CHANNEL_SUMS: Final = ChannelTraffic._fields
 
 def load(tx: Tx) -> Traffic:
     """Return all sums of the node, with the values of liquidity in force."""
-    columns = (channel_signal.c[name] for name in _CHANNEL_SUMS)
-    opened_at = func.coalesce(channel.c.opened_at, channel.c.first_seen_at).label("opened_at")
-    statement = (
-        select(channel.c.channel_id, opened_at, channel_signal.c.value_ppm, *columns)
-        .outerjoin(
-            channel_signal,
-            (channel_signal.c.node_key == channel.c.node_key) & (channel_signal.c.channel_key == channel.c.channel_key),
-        )
-        .where(channel.c.node_key == tx.node_key)
-    )
-    rows = tx.connection.execute(statement).all()
+    rows = tx.execute(_load()).all()
     return Traffic(
         senders=_peers(tx, Role.SENDER),
         receivers=_peers(tx, Role.RECEIVER),
@@ -43,13 +34,31 @@ def load(tx: Tx) -> Traffic:
     )
 
 
+@cache
+def _load() -> Executable:
+    columns = (channel_signal.c[name] for name in _CHANNEL_SUMS)
+    opened_at = func.coalesce(channel.c.opened_at, channel.c.first_seen_at).label("opened_at")
+    return (
+        select(channel.c.channel_id, opened_at, channel_signal.c.value_ppm, *columns)
+        .outerjoin(
+            channel_signal,
+            (channel_signal.c.node_key == channel.c.node_key) & (channel_signal.c.channel_key == channel.c.channel_key),
+        )
+        .where(channel.c.node_key == NODE)
+    )
+
+
 def _peers(tx: Tx, role: Role) -> dict[str, Reputation]:
-    statement = (
+    return {row[0]: Reputation(*row[1:]) for row in tx.execute(_of_peers(), b_role=str(role))}
+
+
+@cache
+def _of_peers() -> Executable:
+    return (
         select(peer.c.peer_id, *(peer_signal.c[name] for name in _PEER_SUMS))
         .join(peer, (peer.c.node_key == peer_signal.c.node_key) & (peer.c.peer_key == peer_signal.c.peer_key))
-        .where(peer_signal.c.node_key == tx.node_key, peer_signal.c.role == str(role))
+        .where(peer_signal.c.node_key == NODE, peer_signal.c.role == bindparam("b_role"))
     )
-    return {row[0]: Reputation(*row[1:]) for row in tx.connection.execute(statement)}
 
 
 def save_peers(tx: Tx, role: Role, peers: Mapping[str, Reputation]) -> None:
@@ -114,8 +123,13 @@ def merge_channel(tx: Tx, old_key: int, new_key: int) -> None:
 
 
 def _upsert(tx: Tx, table: Table, rows: list[dict[str, Any]], key: tuple[str, ...], changed: tuple[str, ...]) -> None:
-    insert = upsert(tx, table)
-    insert = insert.on_conflict_do_update(
+    statement = _upsert_of(table, key, changed, tx.connection.dialect.name)
+    tx.connection.execute(statement, [{"node_key": tx.node_key, **row} for row in rows])
+
+
+@cache
+def _upsert_of(table: Table, key: tuple[str, ...], changed: tuple[str, ...], dialect_name: str) -> Executable:
+    insert = insert_of(table, dialect_name)
+    return insert.on_conflict_do_update(
         index_elements=["node_key", *key], set_={name: insert.excluded[name] for name in changed}
     )
-    tx.connection.execute(insert, [{"node_key": tx.node_key, **row} for row in rows])

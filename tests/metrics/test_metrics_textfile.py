@@ -10,22 +10,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as ClientMetric
 from prometheus_client.parser import text_string_to_metric_families
 
 from revops.domain.record import ChannelRecord, PeerRecord, Report
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
 from revops.metrics import textfile
-from revops.metrics.catalog import CATALOG, Place
-from revops.metrics.collect import CommandRun, node_families
+from revops.metrics.catalog import CATALOG, Definition, Kind, Place
+from revops.metrics.collect import CommandRun, Family, Sample, node_families
 from revops.metrics.textfile import render, write_command_metrics, write_node_metrics
 
 SAMPLES = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -385,3 +388,41 @@ def test_a_killed_run_leaves_the_old_file_no_lock_and_a_temporary_that_the_next_
 def test_prometheus_client_is_loaded_only_to_write() -> None:
     code = "import sys, revops.metrics.textfile; sys.exit('prometheus_client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Families as prometheus_client wants them."""
+
+    families: tuple[Family, ...]
+
+    def collect(self) -> Iterator[ClientMetric]:
+        """Make each of prometheus_client's."""
+        makers = {Kind.COUNTER: CounterMetricFamily, Kind.GAUGE: GaugeMetricFamily}
+        for family in self.families:
+            definition = family.definition
+            made = makers[definition.kind](definition.name, definition.help, labels=definition.labels)
+            for sample in family.samples:
+                made.add_metric(sample.label_values, sample.value)
+            yield made
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.tuples(st.text(), st.text(), st.text()).map(lambda texts: tuple(printable(text) for text in texts)),
+            st.one_of(st.integers(-(10**16), 10**16), st.floats(), st.sampled_from((1e6, 999_999.5, 1e7, 0.0, -0.0))),
+        ),
+        min_size=1,
+    )
+)
+def test_what_is_written_is_what_prometheus_client_writes(rows: list[tuple[tuple[str, ...], float]]) -> None:
+    """Byte for byte, for both kinds, whatever the labels and values are."""
+    families = tuple(
+        Family(Definition(name, kind, 'Help with a \\ and a ".', ("node", "channel", "peer_id"), Place.NODE), samples)
+        for name, kind in (("revops_a", Kind.GAUGE), ("revops_b_total", Kind.COUNTER))
+        for samples in [tuple(Sample(labels, value) for labels, value in rows)]
+    )
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Collected(families))
+    assert render(families) == generate_latest(registry)

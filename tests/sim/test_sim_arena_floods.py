@@ -20,8 +20,9 @@ from revops.domain.traffic import FULL_INTEREST_PERMILLE, FinalForward, Lesson, 
 from revops.sim.arena.demand import SPAM_MSAT, Customer
 from revops.sim.arena.families import DAY_SECONDS, MAX_WILLINGNESS_PPM
 from revops.sim.arena.market import FAILED, SETTLED
+from revops.sim.arena.names import instant, peer_id
 from revops.sim.arena.policies import POLICIES, START_PPM
-from revops.sim.arena.records import ChannelRecord, Records, peer_id
+from revops.sim.arena.records import ChannelRecord, Records
 from revops.sim.arena.setting import Setting
 from revops.sim.arena.world import Result, World, make_world, run_policy
 from tests.sim.arena_worlds import BLIND, SAT, SEED, SMALL
@@ -30,7 +31,7 @@ DAYS = 12.5
 #: Twice the spam, for half the customers.
 SPAMMED = replace(SMALL, spam_per_day=600.0)
 
-KNOWN_TO_ALL = Reputation(success=1e9, settled_msat=1e30)
+KNOWN_TO_ALL = Reputation(success=1e9, settled_msat=1e30, updated_at=instant(0.0))
 
 
 class CredulousChannel(ChannelRecord):
@@ -51,7 +52,7 @@ class Credulous(Records):
 
     def fold(self, now: float) -> None:
         super().fold(now)
-        self.senders = dict.fromkeys(self.senders, KNOWN_TO_ALL._replace(updated_at=now))
+        self.senders = dict.fromkeys(self.senders, KNOWN_TO_ALL._replace(updated_at=instant(now)))
 
 
 class Unbounded(Records):
@@ -59,7 +60,7 @@ class Unbounded(Records):
 
     def __init__(self, channel_count: int) -> None:
         super().__init__(channel_count)
-        self.senders = {peer_id(number): Reputation(settled_msat=1e30) for number in range(channel_count)}
+        self.senders = {peer_id(number): Reputation(settled_msat=1e30, updated_at=instant(0.0)) for number in range(channel_count)}
 
     def fold(self, now: float) -> None:
         super().fold(now)
@@ -77,7 +78,7 @@ def test_a_name_bought_with_tiny_payments_is_not_believed() -> None:
         records(float(at), 1, 0, 10**8, 0, FAILED)
         records(float(at), 2, 0, 10**8, 20_000, SETTLED)
     records.fold(3_600.0)
-    weights = [weight_of(records.senders[peer_id(number)], 3_600.0) for number in (1, 2)]
+    weights = [weight_of(records.senders[peer_id(number)], instant(3_600.0)) for number in (1, 2)]
     assert weights == [pytest.approx(0.0, abs=0.05), 1.0]
 
 

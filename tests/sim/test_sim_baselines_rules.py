@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from revops.domain.node import Feerates
 from revops.sim.arena.baselines.flows import Flows
 from revops.sim.arena.baselines.lndg import Facts, Lndg, change_ppm, new_ppm
 from revops.sim.arena.baselines.predecessor import Climb, Predecessor, balance_factor, chain_floor_ppm, income_rate
@@ -111,11 +110,10 @@ def test_flows_are_those_of_the_window() -> None:
 @pytest.mark.parametrize(
     ("perkw", "ppm"),
     # 5,000 + 3,000 sat where nothing is known; at 1 sat/vB the least costs, 500 + 300; at 50, 7,000 + 10,000.
-    [(None, 21), (250, 2), (12_500, 46), (10**6, 273)],
+    [(0, 21), (250, 2), (12_500, 46), (10**6, 273)],
 )
-def test_the_predecessors_floor(perkw: int | None, ppm: int) -> None:
-    feerates = None if perkw is None else Feerates(0.0, 253, perkw, None, None, None, None, None)
-    assert chain_floor_ppm(feerates) == ppm
+def test_the_predecessors_floor(perkw: int, ppm: int) -> None:
+    assert chain_floor_ppm(perkw) == ppm
 
 
 @pytest.mark.parametrize(
@@ -185,7 +183,7 @@ def test_it_takes_the_first_income_for_calm() -> None:
 def test_it_lets_a_sink_go_below_its_least_fee() -> None:
     market = make_market(0.95)
     # Floors: the greater of 10 and 2 ppm, of which a full channel gets 0.8.
-    market.feerates = (Feerates(0.0, 253, 250, None, None, None, None, None),)
+    market.feerate_perkw = 250
     assert min(Life(Predecessor(), market).live(3 * DAY_CYCLES)) == 8
 
 
@@ -195,7 +193,7 @@ def test_it_lets_a_sink_go_below_its_least_fee() -> None:
 )
 def test_its_floor_follows_the_weeks_flow(out_msat: int, in_msat: int, floor_ppm: int) -> None:
     life = Life(Predecessor(), make_market(0.95))
-    life.market.feerates = (Feerates(0.0, 253, 250, None, None, None, None, None),)
+    life.market.feerate_perkw = 250
     fees = list(life.live(1))
     life.forward(out_msat)
     life.forward(in_msat, entry=0, out=1)

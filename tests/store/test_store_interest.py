@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from random import Random
-
-import pytest
 
 from revops.cycle.ingest import score_page
 from revops.decide.scoring import signals_of
 from revops.domain.forward import Forward
-from revops.sim.arena import market
+from revops.sim.arena import market, names
+from revops.sim.arena.names import instant
 from revops.sim.arena.records import Records
 from revops.store import cursors, forwards, rollup, signals
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
@@ -117,17 +115,18 @@ def test_records_in_memory_learn_what_the_database_learns(database: Database, no
     """The same payments told to the arena's records and to the sync, a page a cycle, with values that change."""
     rng = Random(5)
     records = Records(3)
-    starts = [NOW + 1.5 * DAY, NOW, NOW + 2 * DAY]
+    starts = [instant(1.5 * DAY), instant(0.0), instant(2 * DAY)]
     for number, start in enumerate(starts):
         records.channels[number].open_window(start)
     index = 0
     with database.transaction(node_key) as tx:
         record(tx, 1, 2, 3)
         for cycle in range(1, 60):
-            now = NOW + cycle * 3 * 3_600.0
+            now = cycle * 3 * 3_600.0
             for number in range(3):
                 records.channels[number].value_ppm = rng.choice((0.0, 30.0, 400.0))
-            signals.save_values(tx, {channel_id(n + 1): one.value_ppm for n, one in enumerate(records.channels)}, now)
+            values_ppm = {channel_id(number + 1): one.value_ppm for number, one in enumerate(records.channels)}
+            signals.save_values(tx, values_ppm, instant(now))
             page = []
             for at in sorted(now - rng.uniform(1, 3 * 3_600) for _payment in range(rng.randrange(5))):
                 index += 1
@@ -135,22 +134,24 @@ def test_records_in_memory_learn_what_the_database_learns(database: Database, no
                 amount_msat, fate = rng.choice((2_000, 10**6, 10**8, 10**9)), rng.choice((0, 0, 1, 1, 1, 1, 1, 2))
                 fee_msat = amount_msat // 5_000
                 records(at, entry, out, amount_msat, fee_msat, fate)
+                refused = fate == market.REFUSED
                 page.append(
                     make_forward(
                         index, in_scid=scid(entry + 1), out_scid=scid(out + 1), in_msat=amount_msat + fee_msat,
-                        out_msat=amount_msat, fee_msat=fee_msat, status=FATES[fate], received_at=at, resolved_at=at,
-                        failcode=0x1007 if fate == market.REFUSED else None,
+                        out_msat=None if refused else amount_msat, fee_msat=None if refused else fee_msat,
+                        status=FATES[fate], received_at=instant(at), resolved_at=None if refused else instant(at),
+                        failcode=0x1007 if refused else None,
                     )
                 )  # fmt: skip
             records.fold(now)
-            ingest(tx, page, now)
+            ingest(tx, page, instant(now))
         found = earned_since(tx, {channel_id(number + 1): start for number, start in enumerate(starts)})
         traffic = signals.load(tx)
         for number, known in enumerate(records.channels):
             earned = found[channel_id(number + 1)]
             assert (known.earned_msat, known.earned_count, known.last_earned_at) == earned[:3]
             assert (known.interest_count, known.settled_interest_count) == earned[-2:]
-            assert (known.score_msat, known.score_squares**0.5) == pytest.approx(earned[3:5], rel=1e-12)
+            assert (known.score_msat, known.score_error_msat) == earned[3:5]
             assert known.interest_count > known.settled_interest_count > 0
-            stored = signals_of(channel_id(number + 1), node_id(number + 1), traffic, now)
-            assert replace(stored, hold_seconds=None) == replace(records.signals(number), hold_seconds=None)
+            kept = signals_of(names.channel_id(number), names.peer_id(number), records.traffic(), instant(now))
+            assert kept == signals_of(channel_id(number + 1), node_id(number + 1), traffic, instant(now))

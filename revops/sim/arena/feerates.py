@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from revops.decide.chain_floor import OLDEST_SECONDS
-from revops.domain.node import Feerates
 from revops.sim.arena.setting import Setting
 
 FLOOR_PERKW: Final = 253
 HOURS_PER_MONTH: Final = 720.0
 SPIKE_FADE: Final = 0.93
-HOUR_SECONDS: Final = 3_600
 
 
 def draw_feerates(setting: Setting, days: float, rng: Random) -> tuple[int, ...]:
@@ -28,13 +24,3 @@ def draw_feerates(setting: Setting, days: float, rng: Random) -> tuple[int, ...]
             spike += rng.uniform(1.0, 3.0)
         rates.append(max(round(setting.feerate_perkw * math.exp(level + spike)), FLOOR_PERKW))
     return tuple(rates)
-
-
-def samples(rates_perkw: Sequence[int], now: float) -> tuple[Feerates, ...]:
-    """Given the feerate of each hour and a moment, return what hourly looks at it have brought that still counts."""
-    newest = int(now // HOUR_SECONDS)
-    oldest = max(newest - int(OLDEST_SECONDS // HOUR_SECONDS), 0)
-    return tuple(
-        Feerates(float(hour * HOUR_SECONDS), FLOOR_PERKW, perkw, perkw, perkw, perkw, perkw, perkw)
-        for hour, perkw in enumerate(rates_perkw[oldest : newest + 1], oldest)
-    )

@@ -9,11 +9,10 @@ Payments take no time, but for those of a jammer, which hold their slots and the
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from revops.domain.node import Feerates
 from revops.sim.arena.demand import LIMITED, SLOT_COUNT, Customer
 from revops.sim.arena.families import DAY_SECONDS, Absences
 
@@ -50,8 +49,8 @@ class Market:
     """The node's channels by number: balances, fees, when fees changed, and what is under way.
 
     `others_ppm` is what gossip shows of others' fees into each peer today, `size_rank_ratio` where our channel stands
-    by capacity among the peer's `peer_channel_count` (0 smallest, 1 largest): all that a policy may look at beside the
-    balances and its own records.
+    by capacity among the peer's `peer_channel_count` (0 smallest, 1 largest), `feerate_perkw` what the chain costs now:
+    all that a policy may look at beside the balances and its own records.
     """
 
     capacity_msat: list[int]
@@ -61,11 +60,14 @@ class Market:
     others_ppm: list[int | None] = field(default_factory=list)
     size_rank_ratio: Sequence[float] = ()
     peer_channel_count: Sequence[int] = ()
-    #: Samples of the last days, as the node's records would hold them.
-    feerates: tuple[Feerates, ...] = ()
+    feerate_perkw: int = 253
     earned_msat: int = 0
+    #: What rebalances have cost.
+    rebalance_msat: int = 0
     update_count: list[int] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    #: Is told of payments that begin (1) and cease (-1) to be held.
+    on_held: Callable[[Held, int], None] | None = None
     _former_ppm: list[int] = field(default_factory=list)
     _changed_at: list[float] = field(default_factory=list)
     _limited_ppm: list[int] = field(default_factory=list)
@@ -159,7 +161,7 @@ class Market:
             local_msat[out] -= amount_msat
             local_msat[entry] += in_msat
             self.earned_msat += fee_msat
-            assert sum(local_msat) == self._own_msat + self.earned_msat, "liquidity was made or lost"
+            assert sum(local_msat) == self._own_msat + self.earned_msat - self.rebalance_msat, "liquidity was made or lost"
         if record is not None:
             record(at, entry, out, amount_msat, fee_msat, fate)
 
@@ -197,10 +199,17 @@ class Market:
         self._count(held, 1)
 
     def _count(self, held: Held, sign: int) -> None:
-        self._slots[held.entry] += sign * held.slot_count
-        self._slots[held.out] += sign * held.slot_count
-        self._least_msat[held.out] += sign * held.slot_count * held.amount_msat
-        self._most_msat[held.entry] -= sign * held.slot_count * (held.amount_msat + held.fee_msat)
+        count = sign * held.slot_count
+        self.occupy(held.entry, count, in_msat=count * (held.amount_msat + held.fee_msat))
+        self.occupy(held.out, count, out_msat=count * held.amount_msat)
+        if self.on_held is not None:
+            self.on_held(held, sign)
+
+    def occupy(self, number: int, slot_count: int, *, out_msat: int = 0, in_msat: int = 0) -> None:
+        """Take (below 0: give back) slots of a channel, and liquidity for what is to leave or enter by it."""
+        self._slots[number] += slot_count
+        self._least_msat[number] += out_msat
+        self._most_msat[number] -= in_msat
 
     def _release(self, now: float, record: Recorder | None) -> None:
         """Fail what was held long enough: each payment by itself."""

@@ -12,7 +12,7 @@ from typing import Final
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.sim.arena.demand import Customer, draw_customers
 from revops.sim.arena.families import DAY_SECONDS, Absences, draw_streams
-from revops.sim.arena.feerates import draw_feerates, samples
+from revops.sim.arena.feerates import draw_feerates
 from revops.sim.arena.market import Market
 from revops.sim.arena.policies import START_PPM, Policy
 from revops.sim.arena.records import Records
@@ -97,6 +97,7 @@ class SpanResult:
 
     net_msat: int
     earned_msat: int
+    rebalance_msat: int
     chain_msat: int
     updates_per_day: float
     depleted_ratio: float
@@ -180,7 +181,7 @@ def run_policy(world: World, policy: Policy, make_records: Callable[[int], Recor
         depleted_count = cycle_count = 0
         while now < to_days * DAY_SECONDS:
             market.others_ppm = world.others_on(int(now / DAY_SECONDS))
-            market.feerates = samples(world.feerates_perkw, now)
+            market.feerate_perkw = world.feerates_perkw[int(now / 3_600)]
             policy(market, records, now)
             depleted_count += sum(market.spendable_msat(number) < TYPICAL_PAYMENT_MSAT for number in range(count))
             cycle_count += count
@@ -200,19 +201,21 @@ class _Before:
 
     def __init__(self, market: Market, worth_msat: int) -> None:
         self.worth_msat = worth_msat
-        self.earned_msat = market.earned_msat
+        self.earned_msat, self.rebalance_msat = market.earned_msat, market.rebalance_msat
         self.update_count = sum(market.update_count)
 
     def result(self, world: World, span: int, market: Market, depleted_ratio: float) -> SpanResult:
         """What has come of the span at its end."""
         earned_msat = market.earned_msat - self.earned_msat
+        rebalance_msat = market.rebalance_msat - self.rebalance_msat
         chain_msat = world.chain_msat(span)
         worth_msat = world.worth_msat(span + 1, market.local_msat)
         days = world.bounds_days[span + 1] - world.bounds_days[span]
         updates_count = sum(market.update_count) - self.update_count
         return SpanResult(
-            net_msat=earned_msat - chain_msat + worth_msat - self.worth_msat,
+            net_msat=earned_msat - rebalance_msat - chain_msat + worth_msat - self.worth_msat,
             earned_msat=earned_msat,
+            rebalance_msat=rebalance_msat,
             chain_msat=chain_msat,
             updates_per_day=updates_count / len(world.capacity_msat) / days,
             depleted_ratio=depleted_ratio,

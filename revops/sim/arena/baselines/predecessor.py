@@ -17,7 +17,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
-from revops.domain.node import Feerates
 from revops.sim.arena.baselines.flows import Flows
 from revops.sim.arena.baselines.predecessor_trust import Trust
 from revops.sim.arena.baselines.view import MarketView, News, PagedRecords, Payment
@@ -116,7 +115,7 @@ class Predecessor:
             self._book(payment)
         self._flows.forget(now)
         self._trust.decay(now)
-        floor_ppm = max(chain_floor_ppm(market.feerates[-1] if market.feerates else None), LEAST_PPM)
+        floor_ppm = max(chain_floor_ppm(market.feerate_perkw), LEAST_PPM)
         for number, climb in enumerate(self._climbs):
             self._adjust(number, climb, market, floor_ppm, now)
 
@@ -167,20 +166,13 @@ def balance_factor(spendable_ratio: float) -> float:
     return next(factor for below, factor in BALANCE_FACTORS if spendable_ratio < below)
 
 
-def chain_floor_ppm(feerates: Feerates | None) -> int:
-    """Given on-chain feerates, return the cost of opening (140 vB) and closing (200 vB) over a year of 1 M sat a day.
-    Where they are unknown it is reckoned with 8,000 sat, as at 23 sat/vB.
+def chain_floor_ppm(feerate_perkw: int) -> int:
+    """Given the on-chain feerate, return the cost of opening (140 vB) and closing (200 vB) over a year of 1 M sat a
+    day. Where it is unknown it is reckoned with 8,000 sat, as at 23 sat/vB.
     """
-    if feerates is None:
+    if not feerate_perkw:
         return (5_000 + 3_000) * 1_000_000 // LIFETIME_SAT
-    perkw = (
-        feerates.opening_perkw
-        or feerates.mutual_close_perkw
-        or feerates.unilateral_close_perkw
-        or feerates.floor_perkw
-        or 250
-    )
-    sat_per_vbyte = perkw * 4 / 1_000
+    sat_per_vbyte = feerate_perkw * 4 / 1_000
     open_sat = min(max(int(sat_per_vbyte * 140), 500), 50_000)
     close_sat = min(max(int(sat_per_vbyte * 200), 300), 50_000)
     return max((open_sat + close_sat) * 1_000_000 // LIFETIME_SAT, 1)

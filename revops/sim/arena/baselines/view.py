@@ -7,8 +7,8 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from revops.domain.forward import ForwardStatus
-from revops.domain.node import Feerates
 from revops.domain.traffic import FinalForward
+from revops.sim.arena.names import EPOCH_AT
 
 
 class MarketView(Protocol):
@@ -39,8 +39,8 @@ class MarketView(Protocol):
         """How many channels each peer has, ours among them."""
 
     @property
-    def feerates(self) -> Sequence[Feerates]:
-        """On-chain feerates as sampled lately, the newest last."""
+    def feerate_perkw(self) -> int:
+        """The on-chain feerate now, in sat per 1000 weight units; 0: unknown."""
 
     def reserve_msat(self, number: int, /) -> int:
         """What must stay on our side."""
@@ -94,7 +94,7 @@ class News:
         page, self._page = self._page, records.page
         for forward in page:
             yield Payment(
-                forward.counted_at,
+                forward.counted_at - EPOCH_AT,
                 int(forward.in_channel_id, 16),
                 int(forward.out_channel_id or "", 16),
                 forward.amount_msat,
