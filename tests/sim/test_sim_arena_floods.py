@@ -60,7 +60,9 @@ class Unbounded(Records):
 
     def __init__(self, channel_count: int) -> None:
         super().__init__(channel_count)
-        self.senders = {peer_id(number): Reputation(settled_msat=1e30, updated_at=instant(0.0)) for number in range(channel_count)}
+        self.senders = {
+            peer_id(number): Reputation(settled_msat=1e30, updated_at=instant(0.0)) for number in range(channel_count)
+        }
 
     def fold(self, now: float) -> None:
         super().fold(now)

@@ -161,7 +161,9 @@ class Market:
             local_msat[out] -= amount_msat
             local_msat[entry] += in_msat
             self.earned_msat += fee_msat
-            assert sum(local_msat) == self._own_msat + self.earned_msat - self.rebalance_msat, "liquidity was made or lost"
+            assert sum(local_msat) == self._own_msat + self.earned_msat - self.rebalance_msat, (
+                "liquidity was made or lost"
+            )
         if record is not None:
             record(at, entry, out, amount_msat, fee_msat, fate)
 
