@@ -29,7 +29,7 @@ from revops.domain.decision import PriceWindow
 
 SCALES_PPM: Final = tuple(10.0 * 1.3**power for power in range(24))
 STEEPNESSES: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 12.0)
-HALF_LIFE_SECONDS: Final = 14 * 86_400.0
+HALF_LIFE_SECONDS: Final = 10 * 86_400.0
 BURSTINESS: Final = 1.5
 #: How far a channel's own scale may be from what others charge, and from `start_ppm` where nobody knows what they do: a
 #: standard error of its logarithm.

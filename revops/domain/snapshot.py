@@ -56,7 +56,8 @@ class FeeInput:
     `policy` is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any
     change of the fee or announcement of ours, `last_own_changed_at` of the last announcement of ours;
     `external_since_at` is set where the fee in force is somebody else's. `rules` names those that made its policy.
-    `sold_msat` is what left by it in the last 30 days.
+    `sold_msat` is what left by it in the last 30 days. `market_ratio` is what the node's other channels have come to ask,
+    as a multiple of what others charge into their peers.
     """
 
     channel: Channel
@@ -77,6 +78,7 @@ class FeeInput:
     rules: tuple[str, ...] = ()
     sold_msat: int = 0
     own_updates_last_day_count: int = 0
+    market_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if anchor_ppm is None:
         belief = learn(seen.windows, policy.start_ppm, now, BLIND_SPREAD)
     else:
-        belief = learn(seen.windows, anchor_ppm, now, MARKET_SPREAD)
+        belief = learn(seen.windows, anchor_ppm * offer.market_ratio, now, MARKET_SPREAD)
     value_ppm = _value_ppm(offer, seen, belief, policy, now)
     if early is not None:
         return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
