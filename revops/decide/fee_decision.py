@@ -34,6 +34,7 @@ def decision_on(
     expected_gain_msat: int = 0,
     state_if_sent: FeeState | None = None,
     new_htlc_max_msat: int | None = None,
+    known_value_ppm: float | None = None,
 ) -> FeeDecision:
     """Given a channel, its policy, reasons, and its state, return the decision: what isn't given stays as it is."""
     channel = fee_input.channel
@@ -56,7 +57,9 @@ def decision_on(
         rules=fee_input.rules,
         min_ppm=policy.min_ppm,
         max_ppm=policy.max_ppm,
-        value_ppm=value_ppm(fee_input.signals, channel.spendable_msat, sale_price_ppm(fee_input, policy)),
+        value_ppm=value_ppm(fee_input.signals, channel.spendable_msat, sale_price_ppm(fee_input, policy))
+        if known_value_ppm is None
+        else known_value_ppm,
         old_htlc_max_msat=terms.htlc_max_msat,
         new_htlc_max_msat=new_htlc_max_msat,
     )
@@ -91,6 +94,7 @@ def wish(
         expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),
         state_if_sent=state_if_sent,
         new_htlc_max_msat=new_htlc_max_msat,
+        known_value_ppm=proposal.value_ppm,
     )
 
 

@@ -16,6 +16,7 @@ from revops.decide.fee_decision import author_of, decision_on, wish
 from revops.decide.first_fee import first_fee, is_new
 from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
 from revops.decide.governor import cap, gate
+from revops.decide.node_ratio import node_ratio
 from revops.decide.occupancy import congestion
 from revops.decide.openness import could_route, count_open_time
 from revops.decide.peers import PricedPeer, price_together
@@ -52,7 +53,8 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
             priced.append(fee_input)
     samples = snapshot.feerates
     chain = Chain() if samples is None else Chain(chain_rate(samples, now), sampled=True)
-    for peer in price_together(priced, policy):
+    market_ratio = node_ratio(priced)
+    for peer in price_together((replace(one, market_ratio=market_ratio) for one in priced), policy):
         decide = partial(decide_peer, peer, chain, snapshot.view.channels, now)
         decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)

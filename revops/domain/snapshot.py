@@ -58,6 +58,7 @@ class FeeInput:
     change of the fee or announcement of ours, `last_own_changed_at` of the last announcement of ours;
     `external_since_at` is set where the fee in force is somebody else's. `rules` names those that made its policy.
     `sold_msat` is what left by it in the last 30 days. `turn` is set where an experiment has chosen its strategy.
+    `market_ratio` is what the node's channels have come to ask, as a multiple of what others charge into their peers.
     """
 
     channel: Channel
@@ -79,6 +80,7 @@ class FeeInput:
     sold_msat: int = 0
     own_updates_last_day_count: int = 0
     turn: Turn | None = None
+    market_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ EFFECTIVE_AFTER_SECONDS: Final = 600.0
 class Proposal:
     """A strategy's wish: a fee, why, and what it remembers if nothing is sent and if something is.
 
-    `rate_msat` is what the channel earned per open hour. `if_sent` still holds the old fee: the caller fills in the
-    one that the rails let through.
+    `rate_msat` is what the channel earned per open hour. `value_ppm` is what the strategy knows of the liquidity's
+    value; None: nothing of its own. `if_sent` still holds the old fee: the caller fills in the one that the rails let
+    through.
     """
 
     ppm: float
@@ -38,6 +39,7 @@ class Proposal:
     reasons: tuple[Reason, ...]
     state: FeeState
     if_sent: FeeState
+    value_ppm: float | None = None
 
 
 class Strategy(Protocol):
