@@ -27,7 +27,7 @@ from revops.decide.chain_floor import (
     yearly_msat,
 )
 from revops.decide.openness import could_route
-from revops.decide.proven import dearest_sale_ppm
+from revops.decide.proven import UNPROVEN_FACTOR, dearest_sale_ppm, shown_market_ppm
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
@@ -95,14 +95,15 @@ def limits_of(
 
 
 def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int | None, Reason | None]:
-    """How far an experiment may go: a multiple of what others charge, and no further beyond what is proven to sell
-    than a factor of two while the channel can't forward. An empty channel that somebody may want would else get dearer
-    for ever, since no price is refused there.
+    """How far an experiment may go: a multiple of what others charge, or a step beyond what its own customers have
+    shown a market at; and while the channel can't forward no further beyond what is proven to sell than a factor of
+    two. An empty channel that somebody may want would else get dearer for ever, since no price is refused there.
     """
     anchor_ppm = offer.signals.anchor_ppm
     limits: list[tuple[int, Reason]] = []
     if anchor_ppm is not None:
-        most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
+        shown_ppm = UNPROVEN_FACTOR * (shown_market_ppm(offer) or 0)
+        most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), shown_ppm, floor_ppm)
         limits.append((most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)))
     if not could_route(offer.channel):
         most_ppm = max(dearest_sale_ppm(offer, policy), floor_ppm)

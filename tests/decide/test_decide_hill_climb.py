@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
+from revops.decide.proven import believed_interest
 from revops.decide.strategies.calm import CALM_SECONDS, SLEEP_SECONDS
-from revops.decide.strategies.evidence import WINDOW_COUNT, believed_interest
+from revops.decide.strategies.evidence import WINDOW_COUNT
 from revops.decide.strategies.hill_climb import (
     LEAST_STEP_RATIO,
     STEP_GROWTH,

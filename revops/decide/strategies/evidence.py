@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.belief import UNSETTLED_PER_SETTLED
 from revops.decide.openness import could_route
-from revops.decide.proven import sale_price_ppm
+from revops.decide.proven import believed_interest, sale_price_ppm
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.policy import FeesConfig
@@ -63,19 +62,6 @@ def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Ev
         entry_value_ppm=offer.signals.entry_value_ppm,
         windows=windows,
     )
-
-
-def believed_interest(offer: FeeInput) -> tuple[float, float]:
-    """Given a peer, return how many payments showed interest at its price, and how many of them paid it.
-
-    What failed beyond us costs its sender nothing at any price, so that a flood of it would make demand look as if
-    nobody minded the price: it counts as far as others have paid this very price.
-    """
-    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
-    if offer.settled_interest_count is None:
-        return interest_count, interest_count
-    paid_count = offer.settled_interest_count
-    return min(interest_count, (1 + UNSETTLED_PER_SETTLED) * paid_count), paid_count
 
 
 def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:
