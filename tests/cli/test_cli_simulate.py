@@ -156,10 +156,19 @@ def test_freezing_says_what_it_froze(capsys, monkeypatch):
     assert "frozen: 2 worlds, sha256 " in capsys.readouterr().out
 
 
+#: Who runs the tests in the background hands an ignored SIGINT down to every process.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from revops.__main__ import main
+sys.exit(main())
+"""
+
+
 def test_ctrl_c_ends_it_and_its_processes_at_once():
     """As a terminal does it: the signal goes to the whole group."""
     running = subprocess.Popen(
-        [sys.executable, "-m", "revops", "simulate", "--set", "judged", "--jobs", "2"],
+        [sys.executable, "-c", INTERRUPTIBLE, "simulate", "--set", "judged", "--jobs", "2"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -172,6 +181,7 @@ def test_ctrl_c_ends_it_and_its_processes_at_once():
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
     assert (running.returncode, out, err) == (130, "", "")
 
 
