@@ -14,6 +14,7 @@ from revops.domain.node_traffic import Absence, AmountBin, ChannelPast, EntryHou
 from revops.domain.traffic import FULL_INTEREST_PERMILLE, FinalForward, Lesson
 from revops.sim.arena.families import DAY_SECONDS, Stream, draw_streams
 from revops.sim.arena.market import Market
+from revops.sim.arena.names import EPOCH_AT
 from revops.sim.arena.records import ChannelRecord, Records
 from revops.sim.arena.setting import Setting
 from revops.sim.arena.world import AFTER_DAYS, World, make_world, run_policy
@@ -23,14 +24,14 @@ FACTORS = (1.0, 0.6, 1.5, 0.8, 2.2)
 
 
 class KeptChannel(ChannelRecord):
-    """Tells on what each forward has taught."""
+    """Tells on what each forward has taught, at the market's time."""
 
     def __init__(self, kept: list[tuple[FinalForward, Lesson]]) -> None:
         super().__init__()
         self._kept = kept
 
     def learn(self, forward: FinalForward, lesson: Lesson) -> None:
-        self._kept.append((forward, lesson))
+        self._kept.append((forward._replace(counted_at=forward.counted_at - EPOCH_AT), lesson))
         super().learn(forward, lesson)
 
 
