@@ -28,7 +28,7 @@ from revops.decide.inventory import marginal_values_ppm, value_at
 from revops.decide.proven import dearest_sale_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.evidence import Evidence, look, too_early
-from revops.decide.volume import demand_per_day, payment_msat
+from revops.decide.volume import demand_per_day, payment_msat, shown_per_day
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -98,7 +98,10 @@ def _value_ppm(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConf
     lowest_ppm, dearest_ppm = max(policy.min_ppm, 1), min(dearest_sale_ppm(offer, policy), policy.max_ppm)
     ratio = max(dearest_ppm / lowest_ppm, 1.0)
     prices = sorted({round(lowest_ppm * ratio ** (place / (VALUED_COUNT - 1))) for place in range(VALUED_COUNT)})
-    volume_msat = demand_per_day(seen.windows, signals, rates_per_hour(belief, prices), now)
+    rates = rates_per_hour(belief, [*prices, seen.fee_ppm])
+    *volume_msat, expected_msat = demand_per_day(seen.windows, signals, rates, now)
+    if channel.usable and not seen.routable:
+        volume_msat = shown_per_day(volume_msat, expected_msat, signals)
     sendable_msat = max(channel.capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
     values = marginal_values_ppm(
         prices,
