@@ -110,13 +110,13 @@ def test_a_stock_that_sells_sooner_than_it_is_missed_is_worth_the_dearest_price(
     found = marginal_values_ppm([100, 900], [1e12, 6e11], 0.0, 0.0, CAPACITY_MSAT, PAYMENT_MSAT)
     assert found[0] > 899
     flooded = marginal_values_ppm([100, 900], [1e12, 6e11], 1e14, 0.0, CAPACITY_MSAT, PAYMENT_MSAT)
-    assert 900 * 0.006 == pytest.approx(flooded[0], rel=0.01)  # the next payment in comes sooner than the next out
+    assert pytest.approx(flooded[0], rel=0.01) == 900 * 0.006  # the next payment in comes sooner than the next out
     assert flooded[-1] < 1e-6
 
 
 def test_more_demand_at_one_price_can_make_a_full_channel_cheaper() -> None:
-    """Without a good price in the middle all is sold cheaply, and always missed; with it little is sold, and the channel
-    is full.
+    """Without a good price in the middle all is sold cheaply, and always missed; with it little is sold, and the
+    channel is full.
     """
     prices_ppm, inflow_msat = [300, 550, 2_500], 5e8
     few = marginal_values_ppm(prices_ppm, [9e8, 7e8, 1e5], inflow_msat, 430.0, 1_800_000 * SAT, 45e6)

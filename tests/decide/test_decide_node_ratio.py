@@ -67,9 +67,7 @@ def test_a_channel_with_little_to_show_follows_its_siblings() -> None:
 
     def value_ppm(sibling_ppm: int) -> float:
         siblings = [asks(sibling_ppm, 200, number=number) for number in range(2, 8)]
-        by_id = {
-            one.channel_id: one for one in decide_fees(make_fee_snapshot(newcomer, *siblings), policy).decisions
-        }
+        by_id = {one.channel_id: one for one in decide_fees(make_fee_snapshot(newcomer, *siblings), policy).decisions}
         return by_id[newcomer.channel.channel_id].value_ppm
 
     assert 1.2 * value_ppm(50) < value_ppm(200) < value_ppm(800) / 1.2

@@ -1,4 +1,4 @@
-"""From payments to msat: how large a payment is, what a demand of so many uses, and how restless they make a balance."""
+"""From payments to msat: how large a payment is, what a demand of so many uses, how restless they make a balance."""
 
 from __future__ import annotations
 
@@ -67,7 +67,13 @@ def test_demand_is_of_the_payments_that_settle() -> None:
 
 @pytest.mark.parametrize(
     ("asked_msat", "expected_msat", "shown"),
-    [(0.0, 50.0, [0, 0]), (20.0, 50.0, [20, 8]), (100.0, 50.0, [100, 40]), (1e15, 50.0, [100, 40]), (0.0, 0.0, [100, 40])],
+    [
+        (0.0, 50.0, [0, 0]),
+        (20.0, 50.0, [20, 8]),
+        (100.0, 50.0, [100, 40]),
+        (1e15, 50.0, [100, 40]),
+        (0.0, 0.0, [100, 40]),
+    ],
 )
 def test_nothing_to_sell_and_nobody_asking_is_no_demand(
     asked_msat: float, expected_msat: float, shown: list[float]
