@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from revops.domain.demand import DemandFigures
 from revops.domain.reason import Reason, ReasonCode, says
 from revops.domain.units import MAX_U32
 
@@ -59,6 +60,8 @@ class FeeState:
     asleep_interest_count: float = 0.0
     #: A first fee that was set before the market's price was known: it is set once more when that comes.
     provisional: bool = False
+    #: What `demand` judged last; None under other strategies. For people: no decision reads it.
+    demand: DemandFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

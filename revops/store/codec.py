@@ -10,6 +10,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.demand import DemandFigures
 from revops.domain.reason import Reason, ReasonCode
 from revops.errors import DataError
 
@@ -63,4 +64,16 @@ def load_state(document: str) -> FeeState:
         windows = tuple(PriceWindow(**window) for window in values.pop("windows", ()))
     except TypeError as error:
         raise DataError(f"database: a fee state can't be read ({error}); was it written by a newer revops?") from error
-    return FeeState(**values, windows=windows)
+    return FeeState(**values | {"windows": windows, "demand": _figures(values.get("demand"))})
+
+
+def load_figures(document: str) -> DemandFigures | None:
+    """Given what `dump_state` made, return the figures of demand in it, whatever the rest is; None: it has none."""
+    return _figures(load_object(document).get("demand"))
+
+
+def _figures(stored: Any) -> DemandFigures | None:
+    try:
+        return None if stored is None else DemandFigures(**stored)
+    except TypeError as error:
+        raise DataError(f"database: figures can't be read ({error}); were they written by a newer revops?") from error

@@ -7,8 +7,9 @@ from typing import Any, Final
 from sqlalchemy import func, insert, select
 
 from revops.domain.decision import FeeState
+from revops.domain.demand import DemandFigures
 from revops.domain.record import FeeChange
-from revops.store.codec import dump_state, load_state
+from revops.store.codec import dump_state, load_figures, load_state
 from revops.store.engine import Tx
 from revops.store.keys import channel_key, next_keys, upsert
 from revops.store.tables import channel, fee_change, fee_state
@@ -32,6 +33,14 @@ def fee_states(tx: Tx) -> dict[str, FeeState]:
         .where(fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
     )
     return {row.channel_id: load_state(row.state_json) for row in tx.connection.execute(statement)}
+
+
+def demand_figures(tx: Tx) -> dict[int, DemandFigures]:
+    """Return what the strategy `demand` judged last, by the channel_key of each channel that it prices."""
+    mine = (fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
+    rows = tx.connection.execute(select(fee_state.c.channel_key, fee_state.c.state_json).where(*mine))
+    found = {row.channel_key: load_figures(row.state_json) for row in rows}
+    return {key: figures for key, figures in found.items() if figures is not None}
 
 
 def congested_since(tx: Tx) -> dict[str, float]:
