@@ -14,8 +14,9 @@ def told(figures: DemandFigures) -> str:
     """Given the figures of a channel, return them as a sentence."""
     return (
         f"demand, as judged {instant(figures.judged_at)} from {figures.interest_count:,} payments (in brackets: where "
-        f"80 % of the belief lies): at {figures.fee_ppm:,} ppm a fee 1 % higher loses {_elasticity(figures)} % of the "
-        f"payments; the best price is {_best(figures)} ppm{_beyond(figures)}; a sat is worth {_value(figures)} ppm"
+        f"80 % of the belief lies): a fee 1 % above {figures.fee_ppm:,} ppm loses {_elasticity(figures, ' %')} of "
+        f"them; of prices up to {figures.dearest_ppm:,} ppm, beyond which no sale is expected so far, "
+        f"{_spread(*_prices(figures), ' ppm')} is best; a sat is worth {_value(figures, ' ppm')}"
     )
 
 
@@ -49,20 +50,29 @@ def _row(channel: ChannelRecord, now: float) -> tuple[str, ...]:
     )
 
 
-def _elasticity(figures: DemandFigures) -> str:
-    return f"{figures.elasticity:.2f} ({figures.elasticity_low:.2f} to {figures.elasticity_high:.2f})"
+def _elasticity(figures: DemandFigures, unit: str = "") -> str:
+    low, high = f"{figures.elasticity_low:.2f}", f"{figures.elasticity_high:.2f}"
+    return _spread(f"{figures.elasticity:.2f}", low, high, unit)
+
+
+def _prices(figures: DemandFigures) -> tuple[str, str, str]:
+    return f"{figures.best_ppm:,}", f"{figures.best_low_ppm:,}", f"{figures.best_high_ppm:,}"
 
 
 def _best(figures: DemandFigures) -> str:
-    best, low, high = (
-        f"{ppm:,}+" if ppm >= figures.dearest_ppm else f"{ppm:,}"
-        for ppm in (figures.best_ppm, figures.best_low_ppm, figures.best_high_ppm)
-    )
-    return f"{best} ({low} to {high})"
+    """The best price, where each that is the dearest at which a sale is expected is marked."""
+    dearest = f"{figures.dearest_ppm:,}"
+    return _spread(*(f"{ppm}+" if ppm == dearest else ppm for ppm in _prices(figures)))
 
 
-def _value(figures: DemandFigures) -> str:
-    return f"{_ppm(figures.value_ppm)} ({_ppm(figures.value_low_ppm)} to {_ppm(figures.value_high_ppm)})"
+def _value(figures: DemandFigures, unit: str = "") -> str:
+    """What a sat is worth; alone where no demand changes it: at a refill's cost, and where nobody misses it."""
+    value, low, high = (_ppm(one) for one in (figures.value_ppm, figures.value_low_ppm, figures.value_high_ppm))
+    return f"{value}{unit}" if low == high else _spread(value, low, high, unit)
+
+
+def _spread(value: str, low: str, high: str, unit: str = "") -> str:
+    return f"{value}{unit} ({low} to {high})"
 
 
 def _ppm(value_ppm: float) -> str:
@@ -71,7 +81,3 @@ def _ppm(value_ppm: float) -> str:
 
 def _open_ended(figures: DemandFigures) -> bool:
     return figures.best_high_ppm >= figures.dearest_ppm
-
-
-def _beyond(figures: DemandFigures) -> str:
-    return " (+: no sale is expected beyond it so far)" if _open_ended(figures) else ""

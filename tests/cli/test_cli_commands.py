@@ -316,13 +316,15 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
     judged = replace(CHANNEL, demand=make_demand(judged_at=-6_500.0), value_ppm=70.4)
     other = replace(CHANNEL, name="3x3x3", value_ppm=33.4)
     blank = replace(CHANNEL, name="4x4x4")
+    capped = replace(judged, name="6x6x6", demand=make_demand(value_low_ppm=69.8, value_high_ppm=70.4))
     gone = replace(judged, name="5x5x5", open=False)
-    cycle("report", "run", replace(REPORT, channels=(judged, other, blank, gone)))
+    cycle("report", "run", replace(REPORT, channels=(judged, other, blank, gone, capped)))
     assert main(["report"]) == 0
     lines = capsys.readouterr().out.splitlines()
     start = lines.index("Demand (in brackets: where 80 % of the belief lies)")
     rows = [" ".join(line.split()) for line in lines[start : lines.index("", start)]]
-    assert rows[-2:] == [
+    assert rows[-1].endswith(" 140 (90 to 1,300+) 70")
+    assert rows[-3:-1] == [
         "1x1x1 2 h ago 1,234.5 100 1.20 (0.61 to 2.13) 140 (90 to 1,300+) 70 (41 to 113)",
         "3x3x3 - - - - - 33",
     ]
@@ -349,9 +351,9 @@ def test_explain_tells_what_demand_looks_like(cycle, capsys):
     assert main(["explain", "1x1x1"]) == 0
     (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("demand, as judged")]
     assert told.endswith(
-        "from 1,234.5 payments (in brackets: where 80 % of the belief lies): at 100 ppm a fee 1 % higher loses "
-        "1.20 (0.61 to 2.13) % of the payments; the best price is 140 (90 to 1,300+) ppm "
-        "(+: no sale is expected beyond it so far); a sat is worth 70 (41 to 113) ppm"
+        "from 1,234.5 payments (in brackets: where 80 % of the belief lies): a fee 1 % above 100 ppm loses "
+        "1.20 % (0.61 to 2.13) of them; of prices up to 1,300 ppm, beyond which no sale is expected so far, "
+        "140 ppm (90 to 1,300) is best; a sat is worth 70 ppm (41 to 113)"
     )
 
 
