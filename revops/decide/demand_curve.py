@@ -182,12 +182,12 @@ def elasticity(belief: Belief, price_ppm: float) -> tuple[float, float, float]:
     lies.
     """
     values = [steepness * (1.0 - share) for steepness, share in zip(_STEEP, shares(price_ppm), strict=True)]
-    return sum(map(mul, belief.weights, values)), *interval(belief, values)
+    return sum(map(mul, belief.weights, values)), *interval(belief.weights, values)
 
 
-def interval(belief: Belief, values: Sequence[float]) -> tuple[float, float]:
-    """Given a value at each point of the grid, return between which two 80 % of the belief lies."""
-    ranked = sorted(zip(values, belief.weights, strict=True))
+def interval(weights: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """Given the weight and a value of each point of the grid, return between which two values 80 % of the weight is."""
+    ranked = sorted(zip(values, weights, strict=True))
     low = high = ranked[-1][0]
     reached = 0.0
     for value, weight in ranked:

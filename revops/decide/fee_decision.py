@@ -39,11 +39,12 @@ def decision_on(
     """Given a channel, its policy, reasons, and its state, return the decision: what isn't given stays as it is."""
     channel = fee_input.channel
     terms = channel.local_terms
+    author = author_of(fee_input, policy)
     return FeeDecision(
         channel_id=channel.channel_id,
         peer_id=channel.peer_id,
         name=channel.name,
-        strategy=author_of(fee_input, policy),
+        strategy=author,
         outcome=outcome,
         old_ppm=terms.fee_ppm,
         proposed_ppm=terms.fee_ppm if proposed_ppm is None else proposed_ppm,
@@ -52,8 +53,8 @@ def decision_on(
         new_base_msat=terms.fee_base_msat if new_base_msat is None else new_base_msat,
         expected_gain_msat=expected_gain_msat,
         reasons=reasons,
-        state=state,
-        state_if_sent=state_if_sent,
+        state=_of_author(state, author),
+        state_if_sent=_of_author(state_if_sent, author),
         rules=fee_input.rules,
         min_ppm=policy.min_ppm,
         max_ppm=policy.max_ppm,
@@ -63,6 +64,13 @@ def decision_on(
         old_htlc_max_msat=terms.htlc_max_msat,
         new_htlc_max_msat=new_htlc_max_msat,
     )
+
+
+def _of_author(state: FeeState | None, author: str) -> FeeState | None:
+    """What is remembered, without the figures of demand where nobody keeps them up to date any more."""
+    if state is None or state.demand is None or author == "demand":
+        return state
+    return replace(state, demand=None)
 
 
 def wish(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from revops.domain.demand import DemandFigures
 from revops.domain.reason import Reason, ReasonCode, says
 from revops.domain.units import MAX_U32
 
@@ -61,6 +62,8 @@ class FeeState:
     provisional: bool = False
     #: Whose search it is that direction, step, last rate and sleep belong to; "" where that wasn't kept.
     strategy: str = ""
+    #: What `demand` judged last; None under other strategies. For people: no decision reads it.
+    demand: DemandFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)

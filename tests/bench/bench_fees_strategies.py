@@ -2,8 +2,8 @@
 
 500 channels, each with thirty prices in its memory. First `decide_fees` alone, in the processor's seconds: a run in
 which every channel is due to be judged, which is rare, one in which none is, and the mean over a day of runs a few
-minutes apart, where channels are due by turns. Then whole processes of `fees adjust` with every channel due. All in turn
-in one run, so that the machine's mood cancels out; what counts is the ratio of the minima, and nothing is asserted.
+minutes apart, where channels are due by turns. Then whole processes of `fees adjust` with every channel due. All in
+turn in one run, so that the machine's mood cancels out; what counts is the ratio of the minima; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from revops.decide.fees import decide_fees
 from revops.decide.strategies.demand import TURNS_PER_INTERVAL
 from revops.domain.decision import FeeState, PriceWindow
-from revops.domain.policy import FeesConfig
+from revops.domain.policy import FeesConfig, Strategy
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput, FeeSnapshot
 from revops.sim.config import SimConfig
@@ -33,7 +35,7 @@ from revops.sim.world import SimulatedNode
 from revops.store.codec import dump_state, load_state
 from tests.builders import HOUR, NOW, make_channel, make_fee_input, make_fee_snapshot
 
-STRATEGIES = ("hill_climb", "demand")
+STRATEGIES: Final[tuple[Strategy, ...]] = ("hill_climb", "demand")
 WINDOW_COUNT = 30
 
 
@@ -100,8 +102,7 @@ def decisions_alone(channel_count: int, interval_seconds: float, runs: int) -> N
     for _run in range(runs):
         for label, snapshot in (("every channel is due", due), ("none is due", idle)):
             for strategy in STRATEGIES:
-                policy = FeesConfig(strategy=strategy)
-                seconds = processor_seconds(lambda snapshot=snapshot, policy=policy: decide_fees(snapshot, policy))
+                seconds = processor_seconds(partial(decide_fees, snapshot, FeesConfig(strategy=strategy)))
                 taken.setdefault((label, strategy), []).append(seconds)
     least = {key: min(seconds) for key, seconds in taken.items()}
     turn_seconds = FeesConfig().min_interval_seconds / TURNS_PER_INTERVAL
@@ -161,7 +162,7 @@ def whole_processes(channel_count: int, runs: int) -> None:
                 environments[strategy] = {**os.environ, "REVOPS_CONFIG": str(settings)}
                 run_once(environments[strategy], "db", "upgrade")
                 run_once(environments[strategy], "fees", "adjust")
-            taken: dict[str, list[float]] = {strategy: [] for strategy in STRATEGIES}
+            taken: dict[Strategy, list[float]] = {strategy: [] for strategy in STRATEGIES}
             for _run in range(runs):
                 for strategy, environment in environments.items():
                     make_due(folder / strategy / "revops.sqlite3")

@@ -194,7 +194,7 @@ def test_it_is_a_belief_whatever_was_seen(windows: list[PriceWindow], market_ppm
     assert best_price(belief, PRICES, cost_ppm) in PRICES
     rates = [rate_per_hour(belief, ppm) for ppm in PRICES]
     assert all(later <= earlier * (1 + 1e-9) for earlier, later in pairwise(rates))
-    low, high = interval(belief, shares(200))
+    low, high = interval(belief.weights, shares(200))
     assert low <= high
 
 

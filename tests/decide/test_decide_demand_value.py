@@ -96,8 +96,10 @@ def test_an_empty_channel_that_is_asked_for_more_than_comes_in_gets_dearer() -> 
 
 def test_a_channel_that_brings_payments_in_where_liquidity_is_scarce_gets_cheaper() -> None:
     """The same channel, full, with or without scarce channels by which its payments enter."""
-    ample = {"inflow": Rate(1e10, 1e18)}
-    plain, helpful = (propose(channel_at(0.98, **ample, entry_value_ppm=ppm), POLICY, NOW).ppm for ppm in (0.0, 300.0))
+    ample = Rate(1e10, 1e18)
+    plain, helpful = (
+        propose(channel_at(0.98, inflow=ample, entry_value_ppm=ppm), POLICY, NOW).ppm for ppm in (0.0, 300.0)
+    )
     assert helpful < 100 < plain
 
 

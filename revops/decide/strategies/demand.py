@@ -10,7 +10,7 @@ what is not worth a step is not worth an experiment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from revops.decide.demand_curve import (
@@ -18,17 +18,18 @@ from revops.decide.demand_curve import (
     MARKET_SPREAD,
     Belief,
     best_price,
-    elasticity,
     learn,
     rate_per_hour,
     rates_per_hour,
 )
+from revops.decide.demand_figures import Outlook, demand_figures, spread_prices
 from revops.decide.governor import dead_band_ppm
 from revops.decide.inventory import marginal_values_ppm, value_at
 from revops.decide.proven import dearest_sale_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.evidence import Evidence, look, too_early
 from revops.decide.volume import demand_per_day, payment_msat, shown_per_day
+from revops.domain.demand import DemandFigures
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -60,12 +61,13 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
         belief = learn(seen.windows, policy.start_ppm, now, BLIND_SPREAD)
     else:
         belief = learn(seen.windows, anchor_ppm * offer.market_ratio, now, MARKET_SPREAD)
-    value_ppm = _value_ppm(offer, seen, belief, policy, now)
+    outlook = _outlook(offer, seen, belief, policy, now)
+    figures, value_ppm = demand_figures(outlook, now), outlook.value_ppm
+    state = replace(state, demand=figures)
     if early is not None:
         return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
-    cost_ppm = value_ppm - seen.entry_value_ppm
-    best_ppm = best_price(belief, _prices(fee_ppm, policy), cost_ppm)
-    reasons = (_reason(seen, belief, best_ppm, value_ppm),)
+    best_ppm = best_price(belief, _prices(fee_ppm, policy), outlook.cost_ppm)
+    reasons = (_reason(seen, belief, figures, best_ppm, value_ppm),)
     # Without revenue only a cheaper price can tell something.
     dearer_unpaid = best_ppm > fee_ppm and seen.earned_count == 0 and seen.routable
     if dearer_unpaid or abs(best_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
@@ -84,35 +86,41 @@ def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> boo
     """Whether enough time has passed since the last look to judge anew. It costs more than all the rest of a decision,
     and a run every few minutes brings next to nothing new.
     """
-    known, state = offer.state, seen.state
-    if known is None:
-        return True
+    known, state = offer.state or seen.state, seen.state
     turn_seconds = _turn_seconds(policy)
     before, after = known.counted_at - state.window_start_at, now - state.window_start_at
     return before // turn_seconds < after // turn_seconds
 
 
-def _value_ppm(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig, now: float) -> float:
-    """What a local sat is worth, where prices may go as far as a sale is proven, and no more than a refill costs."""
+def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig, now: float) -> Outlook:
+    """What is expected where prices may go as far as a sale is proven."""
+    prices = spread_prices(policy.min_ppm, min(dearest_sale_ppm(offer, policy), policy.max_ppm), VALUED_COUNT)
+    rates = rates_per_hour(belief, prices)
+    volume_msat: Sequence[float] = demand_per_day(seen.windows, offer.signals, rates, now)
+    if offer.channel.usable and not seen.routable:
+        at_fee = [rate_per_hour(belief, seen.fee_ppm)]
+        [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
+        volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)
+    worth = _worth(offer, seen.entry_value_ppm, prices, volume_msat)
+    value_ppm = worth(1.0)
+    return Outlook(belief, seen.fee_ppm, prices, rates, value_ppm - seen.entry_value_ppm, value_ppm, worth)
+
+
+def _worth(
+    offer: FeeInput, entry_value_ppm: float, prices: Sequence[int], volume_msat: Sequence[float]
+) -> Callable[[float], float]:
+    """What a local sat is worth at so many times this demand at these prices, and no more than a refill costs."""
     signals, channel = offer.signals, offer.channel
-    lowest_ppm, dearest_ppm = max(policy.min_ppm, 1), min(dearest_sale_ppm(offer, policy), policy.max_ppm)
-    ratio = max(dearest_ppm / lowest_ppm, 1.0)
-    prices = sorted({round(lowest_ppm * ratio ** (place / (VALUED_COUNT - 1))) for place in range(VALUED_COUNT)})
-    rates = rates_per_hour(belief, [*prices, seen.fee_ppm])
-    *volume_msat, expected_msat = demand_per_day(seen.windows, signals, rates, now)
-    if channel.usable and not seen.routable:
-        volume_msat = shown_per_day(volume_msat, expected_msat, signals)
     sendable_msat = max(channel.capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
-    values = marginal_values_ppm(
-        prices,
-        volume_msat,
-        signals.inflow.msat_per_day,
-        seen.entry_value_ppm,
-        sendable_msat,
-        payment_msat(signals),
-    )
-    worth_ppm = value_at(values, channel.spendable_msat / sendable_msat)
-    return worth_ppm if signals.refill_ppm is None else min(worth_ppm, float(signals.refill_ppm))
+    inflow_msat, step_msat = signals.inflow.msat_per_day, payment_msat(signals)
+
+    def worth(times: float) -> float:
+        wanted_msat = [msat * times for msat in volume_msat]
+        values = marginal_values_ppm(prices, wanted_msat, inflow_msat, entry_value_ppm, sendable_msat, step_msat)
+        worth_ppm = value_at(values, channel.spendable_msat / sendable_msat)
+        return worth_ppm if signals.refill_ppm is None else min(worth_ppm, float(signals.refill_ppm))
+
+    return worth
 
 
 def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
@@ -123,16 +131,15 @@ def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
     return sorted({fee_ppm, *(ppm for ppm in wished if policy.min_ppm <= ppm <= policy.max_ppm)})
 
 
-def _reason(seen: Evidence, belief: Belief, best_ppm: int, value_ppm: float) -> Reason:
-    steepness, low, high = elasticity(belief, seen.fee_ppm)
+def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, best_ppm: int, value_ppm: float) -> Reason:
     return why(
         ReasonCode.DEMAND,
         fee_ppm=seen.fee_ppm,
         interest_count=round(belief.interest_count, 1),
         per_day=round(24 * rate_per_hour(belief, seen.fee_ppm), 2),
-        elasticity=round(steepness, 2),
-        low=round(low, 2),
-        high=round(high, 2),
+        elasticity=round(figures.elasticity, 2),
+        low=round(figures.elasticity_low, 2),
+        high=round(figures.elasticity_high, 2),
         best_ppm=best_ppm,
         gain_msat=round(24 * _gain_msat(seen, belief, best_ppm, value_ppm - seen.entry_value_ppm)),
         value_ppm=round(value_ppm),
