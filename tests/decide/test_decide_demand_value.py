@@ -117,6 +117,16 @@ def test_what_fails_beyond_uses_no_liquidity(settle_ratio: float) -> None:
     assert (value_ppm > 300) is (settle_ratio == 1.0)
 
 
+def test_an_empty_channel_is_worth_twice_the_dearest_price_that_was_paid_and_no_more() -> None:
+    """Nobody minded any price: whatever might be asked, only what is proven counts."""
+    empty = channel_at(0.0, anchor_ppm=90)
+    assert 190 < (propose(empty, POLICY, NOW).value_ppm or 0.0) <= 200
+    assert empty.state is not None
+    paid = (*TRIED, PriceWindow(NOW - DAY, 700, 10.0, 20.0))
+    dearer = replace(empty, state=replace(empty.state, windows=paid))
+    assert 1_000 < (propose(dearer, POLICY, NOW).value_ppm or 0.0) <= 1_400
+
+
 @given(fee_input=fee_inputs(), policy=fees_policies(), ratio=st.floats(0.25, 4))
 def test_nothing_is_worth_more_than_what_is_proven_to_sell(
     fee_input: FeeInput, policy: FeesConfig, ratio: float
