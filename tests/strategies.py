@@ -218,6 +218,7 @@ def signals(draw: st.DrawFn) -> Signals:
         market_read=draw(st.booleans()),
         refill_ppm=draw(prices_ppm),
         hold_seconds=draw(st.one_of(st.none(), st.floats(0, 1e6))),
+        settle_ratio=draw(st.floats(0.25, 1)),
     )
 
 

@@ -9,7 +9,8 @@ of a market with a competitor at 300. Payments come as a Poisson process with th
 for h hours, λ · S(p) · h are expected. For each scale and steepness of a grid the level has a gamma distribution
 (conjugate), so that the posterior is exact on the grid, and costs a sum. Windows count less as they age: markets drift.
 They count less than their payments by `BURSTINESS`: payments come in bursts and are tried again, and are so less
-certain than as many independent ones.
+certain than as many independent ones. Some markets don't drift but end: what was learnt before a silence that can be no
+chance is of a market that is no more.
 
 The level's prior is as good as flat in the logarithm. One with a shape would take a dear price that few pay for proof
 of a dear market with few customers, rather than of a cheap one with many, and would never go and look.
@@ -38,6 +39,11 @@ BLIND_SPREAD: Final = 1.3
 #: The level's prior: a third of a payment, in the time in which a channel with 60 a day has as many.
 PRIOR_COUNT: Final = 0.3
 PRIOR_HOURS: Final = PRIOR_COUNT * 24 / 60.0
+#: A silence is judged from a day on, so that a night is none; of payments that come this much more seldom than before
+#: at the same price or a dearer one; and if it is less likely than chance by a factor of exp(6).
+SILENT_HOURS: Final = 24.0
+SILENT_RATIO: Final = 0.1
+SILENT_DEVIANCE: Final = 6.0
 #: Prices are told apart to 2 %: what is reckoned for one serves again.
 _RESOLUTION: Final = math.log(1.02)
 
@@ -93,7 +99,7 @@ def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float, spread:
     logs: list[float] = list(_prior_logs(_place(market_ppm), spread))
     hours = [PRIOR_HOURS] * len(_GRID)
     total = 0.0
-    for place, open_hours, count in _pooled(windows, now):
+    for place, open_hours, count in _pooled(of_today(windows), now):
         hours = [spent + open_hours * share for spent, share in zip(hours, _shares(place), strict=True)]
         if count > 0:
             total += count
@@ -108,6 +114,39 @@ def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float, spread:
         levels_per_hour=tuple(certain / spent for spent in hours),
         interest_count=total,
     )
+
+
+def of_today(windows: Sequence[PriceWindow]) -> Sequence[PriceWindow]:
+    """Given what each price has brought, the oldest first, return what of it is of the market that there is now: all,
+    or the silence at the end.
+    """
+    most = max((one.interest_count / one.open_hours for one in windows if one.open_hours > 0), default=0.0)
+    hours = count = 0.0
+    dearest_ppm = 0
+    for place in range(len(windows) - 1, 0, -1):
+        last = windows[place]
+        hours, count = hours + last.open_hours, count + last.interest_count
+        dearest_ppm = max(dearest_ppm, last.fee_ppm)
+        is_quiet = hours >= SILENT_HOURS and count < SILENT_RATIO * most * hours
+        if is_quiet and _is_silence(hours, count, dearest_ppm, windows[:place]):
+            return windows[place:]
+    return windows
+
+
+def _is_silence(hours: float, count: float, dearest_ppm: int, before: Iterable[PriceWindow]) -> bool:
+    """Whether so few payments in so many hours can be no chance, after what was paid at no lower price."""
+    paid = [one for one in before if one.fee_ppm >= dearest_ppm]
+    paid_hours, paid_count = sum(one.open_hours for one in paid), sum(one.interest_count for one in paid)
+    if paid_hours <= 0 or count * paid_hours >= SILENT_RATIO * paid_count * hours:
+        return False
+    # By how much one rate explains both counts worse than two: half the deviance of two Poisson counts.
+    log_rate = math.log((paid_count + count) / (paid_hours + hours))
+    worse = _log_over(paid_count, paid_hours, log_rate) + _log_over(count, hours, log_rate)
+    return worse >= SILENT_DEVIANCE * BURSTINESS
+
+
+def _log_over(count: float, hours: float, log_rate: float) -> float:
+    return count * (math.log(count) - math.log(hours) - log_rate) if count > 0 else 0.0
 
 
 def _pooled(windows: Iterable[PriceWindow], now: float) -> Iterable[tuple[int, float, float]]:

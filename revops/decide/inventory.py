@@ -17,7 +17,10 @@ ppm: high where a sat is sure to be missed, 0 where the next payments in would b
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 #: A sat that is sold in a month is worth as much less as one that may never be: markets change, channels close.
@@ -41,43 +44,62 @@ def marginal_values_ppm(
     """
     steps = round(min(max(capacity_msat / max(payment_msat, 1.0), LEAST_STEPS), MOST_STEPS))
     step_msat = max(capacity_msat, 1) / steps
-    sales = [msat / step_msat for msat in demand_msat_per_day]
     gains = [price + entry_value_ppm for price in prices_ppm]
+    offers, limits = _worthwhile([msat / step_msat for msat in demand_msat_per_day], gains)
     refills = inflow_msat_per_day / step_msat
-    chosen = [0] * steps
+    chosen = [len(offers) - 1] * steps
     for _round in range(MOST_ROUNDS):
-        values = _evaluate([(sales[place], gains[place]) for place in chosen], refills)
-        better = [_best(sales, gains, value) for value in values]
+        values = _evaluate([offers[place] for place in chosen], refills)
+        better = [bisect_left(limits, -value) for value in values]
         if better == chosen:
             break
         chosen = better
-    return [max(value, 0.0) for value in values]
+    # Where payments are many times the channel, rounding alone leaves these bounds.
+    most = max(gains)
+    return [min(max(value, 0.0), most) for value in values]
 
 
-def _best(sales: Sequence[float], gains: Sequence[float], value_ppm: float) -> int:
-    """The place of the price that brings the most where a sat is worth so much."""
-    net = [sold * (gain - value_ppm) for sold, gain in zip(sales, gains, strict=True)]
-    return net.index(max(net))
+def _worthwhile(sales: Sequence[float], gains: Sequence[float]) -> tuple[list[tuple[float, float]], list[float]]:
+    """Of what can be sold and what each brings, what is best at some value of a sat, the dearest first; and the values
+    below which each is better than the one before it, negative, in rising order.
+
+    The net gain s · (g - v) falls in a straight line as the value v rises, so that the best is an upper envelope.
+    """
+    offers: list[tuple[float, float]] = []
+    limits: list[float] = []
+    for sold, gain in sorted(zip(sales, gains, strict=True)):
+        while offers:
+            last_sold, last_gain = offers[-1]
+            limit = -math.inf if sold == last_sold else (last_sold * last_gain - sold * gain) / (sold - last_sold)
+            if limits and limit <= limits[-1]:
+                limits.pop()
+            elif limit > -math.inf:
+                limits.append(limit)
+                break
+            offers.pop()
+        offers.append((sold, gain))
+    return offers, limits
 
 
 def _evaluate(policy: Sequence[tuple[float, float]], refills: float) -> list[float]:
     """What a sat is worth on each step if steps 1 .. K sell at these rates and gains: W by elimination, from 0 up.
 
-    With W_k = a_k + b_k · W_(k+1) the rows of the system are solved upwards, then W itself downwards (L. H. Thomas,
-    1949).
+    With W_k = a_k + (1 - c_k) · W_(k+1) the rows of the system are solved upwards, then W itself downwards (L. H.
+    Thomas, 1949). c, not 1 - c, is kept: it adds up without a difference, and is never 0 (W. K. Grassmann, M. I. Taksar
+    & D. P. Heyman, Operations Research 33, 1985).
     """
     count = len(policy)
-    intercept, slope = [0.0], [refills / (DISCOUNT_PER_DAY + refills)]
+    intercept, kept = [0.0], [DISCOUNT_PER_DAY / (DISCOUNT_PER_DAY + refills)]
     for place, (sold, gain) in enumerate(policy, 1):
-        up = refills if place < count else 0.0
-        whole = DISCOUNT_PER_DAY + sold + up - sold * slope[-1]
+        lost = DISCOUNT_PER_DAY + sold * kept[-1]
+        whole = lost + (refills if place < count else 0.0)
         intercept.append(sold * (gain + intercept[-1]) / whole)
-        slope.append(up / whole)
+        kept.append(lost / whole)
     worth = [0.0] * (count + 1)
     worth[count] = intercept[count]
     for place in range(count - 1, -1, -1):
-        worth[place] = intercept[place] + slope[place] * worth[place + 1]
-    return [worth[place] - worth[place - 1] for place in range(1, count + 1)]
+        worth[place] = intercept[place] + (1.0 - kept[place]) * worth[place + 1]
+    return [after - before for before, after in pairwise(worth)]
 
 
 def value_at(values_ppm: Sequence[float], local_ratio: float) -> float:

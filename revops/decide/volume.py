@@ -51,6 +51,19 @@ def msat_per_payment(windows: Sequence[PriceWindow], signals: Signals, now: floa
     return min(max(mean_msat, TYPICAL_PAYMENT_MSAT), MOST_RATIO * TYPICAL_PAYMENT_MSAT)
 
 
+def shown_per_day(
+    demand_msat_per_day: Sequence[float], expected_msat_per_day: float, signals: Signals
+) -> Sequence[float]:
+    """Given what a channel with nothing to sell should be asked for at some prices and at the one in force, and its
+    signals, return it as far as it is asked for. What wants to leave is refused there, and in the demand: where that is
+    less than expected, or none, fewer have come. More of it proves nothing: to ask for what can't be had is free.
+    """
+    asked_msat = signals.demand.msat_per_day * signals.settle_ratio
+    if asked_msat >= expected_msat_per_day:
+        return demand_msat_per_day
+    return [msat * asked_msat / expected_msat_per_day for msat in demand_msat_per_day]
+
+
 def payment_msat(signals: Signals) -> float:
     """Given a channel's signals, return the size of a payment as far as it makes the balance restless."""
     msat = signals.demand.msat_per_day + signals.inflow.msat_per_day

@@ -28,7 +28,7 @@ from revops.decide.inventory import marginal_values_ppm, value_at
 from revops.decide.proven import dearest_sale_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.evidence import Evidence, look, too_early
-from revops.decide.volume import demand_per_day, payment_msat
+from revops.decide.volume import demand_per_day, payment_msat, shown_per_day
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
@@ -86,9 +86,7 @@ def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> boo
     """Whether enough time has passed since the last look to judge anew. It costs more than all the rest of a decision,
     and a run every few minutes brings next to nothing new.
     """
-    known, state = offer.state, seen.state
-    if known is None:
-        return True
+    known, state = offer.state or seen.state, seen.state
     turn_seconds = _turn_seconds(policy)
     before, after = known.counted_at - state.window_start_at, now - state.window_start_at
     return before // turn_seconds < after // turn_seconds
@@ -98,7 +96,12 @@ def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig
     """What is expected where prices may go as far as a sale is proven."""
     prices = spread_prices(policy.min_ppm, min(dearest_sale_ppm(offer, policy), policy.max_ppm), VALUED_COUNT)
     rates = rates_per_hour(belief, prices)
-    worth = _worth(offer, seen.entry_value_ppm, prices, demand_per_day(seen.windows, offer.signals, rates, now))
+    volume_msat: Sequence[float] = demand_per_day(seen.windows, offer.signals, rates, now)
+    if offer.channel.usable and not seen.routable:
+        at_fee = [rate_per_hour(belief, seen.fee_ppm)]
+        [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
+        volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)
+    worth = _worth(offer, seen.entry_value_ppm, prices, volume_msat)
     value_ppm = worth(1.0)
     return Outlook(belief, seen.fee_ppm, prices, rates, value_ppm - seen.entry_value_ppm, value_ppm, worth)
 
