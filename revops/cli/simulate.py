@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from revops.cli.options import Command, NamedPath, common
-from revops.cli.output import Output
+from revops.cli.options import Command, NamedPath, common, refuse_node_options
+from revops.cli.output import Output, write_file
 from revops.domain.options import CommonOptions
 from revops.errors import OutputError
 from revops.report.blocks import Block, Line
@@ -146,7 +146,7 @@ def _show(output: Output, found: Simulation, page_path: Path | None, *, subject:
     if page_path is not None:
         from revops.sim.arena.page import page
 
-        _write(page_path, page(found.study, figures))
+        write_file(page_path, page(found.study, figures))
     seconds = {"seconds": found.seconds, "elapsed_seconds": found.elapsed_seconds} if profile else {}
     value = {**to_document(found.study), "figures": plain(figures), **seconds}
     output.product("simulate", value, lambda: _blocks(found, figures, page_path, profile=profile))
@@ -163,16 +163,7 @@ def _blocks(found: Simulation, figures: Figures, page_path: Path | None, *, prof
 
 
 def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, question: dict[str, Any]) -> None:
-    # Better nothing than a comparison that seems to have been the one that was asked for.
-    given = {
-        "--config": options.config_path is not None,
-        "--db": options.database_url is not None,
-        "--metrics-dir": options.metrics_dir is not None,
-        "--dry-run": options.dry_run,
-    }
-    for name, is_given in given.items():
-        if is_given:
-            raise click.UsageError(f"{name} has no meaning here: no node is looked at, and nothing is recorded")
+    refuse_node_options(options, "no node is looked at, and nothing is recorded")
     if from_path is not None:
         kept = ("set_name", "seed_count", "days", "families", "check")
         if any(question[name] for name in kept):
@@ -186,10 +177,3 @@ def _make_sure_of(page_path: Path | None, save_path: Path | None) -> None:
             raise OutputError(f"{path}: there is no folder {path.absolute().parent}")
     if page_path is not None and find_spec("matplotlib") is None:
         raise click.UsageError("--page needs matplotlib: pip install 'revops[html]'")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from error

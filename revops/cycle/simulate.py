@@ -143,6 +143,7 @@ def commit() -> str | None:
 def _git(root: Path, *arguments: str) -> str | None:
     command = ["git", "-C", str(root), *arguments]
     try:
+        # A list, so no shell; every word of it stands in this module.
         done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None  # no git, or no repository: the version has to do

@@ -102,13 +102,21 @@ def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int |
     anchor_ppm = offer.signals.anchor_ppm
     limits: list[tuple[int, Reason]] = []
     if anchor_ppm is not None:
-        shown_ppm = UNPROVEN_FACTOR * (shown_market_ppm(offer) or 0)
-        most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), shown_ppm, floor_ppm)
-        limits.append((most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)))
+        limits.append(_market_ceiling(offer, anchor_ppm, floor_ppm, policy))
     if not could_route(offer.channel):
         most_ppm = max(dearest_sale_ppm(offer, policy), floor_ppm)
         limits.append((most_ppm, why(ReasonCode.UNPROVEN_CEILING, ceiling_ppm=most_ppm)))
     return min(limits, key=lambda limit: limit[0], default=(None, None))
+
+
+def _market_ceiling(offer: FeeInput, anchor_ppm: int, floor_ppm: int, policy: FeesConfig) -> tuple[int, Reason]:
+    """What others charge, or what this channel's own customers have paid, whichever leaves more to be tried."""
+    most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
+    shown_ppm = shown_market_ppm(offer)
+    if shown_ppm is not None and UNPROVEN_FACTOR * shown_ppm > most_ppm:
+        most_ppm = UNPROVEN_FACTOR * shown_ppm
+        return most_ppm, why(ReasonCode.SHOWN_CEILING, ceiling_ppm=most_ppm, shown_ppm=shown_ppm)
+    return most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)
 
 
 def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, policy: FeesConfig) -> Floor:

@@ -11,7 +11,7 @@ from revops.domain.snapshot import FeeInput
 #: A sale is expected to bring at most this multiple of a price that was paid.
 UNPROVEN_FACTOR: Final = 2
 #: So many payments of typical size, all at a price or above, show a market that what others charge doesn't know of.
-#: Somebody who wants to feign one has to buy them all at that price.
+#: Somebody who wants to feign one has to buy a quarter of them at that price: what failed beyond us counts no further.
 MARKET_COUNT: Final = 30.0
 
 

@@ -62,6 +62,7 @@ class ReasonCode(StrEnum):
     HOLD_FLOOR = "hold_floor"
     CEILING = "ceiling"
     ANCHOR_CEILING = "anchor_ceiling"
+    SHOWN_CEILING = "shown_ceiling"
     UNPROVEN_CEILING = "unproven_ceiling"
     ZERO_FLOW_HOLD = "zero_flow_hold"
     ZERO_FLOW_DROP = "zero_flow_drop"
@@ -198,6 +199,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
     ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
     ReasonCode.ANCHOR_CEILING: "others charge {anchor_ppm} ppm into the peer: nothing above {ceiling_ppm} ppm is tried",
+    ReasonCode.SHOWN_CEILING: (
+        "its customers have shown a market at {shown_ppm} ppm, whatever others charge: nothing above {ceiling_ppm} ppm,"
+        " twice that, is tried"
+    ),
     ReasonCode.UNPROVEN_CEILING: (
         "it can't forward now, so that a price proves nothing: none above {ceiling_ppm} ppm is tried, twice the highest"
         " that something was sold at, or that others charge"

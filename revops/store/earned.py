@@ -192,5 +192,6 @@ def _prices(count: int) -> CTE:
     rows = ", ".join(
         f"(CAST(:b_key_{place} AS INTEGER), CAST(:b_since_{place} AS DOUBLE PRECISION))" for place in range(count)
     )
+    # Nothing but the names of parameters is written into it.
     statement = text(f"SELECT column1 AS price_key, column2 AS since_at FROM (VALUES {rows}) AS given")  # noqa: S608
     return statement.columns(column("price_key", Integer), column("since_at", Double)).cte("price")

@@ -91,7 +91,7 @@ def _span(world: World, number: int, found: SpanResult, oracle_msat: int) -> Spa
         net_msat=found.net_msat,
         oracle_msat=oracle_msat,
         earned_msat=found.earned_msat,
-        rebalance_msat=0,  # fees only: no policy moves liquidity
+        rebalance_msat=found.rebalance_msat,
         chain_msat=found.chain_msat,
         updates_per_day=round(found.updates_per_day, 4),
         depleted_ratio=round(found.depleted_ratio, 4),
