@@ -44,8 +44,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " another database. XDG_STATE_HOME is not used: cron doesn't have it.",
     "metrics.textfile_dir": "node_exporter's --collector.textfile.directory. Empty: no .prom files.",
     "fees.mode": '"observe" computes and records what it would do, "act" does it.',
-    "fees.strategy": '"hill_climb" tries prices and keeps what earns more per open hour; "demand" learns what customers'
-    ' would pay and asks for the best; "proportional" goes by the balance; "static" keeps to fixed_ppm; "match_peer"'
+    "fees.strategy": '"demand" learns what customers would pay and asks for the best; "hill_climb" tries prices and'
+    ' keeps what earns more per open hour; "proportional" goes by the balance; "static" keeps to fixed_ppm; "match_peer"'
     ' follows what others charge into the peer; "off" leaves fees alone.',
     "fees.min_ppm": "No fee below this is ever sent.",
     "fees.max_ppm": "No fee above this is ever sent.",
@@ -63,7 +63,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " this. 0: no such floor.",
     "fees.anchor_ceiling_ratio": "hill_climb and demand try nothing above this multiple of what others charge into the"
     " peer, or above twice a price at which some thirty payments of the channel's own have shown a market.",
-    "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
+    "fees.max_step_ratio": "Largest rise of one update, as a share of the fee in force; a cut undoes as much. 1: double"
+    " it at most, or halve it.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",
     "fees.max_channel_updates_per_day": "Updates of one channel in 24 hours.",

@@ -24,11 +24,12 @@ def within_bounds(ppm: int, policy: FeesConfig) -> int:
     return clamp(ppm, policy.min_ppm, policy.max_ppm)
 
 
-def step_limit_ppm(current_ppm: int, policy: FeesConfig) -> int:
-    """Given the fee in force, return the largest change of one update: a share of it, and enough to pass the dead
-    band.
+def step_limits_ppm(current_ppm: int, policy: FeesConfig) -> tuple[int, int]:
+    """Given the fee in force, return the lowest and the highest that one update may go to: as many times cheaper as
+    dearer, and far enough to pass the dead band.
     """
-    return max(int(current_ppm * policy.max_step_ratio), dead_band_ppm(current_ppm, policy))
+    most, band_ppm = 1.0 + policy.max_step_ratio, dead_band_ppm(current_ppm, policy)
+    return min(round(current_ppm / most), current_ppm - band_ppm), max(round(current_ppm * most), current_ppm + band_ppm)
 
 
 def sane(proposed_ppm: float, current_ppm: int) -> int:
@@ -66,15 +67,14 @@ def apply_rails(
     ppm = _ceiling(current_ppm, ppm, policy, limits, reasons)
     # The way back to the nearest bound is no step; from there on steps are as long as anywhere.
     start_ppm = within_bounds(current_ppm, policy)
-    limit_ppm = step_limit_ppm(start_ppm, policy)
     if start_ppm != current_ppm:
         reasons.append(
             why(ReasonCode.OUT_OF_BOUNDS, fee_ppm=current_ppm, min_ppm=policy.min_ppm, max_ppm=policy.max_ppm)
         )
-    limited = clamp(ppm, start_ppm - limit_ppm, start_ppm + limit_ppm)
-    if limited != ppm and not (forced or first):
-        ppm = limited
-        reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=limit_ppm))
+    limited_ppm = clamp(ppm, *step_limits_ppm(start_ppm, policy))
+    if limited_ppm != ppm and not (forced or first):
+        ppm = limited_ppm
+        reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=abs(limited_ppm - start_ppm)))
     return within_bounds(ppm, policy), tuple(reasons)
 
 

@@ -19,7 +19,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[int, Meta(ge=0, le=366 * 86_400)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Mode = Literal["observe", "act"]
-Strategy = Literal["hill_climb", "demand", "proportional", "static", "match_peer", "off"]
+Strategy = Literal["demand", "hill_climb", "proportional", "static", "match_peer", "off"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     """Fee setting: the strategy, and the rails that nothing passes."""
 
     mode: Mode = "observe"
-    strategy: Strategy = "hill_climb"
+    strategy: Strategy = "demand"
     min_ppm: Ppm = 10
     max_ppm: Ppm = 2_500
     base_msat: Msat = 0
@@ -75,8 +75,9 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     #: A strategy that tries prices tries none above this multiple of what others charge into the peer, but where its
     #: customers have shown a dearer market (`decide/proven.py`).
     anchor_ceiling_ratio: Annotated[float, Meta(ge=1, le=1_000)] = 5.0
-    #: Largest change of one update, as a share of the fee in force.
-    max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.25
+    #: Largest rise of one update, as a share of the fee in force; a cut undoes as much: at 1 a fee is at most doubled, or
+    #: halved.
+    max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 1.0
     #: Least time between two updates of one channel: the network needs it to hear of a price, and we to learn from it.
     min_interval_seconds: Annotated[int, Meta(ge=600, le=30 * 86_400)] = 8 * 3_600
     #: Updates of one channel in 24 hours.

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
-from revops.decide.rails import apply_rails, sane, step_limit_ppm, within_bounds
+from revops.decide.rails import apply_rails, sane, step_limits_ppm, within_bounds
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.units import MAX_U32
@@ -26,7 +26,7 @@ proposals = st.one_of(
 idle_times = st.one_of(st.floats(0, 100 * 24 * HOUR), st.sampled_from((0.0, -1.0, math.inf)))
 
 #: 10 to 2,500 ppm, steps of a quarter, hold after 24 h, drop after 72 h to 85 %.
-DEFAULT = FeesConfig()
+DEFAULT = FeesConfig(max_step_ratio=0.25)
 
 
 @given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=st.floats(), routable=st.booleans())
@@ -45,7 +45,8 @@ def test_no_change_is_larger_than_the_step_unless_the_fee_was_out_of_bounds(
     ppm, reasons = apply_rails(current, proposal, idle, routable, policy)
     outside = not policy.min_ppm <= current <= policy.max_ppm
     assert outside is any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in reasons)
-    assert outside or abs(ppm - current) <= step_limit_ppm(current, policy)
+    lowest, highest = step_limits_ppm(current, policy)
+    assert outside or lowest <= ppm <= highest
 
 
 @given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=idle_times, routable=st.booleans())
@@ -109,7 +110,7 @@ F, C, H, D, S, OUT = (
         (100, -5, 0, True, 75, [F, S]),
         (100, 2**63, 0, True, 125, [C, S]),
         (100, 126, 0, True, 125, [S]),
-        (100, 74, 0, True, 75, [S]),
+        (100, 79, 0, True, 80, [S]),
         (11, 5, 0, True, 10, [F]),
         (2_450, 2_600, 0, True, 2_500, [C]),
         # Without revenue: held from 24 h on, dropped from 72 h on if the channel could have routed.
@@ -130,7 +131,7 @@ F, C, H, D, S, OUT = (
         (5_000, 5_000, 72, True, 2_500, [D, C, OUT]),
         (0, 0, 0, True, 10, [F, OUT]),
         (5, 55, 0, True, 12, [OUT, S]),
-        (5_000, 50, 0, True, 1_875, [OUT, S]),
+        (5_000, 50, 0, True, 2_000, [OUT, S]),
         (5, 55, 24, True, 10, [H, OUT]),
         (5, 55, 72, True, 10, [H, OUT]),
     ],
@@ -161,13 +162,34 @@ def test_a_drop_passes_the_dead_band(current: int, band: dict[str, Any], expecte
 @pytest.mark.parametrize("current", range(10, 60))
 def test_a_step_is_never_within_the_dead_band(current: int) -> None:
     policy = FeesConfig(dead_band_ratio=0.24, max_step_ratio=0.25)
-    assert step_limit_ppm(current, policy) >= dead_band_ppm(current, policy)
+    lowest, highest = step_limits_ppm(current, policy)
+    assert min(current - lowest, highest - current) >= dead_band_ppm(current, policy)
 
 
-@pytest.mark.parametrize(("current", "limit"), [(0, 2), (7, 2), (8, 2), (12, 3), (100, 25), (2_500, 625)])
-def test_a_step_is_a_share_of_the_fee_and_passes_the_dead_band(current: int, limit: int) -> None:
-    assert step_limit_ppm(current, DEFAULT) == limit
+@pytest.mark.parametrize(
+    ("ratio", "current", "limits"),
+    [
+        (0.25, 0, (-2, 2)),
+        (0.25, 7, (5, 9)),
+        (0.25, 12, (10, 15)),
+        (0.25, 100, (80, 125)),
+        (0.25, 2_500, (2_000, 3_125)),
+        (1.0, 100, (50, 200)),
+        (4.0, 100, (20, 500)),
+    ],
+)
+def test_a_step_is_as_many_times_cheaper_as_dearer_and_passes_the_dead_band(
+    ratio: float, current: int, limits: tuple[int, int]
+) -> None:
+    assert step_limits_ppm(current, FeesConfig(max_step_ratio=ratio)) == limits
+
+
+@given(policy=fees_policies(), current=st.integers(100, 1_000_000))
+def test_a_step_up_takes_a_step_down_back(policy: FeesConfig, current: int) -> None:
+    lowest, _ = step_limits_ppm(current, policy)
+    _, back = step_limits_ppm(max(lowest, 0), policy)
+    assert back >= current - 1 - policy.max_step_ratio
 
 
 def test_even_a_free_channel_can_take_a_step() -> None:
-    assert step_limit_ppm(0, FeesConfig(dead_band_ppm=0, dead_band_ratio=0, max_step_ratio=0.01)) == 1
+    assert step_limits_ppm(0, FeesConfig(dead_band_ppm=0, dead_band_ratio=0, max_step_ratio=0.01)) == (-1, 1)

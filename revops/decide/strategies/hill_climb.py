@@ -117,8 +117,9 @@ def _climb(view: Evidence, slope: Slope, policy: FeesConfig) -> Proposal:
         code, step_ratio = ReasonCode.CLIMB_REVERSE, state.step_ratio * STEP_SHRINK
     step_ratio = min(max(step_ratio, LEAST_STEP_RATIO), policy.max_step_ratio)
     step = min(step_ratio, STEP_PER_SLOPE * abs(slope.ratio)) if guided else step_ratio
+    times = step if direction > 0 else step / (1.0 + step)  # a step down is taken back by one up
     # A step within the dead band would never be announced, and nothing would ever be learnt from it.
-    change_ppm = max(round(view.fee_ppm * step), dead_band_ppm(view.fee_ppm, policy))
+    change_ppm = max(round(view.fee_ppm * times), dead_band_ppm(view.fee_ppm, policy))
     reason = why(
         code,
         fee_ppm=view.fee_ppm,
