@@ -11,6 +11,7 @@ from revops.domain.decision import FeeState
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.node import NodeInfo, Wallet, WalletOutput
+from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView, PairHistory, RebalanceSnapshot
 
 #: The moment at which every snapshot is taken unless a test says otherwise.
@@ -105,6 +106,11 @@ def make_state(**overrides: Any) -> FeeState:
         last_rate_error_msat=0.0,
     )
     return replace(base, **overrides)
+
+
+def make_climb(**overrides: Any) -> FeesConfig:
+    """`[fees]` of `hill_climb` in steps of a quarter: it moves the ordinary channel at once, and by little."""
+    return FeesConfig(**{"strategy": "hill_climb", "max_step_ratio": 0.25, **overrides})
 
 
 def make_demand(**overrides: Any) -> DemandFigures:

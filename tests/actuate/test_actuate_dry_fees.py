@@ -179,7 +179,7 @@ def test_releasing_a_pin_shows_the_strategy_that_goes_on(bench: Bench) -> None:
     channel_id = live(bench)[0].channel_id
     fees.set_fee(bench.options, channel_id, 700, force=True, clock=bench.clock)
     (decision,) = dry(bench, fees.unset_fee, channel_id).decisions
-    assert decision.strategy == "hill_climb"
+    assert decision.strategy == "demand"
     assert ReasonCode.PINNED not in {reason.code for reason in decision.reasons}
     (still,) = dry(bench, fees.run, (channel_id,)).decisions
     assert (still.strategy, still.outcome) == ("pin", Outcome.SKIP)

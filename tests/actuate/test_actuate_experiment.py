@@ -103,7 +103,7 @@ def test_each_channel_is_priced_by_the_strategy_whose_turn_it_is(bench: Bench) -
     assert all({*strategies} == {"hill_climb", "demand"} for strategies in seen.values())
     with bench.database.read(NODE_KEY) as tx:
         states = fee_states(tx)
-    assert {state.strategy for state in states.values()} == {"hill_climb"}  # over: the configured one goes on
+    assert {state.strategy for state in states.values()} == {"demand"}  # over: the configured one goes on
 
 
 def test_explain_tells_whose_turn_it_was(bench: Bench) -> None:

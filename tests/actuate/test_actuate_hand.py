@@ -84,7 +84,7 @@ def test_a_pin_ends_by_time(bench: Bench) -> None:
     bench.node.advance_by(DAY - HOUR)
     assert decided(bench).strategy == "pin"
     bench.node.advance_by(2 * HOUR)
-    assert decided(bench).strategy == "hill_climb"
+    assert decided(bench).strategy == "demand"
 
 
 def test_a_pin_ends_when_it_is_released(bench: Bench) -> None:
@@ -93,7 +93,7 @@ def test_a_pin_ends_when_it_is_released(bench: Bench) -> None:
     set_fee(bench, 800, force=True)
     bench.node.advance_by(HOUR)
     (decision,) = fees.unset_fee(bench.options, pick(bench).channel_id, clock=bench.clock).decisions
-    assert decision.strategy == "hill_climb"
+    assert decision.strategy == "demand"
     assert [row.pin_ppm for row in bench.rows("SELECT * FROM fee_pin WHERE released_at IS NULL")] == []
 
 
@@ -280,7 +280,7 @@ def test_what_a_hand_does_counts_whatever_the_clock_said(bench: Bench, hand: str
         assert channel.local.fee_ppm == 300
     bench.clock_offset = 0.0
     bench.node.advance_by(60)
-    assert decided(bench).strategy == ("hill_climb" if hand == "given back" else "pin")
+    assert decided(bench).strategy == ("demand" if hand == "given back" else "pin")
     assert channel.local.fee_ppm == (700 if hand == "given back" else 300)
 
 
@@ -288,7 +288,7 @@ def test_a_skipped_channel_is_explained(bench: Bench) -> None:
     bench.fees()
     text = page(explained(explain.run(bench.options, pick(bench).channel_id, clock=bench.clock)))
     assert "first seen at" in text
-    assert "strategy hill_climb proposed" in text
+    assert "strategy demand proposed" in text
     assert "bounds 1 to 5,000 ppm" in text
 
 

@@ -65,7 +65,7 @@ def test_all_channels_have_a_row_each_and_crossed_bounds_are_told(show: Any) -> 
     lines = show().splitlines()
     assert lines[0] == "3 channels; synced 2 h ago"
     rows = {line.split()[0]: line for line in lines if line[:3] in {"1x1", "2x1", "3x1"}}
-    assert rows["1x1x0"].split()[-5:] == ["hill_climb", "900", "2,500", "both", "dear"]
+    assert rows["1x1x0"].split()[-5:] == ["demand", "900", "2,500", "both", "dear"]
     assert rows["2x1x0"].endswith("dear, capped")
     assert rows["2x1x0"].split()[-5:-2] == ["500", "500", "target"]
     assert "  pin: 450 ppm until 2025-06-16 15:06Z, by force  " in rows["2x1x0"]
@@ -81,7 +81,7 @@ def test_one_channel_is_told_with_each_rule_and_where_each_setting_comes_from(sh
     assert "2x1x0: 5,000,000 sat, 25% ours, flow sink, opener remote, public, age not known, uptime 50%" in lines
     assert (
         "pinned by hand at 450 ppm on 2025-06-15 14:06Z, until 2025-06-16 15:06Z, by force: that sets its fee, not "
-        "strategy hill_climb; the bounds hold"
+        "strategy demand; the bounds hold"
     ) in lines
     assert "small no capacity is 5,000,000 sat, above 1,000,000" in lines
     assert "dear applies" in lines

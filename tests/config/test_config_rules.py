@@ -93,7 +93,7 @@ def test_a_rule_with_a_strategy_is_final_unless_it_says_otherwise(tmp_path: Path
         ("until = '2027-01-31'", "rule[1].until: expected a date or time without quotes"),
         ("name = 3", "rule[1].name: expected a text"),
         ("min_ppm = 9_000", "rule[1].min_ppm = 9000 is above max_ppm = 2500, with [fees] below it"),
-        ("dead_band_ratio = 0.5", "rule[1].dead_band_ratio = 0.5 is not below max_step_ratio = 0.25"),
+        ("dead_band_ratio = 1.0", "rule[1].dead_band_ratio = 1.0 is not below max_step_ratio = 1.0"),
     ],
 )
 def test_each_fault_names_rule_and_key(tmp_path: Path, text: str, fault: str) -> None:

@@ -135,8 +135,8 @@ def test_strategies_are_compared_in_markets_like_the_node(place: Place, capsys: 
     ):
         assert title in out
     for name in (
-        "hill_climb (configured)",
-        "demand",
+        "demand (configured)",
+        "hill_climb",
         "proportional",
         "nothing",
         "revops experiment",

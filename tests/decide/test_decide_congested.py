@@ -25,6 +25,7 @@ from tests.builders import (
     SAT,
     channel_id,
     make_channel,
+    make_climb,
     make_fee_input,
     make_fee_snapshot,
     make_htlc,
@@ -34,7 +35,7 @@ from tests.builders import (
 )
 from tests.strategies import fee_snapshots, fees_policies
 
-RAISE = FeesConfig(congestion="raise")
+HOLD, RAISE = make_climb(), make_climb(congestion="raise")
 
 
 def full(count: int = 28, direction: str = "out", amount_msat: int = 10_000 * SAT) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def full(count: int = 28, direction: str = "out", amount_msat: int = 10_000 * SA
     return {"max_accepted_htlcs": 30, "htlcs": held}
 
 
-def decide(policy: FeesConfig = FeesConfig(), *, state: Any = None, **overrides: Any) -> FeeDecision:  # noqa: B008  # frozen
+def decide(policy: FeesConfig = HOLD, *, state: Any = None, **overrides: Any) -> FeeDecision:
     fee_input = make_fee_input(make_channel(**overrides), state=make_state() if state is None else state)
     return decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
 
@@ -53,7 +54,7 @@ def test_an_ordinary_channel_would_have_moved() -> None:
     assert decide(**full(24)).outcome is Outcome.CHANGE
 
 
-@pytest.mark.parametrize("policy", [FeesConfig(), RAISE], ids=["hold", "raise"])
+@pytest.mark.parametrize("policy", [HOLD, RAISE], ids=["hold", "raise"])
 @pytest.mark.parametrize(
     "overrides", [full(amount_msat=300 * SAT), full(direction="in"), full(28, "in", 150_000 * SAT)], ids=str
 )
@@ -101,24 +102,24 @@ def test_a_raise_keeps_to_the_rails() -> None:
 
 
 def replace_policy(**changes: Any) -> FeesConfig:
-    return FeesConfig(congestion="raise", **changes)
+    return make_climb(congestion="raise", **changes)
 
 
 def test_without_revenue_a_held_fee_is_not_lowered_either() -> None:
     idle = make_state(idle_open_seconds=200 * HOUR)
     one = make_fee_input(make_channel(**full(25)), state=idle, last_earned_at=None)
-    decision = decide_fees(make_fee_snapshot(one), FeesConfig()).decisions[0]
+    decision = decide_fees(make_fee_snapshot(one), HOLD).decisions[0]
     assert (decision.outcome, decision.new_ppm) == (Outcome.SKIP, 100)
 
 
 def test_the_operators_hand_and_a_fee_put_back_come_first() -> None:
     one = make_fee_input(make_channel(**full()), pin=FeePin(120, NOW, None, forced=False))
-    decision = decide_fees(make_fee_snapshot(one), FeesConfig()).decisions[0]
+    decision = decide_fees(make_fee_snapshot(one), HOLD).decisions[0]
     assert (decision.new_ppm, decision.reasons[0].code) == (120, ReasonCode.PINNED)
     assert decision.state is not None
     assert decision.state.congested_since_at == NOW
     changed = make_fee_input(make_channel(fee_ppm=90, **full()))
-    put_back = decide_fees(make_fee_snapshot(changed), FeesConfig(external="overwrite")).decisions[0]
+    put_back = decide_fees(make_fee_snapshot(changed), make_climb(external="overwrite")).decisions[0]
     assert (put_back.new_ppm, put_back.reasons[0].code) == (100, ReasonCode.EXTERNAL_OVERWRITTEN)
 
 
@@ -126,7 +127,7 @@ def test_a_change_from_outside_is_told_and_the_first_sight_is_held_too() -> None
     changed = decide(fee_ppm=90, **full())
     assert [reason.code for reason in changed.reasons] == [ReasonCode.EXTERNAL_CHANGE, ReasonCode.CONGESTED_HOLD]
     first = make_fee_input(make_channel(**full()), state=None)
-    decision = decide_fees(make_fee_snapshot(first), FeesConfig()).decisions[0]
+    decision = decide_fees(make_fee_snapshot(first), HOLD).decisions[0]
     assert [reason.code for reason in decision.reasons] == [ReasonCode.CONGESTED_HOLD]
 
 
@@ -136,9 +137,9 @@ def test_a_peer_is_congested_when_all_its_channels_together_are() -> None:
         other = make_fee_input(make_channel(2, peer_id=node_id(1), **second))
         return make_fee_snapshot(one, other)
 
-    held = decide_fees(both(full(28)), FeesConfig()).decisions
+    held = decide_fees(both(full(28)), HOLD).decisions
     assert [decision.reasons[-1].code for decision in held] == [ReasonCode.CONGESTED_HOLD] * 2
-    free = decide_fees(both(full(2)), FeesConfig()).decisions
+    free = decide_fees(both(full(2)), HOLD).decisions
     assert all(ReasonCode.CONGESTED_HOLD not in {reason.code for reason in one.reasons} for one in free)
 
 
@@ -150,7 +151,7 @@ def test_what_no_strategy_looks_at_is_remembered_all_the_same() -> None:
         assert decision.state == replace(known, congested_since_at=since_at)
 
 
-@pytest.mark.parametrize("policy", [FeesConfig(), RAISE], ids=["hold", "raise"])
+@pytest.mark.parametrize("policy", [HOLD, RAISE], ids=["hold", "raise"])
 def test_no_soft_floor_raises_a_channel_that_is_held(policy: FeesConfig) -> None:
     dear = replace(make_fee_input(make_channel(**full(direction="in"))), signals=Signals(refill_ppm=900))
     decision = decide_fees(make_fee_snapshot(dear), policy).decisions[0]
@@ -174,7 +175,7 @@ def test_learning_goes_on_only_after_the_congestion(counts: list[int]) -> None:
     for number, count in enumerate(counts):
         now = NOW + number * HOUR
         channel = make_channel(**full(count))
-        decision = decide_fees(make_fee_snapshot(replace(fee_input, channel=channel), taken_at=now), FeesConfig())
+        decision = decide_fees(make_fee_snapshot(replace(fee_input, channel=channel), taken_at=now), HOLD)
         state = decision.decisions[0].state
         assert state is not None
         before = fee_input.state.congested_since_at if fee_input.state is not None else None

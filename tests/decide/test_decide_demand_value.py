@@ -19,7 +19,18 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput
-from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, make_terms
+from tests.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    SAT,
+    make_channel,
+    make_climb,
+    make_fee_input,
+    make_fee_snapshot,
+    make_state,
+    make_terms,
+)
 from tests.strategies import fee_inputs, fees_policies
 
 POLICY = FeesConfig(strategy="demand")
@@ -83,7 +94,7 @@ def test_the_decision_carries_the_value_that_the_strategy_knows() -> None:
     full = channel_at(0.9, inflow=Rate(1.9e9, 2e17))
     [decision] = decide_fees(make_fee_snapshot(full), POLICY).decisions
     assert decision.value_ppm == propose(full, POLICY, NOW).value_ppm
-    [climbed] = decide_fees(make_fee_snapshot(full), FeesConfig()).decisions
+    [climbed] = decide_fees(make_fee_snapshot(full), make_climb()).decisions
     assert climbed.value_ppm != decision.value_ppm
 
 
@@ -91,7 +102,7 @@ def test_an_empty_channel_that_is_asked_for_more_than_comes_in_gets_dearer() -> 
     empty, full = channel_at(0.0), channel_at(0.98, inflow=Rate(1e10, 1e18))
     values = [propose(one, POLICY, NOW).value_ppm or 0.0 for one in (empty, channel_at(0.5), full)]
     assert values[0] > values[1] > 300 > 1 > values[2]
-    assert propose(empty, POLICY, NOW).ppm == 125
+    assert propose(empty, POLICY, NOW).ppm == 200  # the dearest in reach: twice
 
 
 def test_a_channel_that_brings_payments_in_where_liquidity_is_scarce_gets_cheaper() -> None:

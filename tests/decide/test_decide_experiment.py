@@ -27,7 +27,17 @@ from revops.domain.experiment import Arm, BlockTime, Ending, Experiment, Turn
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.snapshot import FeePin
-from tests.builders import DAY, HOUR, NOW, make_channel, make_fee_input, make_fee_snapshot, make_state, node_id
+from tests.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    make_channel,
+    make_climb,
+    make_fee_input,
+    make_fee_snapshot,
+    make_state,
+    node_id,
+)
 
 BLOCK = 3 * 86_400
 
@@ -257,12 +267,12 @@ def test_a_sleeper_of_one_strategy_is_awake_for_the_next() -> None:
         strategy="hill_climb", asleep_until_at=NOW + DAY, asleep_open_seconds=9 * HOUR, asleep_interest_count=9.0
     )
     one = make_fee_input(state=asleep)
-    (slept,) = decide_fees(make_fee_snapshot(one), FeesConfig()).decisions
+    (slept,) = decide_fees(make_fee_snapshot(one), make_climb()).decisions
     assert slept.reasons[0].code is ReasonCode.ASLEEP
     (woke,) = decide_fees(make_fee_snapshot(one), FeesConfig(strategy="proportional")).decisions
     assert woke.state is not None
     assert woke.state.strategy == "proportional"
-    (back,) = decide_fees(make_fee_snapshot(replace(one, state=woke.state)), FeesConfig()).decisions
+    (back,) = decide_fees(make_fee_snapshot(replace(one, state=woke.state)), make_climb()).decisions
     assert back.reasons[0].code is not ReasonCode.ASLEEP
     assert back.state is not None
     assert (back.state.strategy, back.state.asleep_until_at) == ("hill_climb", None)
@@ -282,7 +292,7 @@ def test_each_decision_of_a_turn_says_whose_it_is_and_rails_and_governor_hold() 
         (deferred,) = decide_fees(make_fee_snapshot(one), FeesConfig(), held).decisions
         assert decision.strategy == strategy
         assert decision.reasons[-1].sentence == f"experiment 3, block 5 of 14: {arm}'s turn, {strategy}"
-        assert decision.new_ppm <= 125
+        assert decision.new_ppm == 200  # both want more: twice what is asked now is the largest step
         assert (deferred.outcome, deferred.reasons[-1].code) == (Outcome.DEFER, ReasonCode.OBSERVE_MODE)
         seen[arm] = decision.reasons[-1].code
     assert len(set(seen.values())) == 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from revops.decide.fees import decide_fees
 from revops.decide.governor import dead_band_ppm
-from revops.decide.rails import step_limit_ppm
+from revops.decide.rails import step_limits_ppm
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
@@ -26,6 +26,7 @@ from tests.builders import (
     SAT,
     channel_id,
     make_channel,
+    make_climb,
     make_fee_input,
     make_fee_snapshot,
     make_state,
@@ -33,7 +34,7 @@ from tests.builders import (
 )
 from tests.strategies import SUSPENDED, fee_inputs, fee_snapshots, fees_policies
 
-POLICY = FeesConfig()
+POLICY = make_climb()
 
 
 def codes(decision: FeeDecision) -> list[ReasonCode]:
@@ -122,7 +123,8 @@ def test_a_change_passes_rails_and_governor(fee_input: FeeInput, policy: FeesCon
     if urgent(decision) or (fee_input.pin is not None and fee_input.pin.forced):
         return
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
-    assert change_ppm <= step_limit_ppm(decision.old_ppm, policy)
+    lowest_ppm, highest_ppm = step_limits_ppm(decision.old_ppm, policy)
+    assert lowest_ppm <= decision.new_ppm <= highest_ppm
     if decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None:
         last_step = ReasonCode.ZERO_FLOW_DROP in codes(decision) and decision.new_ppm == policy.min_ppm
         assert last_step or change_ppm >= dead_band_ppm(decision.old_ppm, policy)
@@ -191,6 +193,7 @@ def test_a_second_run_at_once_changes_nothing(snapshot: FeeSnapshot, policy: Fee
         ReasonCode.CLIMB_KEEP,
         ReasonCode.CLIMB_REVERSE,
         ReasonCode.CLIMB_PROBE,
+        ReasonCode.DEMAND,
         ReasonCode.ZERO_FLOW_DROP,
         ReasonCode.OUT_OF_BOUNDS,
         ReasonCode.BASE_FEE,
@@ -198,9 +201,10 @@ def test_a_second_run_at_once_changes_nothing(snapshot: FeeSnapshot, policy: Fee
 )
 def test_the_strategies_reach_every_change(code: ReasonCode) -> None:
     """Guards the properties above against snapshots in which nothing ever happens."""
+    policy = FeesConfig() if code is ReasonCode.DEMAND else POLICY
 
     def changes_by(snapshot: FeeSnapshot) -> bool:
-        return any(code in codes(decision) for decision in decide_fees(snapshot, POLICY).changes)
+        return any(code in codes(decision) for decision in decide_fees(snapshot, policy).changes)
 
     find(fee_snapshots(), changes_by, settings=settings(max_examples=5_000, phases=[Phase.generate]))
 

@@ -21,6 +21,7 @@ from tests.builders import (
     NOW,
     channel_id,
     make_channel,
+    make_climb,
     make_fee_input,
     make_fee_snapshot,
     make_state,
@@ -182,9 +183,10 @@ def test_a_pin_comes_first() -> None:
 
 def test_under_the_daily_cap_a_first_fee_goes_before_a_better_one() -> None:
     earning = make_fee_input(make_channel(2))
-    plan = decide_fees(make_fee_snapshot(new(1), earning, updates_last_day_count=99), POLICY)
+    policy = make_climb()
+    plan = decide_fees(make_fee_snapshot(new(1), earning, updates_last_day_count=99), policy)
     assert [decision.channel_id for decision in plan.changes] == [channel_id(1)]
-    plan = decide_fees(make_fee_snapshot(new(1), earning, updates_last_day_count=100), POLICY)
+    plan = decide_fees(make_fee_snapshot(new(1), earning, updates_last_day_count=100), policy)
     assert [decision.outcome for decision in plan.decisions] == [Outcome.DEFER] * 2
 
 

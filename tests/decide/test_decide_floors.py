@@ -13,6 +13,7 @@ from revops.decide.chain_floor import ChainRate
 from revops.decide.fees import decide_fees
 from revops.decide.floors import NO_LIMITS, Chain, Limits, hold_premium, limits_of, narrowed
 from revops.decide.rails import apply_rails
+from revops.decide.strategies.registry import LEARNING
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, Outcome, PriceWindow
 from revops.domain.node import Feerates
@@ -20,10 +21,21 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.signals import UNKNOWN, Rate, Signals
 from revops.domain.snapshot import FeeInput, FeePin
-from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, node_id
+from tests.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    SAT,
+    make_channel,
+    make_climb,
+    make_fee_input,
+    make_fee_snapshot,
+    make_state,
+    node_id,
+)
 from tests.strategies import fee_inputs, fees_policies, signals
 
-POLICY = FeesConfig()
+POLICY = make_climb()
 READ = replace(UNKNOWN, market_read=True)
 #: 10 sat/vB: 6,070 sat for a channel of ours; over 25,000,000 sat a year 25 ppm.
 TEN = Chain(ChainRate(2_500, 0.0), sampled=True)
@@ -33,7 +45,7 @@ def limits(
     channel: Channel | None = None, chain: Chain = TEN, policy: FeesConfig = POLICY, *, sold: int = 0, **known: Any
 ) -> Limits:
     fee_input = make_fee_input(channel, sold_msat=sold, signals=replace(READ, **known))
-    return limits_of(fee_input, (fee_input,), chain, policy, learns=policy.strategy == "hill_climb")
+    return limits_of(fee_input, (fee_input,), chain, policy, learns=policy.strategy in LEARNING)
 
 
 def codes(found: Limits) -> list[ReasonCode]:
@@ -107,19 +119,19 @@ def test_the_numbers_are_told() -> None:
 
 
 def test_each_floor_can_be_switched_off_or_bounded() -> None:
-    assert limits(policy=FeesConfig(chain_floor=False)).floor_ppm == 10
-    assert limits(policy=FeesConfig(chain_floor_share_ratio=0.1)).floor_ppm == 20
-    assert limits(policy=FeesConfig(chain_floor_share_ratio=0.0)).floor_ppm == 10
-    assert limits(policy=FeesConfig(refill_floor_ratio=0.0), refill_ppm=500).floor_ppm == 25
-    assert limits(policy=FeesConfig(refill_floor_ratio=2.0), refill_ppm=500).floor_ppm == 1_000
-    assert limits(policy=FeesConfig(anchor_ceiling_ratio=2.0), anchor_ppm=500).ceiling_ppm == 1_000
+    assert limits(policy=make_climb(chain_floor=False)).floor_ppm == 10
+    assert limits(policy=make_climb(chain_floor_share_ratio=0.1)).floor_ppm == 20
+    assert limits(policy=make_climb(chain_floor_share_ratio=0.0)).floor_ppm == 10
+    assert limits(policy=make_climb(refill_floor_ratio=0.0), refill_ppm=500).floor_ppm == 25
+    assert limits(policy=make_climb(refill_floor_ratio=2.0), refill_ppm=500).floor_ppm == 1_000
+    assert limits(policy=make_climb(anchor_ceiling_ratio=2.0), anchor_ppm=500).ceiling_ppm == 1_000
 
 
 def test_without_any_estimate_there_is_no_floor_and_it_is_said() -> None:
     unknown = limits(chain=Chain(None, sampled=True))
     assert (unknown.floor_ppm, unknown.floor_reasons) == (10, ())
     assert [reason.code for reason in unknown.notes] == [ReasonCode.CHAIN_RATE_UNKNOWN]
-    assert limits(chain=Chain(None, sampled=True), policy=FeesConfig(chain_floor=False)).notes == ()
+    assert limits(chain=Chain(None, sampled=True), policy=make_climb(chain_floor=False)).notes == ()
     assert limits(chain=Chain()).notes == ()
 
 
@@ -156,6 +168,7 @@ def test_the_premium_for_slow_peers(seconds: float | None, premium: float) -> No
     [
         ("hill_climb", {}, None),
         ("hill_climb", {"anchor_ppm": 100}, 500),
+        ("demand", {"anchor_ppm": 100}, 500),
         # Never below the floor.
         ("hill_climb", {"anchor_ppm": 100, "refill_ppm": 1_000}, 1_200),
         # What the operator has named is no experiment.
@@ -352,14 +365,14 @@ def test_the_floor_by_the_chain_reaches_the_decision() -> None:
     falling = make_fee_input(
         make_channel(fee_ppm=100), state=make_state(last_rate_msat=9_000.0, direction=1, step_ratio=0.25)
     )
-    assert decide(falling, 250).new_ppm == 88
+    assert decide(falling, 250).new_ppm == 89
     held = decide(falling, *[25_000] * 30)
     # The climb turns round at the floor instead of asking for what the rails take back.
     assert held.new_ppm > 100
     assert CHAIN not in reasons_of(held)
     below = decide(make_fee_input(make_channel(fee_ppm=50), state=make_state(fee_ppm=50)), *[25_000] * 30)
     assert (below.new_ppm, reasons_of(below)[-3:]) == (62, [CHAIN, CAPPED, S])
-    assert decide(falling, 2_500, None, None).new_ppm == 88
+    assert decide(falling, 2_500, None, None).new_ppm == 89
 
 
 def test_no_estimate_no_floor_and_never_an_error() -> None:

@@ -25,10 +25,10 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput
-from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_state
+from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_climb, make_fee_input, make_state
 from tests.strategies import fee_inputs, fees_policies
 
-POLICY = FeesConfig()
+POLICY = make_climb()
 
 
 def test_a_channel_seen_for_the_first_time_is_only_watched() -> None:
@@ -80,10 +80,10 @@ def test_a_price_is_watched_for_the_interval(open_hours: float, waiting: bool) -
     ("fee", "rate", "last", "direction", "step", "code", "proposed", "next_direction", "next_step"),
     [
         (100, 1_000, None, -1, 0.1, PROBE, 110, 1, 0.1),
-        (100, 0, None, 1, 0.1, PROBE, 90, -1, 0.1),
+        (100, 0, None, 1, 0.1, PROBE, 91, -1, 0.1),
         (100, 1_000, 900, 1, 0.1, KEEP, 113, 1, 0.1 * STEP_GROWTH),
         (100, 1_000, 1_000, 1, 0.1, KEEP, 113, 1, 0.1 * STEP_GROWTH),
-        (100, 1_000, 900, -1, 0.1, KEEP, 87, -1, 0.1 * STEP_GROWTH),
+        (100, 1_000, 900, -1, 0.1, KEEP, 88, -1, 0.1 * STEP_GROWTH),
         (100, 1_000, 1_100, 1, 0.1, REVERSE, 95, -1, 0.1 * STEP_SHRINK),
         (100, 1_000, 1_100, -1, 0.1, REVERSE, 105, 1, 0.1 * STEP_SHRINK),
         # Steps stay between the least and the policy's largest, and are never within the dead band.
@@ -92,10 +92,10 @@ def test_a_price_is_watched_for_the_interval(open_hours: float, waiting: bool) -
         (12, 1_000, 900, 1, 0.05, KEEP, 14, 1, 0.05 * STEP_GROWTH),
         # Nothing earned: only a cheaper price can tell something.
         (100, 0, 900, 1, 0.1, REVERSE, 95, -1, 0.1 * STEP_SHRINK),
-        (100, 0, 900, -1, 0.1, KEEP, 87, -1, 0.1 * STEP_GROWTH),
+        (100, 0, 900, -1, 0.1, KEEP, 88, -1, 0.1 * STEP_GROWTH),
         # At a bound there is one way to go.
-        (2_500, 1_000, 900, 1, 0.1, REVERSE, 2_375, -1, 0.1 * STEP_SHRINK),
-        (2_500, 0, None, 1, 0.1, PROBE, 2_250, -1, 0.1),
+        (2_500, 1_000, 900, 1, 0.1, REVERSE, 2_381, -1, 0.1 * STEP_SHRINK),
+        (2_500, 0, None, 1, 0.1, PROBE, 2_273, -1, 0.1),
         (10, 1_000, 900, -1, 0.1, REVERSE, 12, 1, 0.1 * STEP_SHRINK),
     ],
 )
@@ -121,6 +121,17 @@ def test_each_step_of_who_knows_only_two_prices(
     assert proposal.if_sent.windows == (PriceWindow(NOW, fee, 40.0, min(rate, 9)),)
     # Unless it is sent, nothing is learnt but time.
     assert proposal.state == state
+
+
+@pytest.mark.parametrize(
+    ("ratio", "direction", "proposed"), [(0.25, 1, 125), (0.25, -1, 80), (1.0, 1, 200), (1.0, -1, 50)]
+)
+def test_its_largest_step_is_the_policy_s_and_one_down_is_as_many_times_cheaper(
+    ratio: float, direction: int, proposed: int
+) -> None:
+    state = make_state(direction=direction, step_ratio=0.9 * ratio, last_rate_msat=900.0)
+    proposal = propose(make_fee_input(state=state), make_climb(max_step_ratio=ratio), NOW)
+    assert (proposal.ppm, proposal.if_sent.step_ratio) == (proposed, ratio)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +175,7 @@ def test_what_can_not_forward_is_not_priced_by_guess() -> None:
 @pytest.mark.parametrize(("fee", "bound"), [(294, 300), (300, 300), (11, 10), (10, 10)])
 def test_a_slope_that_points_at_the_bound_keeps_the_price_there(fee: int, bound: int) -> None:
     """It would else be announced to and fro, twice a day."""
-    policy = FeesConfig(max_ppm=300)
+    policy = make_climb(max_ppm=300)
     up = bound == 300
     windows = remembered((round(fee * 0.8), 300.0), (round(fee * 0.9), 300.0 if up else 30.0))
     state = make_state(fee_ppm=fee, open_seconds=10 * HOUR, windows=windows, last_rate_msat=1.0)
@@ -286,7 +297,7 @@ def test_it_forgets_the_oldest_windows() -> None:
 @pytest.mark.parametrize("ratio", [0.03, 0.04, 0.1, 0.2])
 def test_the_smallest_step_passes_the_dead_band(fee: int, ratio: float) -> None:
     """A step that is never announced is never learnt from: the climb would stand still for good."""
-    policy = FeesConfig(dead_band_ratio=ratio)
+    policy = make_climb(dead_band_ratio=ratio)
     state = make_state(fee_ppm=fee, step_ratio=LEAST_STEP_RATIO, last_rate_msat=9_000.0)
     proposal = propose(make_fee_input(make_channel(fee_ppm=fee), state=state), policy, NOW)
     assert abs(proposal.ppm - fee) >= dead_band_ppm(fee, policy)

@@ -15,10 +15,21 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput, FeeSnapshot
-from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, node_id
+from tests.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    SAT,
+    make_channel,
+    make_climb,
+    make_fee_input,
+    make_fee_snapshot,
+    make_state,
+    node_id,
+)
 from tests.strategies import fee_snapshots, fees_policies
 
-POLICY = FeesConfig()
+POLICY = make_climb()
 PEER = node_id(77)
 
 
@@ -109,7 +120,7 @@ def test_pipes_under_different_rules_are_priced_apart() -> None:
 
 
 def test_a_fee_set_by_somebody_else_is_respected_while_it_stands() -> None:
-    policy = FeesConfig(external="respect")
+    policy = make_climb(external="respect")
     theirs = replace(make_fee_input(), external_since_at=NOW - 3 * HOUR)
     (decision,) = decide(theirs, policy=policy)
     assert (decision.outcome, decision.state_if_sent) == (Outcome.SKIP, None)
@@ -119,7 +130,7 @@ def test_a_fee_set_by_somebody_else_is_respected_while_it_stands() -> None:
 
 
 def test_a_fee_set_by_somebody_else_is_put_back_where_the_policy_says_so() -> None:
-    policy = FeesConfig(external="overwrite")
+    policy = make_climb(external="overwrite")
     # At once: it is our own last update that has to be an interval ago, not theirs.
     theirs = replace(
         make_fee_input(make_channel(fee_ppm=120)),

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_settings
 
 from revops.decide.governor import dead_band_ppm
 from revops.decide.rails import apply_rails, sane, step_limits_ppm, within_bounds
 from revops.domain.policy import FeesConfig
-from revops.domain.reason import ReasonCode
+from revops.domain.reason import ReasonCode, why
 from revops.domain.units import MAX_U32
 from tests.builders import HOUR
 from tests.strategies import fees_policies, fees_ppm
@@ -26,7 +27,7 @@ proposals = st.one_of(
 idle_times = st.one_of(st.floats(0, 100 * 24 * HOUR), st.sampled_from((0.0, -1.0, math.inf)))
 
 #: 10 to 2,500 ppm, steps of a quarter, hold after 24 h, drop after 72 h to 85 %.
-DEFAULT = FeesConfig(max_step_ratio=0.25)
+QUARTER = FeesConfig(max_step_ratio=0.25)
 
 
 @given(policy=fees_policies(), current=fees_ppm, proposal=proposals, idle=st.floats(), routable=st.booleans())
@@ -107,7 +108,7 @@ F, C, H, D, S, OUT = (
         (100, 110.9, 0, True, 110, []),
         (100, math.nan, 0, True, 100, []),
         (100, math.inf, 0, True, 100, []),
-        (100, -5, 0, True, 75, [F, S]),
+        (100, -5, 0, True, 80, [F, S]),
         (100, 2**63, 0, True, 125, [C, S]),
         (100, 126, 0, True, 125, [S]),
         (100, 79, 0, True, 80, [S]),
@@ -139,7 +140,7 @@ F, C, H, D, S, OUT = (
 def test_each_rail(
     current: int, proposal: float, idle_hours: float, routable: bool, expected: int, codes: list[ReasonCode]
 ) -> None:
-    ppm, reasons = apply_rails(current, proposal, idle_hours * HOUR, routable, DEFAULT)
+    ppm, reasons = apply_rails(current, proposal, idle_hours * HOUR, routable, QUARTER)
     assert ppm == expected
     assert [reason.code for reason in reasons] == codes
 
@@ -159,9 +160,10 @@ def test_a_drop_passes_the_dead_band(current: int, band: dict[str, Any], expecte
     assert apply_rails(current, current, 80 * HOUR, True, FeesConfig(**band))[0] == expected
 
 
-@pytest.mark.parametrize("current", range(10, 60))
-def test_a_step_is_never_within_the_dead_band(current: int) -> None:
-    policy = FeesConfig(dead_band_ratio=0.24, max_step_ratio=0.25)
+@example(policy=FeesConfig(dead_band_ratio=0.24, max_step_ratio=0.25), current=10)
+@given(policy=fees_policies(), current=fees_ppm)
+def test_a_step_is_never_within_the_dead_band(policy: FeesConfig, current: int) -> None:
+    """One that is would never be announced."""
     lowest, highest = step_limits_ppm(current, policy)
     assert min(current - lowest, highest - current) >= dead_band_ppm(current, policy)
 
@@ -184,11 +186,41 @@ def test_a_step_is_as_many_times_cheaper_as_dearer_and_passes_the_dead_band(
     assert step_limits_ppm(current, FeesConfig(max_step_ratio=ratio)) == limits
 
 
-@given(policy=fees_policies(), current=st.integers(100, 1_000_000))
+@given(policy=fees_policies(), current=st.integers(0, 1_000_000))
+def test_a_step_down_takes_a_step_up_back(policy: FeesConfig, current: int) -> None:
+    """To the ppm; it goes further only where the dead band, wider at the dearer fee, is wider than the rise."""
+    _, highest = step_limits_ppm(current, policy)
+    lowest, _ = step_limits_ppm(highest, policy)
+    assert lowest == min(current, highest - dead_band_ppm(highest, policy))
+
+
+@given(policy=fees_policies(), current=st.integers(0, 1_000_000))
 def test_a_step_up_takes_a_step_down_back(policy: FeesConfig, current: int) -> None:
-    lowest, _ = step_limits_ppm(current, policy)
-    _, back = step_limits_ppm(max(lowest, 0), policy)
-    assert back >= current - 1 - policy.max_step_ratio
+    """But for half a ppm that the cut is rounded by, which the rise multiplies, and half a ppm of its own. Without a
+    dead band: one that is wider than the step is wider at the dearer fee, and the way down longer than that back.
+    """
+    free = with_settings(policy, dead_band_ppm=0, dead_band_ratio=0.0)
+    lowest, _ = step_limits_ppm(current, free)
+    _, back = step_limits_ppm(max(lowest, 0), free)
+    assert abs(back - current) <= 0.5 * (1 + free.max_step_ratio) + 0.5 + 1e-6
+
+
+@given(policy=fees_policies(), current=st.integers(0, 1_000_000))
+def test_a_dead_band_wider_than_the_step_is_the_step(policy: FeesConfig, current: int) -> None:
+    """And without one a step is as many times dearer, or cheaper, as the policy says, to the nearest ppm."""
+    most, band_ppm = 1 + policy.max_step_ratio, dead_band_ppm(current, policy)
+    lowest, highest = step_limits_ppm(current, policy)
+    assert current - lowest == band_ppm or abs(current / most - lowest) <= 0.5
+    assert highest - current == band_ppm or abs(current * most - highest) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("proposal", "expected", "limit_ppm"), [(1_000, 200, 100), (200, 200, None), (10, 50, 50), (50, 50, None)]
+)
+def test_by_default_a_step_doubles_the_fee_or_halves_it(proposal: int, expected: int, limit_ppm: int | None) -> None:
+    ppm, reasons = apply_rails(100, proposal, 0, True, FeesConfig())
+    assert ppm == expected
+    assert reasons == (() if limit_ppm is None else (why(ReasonCode.STEP_LIMIT, limit_ppm=limit_ppm),))
 
 
 def test_even_a_free_channel_can_take_a_step() -> None:

@@ -16,10 +16,20 @@ from revops.domain.decision import Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.snapshot import FeePin
-from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_fee_snapshot, make_state, make_terms
+from tests.builders import (
+    HOUR,
+    NOW,
+    SAT,
+    make_channel,
+    make_climb,
+    make_fee_input,
+    make_fee_snapshot,
+    make_state,
+    make_terms,
+)
 from tests.strategies import channels, fee_inputs, fees_policies
 
-VALVE = FeesConfig(htlc_max="valve")
+VALVE = make_climb(htlc_max="valve")
 #: 5,000,000 sat less 1 %.
 MOST_MSAT = 4_950_000 * SAT
 QUARTER_MSAT = 1_237_500 * SAT

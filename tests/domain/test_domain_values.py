@@ -16,11 +16,11 @@ from revops.domain.forward import FORWARD_STATUS_OF, ForwardStatus
 from revops.domain.node import Wallet, WalletOutput
 from revops.domain.options import CommonOptions
 from revops.domain.payment import Payment, PaymentStatus
-from revops.domain.policy import FeesConfig, RebalanceConfig
+from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, Report, Totals
 from revops.domain.summary import Comparison, DemoSummary, RebalanceSummary, RollupSummary
-from tests.builders import NOW, make_channel, make_fee_snapshot, make_rebalance_snapshot, make_view
+from tests.builders import NOW, make_channel, make_climb, make_fee_snapshot, make_rebalance_snapshot, make_view
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_verdict_leaves_the_smaller_window_and_nothing_while_suspended() -> No
 
 
 def test_plans_say_what_is_to_be_done() -> None:
-    fee_plan = decide_fees(make_fee_snapshot(), FeesConfig())
+    fee_plan = decide_fees(make_fee_snapshot(), make_climb())
     assert fee_plan.changes == fee_plan.decisions
     assert FeePlan(NOW, ()).changes == ()
     rebalance_plan = plan_rebalances(make_rebalance_snapshot(), RebalanceConfig())

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.regtest
 
 def test_a_pin_a_rule_and_the_valve_are_in_force_and_explained(ring: Ring, operator: Operator) -> None:
     to_bob, to_carol = ring.alice.channel_with(ring.bob), ring.alice.channel_with(ring.carol)
-    operator.settings |= {"fees.mode": "act", "fees.max_ppm": "5000", "fees.htlc_max": "valve"}
+    operator.settings |= {
+        "fees.mode": "act", "fees.strategy": "demand", "fees.max_ppm": "5000", "fees.htlc_max": "valve",
+    }  # fmt: skip
     with operator.config_path.open("a", encoding="utf-8") as config:
         config.write(
             f'\n[[rule]]\nname = "carol"\nmatch = {{ peer = "{ring.carol.node_id}" }}\n'
@@ -37,7 +39,7 @@ def test_a_pin_a_rule_and_the_valve_are_in_force_and_explained(ring: Ring, opera
     assert explained["actions"][0]["request"]["feeppm"] == 432
 
     released = operator.json("fees", "unset", to_bob["short_channel_id"])
-    assert [decision["strategy"] for decision in released["decisions"]] == ["hill_climb"]
+    assert [decision["strategy"] for decision in released["decisions"]] == ["demand"]
     assert {peer["peer_id"] for peer in operator.json("report", "peers")["peers"]} >= {
         ring.bob.node_id,
         ring.carol.node_id,
