@@ -45,8 +45,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "metrics.textfile_dir": "node_exporter's --collector.textfile.directory. Empty: no .prom files.",
     "fees.mode": '"observe" computes and records what it would do, "act" does it.',
     "fees.strategy": '"demand" learns what customers would pay and asks for the best; "hill_climb" tries prices and'
-    ' keeps what earns more per open hour; "proportional" goes by the balance; "static" keeps to fixed_ppm; "match_peer"'
-    ' follows what others charge into the peer; "off" leaves fees alone.',
+    ' keeps what earns more per open hour; "proportional" goes by the balance; "static" keeps to fixed_ppm;'
+    ' "match_peer" follows what others charge into the peer; "off" leaves fees alone.',
     "fees.min_ppm": "No fee below this is ever sent.",
     "fees.max_ppm": "No fee above this is ever sent.",
     "fees.base_msat": "The base fee of every channel. 0 lets payments be split freely.",

@@ -29,7 +29,8 @@ def step_limits_ppm(current_ppm: int, policy: FeesConfig) -> tuple[int, int]:
     dearer, and far enough to pass the dead band.
     """
     most, band_ppm = 1.0 + policy.max_step_ratio, dead_band_ppm(current_ppm, policy)
-    return min(round(current_ppm / most), current_ppm - band_ppm), max(round(current_ppm * most), current_ppm + band_ppm)
+    lowest_ppm = min(round(current_ppm / most), current_ppm - band_ppm)
+    return lowest_ppm, max(round(current_ppm * most), current_ppm + band_ppm)
 
 
 def sane(proposed_ppm: float, current_ppm: int) -> int:

@@ -75,8 +75,8 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     #: A strategy that tries prices tries none above this multiple of what others charge into the peer, but where its
     #: customers have shown a dearer market (`decide/proven.py`).
     anchor_ceiling_ratio: Annotated[float, Meta(ge=1, le=1_000)] = 5.0
-    #: Largest rise of one update, as a share of the fee in force; a cut undoes as much: at 1 a fee is at most doubled, or
-    #: halved.
+    #: Largest rise of one update, as a share of the fee in force; a cut undoes as much: at 1 a fee is at most doubled,
+    #: or halved.
     max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 1.0
     #: Least time between two updates of one channel: the network needs it to hear of a price, and we to learn from it.
     min_interval_seconds: Annotated[int, Meta(ge=600, le=30 * 86_400)] = 8 * 3_600
