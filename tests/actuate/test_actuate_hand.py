@@ -45,13 +45,13 @@ def test_a_pin_goes_by_the_rails_and_step_by_step(bench: Bench) -> None:
     (decision,) = set_fee(bench, 1_000).decisions
     assert decision.channel_id == channel.channel_id
     assert decision.outcome is Outcome.CHANGE
-    assert channel.local.fee_ppm == 125
+    assert channel.local.fee_ppm == 200
     (decision,) = set_fee(bench, 1_000).decisions
     assert decision.outcome is Outcome.SKIP
     assert decision.reasons[-1].code is ReasonCode.MIN_INTERVAL
     bench.node.advance_by(9 * HOUR)
     bench.fees()
-    assert channel.local.fee_ppm == 156
+    assert channel.local.fee_ppm == 400
 
 
 def test_force_goes_there_at_once_and_stays_there(bench: Bench) -> None:
