@@ -21,10 +21,11 @@ from revops.sim.arena.demand import SPAM_MSAT, Customer
 from revops.sim.arena.families import DAY_SECONDS, MAX_WILLINGNESS_PPM
 from revops.sim.arena.market import FAILED, SETTLED
 from revops.sim.arena.names import instant, peer_id
-from revops.sim.arena.policies import POLICIES, START_PPM
+from revops.sim.arena.policies import START_PPM, Product
 from revops.sim.arena.records import ChannelRecord, Records
 from revops.sim.arena.setting import Setting
 from revops.sim.arena.world import Result, World, make_world, run_policy
+from tests.builders import make_climb
 from tests.sim.arena_worlds import BLIND, SAT, SEED, SMALL
 
 DAYS = 12.5
@@ -70,7 +71,7 @@ class Unbounded(Records):
 
 
 def climb(world: World, records: Callable[[int], Records] = Records) -> Result:
-    return run_policy(world, POLICIES["hill_climb"](), records)
+    return run_policy(world, Product(make_climb()), records)
 
 
 def test_a_name_bought_with_tiny_payments_is_not_believed() -> None:
