@@ -185,7 +185,7 @@ def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, 
                 "--rebalance"
             )
     if question["rebalance"] and not question["full_cycles"]:
-        raise click.UsageError("--rebalance takes --full-cycles: without a node there is nothing to rebalance")
+        raise click.UsageError("--rebalance needs --full-cycles: what only decides fees cannot rebalance")
     if question["check"] and question["full_cycles"]:
         raise click.UsageError("--check takes no --full-cycles: its copies only decide, which comes to the same fees")
 

@@ -20,6 +20,8 @@ from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.sim.arena.frozen import FrozenSet
 from revops.sim.arena.full import Spending
 from revops.sim.arena.null_test import copies_of
+from revops.sim.arena.outcome import Study
+from revops.sim.arena.runner import Cycles
 from revops.sim.arena.stopwatch import PARTS
 from tests.sim.studies import make_outcomes, make_study, noisy
 
@@ -122,7 +124,7 @@ def test_what_is_stored_is_shown_again(asked, capsys, tmp_path):
         (["--seeds", "0"], "not in the range"),
         (["--from", __file__, "--days", "3"], "it takes no --set"),
         (["--from", __file__, "--full-cycles"], "it takes no --set"),
-        (["--rebalance"], "--rebalance takes --full-cycles"),
+        (["--rebalance"], "--rebalance needs --full-cycles"),
         (["--full-cycles", "--check"], "--check takes no --full-cycles"),
         (["--from", "/nonexistent"], "does not exist"),
     ],
@@ -160,10 +162,20 @@ def test_full_cycles_of_others_policies_are_usage(capsys):
     assert "have full cycles: name one of demand, hill_climb" in capsys.readouterr().err
 
 
-def small_world(capsys, tmp_path, name, *options):
-    """What the command finds in two days of one small world, and what it prints on the way."""
-    path = tmp_path / name
-    arguments = ["--family", "faucet", "--seeds", "1", "--days", "2", "--policy", "demand", "--policy", "constant"]
+def test_json_tells_where_the_time_of_cycles_went(monkeypatch, capsys):
+    found = Simulation(STUDY, {"demand": 1.5}, 2.0, {"demand": Cycles(3, {"store": 1.0, "rest": 0.5})})
+    monkeypatch.setattr(cycle, "run", lambda *_, **__: found)
+    assert main(["simulate", "--json", "--profile"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["cycles"] == {"demand": {"count": 3, "seconds": {"store": 1.0, "rest": 0.5}}}
+
+
+def one_world(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str, family: str = "faucet", days: str = "2"
+) -> tuple[Study, str]:
+    """What the command finds in one world, and what it prints on the way."""
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
+    arguments = ["--family", family, "--seeds", "1", "--days", days, "--policy", "demand", "--policy", "constant"]
     assert main(["simulate", *arguments, "--jobs", "1", "--save", str(path), *options]) == 0
     told = capsys.readouterr()
     assert told.err == ""
@@ -171,12 +183,12 @@ def small_world(capsys, tmp_path, name, *options):
 
 
 def test_full_cycles_come_to_the_same_to_the_msat(capsys, tmp_path):
-    alone, said = small_world(capsys, tmp_path, "alone.json")
-    full, said_full = small_world(capsys, tmp_path, "full.json", "--full-cycles", "--profile")
+    alone, said = one_world(capsys, tmp_path)
+    full, said_full = one_world(capsys, tmp_path, "--full-cycles", "--profile")
     assert full.outcomes == alone.outcomes
     assert (alone.full_cycles, full.full_cycles, full.rebalance) == (False, True, False)
     assert "Full cycles" not in said
-    assert "Full cycles: demand as cron runs them" in said_full
+    assert "Full cycles: demand, as from cron on a simulated node; the others only decide." in said_full
     rows = [line.split() for line in said_full.partition("Where a full cycle's time went")[2].splitlines()[3:] if line]
     assert [row[0] for row in rows[:-2]] == list(PARTS)
     assert rows[-1] == ["cycles", "96"]
@@ -188,13 +200,13 @@ def test_rebalances_are_booked_beside_the_same_strategy_without(capsys, tmp_path
     keen = Spending(RebalanceConfig(income_share_ratio=0.9), BudgetConfig(daily_sat=50_000, weekly_sat=200_000))
     monkeypatch.setattr("revops.sim.arena.runner.STRATEGIES", {"demand": hasty})
     monkeypatch.setattr("revops.sim.arena.full.SPENDING", keen)
-    study, said = small_world(capsys, tmp_path, "x.json", "--full-cycles", "--rebalance", "--family", "elasticity 0.5")
+    study, said = one_world(capsys, tmp_path, "--full-cycles", "--rebalance", family="elasticity 0.5", days="1")
     assert study.policies == ("demand", "demand (rebalancing)", "constant")
     assert (study.full_cycles, study.rebalance) == (True, True)
-    spent_msat = {one.policy: one.spans[0].rebalance_msat for one in study.outcomes if one.family != "faucet"}
+    spent_msat = {one.policy: one.spans[0].rebalance_msat for one in study.outcomes}
     assert spent_msat["demand (rebalancing)"] > 0 == spent_msat["demand"] == spent_msat["constant"]
     assert "rebalances cost sat" in said
-    assert "the oracle never does" in said
+    assert "within the product's own limits; the oracle makes none." in said
 
 
 def test_freezing_says_what_it_froze(capsys, monkeypatch):

@@ -67,10 +67,12 @@ def heading(study: Study) -> Iterator[str]:
 
 
 def _full_cycles_line(study: Study) -> str:
-    own = " and ".join(policy for policy in study.policies if policy in STRATEGIES)
-    line = f"Full cycles: {own} as cron runs them, on a simulated node; the others only decide."
+    own = [policy for policy in study.policies if policy in STRATEGIES]
+    others = any(policy.removesuffix(REBALANCING) not in STRATEGIES for policy in study.policies)
+    line = f"Full cycles: {' and '.join(own)}, as from cron on a simulated node"
+    line += "; the others only decide." if others else "."
     if study.rebalance:
-        line += " Rebalancing too where it says so, within the product's own limits; the oracle never does."
+        line += " Where it says so rebalances were made too, within the product's own limits; the oracle makes none."
     return line
 
 
