@@ -45,6 +45,8 @@ _LIKE_NOTHING = (
     "save_path",
     "from_path",
     "profile",
+    "full_cycles",
+    "rebalance",
     "freeze",
 )
 _new_file = NamedPath(dir_okay=False, path_type=Path)
@@ -77,7 +79,14 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
     "--from", "from_path", type=NamedPath(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
     help="Show a stored result; run nothing.",
 )  # fmt: skip
-@click.option("--profile", is_flag=True, help="Say where the time went.")
+@click.option(
+    "--full-cycles", is_flag=True,
+    help="Run the product's own strategies as cron runs them, on a simulated node. Slow; the others only decide.",
+)  # fmt: skip
+@click.option(
+    "--rebalance", is_flag=True, help="With --full-cycles: run each of them once more, now rebalancing too.",
+)  # fmt: skip
+@click.option("--profile", is_flag=True, help="Say where the time went; with --full-cycles, that of a cycle.")
 @click.option("--freeze", is_flag=True, hidden=True, help="Developers: freeze the judged worlds anew, as they are now.")
 @common
 def simulate(
@@ -148,6 +157,8 @@ def _show(output: Output, found: Simulation, page_path: Path | None, *, subject:
 
         write_file(page_path, page(found.study, figures))
     seconds = {"seconds": found.seconds, "elapsed_seconds": found.elapsed_seconds} if profile else {}
+    if profile and found.cycles:
+        seconds["cycles"] = plain(found.cycles)
     value = {**to_document(found.study), "figures": plain(figures), **seconds}
     output.product("simulate", value, lambda: _blocks(found, figures, page_path, profile=profile))
 
@@ -158,6 +169,8 @@ def _blocks(found: Simulation, figures: Figures, page_path: Path | None, *, prof
     yield from tables.blocks(found.study, figures)
     if profile and found.elapsed_seconds is not None:
         yield tables.profile_table(found.seconds, found.elapsed_seconds)
+        if found.cycles:
+            yield tables.cycle_table(found.cycles)
     if page_path is not None:
         yield Line(f"page: {page_path}")
 
@@ -165,9 +178,16 @@ def _blocks(found: Simulation, figures: Figures, page_path: Path | None, *, prof
 def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, question: dict[str, Any]) -> None:
     refuse_node_options(options, "no node is looked at, and nothing is recorded")
     if from_path is not None:
-        kept = ("set_name", "seed_count", "days", "families", "check")
+        kept = ("set_name", "seed_count", "days", "families", "check", "full_cycles", "rebalance")
         if any(question[name] for name in kept):
-            raise click.UsageError("--from shows what is stored: it takes no --set, --seeds, --days, --family, --check")
+            raise click.UsageError(
+                "--from shows what is stored: it takes no --set, --seeds, --days, --family, --check, --full-cycles, "
+                "--rebalance"
+            )
+    if question["rebalance"] and not question["full_cycles"]:
+        raise click.UsageError("--rebalance needs --full-cycles: what only decides fees cannot rebalance")
+    if question["check"] and question["full_cycles"]:
+        raise click.UsageError("--check takes no --full-cycles: its copies only decide, which comes to the same fees")
 
 
 def _make_sure_of(page_path: Path | None, save_path: Path | None) -> None:

@@ -20,9 +20,9 @@ from revops.sim.arena import frozen
 from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.null_test import copies_of, original_of
 from revops.sim.arena.outcome import Outcome, Study, from_document, to_document
-from revops.sim.arena.policies import POLICIES
+from revops.sim.arena.policies import POLICIES, REBALANCING, STRATEGIES
 from revops.sim.arena.pool import core_count, run_all
-from revops.sim.arena.runner import Done, Job, hash_job, run_job
+from revops.sim.arena.runner import Cycles, Done, Job, hash_job, run_job
 from revops.sim.arena.sets import SETS
 
 GIT_SECONDS: Final = 10.0
@@ -33,7 +33,8 @@ CHECKED: Final = "demand"
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is to be compared, and where. None, and nothing named, mean all that the set has. `check` adds two copies of
-    the first policy that is named, for the null test.
+    the first policy that is named, for the null test. `full_cycles` runs the product's own strategies as cron runs
+    them, and `rebalance` each of them once more, rebalancing too.
     """
 
     set_name: str = "small"
@@ -42,17 +43,20 @@ class Question:
     families: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     check: bool = False
+    full_cycles: bool = False
+    rebalance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """A study, and where the time went: seconds of all processes together by kind of work, and what passed meanwhile;
-    None for a study that was stored.
+    None for a study that was stored. `cycles` are the full ones, by policy.
     """
 
     study: Study
     seconds: Mapping[str, float] = field(default_factory=dict)
     elapsed_seconds: float | None = None
+    cycles: Mapping[str, Cycles] = field(default_factory=dict)
 
 
 def run(
@@ -62,16 +66,23 @@ def run(
     progress: Progress = no_progress,
     now: float | None = None,
 ) -> Simulation:
-    """Given a question, let its policies live through its worlds. Raise UnknownName for names that aren't there."""
+    """Given a question, let its policies live through its worlds. Raise UnknownName for names that aren't there, and
+    for full cycles of policies none of which is the product's.
+    """
     started_at = time.perf_counter()
     world_set = SETS[question.set_name]
     families = _known("family", question.families, FAMILIES)
     policies = _known("policy", question.policies, tuple(POLICIES))
+    if question.full_cycles:
+        policies = _for_full_cycles(policies, rebalance=question.rebalance)
     if question.check:
         policies += copies_of(policies[0] if question.policies else CHECKED)
     seeds = world_set.seeds(question.seed_count)
     days = question.days or world_set.days
-    jobs = [Job(world_set.setting.name, family, seed, days, policies) for family, seed in product(families, seeds)]
+    jobs = [
+        Job(world_set.setting.name, family, seed, days, policies, question.full_cycles)
+        for family, seed in product(families, seeds)
+    ]
     found = _all_done(jobs, run_job, process_count, progress)
     frozen_set = frozen.load() if world_set is frozen.JUDGED_SET else None
     study = Study(
@@ -88,8 +99,12 @@ def run(
         frozen_count=frozen_set.world_count if frozen_set else 0,
         strange=tuple(_strange(frozen_set, found)) if frozen_set else (),
         outcomes=tuple(_with_few_curves(found, seeds[0])),
+        full_cycles=question.full_cycles,
+        rebalance=question.rebalance,
     )
-    return Simulation(study, _seconds(found), time.perf_counter() - started_at)
+    return Simulation(
+        study, _added(done.seconds for done in found), time.perf_counter() - started_at, _all_cycles(found)
+    )
 
 
 def freeze(*, process_count: int | None = None, progress: Progress = no_progress) -> frozen.FrozenSet:
@@ -158,6 +173,16 @@ def _known(kind: str, wanted: Sequence[str], names: tuple[str, ...]) -> tuple[st
     return tuple(dict.fromkeys(wanted)) or names
 
 
+def _for_full_cycles(policies: tuple[str, ...], *, rebalance: bool) -> tuple[str, ...]:
+    """The policies, and after each of the product's own the same with rebalances, if so."""
+    if not any(policy in STRATEGIES for policy in policies):
+        raise UnknownName(f"only the product's own strategies have full cycles: name one of {', '.join(STRATEGIES)}")
+    variants = ("", REBALANCING) if rebalance else ("",)
+    return tuple(
+        policy + variant for policy in policies for variant in (variants if policy in STRATEGIES else variants[:1])
+    )
+
+
 def _all_done(
     jobs: Sequence[Job], work: Callable[[Job], Done], process_count: int | None, progress: Progress
 ) -> list[Done]:
@@ -186,9 +211,20 @@ def _with_few_curves(found: Iterable[Done], seed: int) -> Iterator[Outcome]:
             yield outcome if outcome.seed == seed else replace(outcome, curve_msat=())
 
 
-def _seconds(found: Iterable[Done]) -> dict[str, float]:
+def _all_cycles(found: Sequence[Done]) -> dict[str, Cycles]:
+    """Each policy's full cycles in all worlds together."""
+    return {
+        policy: Cycles(
+            sum(done.cycles[policy].count for done in found), _added(done.cycles[policy].seconds for done in found)
+        )
+        for policy in found[0].cycles
+    }
+
+
+def _added(times: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Seconds by part, all together."""
     sums: dict[str, float] = defaultdict(float)
-    for done in found:
-        for part, seconds in done.seconds.items():
+    for one in times:
+        for part, seconds in one.items():
             sums[part] += seconds
     return dict(sums)

@@ -29,7 +29,8 @@ class SimConfig:
 
     `forwards_per_day`: the attempts a day that senders would make at the channels' first fees. `history_days`
     runs the market for that long before `start_at`: the node has a past. `initial_fee_ppm` gives each channel the same
-    first fee; None draws one near the market price.
+    first fee; None draws one near the market price. Of forwards `stuck_ratio`, of our own payments
+    `own_stuck_ratio` hang for long.
     """
 
     seed: int = 1
@@ -48,6 +49,7 @@ class SimConfig:
     outages_per_day: float = 0.4
     ping_interval_seconds: float = 3_600.0
     stuck_ratio: float = 0.003
+    own_stuck_ratio: float = 0.0
     route_failure_ratio: float = 0.03
 
 

@@ -22,6 +22,8 @@ HOP_SECONDS = 0.4
 CLTV_FINAL_BLOCKS = 18
 UNKNOWN_DETAILS = 16399
 PERMANENT_CHANNEL_FAILURE = 16392
+#: One that hangs on its way does so for hours, but not until its HTLC's end.
+STUCK_LEAST_SECONDS, STUCK_MEAN_SECONDS, STUCK_MOST_SECONDS = 600.0, 3 * 3_600.0, 12 * 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,18 @@ def launch(world: World, payment: Payment, route: list[Hop], first: Channel, sec
     htlc = first.offer_out(sent_msat, world.height + route[0].delay_blocks + 1, payment.payment_hash)
     flight = Flight(payment, route, first, htlc, secret)
     world.flights.append(flight)
-    world.schedule(world.now_at + HOP_SECONDS * len(route), walk, flight)
+    world.schedule(world.now_at + HOP_SECONDS * len(route) + stuck_seconds(world), walk, flight)
+
+
+def stuck_seconds(world: World) -> float:
+    """Return how long the payment that is launched now hangs on its way, mostly not at all. The seed and its number
+    say so, whatever it pays and by which route.
+    """
+    world.launched_count += 1
+    rng = world.rng("stuck", world.launched_count)
+    if rng.random() >= world.config.own_stuck_ratio:
+        return 0.0
+    return min(STUCK_LEAST_SECONDS + rng.expovariate(1.0 / STUCK_MEAN_SECONDS), STUCK_MOST_SECONDS)
 
 
 def walk(world: World, flight: Flight) -> None:

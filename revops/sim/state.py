@@ -135,6 +135,7 @@ class World:
         self.held: list[Event] = []
         self.pay_count = 0
         self.serial = 0
+        self.launched_count = 0
         self.ledger = Ledger()
         self.knobs = Knobs()
         self.on_block: list[Event] = []

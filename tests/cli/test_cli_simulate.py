@@ -16,8 +16,13 @@ import pytest
 from revops.cli.main import main
 from revops.cycle import simulate as cycle
 from revops.cycle.simulate import Question, Simulation
+from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.sim.arena.frozen import FrozenSet
+from revops.sim.arena.full import Spending
 from revops.sim.arena.null_test import copies_of
+from revops.sim.arena.outcome import Study
+from revops.sim.arena.runner import Cycles
+from revops.sim.arena.stopwatch import PARTS
 from tests.sim.studies import make_outcomes, make_study, noisy
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +61,9 @@ def test_it_asks_for_the_small_set_unless_told_otherwise(asked, capsys):
         "simulate", "--set", "tuning", "--seeds", "3", "--days", "40", "--family", "mixture", "--family", "sink",
         "--policy", "demand", "--policy", "constant", "--jobs", "2", "--check",
     ]) == 0  # fmt: skip
+    assert main(["simulate", "--full-cycles", "--rebalance"]) == 0
     told = Question("tuning", 3, 40.0, ("mixture", "sink"), ("demand", "constant"), check=True)
-    assert asked == [(Question(), None), (told, 2)]
+    assert asked == [(Question(), None), (told, 2), (Question(full_cycles=True, rebalance=True), None)]
     assert capsys.readouterr().err == ""
 
 
@@ -87,8 +93,8 @@ def test_json_has_stable_keys(asked, capsys):
     document = json.loads(capsys.readouterr().out)
     assert list(document) == [
         "schema_version", "command", "judged", "set_name", "setting", "made_at", "version", "commit", "days", "seeds",
-        "families", "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "figures", "seconds",
-        "elapsed_seconds",
+        "families", "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "full_cycles", "rebalance",
+        "figures", "seconds", "elapsed_seconds",
     ]  # fmt: skip
     assert list(document["figures"]) == ["subject", "spans", "null_tests"]
     assert list(document["figures"]["spans"][0]) == [
@@ -117,6 +123,9 @@ def test_what_is_stored_is_shown_again(asked, capsys, tmp_path):
         (["--days", "0"], "not in the range"),
         (["--seeds", "0"], "not in the range"),
         (["--from", __file__, "--days", "3"], "it takes no --set"),
+        (["--from", __file__, "--full-cycles"], "it takes no --set"),
+        (["--rebalance"], "--rebalance needs --full-cycles"),
+        (["--full-cycles", "--check"], "--check takes no --full-cycles"),
         (["--from", "/nonexistent"], "does not exist"),
     ],
 )
@@ -146,6 +155,58 @@ def test_hours_are_not_spent_for_a_file_that_can_not_be_written(asked, capsys, t
 def test_unknown_names_are_usage(capsys):
     assert main(["simulate", "--policy", "dmand"]) == 2
     assert "no such policy: dmand; there are: " in capsys.readouterr().err
+
+
+def test_full_cycles_of_others_policies_are_usage(capsys):
+    assert main(["simulate", "--policy", "constant", "--policy", "clboss", "--full-cycles"]) == 2
+    assert "have full cycles: name one of demand, hill_climb" in capsys.readouterr().err
+
+
+def test_json_tells_where_the_time_of_cycles_went(monkeypatch, capsys):
+    found = Simulation(STUDY, {"demand": 1.5}, 2.0, {"demand": Cycles(3, {"store": 1.0, "rest": 0.5})})
+    monkeypatch.setattr(cycle, "run", lambda *_, **__: found)
+    assert main(["simulate", "--json", "--profile"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["cycles"] == {"demand": {"count": 3, "seconds": {"store": 1.0, "rest": 0.5}}}
+
+
+def one_world(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, *options: str, family: str = "faucet", days: str = "2"
+) -> tuple[Study, str]:
+    """What the command finds in one world, and what it prints on the way."""
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
+    arguments = ["--family", family, "--seeds", "1", "--days", days, "--policy", "demand", "--policy", "constant"]
+    assert main(["simulate", *arguments, "--jobs", "1", "--save", str(path), *options]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    return cycle.load(path).study, told.out
+
+
+def test_full_cycles_come_to_the_same_to_the_msat(capsys, tmp_path):
+    alone, said = one_world(capsys, tmp_path)
+    full, said_full = one_world(capsys, tmp_path, "--full-cycles", "--profile")
+    assert full.outcomes == alone.outcomes
+    assert (alone.full_cycles, full.full_cycles, full.rebalance) == (False, True, False)
+    assert "Full cycles" not in said
+    assert "Full cycles: demand, as from cron on a simulated node; the others only decide." in said_full
+    rows = [line.split() for line in said_full.partition("Where a full cycle's time went")[2].splitlines()[3:] if line]
+    assert [row[0] for row in rows[:-2]] == list(PARTS)
+    assert rows[-1] == ["cycles", "96"]
+
+
+def test_rebalances_are_booked_beside_the_same_strategy_without(capsys, tmp_path, monkeypatch):
+    """One that charges and pays enough for any route."""
+    hasty = FeesConfig(strategy="static", fixed_ppm=900, max_step_ratio=10.0)
+    keen = Spending(RebalanceConfig(income_share_ratio=0.9), BudgetConfig(daily_sat=50_000, weekly_sat=200_000))
+    monkeypatch.setattr("revops.sim.arena.runner.STRATEGIES", {"demand": hasty})
+    monkeypatch.setattr("revops.sim.arena.full.SPENDING", keen)
+    study, said = one_world(capsys, tmp_path, "--full-cycles", "--rebalance", family="elasticity 0.5", days="1")
+    assert study.policies == ("demand", "demand (rebalancing)", "constant")
+    assert (study.full_cycles, study.rebalance) == (True, True)
+    spent_msat = {one.policy: one.spans[0].rebalance_msat for one in study.outcomes}
+    assert spent_msat["demand (rebalancing)"] > 0 == spent_msat["demand"] == spent_msat["constant"]
+    assert "rebalances cost sat" in said
+    assert "within the product's own limits; the oracle makes none." in said
 
 
 def test_freezing_says_what_it_froze(capsys, monkeypatch):

@@ -182,7 +182,10 @@ def test_json_has_stable_keys(place: Place, capsys: pytest.CaptureFixture[str]) 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("option", [("--set", "small"), ("--policy", "demand"), ("--check",), ("--profile",)])
+@pytest.mark.parametrize(
+    "option",
+    [("--set", "small"), ("--policy", "demand"), ("--check",), ("--profile",), ("--full-cycles",), ("--rebalance",)],
+)
 def test_what_has_no_meaning_is_refused(
     place: Place, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
 ) -> None:

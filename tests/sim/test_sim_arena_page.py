@@ -94,3 +94,15 @@ def test_a_study_of_one_world_has_a_page_too() -> None:
     alone = make_study(make_outcomes({"a": lambda _family, _seed: 0.0}, ("calm",), (1,)), "ab" * 32)
     assert "NOT JUDGED: these worlds are not the frozen ones: x" in shown(replace(alone, strange=("x",)))
     assert "NOT JUDGED: 1 of the 9 frozen worlds only" in shown(replace(alone, frozen_count=9))
+
+
+def test_full_cycles_are_said_and_what_rebalances_cost() -> None:
+    shares = {name: noisy(0.5, 0.1) for name in ("demand", "demand (rebalancing)")}
+    study = make_study(make_outcomes(shares))
+    assert "Full cycles" not in shown(study)
+    full = shown(replace(study, full_cycles=True, rebalance=True))
+    assert "<p>Full cycles: demand, as from cron on a simulated node. Where it says so rebalances were made" in full
+    assert "rebalances cost sat" in full
+    beside = make_study(make_outcomes(shares | {"constant": noisy(0.3, 0.1)}))
+    assert "on a simulated node; the others only decide.</p>" in shown(replace(beside, full_cycles=True))
+    assert "rebalances cost sat" not in shown(make_study(make_outcomes({"demand": noisy(0.5, 0.1)})))

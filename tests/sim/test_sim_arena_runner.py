@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -15,14 +18,16 @@ import pytest
 
 from revops.cycle import simulate
 from revops.cycle.simulate import Question
+from revops.domain.policy import FeesConfig
 from revops.errors import DataError, OutputError, UnavailableError, UnknownName
-from revops.sim.arena import frozen, pool
+from revops.sim.arena import frozen, full, pool
 from revops.sim.arena.baselines.static import nothing
 from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.frozen import FrozenSet, world_hash
+from revops.sim.arena.full import FullResult, Spending
 from revops.sim.arena.null_test import Late, copies_of, disturbed, original_of, renumbered
 from revops.sim.arena.policies import POLICIES
-from revops.sim.arena.runner import Done, Job, hash_job, run_job, run_world
+from revops.sim.arena.runner import Cycles, Done, Job, hash_job, run_job, run_world
 from revops.sim.arena.sets import SETS
 from revops.sim.arena.setting import SETTINGS, TUNING
 from revops.sim.arena.world import World, make_world, run_constant, run_policy
@@ -96,6 +101,48 @@ def test_a_process_that_dies_is_said_and_leaves_none_behind() -> None:
     with pytest.raises(UnavailableError, match="try fewer --jobs"):
         list(pool.run_all(jobs, killed, 2))
     assert active_children() == []
+
+
+def in_a_folder(job: Job) -> Done:
+    """The second job ends at once; the others hold a folder for as long as they are let."""
+    if job.seed == 2:
+        while not list(Path(job.family).iterdir()):
+            time.sleep(0.01)
+        return Done(job, (), "", {})
+    with tempfile.TemporaryDirectory(dir=job.family):
+        signal.pause()
+    raise AssertionError
+
+
+def test_a_process_that_is_ended_takes_its_folder_away(tmp_path: Path) -> None:
+    jobs = [Job("tuning", str(tmp_path), seed, 1.0, ()) for seed in (1, 2)]
+    with closing(pool.run_all(jobs, in_a_folder, 2)) as running:
+        assert next(running).job.seed == 2
+    assert active_children() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_cycles_are_run_of_the_products_own_strategies_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[FeesConfig, bool]] = []
+
+    def run(world: World, policy: FeesConfig, spending: Spending | None, *, profile: bool) -> FullResult:
+        ran.append((policy, spending is not None))
+        return FullResult(run_policy(world, nothing), 48, 3, 1.0, {"store": 0.75, "rest": 0.25})
+
+    monkeypatch.setattr(full, "run_full", run)
+    question = Question(
+        seed_count=2, days=1.0, families=(QUICK,), policies=("constant", "hill_climb"), full_cycles=True, rebalance=True
+    )
+    found = simulate.run(question, process_count=1)
+    own = FeesConfig(strategy="hill_climb")
+    assert found.study.policies == ("constant", "hill_climb", "hill_climb (rebalancing)")
+    assert ran == [(own, False), (own, True)] * 2
+    twice = Cycles(96, {"store": 1.5, "rest": 0.5})
+    assert found.cycles == {"hill_climb": twice, "hill_climb (rebalancing)": twice}
+    assert (found.study.full_cycles, found.study.rebalance) == (True, True)
+    ran.clear()
+    simulate.run(replace(question, full_cycles=False, rebalance=False), process_count=1)
+    assert ran == []
 
 
 def clumsy(job: Job) -> Done:
@@ -206,6 +253,15 @@ def test_a_result_is_judged_only_on_the_frozen_worlds(short: FrozenSet, monkeypa
     assert (changed.judged, changed.strange) == (False, (f"{QUICK}, seed 10001",))
     longer = FrozenSet(90.0, short.worlds)
     assert not longer.holds(QUICK, 10_001, 1.0, short.worlds[QUICK][10_001])
+
+
+def test_full_cycles_in_the_judged_worlds_are_judged(short: FrozenSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        full, "run_full", lambda world, *_, profile: FullResult(run_policy(world, nothing), 48, 0, 1.0, {"rest": 1.0})
+    )
+    question = Question("judged", policies=("demand",), full_cycles=True)
+    study = simulate.run(question, process_count=1).study
+    assert (study.judged, study.full_cycles, study.frozen_hash) == (True, True, short.hash)
 
 
 def test_a_study_has_few_curves_and_says_where_it_comes_from() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from random import Random
 from typing import Any
 
@@ -168,8 +168,17 @@ def test_a_study_survives_its_file() -> None:
     assert document["judged"] is True
     assert list(document) == [
         "schema_version", "judged", "set_name", "setting", "made_at", "version", "commit", "days", "seeds", "families",
-        "policies", "frozen_hash", "frozen_count", "strange", "outcomes",
+        "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "full_cycles", "rebalance",
     ]  # fmt: skip
+    assert from_document(document) == study
+    both = replace(study, full_cycles=True, rebalance=True)
+    assert from_document(json.loads(json.dumps(to_document(both)))) == both
+
+
+def test_a_study_from_before_full_cycles_is_read() -> None:
+    study = make_study(make_outcomes({"a": noisy(0.5, 0.1)}))
+    document = to_document(study)
+    assert (document.pop("full_cycles"), document.pop("rebalance")) == (False, False)
     assert from_document(document) == study
 
 

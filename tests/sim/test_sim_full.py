@@ -15,12 +15,15 @@ from revops.domain.decision import FeePlan
 from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.domain.reason import Reason
 from revops.domain.snapshot import FeeSnapshot
-from revops.sim.arena import policies
-from revops.sim.arena.full import Spending, run_full
+from revops.sim.arena import node, policies
+from revops.sim.arena.full import FullResult, Spending, run_full
+from revops.sim.arena.market import Market
 from revops.sim.arena.policies import Product
 from revops.sim.arena.setting import TUNING
 from revops.sim.arena.stopwatch import PARTS
 from revops.sim.arena.world import World, make_world, run_policy
+from revops.sim.payments import STUCK_LEAST_SECONDS
+from revops.sim.state import World as NodeWorld
 
 #: Few channels with many customers, feerates that bind as a floor, and spikes of them.
 SETTING = replace(
@@ -92,18 +95,41 @@ def test_full_cycles_see_and_decide_what_records_alone_do(
     assert sum(len(plan.changes) for _, plan, _ in full) > 4
 
 
-def test_rebalances_that_the_product_makes_move_the_market() -> None:
-    """`Bridge.check` holds market and node together to the msat before and after each run."""
+def rebalanced(days: float) -> tuple[World, FullResult]:
+    """A world in which refills pay, and what comes of it."""
     setting = replace(SETTING, channel_count=6, low_ppm=100.0, high_ppm=150.0, node_error=0.0, channel_error=0.0)
-    world = make_world("elasticity 0.5", 3, 0.75, setting)
+    world = make_world("elasticity 0.5", 3, days, setting)
     spending = Spending(
         RebalanceConfig(income_share_ratio=0.9, max_in_flight=4),
         BudgetConfig(daily_sat=50_000, weekly_sat=200_000, revenue_share_ratio=5.0),
     )
-    result = run_full(world, FeesConfig(strategy="static", fixed_ppm=900, max_step_ratio=10.0), spending)
+    return world, run_full(world, FeesConfig(strategy="static", fixed_ppm=900, max_step_ratio=10.0), spending)
+
+
+def test_rebalances_that_the_product_makes_move_the_market() -> None:
+    """`Bridge.check` holds market and node together to the msat before and after each run."""
+    world, result = rebalanced(0.75)
     (span,) = result.result.spans
     assert result.rebalance_count > 0
     assert span.rebalance_msat > 0
+    assert sum(span.local_msat) - sum(world.local_msat) == span.earned_msat - span.rebalance_msat
+
+
+def test_rebalances_that_hang_settle_or_fail_hours_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes: list[NodeWorld] = []
+
+    def kept(world: World, market: Market) -> NodeWorld:
+        nodes.append(node.build(world, market))
+        return nodes[-1]
+
+    monkeypatch.setattr("revops.sim.arena.full.build", kept)
+    monkeypatch.setattr(node, "OWN_STUCK_RATIO", 0.3)
+    world, result = rebalanced(1.5)
+    (span,) = result.result.spans
+    ended = [one for one in nodes[0].payments if one.completed_at is not None]
+    late = [one for one in ended if (one.completed_at or 0) - one.created_at >= STUCK_LEAST_SECONDS]
+    assert {one.status for one in late} == {"complete", "failed"}
+    assert result.rebalance_count == sum(one.status == "complete" for one in ended)
     assert sum(span.local_msat) - sum(world.local_msat) == span.earned_msat - span.rebalance_msat
 
 

@@ -11,6 +11,7 @@ from revops.sim.channels import Policy
 from revops.sim.errors import SimRpcError
 from revops.sim.graph import Edge
 from revops.sim.hops import refusal_code
+from revops.sim.payments import STUCK_LEAST_SECONDS, STUCK_MOST_SECONDS, stuck_seconds
 from revops.sim.payrows import Hop, Payment
 from revops.sim.rpc_pay import Attempt, check_progress
 from revops.sim.world import SimulatedNode
@@ -99,6 +100,32 @@ def test_a_held_payment_stays_pending_whatever_one_waits(node: SimulatedNode) ->
     done = node.handle("waitsendpay", {"payment_hash": prepared.payment_hash, "timeout": 0})
     assert done["status"] == "complete"
     assert node.books().rebalance_count == 1
+
+
+def test_a_stuck_payment_holds_its_first_channel_for_hours_and_goes_on_at_last() -> None:
+    node = quiet_node(own_stuck_ratio=1.0)
+    prepared = prepare(node)
+    before = channels(node)
+    error = failure_of(node, prepared)
+    assert (error.code, error.message) == (200, "Timed out while waiting")
+    assert [row["channel_id"] for row in channels(node) if row["htlcs"]] == [prepared.source]
+    node.advance_by(STUCK_MOST_SECONDS)
+    done = node.handle("waitsendpay", {"payment_hash": prepared.payment_hash, "timeout": 0})
+    assert done["status"] == "complete"
+    assert done["completed_at"] - done["created_at"] > STUCK_LEAST_SECONDS
+    assert not any(row["htlcs"] for row in channels(node))
+    assert [row["to_us_msat"] for row in channels(node)] != [row["to_us_msat"] for row in before]
+
+
+def test_which_payments_are_stuck_depends_on_the_seed_and_their_number_alone() -> None:
+    nodes = [quiet_node(own_stuck_ratio=0.3) for _ in range(2)]
+    prepare(nodes[1])
+    seconds = [[stuck_seconds(node.world) for _ in range(200)] for node in nodes]
+    assert seconds[0] == seconds[1]
+    stuck = [one for one in seconds[0] if one]
+    assert 40 < len(stuck) < 80
+    assert min(stuck) >= STUCK_LEAST_SECONDS
+    assert max(stuck) <= STUCK_MOST_SECONDS
 
 
 def test_a_failed_payment_moves_nothing_and_may_be_tried_again(node: SimulatedNode) -> None:

@@ -57,6 +57,11 @@ class Spending:
     budget: BudgetConfig
 
 
+#: As the product rebalances unless told otherwise; what binds it is its share of what forwards earned in a week. The
+#: figures are above that for the arena's nodes, daily a third of weekly as `revops init` proposes it.
+SPENDING: Final = Spending(RebalanceConfig(), BudgetConfig(daily_sat=20_000, weekly_sat=60_000))
+
+
 @dataclass(frozen=True, slots=True)
 class FullResult:
     """What came of full cycles, how many there were, how many rebalances they made, how long all took, and where the

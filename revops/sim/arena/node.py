@@ -34,6 +34,8 @@ HUB_PPM: Final = 20
 #: What a hub charges into a peer of whose price gossip tells nothing: too few do to call it one.
 UNKNOWN_PPM: Final = 200
 HUB_CAPACITY_MSAT: Final = 20_000_000_000
+#: The share of rebalances that hang on their way for hours. Not of a world's own parameters: those are frozen.
+OWN_STUCK_RATIO: Final = 0.03
 #: Enough that no reserve suspends anything.
 WALLET_MSAT: Final = 10_000_000_000
 #: The arena has customers of its own.
@@ -70,6 +72,7 @@ def build(world: World, market: Market) -> NodeWorld:
         version=names.VERSION,
         network=names.NETWORK,
         alias="arena",
+        own_stuck_ratio=OWN_STUCK_RATIO,
     )
     node = NodeWorld(config, names.NODE_ID)
     output = add_output(node, "wallet", WALLET_MSAT, node.height - 2_000)

@@ -48,6 +48,8 @@ class Study:
 
     `frozen_hash` is of the frozen set that the worlds were held against, and `frozen_count` how many worlds that has;
     None and 0 for a set that isn't frozen. `strange` names the worlds that are not in it, or not as they were frozen.
+    `full_cycles`: the product's own strategies were run as cron runs them, each once more with rebalances for
+    `rebalance`.
     """
 
     set_name: str
@@ -63,6 +65,8 @@ class Study:
     frozen_count: int
     strange: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
+    full_cycles: bool = False
+    rebalance: bool = False
 
     @property
     def judged(self) -> bool:

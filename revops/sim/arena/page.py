@@ -52,8 +52,8 @@ def _lines(study: Study, figures: Figures) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>Fee policies compared: {_text(study.set_name)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>"
     yield "<h1>Fee policies compared in simulated markets</h1>"
-    made, verdict = tables.heading(study)
-    yield f"<p>{_text(made)}</p>"
+    *made, verdict = tables.heading(study)
+    yield from (f"<p>{_text(text)}</p>" for text in made)
     yield f'<p class="notice{" good" if study.judged else ""}">{_text(verdict)}</p>'
     for test in figures.null_tests:
         good = test.sees_nothing and test.sees_worse

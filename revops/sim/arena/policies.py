@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Protocol
 
 from revops.cycle.market import ANCHORS_A_RUN
@@ -204,9 +205,15 @@ def _channel(number: int, market: Market) -> Channel:
     )
 
 
+#: The product's own strategies by name, as they are configured for a node that was never seen.
+STRATEGIES: Final[Mapping[str, FeesConfig]] = {
+    "demand": FeesConfig(strategy="demand"),
+    "hill_climb": FeesConfig(strategy="hill_climb"),
+}
+#: What follows the name of a strategy that rebalances too: full cycles can.
+REBALANCING: Final = " (rebalancing)"
 #: By name, what makes a policy for a node that was never seen.
 POLICIES: Final[Mapping[str, Callable[[], Policy]]] = {
     **BASELINES,
-    "demand": lambda: Product(FeesConfig(strategy="demand")),
-    "hill_climb": lambda: Product(FeesConfig(strategy="hill_climb")),
+    **{name: partial(Product, policy) for name, policy in STRATEGIES.items()},
 }

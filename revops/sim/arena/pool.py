@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -79,7 +80,11 @@ def _start(work: Callable[[Any], Any], workers: dict[Connection, BaseProcess]) -
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    """What another process does until its pipe is closed: the answer to a job is what came of it, or what it raised."""
+    """What another process does until its pipe is closed: the answer to a job is what came of it, or what it raised.
+
+    Where it is terminated it unwinds: a job may have a folder to take away.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     while True:
         try:
             job = pipe.recv()

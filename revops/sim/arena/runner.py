@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,37 +15,52 @@ from revops.sim.arena.frozen import world_hash
 from revops.sim.arena.null_test import disturbed, original_of
 from revops.sim.arena.oracle import best_constants
 from revops.sim.arena.outcome import Outcome, Span
-from revops.sim.arena.policies import POLICIES
+from revops.sim.arena.policies import POLICIES, REBALANCING, STRATEGIES
 from revops.sim.arena.setting import SETTINGS, Setting
 from revops.sim.arena.world import Result, SpanResult, World, make_world, run_policy
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A world, and the policies to run in it. Small: it travels to another process."""
+    """A world, and the policies to run in it. Small: it travels to another process. `full_cycles`: the product's own
+    strategies are run as cron runs them, those of them that rebalance too.
+    """
 
     setting: str
     family: str
     seed: int
     days: float
     policies: tuple[str, ...]
+    full_cycles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    """How many full cycles a policy had, and the seconds that they took by part."""
+
+    count: int
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a job: outcomes in the order of the policies, the world's hash, and seconds by kind of work."""
+    """What came of a job: outcomes in the order of the policies, the world's hash, seconds by kind of work, and the
+    cycles of each policy that was run by full ones.
+    """
 
     job: Job
     outcomes: tuple[Outcome, ...]
     world_hash: str
     seconds: Mapping[str, float] = field(compare=False)
+    cycles: Mapping[str, Cycles] = field(compare=False, default_factory=dict)
 
 
 def run_world(
     setting: Setting, family: str, seed: int, days: float, policies: Sequence[str] = tuple(POLICIES)
 ) -> list[Outcome]:
     """Given a world's setting, family, seed and length, and names of policies, return what each makes of it."""
-    return _run_policies(make_world(family, seed, days, setting), policies, defaultdict(float))
+    world = make_world(family, seed, days, setting)
+    return _run_policies(world, policies, defaultdict(float), lambda name: _run_policy(world, name))
 
 
 def run_job(job: Job) -> Done:
@@ -55,7 +70,17 @@ def run_job(job: Job) -> Done:
         world = make_world(job.family, job.seed, job.days, SETTINGS[job.setting])
     with _timed(seconds, "hashing worlds"):
         found_hash = world_hash(world)
-    return Done(job, tuple(_run_policies(world, job.policies, seconds)), found_hash, seconds)
+    cycles: dict[str, Cycles] = {}
+
+    def run(name: str) -> Result:
+        own = name.removesuffix(REBALANCING)
+        if not job.full_cycles or own not in STRATEGIES:
+            return _run_policy(world, name)
+        result, cycles[name] = _run_full(world, own, rebalances=own != name)
+        return result
+
+    outcomes = _run_policies(world, job.policies, seconds, run)
+    return Done(job, tuple(outcomes), found_hash, seconds, cycles)
 
 
 def hash_job(job: Job) -> Done:
@@ -64,13 +89,15 @@ def hash_job(job: Job) -> Done:
     return Done(job, (), world_hash(world), {})
 
 
-def _run_policies(world: World, policies: Sequence[str], seconds: defaultdict[str, float]) -> list[Outcome]:
+def _run_policies(
+    world: World, policies: Sequence[str], seconds: defaultdict[str, float], run: Callable[[str], Result]
+) -> list[Outcome]:
     with _timed(seconds, "oracle"):
         best = [result for result, _fees in best_constants(world)]
     outcomes = []
     for name in policies:
         with _timed(seconds, name):
-            result = _run_policy(world, name)
+            result = run(name)
         spans = tuple(_span(world, number, found, best[number].net_msat) for number, found in enumerate(result.spans))
         outcomes.append(Outcome(name, world.family, world.seed, spans, result.earned_by_day_msat))
     return outcomes
@@ -82,6 +109,13 @@ def _run_policy(world: World, name: str) -> Result:
     if copy:
         world, policy = disturbed(world, policy, copy)
     return run_policy(world, policy)
+
+
+def _run_full(world: World, strategy: str, *, rebalances: bool) -> tuple[Result, Cycles]:
+    from revops.sim.arena.full import SPENDING, run_full  # here: it takes the whole product, which few jobs need
+
+    found = run_full(world, STRATEGIES[strategy], SPENDING if rebalances else None, profile=True)
+    return found.result, Cycles(found.cycle_count, found.seconds_by_part)
 
 
 def _span(world: World, number: int, found: SpanResult, oracle_msat: int) -> Span:

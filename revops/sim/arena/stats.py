@@ -49,6 +49,7 @@ class PolicyFigures:
     worst_share: float | None
     updates_per_day: float
     depleted_ratio: float
+    rebalance_msat: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,7 @@ def _policy_figures(sample: Sample, policy: str) -> PolicyFigures:
         worst_mean(shares),
         sum(one.updates_per_day for one in spans) / len(spans),
         sum(one.depleted_ratio for one in spans) / len(spans),
+        sum(one.rebalance_msat for one in spans),
     )
 
 

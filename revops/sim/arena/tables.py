@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from revops.domain.text import counted
-from revops.report.amounts import income, instant
+from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Line, Table
 from revops.sim.arena.figures import Figures
 from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
 from revops.sim.arena.outcome import Study
+from revops.sim.arena.policies import REBALANCING, STRATEGIES
+from revops.sim.arena.runner import Cycles
 from revops.sim.arena.stats import Estimate, FamilyFigures, SpanFigures
 
 #: So many strange worlds are named; the rest is counted.
@@ -47,6 +49,8 @@ def heading(study: Study) -> Iterator[str]:
         f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
     )
+    if study.full_cycles:
+        yield _full_cycles_line(study)
     if study.judged:
         yield f"Judged: its worlds are all those of the frozen set, sha256 {(study.frozen_hash or '')[:16]}."
     elif study.frozen_hash is not None and not study.strange:
@@ -62,6 +66,16 @@ def heading(study: Study) -> Iterator[str]:
         yield "Not judged: what the product is tuned on proves nothing; only --set judged may be quoted."
 
 
+def _full_cycles_line(study: Study) -> str:
+    own = [policy for policy in study.policies if policy in STRATEGIES]
+    others = any(policy.removesuffix(REBALANCING) not in STRATEGIES for policy in study.policies)
+    line = f"Full cycles: {' and '.join(own)}, as from cron on a simulated node"
+    line += "; the others only decide." if others else "."
+    if study.rebalance:
+        line += " Where it says so rebalances were made too, within the product's own limits; the oracle makes none."
+    return line
+
+
 def span_title(span: SpanFigures, number: int, span_count: int) -> str:
     """Given a span and its place among so many, return its title."""
     name = "Steady state" if number > 0 and number == span_count - 1 else "Learning"
@@ -72,7 +86,8 @@ def span_title(span: SpanFigures, number: int, span_count: int) -> str:
 
 
 def policy_table(span: SpanFigures) -> Table:
-    """Given a span, return a row of each policy, the best first."""
+    """Given a span, return a row of each policy, the best first; what rebalances cost where a policy may make some."""
+    rebalances = any(one.policy.endswith(REBALANCING) for one in span.policies)
     ranked = sorted(span.policies, key=lambda one: -one.share.value)
     rows = tuple(
         (
@@ -84,13 +99,14 @@ def policy_table(span: SpanFigures) -> Table:
             "-" if one.worst_share is None else percent(one.worst_share),
             f"{one.updates_per_day:.2f}",
             percent(one.depleted_ratio),
+            *((cost(one.rebalance_msat),) if rebalances else ()),
             income(one.net_msat),
         )
         for one in ranked
     )
     headings = (
         "policy", ">share of the oracle", ">95 %", ">mean of families", ">95 %", ">worst 5 % of worlds",
-        ">updates per channel and day", ">depleted", ">net sat",
+        ">updates per channel and day", ">depleted", *((">rebalances cost sat",) if rebalances else ()), ">net sat",
     )  # fmt: skip
     return Table("Policies", headings, rows)
 
@@ -177,6 +193,20 @@ def profile_table(seconds: Mapping[str, float], elapsed_seconds: float) -> Table
     ranked = sorted(seconds.items(), key=lambda item: -item[1])
     rows = tuple((part, f"{spent:,.1f}") for part, spent in (*ranked, ("by the clock", elapsed_seconds)))
     return Table("Where the time went, all processes together", ("", ">seconds"), rows)
+
+
+def cycle_table(cycles: Mapping[str, Cycles]) -> Table:
+    """Given full cycles by policy, return where the time of one goes, in milliseconds."""
+    parts = dict.fromkeys(part for one in cycles.values() for part in one.seconds)
+    rows = [(part, *(_per_cycle(one, one.seconds[part]) for one in cycles.values())) for part in parts]
+    rows.append(("a cycle", *(_per_cycle(one, sum(one.seconds.values())) for one in cycles.values())))
+    rows.append(("cycles", *(f"{one.count:,}" for one in cycles.values())))
+    headings = ("", *(f">{policy}" for policy in cycles))
+    return Table("Where a full cycle's time went, ms; market and node are simulated", headings, tuple(rows))
+
+
+def _per_cycle(cycles: Cycles, seconds: float) -> str:
+    return f"{1_000 * seconds / max(cycles.count, 1):,.1f}"
 
 
 def percent(ratio: float) -> str:
