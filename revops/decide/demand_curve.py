@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Final
 
@@ -48,13 +49,19 @@ class Belief:
     interest_count: float
 
 
-def shares(price_ppm: float) -> list[float]:
+@lru_cache(maxsize=1_024)  # decisions look at much the same prices
+def shares(price_ppm: float) -> tuple[float, ...]:
     """Given a price, return the share of customers that pays it, at each point of the grid."""
     log_price = math.log(max(price_ppm, 1.0))
-    return [
+    return tuple(
         1.0 / (1.0 + math.exp(steepness * (log_price - log_scale)))
         for log_scale, steepness in zip(_LOG_SCALES, _STEEP, strict=True)
-    ]
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _log_shares(price_ppm: float) -> tuple[float, ...]:
+    return tuple(map(math.log, shares(price_ppm)))
 
 
 def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float) -> Belief:
@@ -63,12 +70,10 @@ def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float) -> Beli
     hours = [0.0] * len(_GRID)
     total = 0.0
     for fee_ppm, open_hours, count in _pooled(windows, now):
-        paying = shares(fee_ppm)
         total += count
-        for place, share in enumerate(paying):
-            hours[place] += open_hours * share
-            if count > 0:
-                logs[place] += count * math.log(share)
+        hours = [spent + open_hours * share for spent, share in zip(hours, shares(fee_ppm), strict=True)]
+        if count > 0:
+            logs = [log + count * paying for log, paying in zip(logs, _log_shares(fee_ppm), strict=True)]
     certain = PRIOR_COUNT + total
     logs = [log - certain * math.log(PRIOR_HOURS + spent) for log, spent in zip(logs, hours, strict=True)]
     most = max(logs)
