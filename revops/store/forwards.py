@@ -21,6 +21,7 @@ from revops.store.cursors import PRUNED, cursor
 from revops.store.engine import NODE, Tx
 from revops.store.keys import chunks, insert_of
 from revops.store.scids import resolve_scids
+from revops.store.sums import count_rows
 from revops.store.tables import channel, forward, node, peer
 
 #: Given the forwards that became final, in order of resolution, returns what each taught, by created_index.
@@ -78,6 +79,7 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
         index = row["created_index"]
         row.update(lessons[index]._asdict() if index in lessons else _kept_lesson(row, stored.get(index)))
     _write(tx, new + changed)
+    count_rows(tx, new + changed, [stored[row["created_index"]]._asdict() for row in changed])
     return IngestCount(len(new), len(changed), len(forwards) - len(new) - len(changed))
 
 
@@ -194,7 +196,7 @@ def _stored(tx: Tx, rows: Mapping[int, Any]) -> dict[int, Row[Any]]:
 
 @cache
 def _with_indexes() -> Executable:
-    columns = [forward.c[name] for name in ("created_index", *Lesson._fields, *_COMPARED)]
+    columns = [forward.c[name] for name in ("created_index", "counted_at", *Lesson._fields, *_COMPARED)]
     listed = forward.c.created_index.in_(bindparam("b_indexes", expanding=True))
     return select(*columns).where(forward.c.node_key == NODE, listed)
 

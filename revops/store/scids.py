@@ -19,6 +19,7 @@ from revops.store.days import DAY_SUMS, add_days
 from revops.store.engine import NODE, Tx
 from revops.store.keys import ensure_channels, upsert
 from revops.store.signals import merge_channel
+from revops.store.sums import merge_sums
 from revops.store.tables import channel, channel_scid, forward, forward_day
 
 _PLACEHOLDER: Final = "unknown:"
@@ -133,5 +134,6 @@ def _merge(tx: Tx, old_key: int, new_key: int) -> None:
         for name in ("in_channel_key", "out_channel_key"):
             sums[name] = moved.get(sums[name], sums[name])
         add_days(tx, [sums])
+    merge_sums(tx, old_key, new_key)
     merge_channel(tx, old_key, new_key)
     tx.connection.execute(delete(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == old_key))
