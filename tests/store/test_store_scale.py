@@ -2,7 +2,7 @@
 
 SQLite plans without statistics, so that an empty table shows the plan of a full one; PostgreSQL needs rows and
 ANALYZE. Measured once on 2,000,000 forwards over a year (SQLite, two shared cores): earned_since for 500 channels
-0.05 s, flows of 30 days 0.07 s, a whole report 0.8 s.
+0.05 s. Sums over windows and over all time read sums by day and channel, and raw rows only at a window's ends.
 """
 
 from __future__ import annotations
