@@ -62,7 +62,7 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.refill_floor_ratio": "A channel that was refilled asks at least for what that cost in the last 30 days, times"
     " this. 0: no such floor.",
     "fees.anchor_ceiling_ratio": "hill_climb and demand try nothing above this multiple of what others charge into the"
-    " peer.",
+    " peer, or above twice a price at which some thirty payments of the channel's own have shown a market.",
     "fees.max_step_ratio": "Largest change of one update, as a share of the fee in force.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",

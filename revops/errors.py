@@ -26,8 +26,26 @@ class UnknownChannel(RevopsError):
     exit_code = 2
 
 
+class UnknownName(RevopsError):
+    """`simulate` is asked for a family or a policy that it doesn't have: usage, as a misspelt option is."""
+
+    exit_code = 2
+
+
 class NothingToRelease(RevopsError):
     """`fees unset` names a channel whose fee nobody holds: nothing was changed, least of all what was learnt of it."""
+
+    exit_code = 2
+
+
+class ExperimentRuns(RevopsError):
+    """`experiment start` while another one isn't over: two at once would measure each other."""
+
+    exit_code = 2
+
+
+class NoExperiment(RevopsError):
+    """There is no such experiment: none to stop, or none that was ever begun."""
 
     exit_code = 2
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from revops.domain.channel import Channel, Htlc, Terms
 from revops.domain.decision import FeeState
+from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.node import NodeInfo, Wallet, WalletOutput
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView, PairHistory, RebalanceSnapshot
@@ -102,6 +103,26 @@ def make_state(**overrides: Any) -> FeeState:
         open_seconds=9 * HOUR,
         last_rate_msat=1_000.0,
         last_rate_error_msat=0.0,
+    )
+    return replace(base, **overrides)
+
+
+def make_demand(**overrides: Any) -> DemandFigures:
+    """What `demand` judged an hour ago, at 100 ppm; each figure another number."""
+    base = DemandFigures(
+        judged_at=NOW - HOUR,
+        fee_ppm=100,
+        interest_count=1_234.5,
+        elasticity=1.204,
+        elasticity_low=0.611,
+        elasticity_high=2.134,
+        best_ppm=140,
+        best_low_ppm=90,
+        best_high_ppm=1_300,
+        dearest_ppm=1_300,
+        value_ppm=70.4,
+        value_low_ppm=41.3,
+        value_high_ppm=112.7,
     )
     return replace(base, **overrides)
 

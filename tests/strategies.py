@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from revops.domain.channel import LIVE_STATES, Channel, Htlc, Terms
 from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.policy import FeesConfig, RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -124,6 +125,16 @@ def price_windows() -> st.SearchStrategy[PriceWindow]:
     return st.builds(PriceWindow, moments, fees_ppm, st.floats(0, 1_000), st.floats(0, 1e6))
 
 
+def demand_figures() -> st.SearchStrategy[DemandFigures]:
+    """What may have been judged of a channel; no figure fits another."""
+    numbers = st.floats(0, 1e6)
+    return st.builds(
+        DemandFigures,
+        moments, fees_ppm, numbers, numbers, numbers, numbers, fees_ppm, fees_ppm, fees_ppm, fees_ppm, numbers, numbers,
+        numbers,
+    )  # fmt: skip
+
+
 @st.composite
 def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
     """What may be remembered of a channel, with `fee_ppm` broadcast last or something else."""
@@ -146,6 +157,7 @@ def fee_states(draw: st.DrawFn, fee_ppm: int) -> FeeState:
         asleep_open_seconds=draw(spans_seconds),
         asleep_interest_count=draw(st.floats(0, 1_000)),
         provisional=draw(st.booleans()),
+        demand=draw(st.one_of(st.none(), demand_figures())),
     )
 
 
@@ -206,6 +218,7 @@ def signals(draw: st.DrawFn) -> Signals:
         market_read=draw(st.booleans()),
         refill_ppm=draw(prices_ppm),
         hold_seconds=draw(st.one_of(st.none(), st.floats(0, 1e6))),
+        settle_ratio=draw(st.floats(0.25, 1)),
     )
 
 

@@ -1,6 +1,6 @@
 """No run reads all of history: what went through each channel, added up by day and for ever, and indexes.
 
-Revision: 0010, after 0008. There is no way back: restore a backup.
+Revision: 0010, after 0009. There is no way back: restore a backup.
 
 The sums of what is there are made here, of raw forwards and of the days into which old ones went.
 """
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

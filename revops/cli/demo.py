@@ -9,13 +9,12 @@ from pathlib import Path
 
 import click
 
-from revops.cli.options import Command, common
-from revops.cli.output import Output
+from revops.cli.options import Command, common, refuse_node_options
+from revops.cli.output import Output, write_file
 from revops.cli.program import called
 from revops.config import FOR_TESTS
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
-from revops.errors import OutputError
 from revops.report import overview
 from revops.report.amounts import cost, income
 from revops.report.blocks import Block, Line, Table
@@ -47,7 +46,7 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
     It keeps to its own folder, and follows no REVOPS_ variable to anywhere else.
     """
-    _refuse_elsewhere(options)
+    refuse_node_options(options, "the demo runs on what is in its own folder (--dir)")
     from revops.cycle import demo as cycle
 
     output = Output(options)
@@ -56,7 +55,7 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
     def ready(summary: DemoSummary) -> None:
         watching.close()  # the bars are done; what follows is printed below them
-        _write_report(Path(summary.report_path), page(overview.report(summary.report)))
+        write_file(Path(summary.report_path), page(overview.report(summary.report)))
         output.product("demo", summary, lambda: _blocks(summary, serve=serve))
 
     with watching:
@@ -71,26 +70,6 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
         )
     if not serve:
         ready(summary)
-
-
-def _write_report(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from error
-
-
-def _refuse_elsewhere(options: CommonOptions) -> None:
-    # Better no demo than one that seems to have done what was asked.
-    given = {
-        "--config": options.config_path is not None,
-        "--db": options.database_url is not None,
-        "--metrics-dir": options.metrics_dir is not None,
-        "--dry-run": options.dry_run,
-    }
-    for name, is_given in given.items():
-        if is_given:
-            raise click.UsageError(f"{name} has no meaning here: the demo runs on what is in its own folder (--dir)")
 
 
 def _settled_first(status: str) -> tuple[bool, str]:

@@ -134,3 +134,18 @@ def common_options(given: dict[str, Any]) -> CommonOptions:
 def verbosity(given: dict[str, Any]) -> int:
     """Given what was found on the line, return -1 (-q) to 2 (-vv)."""
     return max(-1, min(2, int(given.get("verbose", 0)) - int(given.get("quiet", 0))))
+
+
+def refuse_node_options(options: CommonOptions, why_not: str) -> None:
+    """Given the flags and why no node of the operator's is meant, raise click.UsageError for one that names it: better
+    nothing than what seems to have been what was asked for.
+    """
+    given = {
+        "--config": options.config_path is not None,
+        "--db": options.database_url is not None,
+        "--metrics-dir": options.metrics_dir is not None,
+        "--dry-run": options.dry_run,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{name} has no meaning here: {why_not}")

@@ -12,11 +12,13 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from revops.cli.table import show
 from revops.domain.options import CommonOptions
 from revops.domain.text import printable
+from revops.errors import OutputError
 from revops.report.blocks import Blocks, Line
 from revops.report.plain import document
 from revops.report.text import table_text
@@ -122,6 +124,14 @@ def error(message: str) -> None:
         print(f"revops: {printable(message)}", file=sys.stderr, flush=True)
     except OSError:
         return
+
+
+def write_file(path: Path, text: str) -> None:
+    """Given a path and a text, store it there. Raise OutputError where that can't be done."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
 
 
 def prepare_streams() -> None:

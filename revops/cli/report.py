@@ -1,4 +1,4 @@
-"""`revops report` and `revops report peers`."""
+"""`revops report`, `revops report peers` and `revops report experiment`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
+from revops.report import experiments as experiments_page
 from revops.report import overview
 from revops.report import peers as peers_page
 
@@ -53,3 +54,18 @@ def peers(options: CommonOptions, window_days: int | None) -> None:
     days = window_days if window_days is not None or parent is None else parent.params["window_days"]
     value = cycle.run(options, window_days=days)
     Output(options).product("report peers", value, lambda: peers_page.peers(value))
+
+
+@report.command("experiment", cls=Command)
+@click.option(
+    "experiment_key", "--number", type=click.IntRange(min=1), metavar="N", help="Which experiment (the latest)."
+)
+@common
+def experiment(options: CommonOptions, experiment_key: int | None) -> None:
+    """What an experiment has shown: the difference between its strategies with its interval, and how many more blocks
+    it would take to see a smaller one. Reads the database only.
+    """
+    from revops.cycle import experiment as cycle
+
+    value = cycle.report(options, experiment_key)
+    Output(options).product("report experiment", value, lambda: experiments_page.result(value))

@@ -8,9 +8,11 @@ from revops.actuate.fee_findings import FeeRecords
 from revops.cycle.market import read_market
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Session
+from revops.cycle.switchback import in_turn
 from revops.decide.hindsight import put_right
 from revops.decide.scoring import signals_of
 from revops.domain.channel import Channel
+from revops.domain.experiment import Experiment
 from revops.domain.instants import known_past, not_ahead
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.errors import UnknownChannel
@@ -20,9 +22,15 @@ from revops.store.earned import Earned, earned_since
 NOTHING_EARNED = Earned(0, 0, None, 0.0, 0.0, 0.0, 0.0)
 
 
-def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records: FeeRecords) -> FeeSnapshot:
-    """Given the node, the channels that are named (none: all) and what is on record about fees, also by this run,
-    return what the decision sees. Raise UnknownChannel for a name that is no channel's.
+def read_inputs(
+    session: Session,
+    view: NodeView,
+    wanted: Sequence[str],
+    records: FeeRecords,
+    experiment: Experiment | None = None,
+) -> FeeSnapshot:
+    """Given the node, the channels that are named (none: all), what is on record about fees, also by this run, and the
+    experiment that runs, return what the decision sees. Raise UnknownChannel for a name that is no channel's.
 
     What a clock that was ahead has left in the records is put right here, before anything is decided on it.
     """
@@ -50,28 +58,27 @@ def read_inputs(session: Session, view: NodeView, wanted: Sequence[str], records
         moments = (None if changed is None else known_past(changed.changed_at, now), own_changed_at)
         policy = policies.get(channel.channel_id)
         known = signals_of(channel.channel_id, channel.peer_id, traffic, now)
-        inputs.append(
-            FeeInput(
-                channel=channel,
-                state=states.get(channel.channel_id),
-                earned_msat=found.earned_msat,
-                earned_count=found.earned_count,
-                last_earned_at=found.last_at,
-                last_changed_at=max((at for at in moments if at is not None), default=None),
-                score_msat=found.score_msat,
-                score_error_msat=found.score_error_msat,
-                interest_count=found.interest_count,
-                settled_interest_count=found.settled_interest_count,
-                policy=None if policy is None else policy.fees,
-                rules=() if policy is None else policy.rules,
-                signals=market.signals(channel, known),
-                pin=records.pins.get(channel.channel_id),
-                last_own_changed_at=own_changed_at,
-                external_since_at=not_ahead(changed.changed_at, now) if changed is not None and external else None,
-                sold_msat=market.sold_msat.get(channel.channel_id, 0),
-                own_updates_last_day_count=records.update_counts.get(channel.channel_id, 0),
-            )
+        fee_input = FeeInput(
+            channel=channel,
+            state=states.get(channel.channel_id),
+            earned_msat=found.earned_msat,
+            earned_count=found.earned_count,
+            last_earned_at=found.last_at,
+            last_changed_at=max((at for at in moments if at is not None), default=None),
+            score_msat=found.score_msat,
+            score_error_msat=found.score_error_msat,
+            interest_count=found.interest_count,
+            settled_interest_count=found.settled_interest_count,
+            policy=None if policy is None else policy.fees,
+            rules=() if policy is None else policy.rules,
+            signals=market.signals(channel, known),
+            pin=records.pins.get(channel.channel_id),
+            last_own_changed_at=own_changed_at,
+            external_since_at=not_ahead(changed.changed_at, now) if changed is not None and external else None,
+            sold_msat=market.sold_msat.get(channel.channel_id, 0),
+            own_updates_last_day_count=records.update_counts.get(channel.channel_id, 0),
         )
+        inputs.append(in_turn(fee_input, policy, session.config.fees, experiment, now))
     return FeeSnapshot(view, tuple(inputs), sum(records.update_counts.values()), market.feerates)
 
 

@@ -14,6 +14,7 @@ from revops.cycle.ingest import Synced
 from revops.cycle.market import refresh_anchors
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
+from revops.cycle.switchback import go_on, look_for_harm
 from revops.decide.fees import decide_fees
 from revops.domain.channel import Channel
 from revops.domain.decision import FeePlan
@@ -31,7 +32,7 @@ from revops.errors import (
     UnknownChannel,
 )
 from revops.node.errors import NodeError
-from revops.store import actions, decisions, fees, pins, signals
+from revops.store import actions, decisions, experiments, fees, pins, signals
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import Tx
 
@@ -128,20 +129,27 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
     with session.database.read(session.node_key) as tx:
         records = read_records(tx, view.taken_at)
         pending = actions.pending_actions(tx, METHOD)
+        experiment = None if doubts else experiments.running(tx)
     findings = () if doubts else look_back(records, pending, view.channels, view.taken_at)
     if by_hand is not None:
         findings = (*findings, by_hand)
     if findings and session.run_key is not None:
         with session.database.transaction(session.node_key) as tx:
             record_findings(tx, findings, view.taken_at)
-    snapshot = read_inputs(session, view, channels, records.after(findings, view.taken_at))
+    snapshot = read_inputs(session, view, channels, records.after(findings, view.taken_at), experiment)
     policy = session.config.fees
     suspended = (*session.suspensions(synced, exempt="fees" in session.config.reserve.exempt), *doubts)
-    plan = decide_fees(snapshot, policy, (*_observing(policy.mode), *suspended))
+    held = (*_observing(policy.mode), *suspended)
+    plan = decide_fees(snapshot, policy, held)
     session.count(decision.outcome for decision in plan.decisions)
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
     try:
-        outcome = apply_fees(plan, policy, session.writer, _record(session, plan, learns=not doubts), own)
+        journal = _record(session, plan, learns=not doubts)
+        if session.run_key is not None and not doubts:
+            # While nothing may be sent it is nobody's turn.
+            go_on(session, view.taken_at, None if held else experiment, snapshot.inputs)
+            look_for_harm(session, view.taken_at)
+        outcome = apply_fees(plan, policy, session.writer, journal, own)
     except NodeError:
         _show_what_was_sent(session, synced)
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from revops.cycle.session import Clock, open_session
+from revops.cycle.switchback import go_on
 from revops.domain.options import CommonOptions
 from revops.domain.policy import RetentionConfig
 from revops.domain.summary import RollupSummary
@@ -28,6 +29,8 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
         if session.run_key is None:
             return RollupSummary(taken_at=now, rolled_up_count=0)
         retention = session.config.retention
+        if not session.clock_doubts(synced):
+            go_on(session, now)  # what an experiment's blocks brought is recorded before the rows that tell it go
         rolled_up = prune_forwards(session.database, session.node_key, now - retention.forwards_days * DAY_SECONDS)
         pruned = prune_others(session.database, session.node_key, retention, now)
         return RollupSummary(taken_at=now, rolled_up_count=rolled_up, pruned_count=pruned)

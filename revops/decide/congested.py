@@ -8,8 +8,6 @@ fee has no say in, hold it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from revops.decide.governor import dead_band_ppm
 from revops.decide.occupancy import Congestion, direction_word, percent
 from revops.decide.strategies.base import Proposal, reset, watch
@@ -17,6 +15,7 @@ from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
 
 def answer(offer: FeeInput, full: Congestion, policy: FeesConfig, now: float) -> Proposal:
@@ -36,7 +35,16 @@ def answer(offer: FeeInput, full: Congestion, policy: FeesConfig, now: float) ->
 
 def remember(state: FeeState, full: Congestion | None) -> FeeState:
     """Given a state and how congested its channel is, return it with the moment since when it has been."""
-    return replace(state, congested_since_at=None if full is None else full.since_at)
+    since_at = None if full is None else full.since_at
+    return state if state.congested_since_at == since_at else replace(state, congested_since_at=since_at)
+
+
+def remember_all(proposal: Proposal, full: Congestion | None) -> Proposal:
+    """Given a proposal and how congested its channel is, return it with both of its states remembering that."""
+    state, if_sent = remember(proposal.state, full), remember(proposal.if_sent, full)
+    if state is proposal.state and if_sent is proposal.if_sent:
+        return proposal
+    return replace(proposal, state=state, if_sent=if_sent)
 
 
 def remembered(offer: FeeInput) -> float | None:

@@ -9,7 +9,11 @@ of a market with a competitor at 300. Payments come as a Poisson process with th
 for h hours, λ · S(p) · h are expected. For each scale and steepness of a grid the level has a gamma distribution
 (conjugate), so that the posterior is exact on the grid, and costs a sum. Windows count less as they age: markets drift.
 They count less than their payments by `BURSTINESS`: payments come in bursts and are tried again, and are so less
-certain than as many independent ones.
+certain than as many independent ones. Some markets don't drift but end: what was learnt before a silence that can be no
+chance is of a market that is no more.
+
+The level's prior is as good as flat in the logarithm. One with a shape would take a dear price that few pay for proof
+of a dear market with few customers, rather than of a cheap one with many, and would never go and look.
 """
 
 from __future__ import annotations
@@ -19,19 +23,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from operator import mul
 from typing import Final
 
 from revops.domain.decision import PriceWindow
 
 SCALES_PPM: Final = tuple(10.0 * 1.3**power for power in range(24))
 STEEPNESSES: Final = (0.5, 1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 12.0)
-HALF_LIFE_SECONDS: Final = 14 * 86_400.0
+HALF_LIFE_SECONDS: Final = 10 * 86_400.0
 BURSTINESS: Final = 1.5
-#: How far the market's price may be from a channel's own scale: a standard error of its logarithm.
-PRIOR_SPREAD: Final = 1.3
-#: One payment in 20 days at price 0 is what the level is believed to be before anything came: hardly anything.
-PRIOR_COUNT: Final = 1.0
-PRIOR_HOURS: Final = 24 / 20.0
+#: How far a channel's own scale may be from what others charge, and from `start_ppm` where nobody knows what they do: a
+#: standard error of its logarithm.
+MARKET_SPREAD: Final = 0.9
+BLIND_SPREAD: Final = 1.3
+#: The level's prior: a third of a payment, in the time in which a channel with 60 a day has as many.
+PRIOR_COUNT: Final = 0.3
+PRIOR_HOURS: Final = PRIOR_COUNT * 24 / 60.0
+#: A silence is judged from a day on, so that a night is none; of payments that come this much more seldom than before
+#: at the same price or a dearer one; and if it is less likely than chance by a factor of exp(6).
+SILENT_HOURS: Final = 24.0
+SILENT_RATIO: Final = 0.1
+SILENT_DEVIANCE: Final = 6.0
+#: Prices are told apart to 2 %: what is reckoned for one serves again.
+_RESOLUTION: Final = math.log(1.02)
 
 _GRID: Final = tuple(product(SCALES_PPM, STEEPNESSES))
 _LOG_SCALES: Final = tuple(math.log(scale) for scale, _steepness in _GRID)
@@ -49,10 +63,18 @@ class Belief:
     interest_count: float
 
 
-@lru_cache(maxsize=1_024)  # decisions look at much the same prices
 def shares(price_ppm: float) -> tuple[float, ...]:
     """Given a price, return the share of customers that pays it, at each point of the grid."""
-    log_price = math.log(max(price_ppm, 1.0))
+    return _shares(_place(price_ppm))
+
+
+def _place(price_ppm: float) -> int:
+    return round(math.log(max(price_ppm, 1.0)) / _RESOLUTION)
+
+
+@lru_cache(maxsize=1_024)
+def _shares(place: int) -> tuple[float, ...]:
+    log_price = place * _RESOLUTION
     return tuple(
         1.0 / (1.0 + math.exp(steepness * (log_price - log_scale)))
         for log_scale, steepness in zip(_LOG_SCALES, _STEEP, strict=True)
@@ -60,30 +82,71 @@ def shares(price_ppm: float) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=1_024)
-def _log_shares(price_ppm: float) -> tuple[float, ...]:
-    return tuple(map(math.log, shares(price_ppm)))
+def _log_shares(place: int) -> tuple[float, ...]:
+    return tuple(map(math.log, _shares(place)))
 
 
-def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float) -> Belief:
-    """Given what each price has brought, and what the market charges, return what is believed of demand."""
-    logs = [-0.5 * ((log_scale - math.log(max(market_ppm, 1.0))) / PRIOR_SPREAD) ** 2 for log_scale in _LOG_SCALES]
-    hours = [0.0] * len(_GRID)
+@lru_cache(maxsize=256)
+def _prior_logs(place: int, spread: float) -> tuple[float, ...]:
+    log_market = place * _RESOLUTION
+    return tuple(-0.5 * ((log_scale - log_market) / spread) ** 2 for log_scale in _LOG_SCALES)
+
+
+def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float, spread: float = MARKET_SPREAD) -> Belief:
+    """Given what each price has brought, what the market charges and how far off that may be, return what is believed
+    of demand.
+    """
+    logs: list[float] = list(_prior_logs(_place(market_ppm), spread))
+    hours = [PRIOR_HOURS] * len(_GRID)
     total = 0.0
-    for fee_ppm, open_hours, count in _pooled(windows, now):
-        total += count
-        hours = [spent + open_hours * share for spent, share in zip(hours, shares(fee_ppm), strict=True)]
+    for place, open_hours, count in _pooled(of_today(windows), now):
+        hours = [spent + open_hours * share for spent, share in zip(hours, _shares(place), strict=True)]
         if count > 0:
-            logs = [log + count * paying for log, paying in zip(logs, _log_shares(fee_ppm), strict=True)]
+            total += count
+            logs = [log + count * paying for log, paying in zip(logs, _log_shares(place), strict=True)]
     certain = PRIOR_COUNT + total
-    logs = [log - certain * math.log(PRIOR_HOURS + spent) for log, spent in zip(logs, hours, strict=True)]
+    logs = [log - certain * spent for log, spent in zip(logs, map(math.log, hours), strict=True)]
     most = max(logs)
     likely = [math.exp(log - most) for log in logs]
     whole = sum(likely)
     return Belief(
         weights=tuple(one / whole for one in likely),
-        levels_per_hour=tuple(certain / (PRIOR_HOURS + spent) for spent in hours),
+        levels_per_hour=tuple(certain / spent for spent in hours),
         interest_count=total,
     )
+
+
+def of_today(windows: Sequence[PriceWindow]) -> Sequence[PriceWindow]:
+    """Given what each price has brought, the oldest first, return what of it is of the market that there is now: all,
+    or the silence at the end.
+    """
+    most = max((one.interest_count / one.open_hours for one in windows if one.open_hours > 0), default=0.0)
+    hours = count = 0.0
+    dearest_ppm = 0
+    for place in range(len(windows) - 1, 0, -1):
+        last = windows[place]
+        hours, count = hours + last.open_hours, count + last.interest_count
+        dearest_ppm = max(dearest_ppm, last.fee_ppm)
+        is_quiet = hours >= SILENT_HOURS and count < SILENT_RATIO * most * hours
+        if is_quiet and _is_silence(hours, count, dearest_ppm, windows[:place]):
+            return windows[place:]
+    return windows
+
+
+def _is_silence(hours: float, count: float, dearest_ppm: int, before: Iterable[PriceWindow]) -> bool:
+    """Whether so few payments in so many hours can be no chance, after what was paid at no lower price."""
+    paid = [one for one in before if one.fee_ppm >= dearest_ppm]
+    paid_hours, paid_count = sum(one.open_hours for one in paid), sum(one.interest_count for one in paid)
+    if paid_hours <= 0 or count * paid_hours >= SILENT_RATIO * paid_count * hours:
+        return False
+    # By how much one rate explains both counts worse than two: half the deviance of two Poisson counts.
+    log_rate = math.log((paid_count + count) / (paid_hours + hours))
+    worse = _log_over(paid_count, paid_hours, log_rate) + _log_over(count, hours, log_rate)
+    return worse >= SILENT_DEVIANCE * BURSTINESS
+
+
+def _log_over(count: float, hours: float, log_rate: float) -> float:
+    return count * (math.log(count) - math.log(hours) - log_rate) if count > 0 else 0.0
 
 
 def _pooled(windows: Iterable[PriceWindow], now: float) -> Iterable[tuple[int, float, float]]:
@@ -91,22 +154,27 @@ def _pooled(windows: Iterable[PriceWindow], now: float) -> Iterable[tuple[int, f
     pooled: dict[int, tuple[float, float]] = {}
     for one in windows:
         weight = math.pow(0.5, max(now - one.ended_at, 0.0) / HALF_LIFE_SECONDS) / BURSTINESS
-        open_hours, count = pooled.get(one.fee_ppm, (0.0, 0.0))
-        pooled[one.fee_ppm] = open_hours + weight * one.open_hours, count + weight * one.interest_count
-    return [(fee_ppm, *sums) for fee_ppm, sums in pooled.items()]
+        place = _place(one.fee_ppm)
+        open_hours, count = pooled.get(place, (0.0, 0.0))
+        pooled[place] = open_hours + weight * one.open_hours, count + weight * one.interest_count
+    return [(place, *sums) for place, sums in pooled.items()]
+
+
+def rates_per_hour(belief: Belief, prices_ppm: Iterable[float]) -> list[float]:
+    """Given prices, return how many payments an hour are expected at each."""
+    at_zero = tuple(map(mul, belief.weights, belief.levels_per_hour))
+    return [sum(map(mul, at_zero, shares(price_ppm))) for price_ppm in prices_ppm]
 
 
 def rate_per_hour(belief: Belief, price_ppm: float) -> float:
     """Given a price, return how many payments an hour are expected at it."""
-    return sum(
-        weight * level * share
-        for weight, level, share in zip(belief.weights, belief.levels_per_hour, shares(price_ppm), strict=True)
-    )
+    return rates_per_hour(belief, (price_ppm,))[0]
 
 
 def best_price(belief: Belief, prices_ppm: Sequence[int], cost_ppm: float) -> int:
     """Given prices and what a sold sat costs, return the price that is expected to bring the most net income."""
-    return max(prices_ppm, key=lambda ppm: (rate_per_hour(belief, ppm) * (ppm - cost_ppm), -ppm))
+    rates = rates_per_hour(belief, prices_ppm)
+    return max(zip(prices_ppm, rates, strict=True), key=lambda one: (one[1] * (one[0] - cost_ppm), -one[0]))[0]
 
 
 def elasticity(belief: Belief, price_ppm: float) -> tuple[float, float, float]:
@@ -114,13 +182,12 @@ def elasticity(belief: Belief, price_ppm: float) -> tuple[float, float, float]:
     lies.
     """
     values = [steepness * (1.0 - share) for steepness, share in zip(_STEEP, shares(price_ppm), strict=True)]
-    mean = sum(weight * value for weight, value in zip(belief.weights, values, strict=True))
-    return mean, *interval(belief, values)
+    return sum(map(mul, belief.weights, values)), *interval(belief.weights, values)
 
 
-def interval(belief: Belief, values: Sequence[float]) -> tuple[float, float]:
-    """Given a value at each point of the grid, return between which two 80 % of the belief lies."""
-    ranked = sorted(zip(values, belief.weights, strict=True))
+def interval(weights: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """Given the weight and a value of each point of the grid, return between which two values 80 % of the weight is."""
+    ranked = sorted(zip(values, weights, strict=True))
     low = high = ranked[-1][0]
     reached = 0.0
     for value, weight in ranked:

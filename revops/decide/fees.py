@@ -6,31 +6,32 @@ a node that syncs). Nothing here sends anything.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from revops.decide.chain_floor import chain_rate
-from revops.decide.congested import answer, remember, remembered
+from revops.decide.congested import answer, remember, remember_all, remembered
+from revops.decide.experiment import reason_of
+from revops.decide.fee_decision import author_of, decision_on, wish
 from revops.decide.first_fee import first_fee, is_new
 from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
 from revops.decide.governor import cap, gate
+from revops.decide.node_ratio import node_ratio
 from revops.decide.occupancy import congestion
 from revops.decide.openness import could_route, count_open_time
 from revops.decide.peers import PricedPeer, price_together
-from revops.decide.proven import sale_price_ppm
-from revops.decide.rails import apply_rails, sane
-from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS, Proposal, propose_price, reset
+from revops.decide.rails import apply_rails
+from revops.decide.strategies.base import Proposal, propose_price, reset
+from revops.decide.strategies.memory import own_memory, signed
 from revops.decide.strategies.registry import LEARNING, STRATEGIES
-from revops.decide.value import value_ppm
 from revops.decide.valve import LEVEL_COUNT, wanted_step
 from revops.domain.channel import Channel
-from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
+from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.policy import FeesConfig
-from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.reason import Reason, ReasonCode, says, why
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
-from revops.domain.units import MAX_MSAT, sat_floor
+from revops.domain.units import sat_floor
+from revops.domain.values import replace
 
 _HOUR_SECONDS = 3_600
 _ERROR_LENGTH = 200
@@ -52,11 +53,14 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
             priced.append(fee_input)
     samples = snapshot.feerates
     chain = Chain() if samples is None else Chain(chain_rate(samples, now), sampled=True)
-    for peer in price_together(priced, policy):
+    market_ratio = node_ratio(priced)
+    for peer in price_together((replace(one, market_ratio=market_ratio) for one in priced), policy):
         decide = partial(decide_peer, peer, chain, snapshot.view.channels, now)
         decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
+    turns = {one.channel.channel_id: reason_of(one.turn) for one in priced if one.turn is not None}
+    decisions = [_with_turn(decision, turns.get(decision.channel_id)) for decision in decisions]
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]
     return FeePlan(taken_at=now, decisions=tuple(decisions))
@@ -88,7 +92,7 @@ def _leave(fee_input: FeeInput, policy: FeesConfig, reason: Reason, now: float) 
     state = fee_input.state
     if state is not None:
         state = remember(state, congestion(fee_input.channel, state.congested_since_at, now))
-    return replace(_as_it_is(fee_input, policy), reasons=(reason,), state=state)
+    return decision_on(fee_input, policy, (reason,), state)
 
 
 def _safely(
@@ -99,18 +103,20 @@ def _safely(
         return decide()
     except Exception as error:  # noqa: BLE001  one peer's misfortune must not stop the rest; the run says so at its end
         message = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
-        left = [_as_it_is(member, policy) for member in members]
-        return [
-            replace(one, reasons=(why(ReasonCode.STRATEGY_FAILED, strategy=one.strategy, error=message),))
-            for one in left
-        ]
+        return [_leave_failed(member, policy, message) for member in members]
+
+
+def _leave_failed(member: FeeInput, policy: FeesConfig, message: str) -> FeeDecision:
+    reason = why(ReasonCode.STRATEGY_FAILED, strategy=author_of(member, policy), error=message)
+    return decision_on(member, policy, (reason,), member.state)
 
 
 def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], now: float) -> list[FeeDecision]:
     """Given the channels of one peer, the chain and all our channels, propose one price for them, and return each one's
     decision before the node's daily cap. New channels get a first fee instead.
     """
-    offer, policy = peer.offer, peer.policy
+    policy = peer.policy
+    offer = own_memory(peer.offer, policy.strategy)
     limits = limits_of(offer, peer.members, chain, policy, learns=policy.strategy in LEARNING)
     bounds = narrowed(policy, limits, offer.channel.local_terms.fee_ppm)
     full = congestion(offer.channel, remembered(offer), now)
@@ -121,7 +127,7 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
             limits = NO_LIMITS  # held is held: a soft floor waits as well
     if proposal is None:
         proposal = STRATEGIES[policy.strategy](offer, bounds, now)
-    proposal = replace(proposal, state=remember(proposal.state, full), if_sent=remember(proposal.if_sent, full))
+    proposal = signed(remember_all(proposal, full), policy.strategy)
     routable = full is None and could_route(offer.channel)
     decisions = []
     for member in peer.members:
@@ -163,7 +169,7 @@ def _decide_member(
             ReasonCode.ALIGNED, name=peer.leader.channel.name, fee_ppm=peer.leader.channel.local_terms.fee_ppm
         )
         proposal = replace(proposal, reasons=(aligned, *proposal.reasons), state=state)
-    put_back = any(reason.code is ReasonCode.EXTERNAL_OVERWRITTEN for reason in proposal.reasons)
+    put_back = says(proposal.reasons, ReasonCode.EXTERNAL_OVERWRITTEN)
     return _decide(member, proposal, peer.policy, routable, now, limits=limits, first=put_back)
 
 
@@ -173,7 +179,7 @@ def _decide_pinned(fee_input: FeeInput, pin: FeePin, policy: FeesConfig, now: fl
     span = "until it is released" if left_hours is None else f"for {left_hours} h more"
     proposal = propose_price(fee_input, pin.ppm, why(ReasonCode.PINNED, pin_ppm=pin.ppm, span=span), now)
     full = congestion(fee_input.channel, remembered(fee_input), now)
-    proposal = replace(proposal, state=remember(proposal.state, full), if_sent=remember(proposal.if_sent, full))
+    proposal = remember_all(proposal, full)
     routable = full is None and could_route(fee_input.channel)
     return _decide(fee_input, proposal, policy, routable, now, forced=pin.forced)
 
@@ -208,21 +214,7 @@ def _decide(
         base = why(ReasonCode.BASE_FEE, base_msat=terms.fee_base_msat, wanted_base_msat=policy.base_msat)
         reasons = (*reasons, base)
     htlc_max_msat, turned = _valve(fee_input.channel, policy)
-    state_if_sent = _state_if_sent(proposal, terms.fee_ppm, new_ppm, now)
-    if htlc_max_msat is not None and (new_ppm, policy.base_msat) == (terms.fee_ppm, terms.fee_base_msat):
-        state_if_sent = proposal.state  # only the valve is turned: the price goes on, and what is learnt of it
-    decision = replace(
-        _as_it_is(fee_input, policy),
-        outcome=Outcome.CHANGE,
-        proposed_ppm=sane(proposal.ppm, terms.fee_ppm),
-        new_ppm=new_ppm,
-        new_base_msat=policy.base_msat,
-        expected_gain_msat=_expected_gain_msat(terms.fee_ppm, new_ppm, proposal),
-        reasons=(*reasons, *turned),
-        state=proposal.state,
-        state_if_sent=state_if_sent,
-        new_htlc_max_msat=htlc_max_msat,
-    )
+    decision = wish(fee_input, policy, proposal, new_ppm, htlc_max_msat, (*reasons, *turned), now)
     return gate(decision, fee_input, policy, now, forced=forced)
 
 
@@ -242,55 +234,8 @@ def _valve(channel: Channel, policy: FeesConfig) -> tuple[int | None, tuple[Reas
     return step.htlc_max_msat, (reason,)
 
 
-def _as_it_is(fee_input: FeeInput, policy: FeesConfig) -> FeeDecision:
-    """The decision to leave a channel as it is."""
-    channel = fee_input.channel
-    terms = channel.local_terms
-    return FeeDecision(
-        channel_id=channel.channel_id,
-        peer_id=channel.peer_id,
-        name=channel.name,
-        strategy="pin" if fee_input.pin is not None else policy.strategy,
-        outcome=Outcome.SKIP,
-        old_ppm=terms.fee_ppm,
-        proposed_ppm=terms.fee_ppm,
-        new_ppm=terms.fee_ppm,
-        old_base_msat=terms.fee_base_msat,
-        new_base_msat=terms.fee_base_msat,
-        expected_gain_msat=0,
-        reasons=(),
-        state=fee_input.state,
-        state_if_sent=None,
-        rules=fee_input.rules,
-        min_ppm=policy.min_ppm,
-        max_ppm=policy.max_ppm,
-        value_ppm=value_ppm(fee_input.signals, channel.spendable_msat, sale_price_ppm(fee_input, policy)),
-        old_htlc_max_msat=terms.htlc_max_msat,
-    )
-
-
-def _state_if_sent(proposal: Proposal, old_ppm: int, new_ppm: int, now: float) -> FeeState:
-    """What the strategy remembers once `new_ppm` is in force. Its direction is the one that the rails left."""
-    direction = proposal.if_sent.direction
-    if new_ppm != old_ppm:
-        direction = 1 if new_ppm > old_ppm else -1
-    return replace(
-        proposal.if_sent,
-        fee_ppm=new_ppm,
-        direction=direction,
-        window_start_at=now + EFFECTIVE_AFTER_SECONDS,
-        counted_at=now,
-    )
-
-
-def _expected_gain_msat(old_ppm: int, new_ppm: int, proposal: Proposal) -> int:
-    """A day's income times the size of the step: only good for ranking changes under the cap. At most all the bitcoin
-    there is, which a database can hold.
-    """
-    if not math.isfinite(proposal.rate_msat):
-        return 0
-    gain_msat = proposal.rate_msat * 24 * abs(new_ppm - old_ppm) / max(old_ppm, 1)
-    return int(min(max(gain_msat, -MAX_MSAT), MAX_MSAT))
+def _with_turn(decision: FeeDecision, turn: Reason | None) -> FeeDecision:
+    return decision if turn is None else replace(decision, reasons=(*decision.reasons, turn))
 
 
 def _suspend(decision: FeeDecision, suspended: tuple[Reason, ...]) -> FeeDecision:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from msgspec.structs import replace
@@ -26,10 +27,9 @@ from revops.decide.chain_floor import (
     yearly_msat,
 )
 from revops.decide.openness import could_route
-from revops.decide.proven import dearest_sale_ppm
+from revops.decide.proven import UNPROVEN_FACTOR, dearest_sale_ppm, shown_market_ppm
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.signals import Signals
 from revops.domain.snapshot import FeeInput
 from revops.domain.units import MAX_U32, clamp, sat_ceil, sat_floor
 
@@ -85,8 +85,9 @@ def limits_of(
         notes = (why(ReasonCode.CHAIN_RATE_UNKNOWN, days=round(OLDEST_SECONDS / 86_400)),)
     if signals.anchor_ppm is not None and signals.anchor_age_seconds > OLD_ANCHOR_SECONDS:
         notes = (*notes, why(ReasonCode.ANCHOR_OLD, days=round(signals.anchor_age_seconds / 86_400)))
-    floors.append(_refill_floor(signals, policy))
-    floor_ppm, reasons = max(floors, key=lambda floor: floor[0])
+    if signals.refill_ppm is not None:
+        floors.append(_refill_floor(signals.refill_ppm, policy))
+    floor_ppm, reasons = max(floors, key=itemgetter(0))
     floor_ppm, reasons = _hold_premium(floor_ppm, reasons, signals.hold_seconds)
     floor_ppm = min(floor_ppm, policy.max_ppm)
     ceiling_ppm, ceiling_reason = _ceiling(offer, floor_ppm, policy) if learns else (None, None)
@@ -94,19 +95,28 @@ def limits_of(
 
 
 def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int | None, Reason | None]:
-    """How far an experiment may go: a multiple of what others charge, and no further beyond what is proven to sell
-    than a factor of two while the channel can't forward. An empty channel that somebody may want would else get dearer
-    for ever, since no price is refused there.
+    """How far an experiment may go: a multiple of what others charge, or a step beyond what its own customers have
+    shown a market at; and while the channel can't forward no further beyond what is proven to sell than a factor of
+    two. An empty channel that somebody may want would else get dearer for ever, since no price is refused there.
     """
     anchor_ppm = offer.signals.anchor_ppm
     limits: list[tuple[int, Reason]] = []
     if anchor_ppm is not None:
-        most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
-        limits.append((most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)))
+        limits.append(_market_ceiling(offer, anchor_ppm, floor_ppm, policy))
     if not could_route(offer.channel):
         most_ppm = max(dearest_sale_ppm(offer, policy), floor_ppm)
         limits.append((most_ppm, why(ReasonCode.UNPROVEN_CEILING, ceiling_ppm=most_ppm)))
     return min(limits, key=lambda limit: limit[0], default=(None, None))
+
+
+def _market_ceiling(offer: FeeInput, anchor_ppm: int, floor_ppm: int, policy: FeesConfig) -> tuple[int, Reason]:
+    """What others charge, or what this channel's own customers have paid, whichever leaves more to be tried."""
+    most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
+    shown_ppm = shown_market_ppm(offer)
+    if shown_ppm is not None and UNPROVEN_FACTOR * shown_ppm > most_ppm:
+        most_ppm = UNPROVEN_FACTOR * shown_ppm
+        return most_ppm, why(ReasonCode.SHOWN_CEILING, ceiling_ppm=most_ppm, shown_ppm=shown_ppm)
+    return most_ppm, why(ReasonCode.ANCHOR_CEILING, ceiling_ppm=most_ppm, anchor_ppm=anchor_ppm)
 
 
 def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, policy: FeesConfig) -> Floor:
@@ -144,14 +154,12 @@ def _chain_floor(offer: FeeInput, members: Sequence[FeeInput], rate: ChainRate, 
     return min(ppm, most_ppm), tuple(reasons)
 
 
-def _refill_floor(signals: Signals, policy: FeesConfig) -> Floor:
-    if signals.refill_ppm is None:
-        return 0, ()
-    ppm = min(math.ceil(signals.refill_ppm * policy.refill_floor_ratio), MAX_U32)
+def _refill_floor(refill_ppm: int, policy: FeesConfig) -> Floor:
+    ppm = min(math.ceil(refill_ppm * policy.refill_floor_ratio), MAX_U32)
     reason = why(
         ReasonCode.REFILL_FLOOR,
         floor_ppm=ppm,
-        refill_ppm=signals.refill_ppm,
+        refill_ppm=refill_ppm,
         refill_floor_ratio=policy.refill_floor_ratio,
     )
     return ppm, (reason,)
@@ -185,4 +193,6 @@ def narrowed(policy: FeesConfig, limits: Limits, current_ppm: int) -> FeesConfig
     high_ppm = policy.max_ppm
     if limits.ceiling_ppm is not None:
         high_ppm = clamp(max(limits.ceiling_ppm, current_ppm), low_ppm, policy.max_ppm)
+    if (low_ppm, high_ppm) == (policy.min_ppm, policy.max_ppm):
+        return policy
     return replace(policy, min_ppm=low_ppm, max_ppm=high_ppm)

@@ -9,21 +9,19 @@ visibly deferred.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
-_FIRST_FEES: Final = frozenset(
-    {
-        ReasonCode.FIRST_FEE_PEER,
-        ReasonCode.FIRST_FEE_STRATEGY,
-        ReasonCode.FIRST_FEE_ANCHOR,
-        ReasonCode.FIRST_FEE_START,
-    }
+_FIRST_FEES: Final = (
+    ReasonCode.FIRST_FEE_PEER,
+    ReasonCode.FIRST_FEE_STRATEGY,
+    ReasonCode.FIRST_FEE_ANCHOR,
+    ReasonCode.FIRST_FEE_START,
 )
 
 
@@ -45,18 +43,18 @@ def gate(
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
     if decision.same_fee and decision.new_htlc_max_msat is None:
-        return replace(decision, outcome=Outcome.SKIP)
+        return _skip(decision)
     if forced and not decision.same_fee:
         return decision
-    outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
-    put_back = any(reason.code is ReasonCode.EXTERNAL_OVERWRITTEN for reason in decision.reasons)
-    last_changed_at = fee_input.last_own_changed_at if outside or put_back else fee_input.last_changed_at
+    outside = decision.says(ReasonCode.OUT_OF_BOUNDS)
     band_ppm = dead_band_ppm(decision.old_ppm, policy)
     only_ppm = decision.new_base_msat == decision.old_base_msat and decision.new_htlc_max_msat is None
     if change_ppm < band_ppm and only_ppm and not outside and not _ends_ratchet(decision, policy):
         return _skip(decision, why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm))
     if _is_first(decision) and fee_input.last_own_changed_at is None:
         return decision
+    corrected = outside or decision.says(ReasonCode.EXTERNAL_OVERWRITTEN)
+    last_changed_at = fee_input.last_own_changed_at if corrected else fee_input.last_changed_at
     if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)
         interval_hours = round(policy.min_interval_seconds / 3600, 1)
@@ -73,6 +71,8 @@ def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> li
     wanted = [decision for decision in decisions if decision.outcome is Outcome.CHANGE]
     wanted.sort(key=lambda decision: (-_urgency(decision), -decision.expected_gain_msat, decision.channel_id))
     free_count = max(policy.max_updates_per_day - used_count, 0)
+    if len(wanted) <= free_count:
+        return decisions
     deferred = {decision.channel_id: rank for rank, decision in enumerate(wanted, start=1) if rank > free_count}
     return [
         _defer(decision, used_count, policy.max_updates_per_day, deferred[decision.channel_id])
@@ -84,22 +84,22 @@ def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> li
 
 def _urgency(decision: FeeDecision) -> int:
     """What is out of bounds goes first, then what has no considered fee at all."""
-    outside = any(reason.code is ReasonCode.OUT_OF_BOUNDS for reason in decision.reasons)
-    return 2 if outside else int(_is_first(decision))
+    return 2 if decision.says(ReasonCode.OUT_OF_BOUNDS) else int(_is_first(decision))
 
 
 def _ends_ratchet(decision: FeeDecision, policy: FeesConfig) -> bool:
     """Only the bound is an end: a soft floor moves a little all the time, and isn't followed within the band."""
-    dropped = any(reason.code is ReasonCode.ZERO_FLOW_DROP for reason in decision.reasons)
-    return dropped and decision.new_ppm == policy.min_ppm
+    return decision.new_ppm == policy.min_ppm and decision.says(ReasonCode.ZERO_FLOW_DROP)
 
 
 def _is_first(decision: FeeDecision) -> bool:
-    return any(reason.code in _FIRST_FEES for reason in decision.reasons)
+    return decision.says(*_FIRST_FEES)
 
 
-def _skip(decision: FeeDecision, reason: Reason) -> FeeDecision:
-    return replace(decision, outcome=Outcome.SKIP, reasons=(*decision.reasons, reason))
+def _skip(decision: FeeDecision, *reasons: Reason) -> FeeDecision:
+    if decision.outcome is Outcome.SKIP and not reasons:
+        return decision
+    return replace(decision, outcome=Outcome.SKIP, reasons=(*decision.reasons, *reasons))
 
 
 def _defer(decision: FeeDecision, used_count: int, cap_count: int, rank: int) -> FeeDecision:

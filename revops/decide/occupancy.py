@@ -53,6 +53,8 @@ def congestion(channel: Channel, since_at: float | None, now: float) -> Congesti
 
     Where both directions are full the one outwards comes first: it is the one that our fee is asked for.
     """
+    if not channel.htlcs:
+        return None  # as most channels are at most times
     for direction in DIRECTIONS:
         fill = occupancy(channel, direction)
         by_slots = _full(fill.slot_ratio, since_at)

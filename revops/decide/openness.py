@@ -6,12 +6,12 @@ about its fee, so rates are per open hour, and only open time counts towards "no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
+from revops.domain.values import replace
 
 #: Small channels are judged by a share of their capacity.
 TYPICAL_SHARE: Final = 20
@@ -21,9 +21,10 @@ LONGEST_GAP_SECONDS: Final = 6 * 3_600.0
 
 def could_route(channel: Channel) -> bool:
     """Given a channel, return whether it could forward a typical payment now: usable, spendable, a slot free."""
-    offered = sum(1 for htlc in channel.htlcs if htlc.direction == "out")
     typical_msat = min(TYPICAL_PAYMENT_MSAT, channel.capacity_msat // TYPICAL_SHARE)
-    return channel.usable and channel.spendable_msat >= typical_msat and offered < channel.max_accepted_htlcs
+    if not channel.usable or channel.spendable_msat < typical_msat:
+        return False
+    return sum(htlc.direction == "out" for htlc in channel.htlcs) < channel.max_accepted_htlcs
 
 
 def count_open_time(state: FeeState, channel: Channel, last_earned_at: float | None, now: float) -> FeeState:

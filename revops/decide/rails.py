@@ -109,6 +109,8 @@ def _zero_flow(
     """The ratchet: without revenue a fee is never raised, then lowered, to the floor. An earlier tool priced idle
     channels into death.
     """
+    if idle_open_seconds < min(policy.zero_flow_hold_seconds, policy.zero_flow_drop_seconds):
+        return ppm
     idle_hours = _hours(idle_open_seconds)
     if idle_open_seconds >= policy.zero_flow_drop_seconds and routable and current_ppm > floor_ppm:
         # A drop within the dead band would never be announced, and the fee stay where it is for ever.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from revops.decide.belief import belief_in, wanted
-from revops.decide.reputation import STRANGER, counted, hold_seconds_of
+from revops.decide.reputation import FULL_TRUST_SCORE, STRANGER, counted, hold_seconds_of, score_of
 from revops.domain.forward import ForwardStatus
 from revops.domain.signals import Rate, Signals
 from revops.domain.traffic import (
@@ -159,10 +159,11 @@ class _Book:
 def signals_of(channel_id: str, peer_id: str, traffic: Traffic, now: float) -> Signals:
     """Given a channel and its peer, and all sums, return what they say of it at `now`."""
     value_ppm = traffic.values_ppm.get(channel_id, 0.0)
-    hold_seconds = hold_seconds_of(traffic.receivers.get(peer_id, STRANGER).at(now))
+    receiver = traffic.receivers.get(peer_id, STRANGER).at(now)
+    hold_seconds, settle_ratio = hold_seconds_of(receiver), max(score_of(receiver), FULL_TRUST_SCORE)
     have = traffic.channels.get(channel_id)
     if have is None:
-        return Signals(value_ppm=value_ppm, hold_seconds=hold_seconds)
+        return Signals(value_ppm=value_ppm, hold_seconds=hold_seconds, settle_ratio=settle_ratio)
     have = have.at(now)
     days = observed_days(now - have.since_at)
     return Signals(
@@ -171,6 +172,7 @@ def signals_of(channel_id: str, peer_id: str, traffic: Traffic, now: float) -> S
         value_ppm=value_ppm,
         entry_value_ppm=have.entry_value / have.entry_msat if have.entry_msat > 0 else 0.0,
         hold_seconds=hold_seconds,
+        settle_ratio=settle_ratio,
     )
 
 

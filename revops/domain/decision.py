@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from revops.domain.reason import Reason
+from revops.domain.demand import DemandFigures
+from revops.domain.reason import Reason, ReasonCode, says
 from revops.domain.units import MAX_U32
 
 
@@ -32,7 +33,7 @@ class PriceWindow:
 
 @dataclass(frozen=True, slots=True)
 class FeeState:
-    """What `hill_climb` remembers of a channel between runs. Instants, not cycle counts; rates in msat per open hour.
+    """What strategies remember of a channel between runs. Instants, not cycle counts; rates in msat per open hour.
 
     `fee_ppm` is what was broadcast, `window_start_at` since when it counts, `open_seconds` how long since then the
     channel could have forwarded, `idle_open_seconds` how long it could have without earning, `counted_at` up to when
@@ -59,6 +60,10 @@ class FeeState:
     asleep_interest_count: float = 0.0
     #: A first fee that was set before the market's price was known: it is set once more when that comes.
     provisional: bool = False
+    #: Whose search it is that direction, step, last rate and sleep belong to; "" where that wasn't kept.
+    strategy: str = ""
+    #: What `demand` judged last; None under other strategies. For people: no decision reads it.
+    demand: DemandFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,10 @@ class FeeDecision:
     def same_fee(self) -> bool:
         """Whether what a forward pays stays as it is."""
         return (self.old_ppm, self.old_base_msat) == (self.new_ppm, self.new_base_msat)
+
+    def says(self, *codes: ReasonCode) -> bool:
+        """Given codes, return whether one of its reasons has one of them."""
+        return says(self.reasons, *codes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ class FeesConfig(Section, frozen=True, kw_only=True):
     chain_floor_share_ratio: Ratio = 0.5
     #: A refilled channel asks at least for what refills cost lately, times this. 0: no such floor.
     refill_floor_ratio: Annotated[float, Meta(ge=0, le=10)] = 1.2
-    #: A strategy that tries prices tries none above this multiple of what others charge into the peer.
+    #: A strategy that tries prices tries none above this multiple of what others charge into the peer, but where its
+    #: customers have shown a dearer market (`decide/proven.py`).
     anchor_ceiling_ratio: Annotated[float, Meta(ge=1, le=1_000)] = 5.0
     #: Largest change of one update, as a share of the fee in force.
     max_step_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.25

@@ -4,7 +4,7 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -47,6 +47,8 @@ class ReasonCode(StrEnum):
     FIRST_FEE_START = "first_fee_start"
     CONGESTED_HOLD = "congested_hold"
     CONGESTED_RAISE = "congested_raise"
+    EXPERIMENT_A = "experiment_a"
+    EXPERIMENT_B = "experiment_b"
     # fees: what the rails did
     FLOOR = "floor"
     CHAIN_FLOOR = "chain_floor"
@@ -60,6 +62,7 @@ class ReasonCode(StrEnum):
     HOLD_FLOOR = "hold_floor"
     CEILING = "ceiling"
     ANCHOR_CEILING = "anchor_ceiling"
+    SHOWN_CEILING = "shown_ceiling"
     UNPROVEN_CEILING = "unproven_ceiling"
     ZERO_FLOW_HOLD = "zero_flow_hold"
     ZERO_FLOW_DROP = "zero_flow_drop"
@@ -173,6 +176,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
         " of the value are taken; one step up, {step_percent} %"
     ),
+    ReasonCode.EXPERIMENT_A: "experiment {experiment}, block {block} of {block_count}: A's turn, {strategy}",
+    ReasonCode.EXPERIMENT_B: "experiment {experiment}, block {block} of {block_count}: B's turn, {strategy}",
     ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
     ReasonCode.CHAIN_FLOOR: (
         "floor of {floor_ppm} ppm by the chain: a force-close at {sat_per_vb} sat/vB would cost {cost_sat} sat, by "
@@ -194,6 +199,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
     ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
     ReasonCode.ANCHOR_CEILING: "others charge {anchor_ppm} ppm into the peer: nothing above {ceiling_ppm} ppm is tried",
+    ReasonCode.SHOWN_CEILING: (
+        "its customers have shown a market at {shown_ppm} ppm, whatever others charge: nothing above {ceiling_ppm} ppm,"
+        " twice that, is tried"
+    ),
     ReasonCode.UNPROVEN_CEILING: (
         "it can't forward now, so that a price proves nothing: none above {ceiling_ppm} ppm is tried, twice the highest"
         " that something was sold at, or that others charge"
@@ -271,6 +280,11 @@ def _shown(name: str, number: Number) -> str:
     if isinstance(number, str):
         return number
     return f"{number:+,}" if name in SIGNED else f"{number:,}"
+
+
+def says(reasons: Iterable[Reason], *codes: ReasonCode) -> bool:
+    """Given reasons and codes, return whether one of the reasons has one of the codes."""
+    return any(reason.code in codes for reason in reasons)
 
 
 def why(code: ReasonCode, **numbers: Number) -> Reason:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from revops.domain.decision import BudgetVerdict, FeeState
+from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
@@ -183,6 +184,8 @@ class ChannelRecord:
     nearest_expiry_blockheight: int | None = None
     #: What its marginal sat is worth, in ppm; None where no fee decision has looked at it yet.
     value_ppm: float | None = None
+    #: What the strategy `demand` judged last; None under other strategies.
+    demand: DemandFigures | None = None
 
     def near_expiry_blocks(self, blockheight: int) -> int | None:
         """Given the height of the chain, return the blocks to the end of the first HTLC; None unless that is near."""

@@ -52,4 +52,5 @@ def sat_ceil(amount_msat: int) -> int:
 
 def clamp(value: int, low: int, high: int) -> int:
     """Given a value and bounds, return it within them; the upper bound wins where they cross."""
-    return min(max(value, low), high)
+    raised = low if value < low else value
+    return high if raised > high else raised

@@ -43,6 +43,7 @@ class Definition:
 
 _NODE: Final = ("node",)
 _CHANNEL: Final = ("node", "channel", "peer_id")
+_CHANNEL_BOUND: Final = (*_CHANNEL, "bound")
 _CHANNEL_WAY: Final = (*_CHANNEL, "direction")
 _PEER: Final = ("node", "peer_id", "role")
 _BUDGET: Final = ("node", "window")
@@ -161,6 +162,36 @@ class Metric(Enum):
         "revops_channel_liquidity_value_ppm",
         _CHANNEL,
         "What the channel's marginal sat is worth, in millionths of it: what the node would lose with it.",
+    )
+    CHANNEL_VALUE_BOUND = _state(
+        "revops_channel_liquidity_value_bound_ppm",
+        _CHANNEL_BOUND,
+        "What the channel's marginal sat is worth with little and with much demand (low, high); strategy demand only.",
+    )
+    CHANNEL_ELASTICITY = _state(
+        "revops_channel_elasticity",
+        _CHANNEL,
+        "By how many percent fewer pay when the fee rises by 1 %, as it was judged last; strategy demand only.",
+    )
+    CHANNEL_ELASTICITY_BOUND = _state(
+        "revops_channel_elasticity_bound",
+        _CHANNEL_BOUND,
+        "Between which two (low, high) 80 % of the belief has the elasticity; strategy demand only.",
+    )
+    CHANNEL_BEST_PRICE = _state(
+        "revops_channel_best_price_ppm",
+        _CHANNEL,
+        "Fee that promises most, of all at which a sale is expected, as it was judged last; strategy demand only.",
+    )
+    CHANNEL_BEST_PRICE_BOUND = _state(
+        "revops_channel_best_price_bound_ppm",
+        _CHANNEL_BOUND,
+        "Between which two (low, high) 80 % of the belief has the best fee; strategy demand only.",
+    )
+    CHANNEL_DEMAND_TIMESTAMP = _state(
+        "revops_channel_demand_judged_timestamp_seconds",
+        _CHANNEL,
+        "When the channel's demand was judged last (UTC epoch); strategy demand only.",
     )
     CHANNEL_HTLCS = _state("revops_channel_htlcs_in_flight", _CHANNEL, "Payments under way on the channel.")
     CHANNEL_SLOTS_USED = _state(

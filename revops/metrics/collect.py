@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from revops.domain.decision import BudgetVerdict
+from revops.domain.demand import DemandFigures
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Totals
@@ -206,6 +207,24 @@ _OCCUPANCY_VALUES: Final[tuple[tuple[Metric, Callable[[Occupancy], float | None]
 )
 
 
+#: What each family of the figures of demand reads, and its labels beside those of the channel.
+_DEMAND_VALUES: Final[tuple[tuple[Metric, tuple[str, ...], Callable[[DemandFigures], float]], ...]] = (
+    (Metric.CHANNEL_VALUE_BOUND, ("low",), lambda figures: figures.value_low_ppm),
+    (Metric.CHANNEL_VALUE_BOUND, ("high",), lambda figures: figures.value_high_ppm),
+    (Metric.CHANNEL_ELASTICITY, (), lambda figures: figures.elasticity),
+    (Metric.CHANNEL_ELASTICITY_BOUND, ("low",), lambda figures: figures.elasticity_low),
+    (Metric.CHANNEL_ELASTICITY_BOUND, ("high",), lambda figures: figures.elasticity_high),
+    (Metric.CHANNEL_BEST_PRICE, (), lambda figures: figures.best_ppm),
+    (Metric.CHANNEL_BEST_PRICE_BOUND, ("low",), lambda figures: figures.best_low_ppm),
+    (Metric.CHANNEL_BEST_PRICE_BOUND, ("high",), lambda figures: figures.best_high_ppm),
+    (Metric.CHANNEL_DEMAND_TIMESTAMP, (), lambda figures: figures.judged_at),
+)
+
+
+def _demand(figures: DemandFigures | None) -> list[_Row]:
+    return [] if figures is None else [(metric, labels, read(figures)) for metric, labels, read in _DEMAND_VALUES]
+
+
 def _in_flight(channel: ChannelRecord, blockheight: int) -> list[_Row]:
     """What is under way on a channel. A chain of no height was never read: it tells no blocks."""
     rows: list[_Row] = []
@@ -229,7 +248,7 @@ def _channels(node: str, records: Iterable[ChannelRecord], blockheight: int) -> 
         peer_id = channel.peer_id or ""
         info.append(_sample((node, name, channel.channel_id, peer_id, channel.alias or ""), 1))
         rows: list[_Row] = [(metric, (), read(channel)) for metric, read in _CHANNEL_VALUES]
-        for metric, labels, value in (*rows, *_in_flight(channel, blockheight)):
+        for metric, labels, value in (*rows, *_demand(channel.demand), *_in_flight(channel, blockheight)):
             if value is not None:
                 found.setdefault(metric, []).append(_sample((node, name, peer_id, *labels), value))
     return [(Metric.CHANNEL_INFO, info), *found.items()]

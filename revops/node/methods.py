@@ -23,7 +23,9 @@ class Method:
 
 
 _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
-_SYNCING: Final = _FEES | {"sync", "rebalance plan", "rebalance run", "rollup"}
+_SYNCING: Final = _FEES | {
+    "sync", "rebalance plan", "rebalance run", "rollup", "experiment start", "experiment stop",
+}  # fmt: skip
 _LOOKING: Final = _SYNCING | {"init"}
 _RUN: Final = frozenset({"rebalance run"})
 

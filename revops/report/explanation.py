@@ -9,6 +9,7 @@ from revops.domain.explanation import Explained, Explanation, PriceSpell
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.report.amounts import age, income, instant, share, span
 from revops.report.blocks import Block, Line, Table
+from revops.report.demand import told
 from revops.report.words import fee_step, pinned, state_word
 
 #: Who set a price.
@@ -71,6 +72,8 @@ def _known(one: Explanation) -> Iterator[Block]:
         f"{state}, {link}; {_fee(channel)}; earned {income(channel.lifetime.earned_msat)} sat in all, "
         f"{income(channel.window.earned_msat)} in {one.window_days} d; synced {age(one.synced_at, one.taken_at)}"
     )
+    if channel.demand is not None:
+        yield Line(told(channel.demand))
 
 
 def _fee_then(one: Explanation) -> str:

@@ -10,6 +10,7 @@ from revops.domain.text import counted
 from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
+from revops.report.demand import demand_table
 from revops.report.words import fee_step, shortened, state_word
 
 
@@ -96,6 +97,7 @@ def _channels(value: Report) -> Iterator[Block]:
         )  # fmt: skip
         rows = tuple(_channel_row(channel, value.blockheight) for channel in _best_first(standing))
         yield Table("Channels (sat)", headings, rows)
+        yield from demand_table(_best_first(standing), value.taken_at)
     if gone:
         earned_msat = sum(channel.lifetime.earned_msat for channel in gone)
         spent_msat = sum(channel.lifetime_rebalance_fees_msat for channel in gone)

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from revops.domain.decision import BudgetVerdict, WindowBudget
+from revops.domain.experiment import Experiment
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import Reason
 from revops.domain.record import Books, Totals
@@ -29,6 +30,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Comparison: ("equal",),
     Occupancy: ("slot_ratio", "value_ratio"),
     DemoSummary: ("net_msat",),
+    Experiment: ("ends_at", "pair_count"),
 }
 
 

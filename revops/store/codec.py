@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any, Final
 
 from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.demand import DemandFigures
 from revops.domain.reason import Reason, ReasonCode
 from revops.errors import DataError
 
@@ -47,6 +48,7 @@ def dump_state(state: FeeState) -> str:
     """Given a strategy's state, return its JSON."""
     values = {name: getattr(state, name) for name in _STATE_FIELDS}
     values["windows"] = [{name: getattr(window, name) for name in _WINDOW_FIELDS} for window in state.windows]
+    values["demand"] = None if state.demand is None else asdict(state.demand)
     return dump(values)
 
 
@@ -67,4 +69,16 @@ def load_state(document: str) -> FeeState:
         windows = tuple(PriceWindow(**window) for window in values.pop("windows", ()))
     except TypeError as error:
         raise DataError(f"database: a fee state can't be read ({error}); was it written by a newer revops?") from error
-    return FeeState(**values, windows=windows)
+    return FeeState(**values | {"windows": windows, "demand": _figures(values.get("demand"))})
+
+
+def load_figures(document: str) -> DemandFigures | None:
+    """Given what `dump_state` made, return the figures of demand in it, whatever the rest is; None: it has none."""
+    return _figures(load_object(document).get("demand"))
+
+
+def _figures(stored: Any) -> DemandFigures | None:
+    try:
+        return None if stored is None else DemandFigures(**stored)
+    except TypeError as error:
+        raise DataError(f"database: figures can't be read ({error}); were they written by a newer revops?") from error

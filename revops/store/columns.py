@@ -51,7 +51,13 @@ def flag(name: str) -> Column[bool]:
 
 def refers(*columns: str, to: str) -> ForeignKeyConstraint:
     """A reference within one node: (node_key, column) to the table of that key."""
-    target = {"channel": "channel_key", "peer": "peer_key", "run": "run_key", "rebalance_plan": "plan_key"}
+    target = {
+        "channel": "channel_key",
+        "peer": "peer_key",
+        "run": "run_key",
+        "rebalance_plan": "plan_key",
+        "experiment": "experiment_key",
+    }
     return ForeignKeyConstraint(["node_key", *columns], [f"{to}.node_key", f"{to}.{target[to]}"])
 
 

@@ -123,7 +123,7 @@ def _raw_settled(prices: CTE) -> Select[Any]:
             _ONE.label("settled_count"),
             score.label("score_msat"),
             (score * score).label("score_squares"),
-            func.coalesce(forward.c.interest_permille, _size_permille(forward.c.out_msat)).label("settled_permille"),
+            func.coalesce(forward.c.interest_permille, size_permille(forward.c.out_msat)).label("settled_permille"),
             _NONE.label("failed_permille"),
         )
         .join(forward, (forward.c.out_channel_key == prices.c.price_key) & (forward.c.received_at >= prices.c.since_at))
@@ -175,8 +175,8 @@ def _whole_days(prices: CTE) -> Select[Any]:
     )
 
 
-def _size_permille(out_msat: Any) -> Any:
-    """`size_permille` of domain/traffic.py in SQL; in this order nothing overflows."""
+def size_permille(out_msat: Any) -> Any:
+    """Given amounts, return `size_permille` of domain/traffic.py in SQL; in this order nothing overflows."""
     return case(
         (out_msat >= TYPICAL_PAYMENT_MSAT, FULL_INTEREST_PERMILLE),
         else_=out_msat // (TYPICAL_PAYMENT_MSAT // FULL_INTEREST_PERMILLE),
@@ -192,5 +192,6 @@ def _prices(count: int) -> CTE:
     rows = ", ".join(
         f"(CAST(:b_key_{place} AS INTEGER), CAST(:b_since_{place} AS DOUBLE PRECISION))" for place in range(count)
     )
+    # Nothing but the names of parameters is written into it.
     statement = text(f"SELECT column1 AS price_key, column2 AS since_at FROM (VALUES {rows}) AS given")  # noqa: S608
     return statement.columns(column("price_key", Integer), column("since_at", Double)).cte("price")

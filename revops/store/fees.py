@@ -9,9 +9,10 @@ from typing import Any, Final
 from sqlalchemy import Executable, bindparam, func, insert, select
 
 from revops.domain.decision import FeeState
+from revops.domain.demand import DemandFigures
 from revops.domain.record import FeeChange
 from revops.errors import BugError
-from revops.store.codec import dump_state, load_state
+from revops.store.codec import dump_state, load_figures, load_state
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_key, channel_keys, insert_of, next_keys
 from revops.store.tables import channel, fee_change, fee_state
@@ -39,6 +40,14 @@ def _fee_states() -> Executable:
         )
         .where(fee_state.c.node_key == NODE, fee_state.c.strategy == STRATEGY)
     )
+
+
+def demand_figures(tx: Tx) -> dict[int, DemandFigures]:
+    """Return what the strategy `demand` judged last, by the channel_key of each channel that it prices."""
+    mine = (fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
+    rows = tx.connection.execute(select(fee_state.c.channel_key, fee_state.c.state_json).where(*mine))
+    found = {row.channel_key: load_figures(row.state_json) for row in rows}
+    return {key: figures for key, figures in found.items() if figures is not None}
 
 
 def congested_since(tx: Tx) -> dict[str, float]:

@@ -12,10 +12,12 @@ from revops.domain.decision import BudgetVerdict
 from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.record import ChannelRecord, Report, Totals
+from revops.domain.values import replace
 from revops.store.books import books
 from revops.store.days import DAY_SECONDS
 from revops.store.decisions import recent_decisions
 from revops.store.engine import NODE, Tx
+from revops.store.fees import demand_figures
 from revops.store.flows import FlowSum, flow_sums
 from revops.store.keys import total
 from revops.store.nodes import node_row
@@ -116,11 +118,13 @@ def _channels(
     tx: Tx, since_at: float, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum]
 ) -> tuple[ChannelRecord, ...]:
     recent, ever = _rebalances_by_target(tx, since_at), _rebalances_by_target(tx, None)
+    judged = demand_figures(tx)
     records = []
     for row in tx.execute(_listed()):
         key = row.channel_key
         flow_pair = window.get(key, _NOTHING).flow(), lifetime.get(key, _NOTHING).flow()
-        records.append(_record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0))))
+        one = _record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0)))
+        records.append(replace(one, demand=judged.get(key)) if key in judged else one)
     records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))
     return tuple(records)
 

@@ -262,6 +262,32 @@ fee_pin = Table(
     refers("channel_key", to="channel"), Index(None, "node_key", "channel_key"),
 )  # fmt: skip
 
+#: What was registered when an experiment began, and its end: all but the last three columns never changes.
+experiment = Table(
+    "experiment", metadata, key("node_key"), key("experiment_key"), at("started"), words("a_strategy"),
+    words("b_strategy"), whole("seed"), whole("block_seconds"), whole("washout_seconds"), whole("block_count"),
+    Column("seen_ratio", Double, nullable=False), Column("harm_alpha", Double, nullable=False), words("metric"),
+    words("second_metric"), words("version"), whole("look_count"), at("ended", null=True), words("ending", null=True),
+    primary("experiment_key"),
+    CheckConstraint("ending IN ('complete', 'stopped', 'harm')", name="ending"),
+    CheckConstraint("(ended_at IS NULL) = (ending IS NULL)", name="ended"),
+)  # fmt: skip
+#: One at a time.
+Index(
+    "ix_experiment_running", experiment.c.node_key, unique=True, sqlite_where=text("ended_at IS NULL"),
+    postgresql_where=text("ended_at IS NULL"),
+)  # fmt: skip
+
+#: A channel in a block: how long it was looked at, and, once `recorded_at` is set, what came of it. Then it is final.
+experiment_block = Table(
+    "experiment_block", metadata, key("node_key"), key("experiment_key"), key("channel_key"), whole("block"),
+    words("arm"), at("measured"), at("counted"), Column("open_seconds", Double, nullable=False),
+    Column("seen_seconds", Double, nullable=False), msat("score", null=True), msat("fee", null=True),
+    whole("forward_count", null=True), at("recorded", null=True),
+    primary("experiment_key", "channel_key", "block"), refers("experiment_key", to="experiment"),
+    refers("channel_key", to="channel"), CheckConstraint("arm IN ('A', 'B')", name="arm"), sqlite_with_rowid=False,
+)  # fmt: skip
+
 rebalance_plan = Table(
     "rebalance_plan", metadata, key("node_key"), key("plan_key"), key("run_key"), at("created"), at("expires"),
     primary("plan_key"),

@@ -27,6 +27,7 @@ from revops.domain.decision import (
     RebalancePlan,
     WindowBudget,
 )
+from revops.domain.explanation import Explained, Explanation
 from revops.domain.forward import Flow
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
@@ -52,6 +53,7 @@ from revops.domain.summary import (
 )
 from revops.report import summaries
 from revops.report.blocks import Line, Table
+from tests.builders import NOW, make_demand
 
 NODE_ID = "02" + "ab" * 32
 CHANNEL_ID = "cd" * 32
@@ -308,6 +310,51 @@ def test_report_names_an_htlc_only_where_its_end_is_near(cycle, capsys, left_blo
     out = capsys.readouterr().out
     assert ("HTLC" in out) is (words is not None)
     assert words is None or f"normal, offline, private, {words}" in out
+
+
+def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
+    judged = replace(CHANNEL, demand=make_demand(judged_at=-6_500.0), value_ppm=70.4)
+    other = replace(CHANNEL, name="3x3x3", value_ppm=33.4)
+    blank = replace(CHANNEL, name="4x4x4")
+    capped = replace(judged, name="6x6x6", demand=make_demand(value_low_ppm=69.8, value_high_ppm=70.4))
+    gone = replace(judged, name="5x5x5", open=False)
+    cycle("report", "run", replace(REPORT, channels=(judged, other, blank, gone, capped)))
+    assert main(["report"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("Demand (in brackets: where 80 % of the belief lies)")
+    rows = [" ".join(line.split()) for line in lines[start : lines.index("", start)]]
+    assert rows[-1].endswith(" 140 (90 to 1,300+) 70")
+    assert rows[-3:-1] == [
+        "1x1x1 2 h ago 1,234.5 100 1.20 (0.61 to 2.13) 140 (90 to 1,300+) 70 (41 to 113)",
+        "3x3x3 - - - - - 33",
+    ]
+    assert "+: the dearest price at which a sale is expected so far; the best may lie beyond" in lines
+    assert main(["report", "--json"]) == 0
+    known, unknown = json.loads(capsys.readouterr().out)["channels"][:2]
+    assert unknown["demand"] is None
+    assert known["demand"] == {
+        "judged_at": -6_500.0, "fee_ppm": 100, "interest_count": 1_234.5, "elasticity": 1.204, "elasticity_low": 0.611,
+        "elasticity_high": 2.134, "best_ppm": 140, "best_low_ppm": 90, "best_high_ppm": 1_300, "dearest_ppm": 1_300,
+        "value_ppm": 70.4, "value_low_ppm": 41.3, "value_high_ppm": 112.7,
+    }  # fmt: skip
+
+
+def test_report_of_other_strategies_has_no_table_of_demand(cycle, capsys):
+    cycle("report", "run", replace(REPORT, channels=(replace(CHANNEL, value_ppm=33.4),)))
+    assert main(["report"]) == 0
+    assert "80 % of the belief" not in capsys.readouterr().out
+
+
+def test_explain_tells_what_demand_looks_like(cycle, capsys):
+    one = Explanation(NOW, NOW, replace(CHANNEL, demand=make_demand()), None, None, None, (), (), 7)
+    cycle("explain", "run", Explained((one,)))
+    assert main(["explain", "1x1x1"]) == 0
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("demand, as judged")]
+    assert told.endswith(
+        "from 1,234.5 payments (in brackets: where 80 % of the belief lies): a fee 1 % above 100 ppm loses "
+        "1.20 % (0.61 to 2.13) of them; of prices up to 1,300 ppm, beyond which no sale is expected so far, "
+        "140 ppm (90 to 1,300) is best; a sat is worth 70 ppm (41 to 113)"
+    )
 
 
 def test_report_prints_also_when_told_to_be_quiet(cycle, capsys):

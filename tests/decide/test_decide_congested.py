@@ -67,7 +67,9 @@ def test_a_congested_window_is_set_aside() -> None:
     known = make_state(idle_open_seconds=5 * HOUR, counted_at=NOW - HOUR / 2, congested_since_at=NOW - 2 * HOUR)
     decision = decide(state=known, **full())
     assert decision.state is not None
-    assert decision.state == replace(known, counted_at=NOW, window_start_at=NOW, open_seconds=0.0)
+    assert decision.state == replace(
+        known, counted_at=NOW, window_start_at=NOW, open_seconds=0.0, strategy="hill_climb"
+    )
     assert decision.reasons[0].sentence == (
         "congested outwards for 2.0 h by slots: 93 % of the HTLC slots and 6 % of the value are taken; the fee is "
         "held, nothing is learnt from it"

@@ -19,6 +19,8 @@ from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_st
 from tests.strategies import fee_inputs, fees_policies
 
 POLICY = FeesConfig(strategy="demand")
+#: More comes in than anybody buys: liquidity is worth nothing.
+AMPLE = Rate(1e14, 1e21)
 
 
 def offer(*tried: tuple[int, float], count: int = 10, fee_ppm: int = 100, **overrides: Any) -> FeeInput:
@@ -26,7 +28,10 @@ def offer(*tried: tuple[int, float], count: int = 10, fee_ppm: int = 100, **over
     payments) of ten open hours each.
     """
     memory = tuple(PriceWindow(NOW - HOUR, fee, 10.0, interest) for fee, interest in tried)
-    state = make_state(fee_ppm=fee_ppm, open_seconds=9.5 * HOUR, counted_at=NOW - HOUR, windows=memory)
+    since_at = NOW - 10.5 * HOUR
+    state = make_state(
+        fee_ppm=fee_ppm, window_start_at=since_at, open_seconds=9.5 * HOUR, counted_at=NOW - HOUR, windows=memory
+    )
     base = make_fee_input(make_channel(fee_ppm=fee_ppm), state=state, earned_count=count, earned_msat=count * 2_500)
     return replace(base, **overrides)
 
@@ -50,7 +55,7 @@ def test_the_first_look_only_watches() -> None:
     ],
 )
 def test_it_goes_where_more_is_expected(tried: tuple[tuple[int, float], ...], count: int, dearer: bool) -> None:
-    proposal = propose(offer(*tried, count=count), POLICY, NOW)
+    proposal = propose(offer(*tried, count=count, signals=Signals(inflow=AMPLE)), POLICY, NOW)
     assert (proposal.ppm > 100) is dearer
     assert 75 <= proposal.ppm <= 125
     assert proposal.if_sent.windows[-1] == PriceWindow(NOW, 100, 10.5, float(count))
@@ -60,20 +65,20 @@ def test_it_goes_where_more_is_expected(tried: tuple[tuple[int, float], ...], co
 
 
 def test_scarce_liquidity_is_dearer_and_payments_that_enter_where_it_is_scarce_are_cheaper() -> None:
-    tried = ((60, 200.0), (80, 140.0))
-    plain = propose(offer(*tried, count=100), POLICY, NOW).ppm
+    tried = ((60, 200.0), (80, 170.0))
+    plain = propose(offer(*tried, count=140, signals=Signals(inflow=AMPLE)), POLICY, NOW).ppm
     wanted = Signals(demand=Rate(1e12, 1e21))
-    scarce = offer(*tried, count=100, channel=make_channel(fee_ppm=100, local_msat=80_000 * SAT), signals=wanted)
-    refilling = offer(*tried, count=100, signals=Signals(entry_value_ppm=300.0))
+    scarce = offer(*tried, count=140, channel=make_channel(fee_ppm=100, local_msat=80_000 * SAT), signals=wanted)
+    refilling = offer(*tried, count=140, signals=Signals(inflow=AMPLE, entry_value_ppm=300.0))
     assert propose(refilling, POLICY, NOW).ppm < plain < propose(scarce, POLICY, NOW).ppm
 
 
 def test_it_judges_a_few_times_in_an_interval_and_not_before_the_first_is_over() -> None:
     assert codes(offer(state=make_state(open_seconds=7 * HOUR, counted_at=NOW))) == [ReasonCode.OBSERVING]
-    turn_seconds = POLICY.min_interval_seconds / TURNS_PER_INTERVAL
+    assert POLICY.min_interval_seconds / TURNS_PER_INTERVAL == 2 * HOUR
     lately = make_state(open_seconds=8.1 * HOUR, counted_at=NOW - 0.5 * HOUR)
     assert codes(offer(state=lately)) == [ReasonCode.JUDGED_LATELY]
-    assert codes(offer(state=replace(lately, open_seconds=8 * HOUR + turn_seconds - 60))) == [ReasonCode.DEMAND]
+    assert codes(offer(state=replace(lately, counted_at=NOW - 1.1 * HOUR))) == [ReasonCode.DEMAND]
 
 
 def test_a_channel_that_can_not_forward_is_judged_by_the_clock() -> None:

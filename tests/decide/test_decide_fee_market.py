@@ -150,7 +150,8 @@ def test_a_change_by_somebody_else_resets_what_was_learnt() -> None:
     assert decision.outcome is Outcome.SKIP
     assert decision.new_ppm == 1_111
     assert market.state is not None
-    assert replace(market.state, idle_open_seconds=0.0) == FeeState(1_111, NOW + 10 * DAY, NOW + 10 * DAY)
+    begun = FeeState(1_111, NOW + 10 * DAY, NOW + 10 * DAY, strategy="hill_climb")
+    assert replace(market.state, idle_open_seconds=0.0) == begun
 
 
 def test_a_clock_that_went_back_sends_nothing_until_it_has_caught_up() -> None:

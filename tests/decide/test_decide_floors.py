@@ -169,6 +169,22 @@ def test_the_ceiling_of_the_market(strategy: str, known: dict[str, Any], ceiling
 
 
 @pytest.mark.parametrize(
+    ("paid_count", "ceiling", "code"),
+    [(29.0, 500, ReasonCode.ANCHOR_CEILING), (30.0, 900, ReasonCode.SHOWN_CEILING)],
+)
+def test_the_ceiling_yields_to_a_market_that_its_own_customers_have_shown(
+    paid_count: float, ceiling: int, code: ReasonCode
+) -> None:
+    windows = (PriceWindow(NOW - HOUR, 450, 9.0, paid_count),)
+    one = make_fee_input(state=make_state(windows=windows), signals=Signals(anchor_ppm=100, market_read=True))
+    found = limits_of(one, (one,), Chain(), POLICY, learns=True)
+    assert found.ceiling_ppm == ceiling
+    assert found.ceiling_reason is not None
+    assert found.ceiling_reason.code is code
+    assert str(ceiling) in found.ceiling_reason.sentence
+
+
+@pytest.mark.parametrize(
     ("channel", "known", "windows", "earned", "ceiling"),
     [
         # What can forward learns by itself.

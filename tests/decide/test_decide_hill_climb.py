@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.governor import dead_band_ppm
+from revops.decide.proven import believed_interest
 from revops.decide.strategies.calm import CALM_SECONDS, SLEEP_SECONDS
-from revops.decide.strategies.evidence import WINDOW_COUNT, believed_interest
+from revops.decide.strategies.evidence import WINDOW_COUNT
 from revops.decide.strategies.hill_climb import (
     LEAST_STEP_RATIO,
     STEP_GROWTH,
@@ -117,7 +118,6 @@ def test_each_step_of_who_knows_only_two_prices(
     assert proposal.if_sent.direction == next_direction
     assert proposal.if_sent.step_ratio == pytest.approx(next_step)
     assert proposal.if_sent.last_rate_msat == proposal.rate_msat == rate
-    assert proposal.if_sent.open_seconds == 0
     assert proposal.if_sent.windows == (PriceWindow(NOW, fee, 40.0, min(rate, 9)),)
     # Unless it is sent, nothing is learnt but time.
     assert proposal.state == state

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from revops.decide.fees import decide_fees
-from revops.decide.proven import UNPROVEN_FACTOR, dearest_sale_ppm, sale_price_ppm
+from revops.decide.proven import MARKET_COUNT, UNPROVEN_FACTOR, dearest_sale_ppm, sale_price_ppm, shown_market_ppm
 from revops.domain.decision import PriceWindow
 from revops.domain.policy import FeesConfig
 from revops.domain.signals import Rate, Signals
@@ -34,3 +36,31 @@ def test_the_value_of_liquidity_does_not_follow_a_foreign_fee() -> None:
         known = make_fee_input(empty, state=make_state(), earned_msat=0, earned_count=0, signals=wanted)
         values.append(decide_fees(make_fee_snapshot(known), POLICY).decisions[0].value_ppm)
     assert values[0] == values[1] > 390
+
+
+@pytest.mark.parametrize(
+    ("tried", "now_count", "shown_ppm"),
+    [
+        ((), 0.0, None),
+        ((), MARKET_COUNT - 0.1, None),
+        ((), MARKET_COUNT, 100),
+        # The dearest prices first, and as many of them as it takes.
+        (((900, 10.0), (700, 15.0), (500, 5.0), (300, 99.0)), 0.0, 500),
+        (((900, MARKET_COUNT), (300, 99.0)), 0.0, 900),
+        (((900, 29.0),), 1.0, 100),
+    ],
+)
+def test_a_market_is_shown_by_what_thirty_have_paid(
+    tried: tuple[tuple[int, float], ...], now_count: float, shown_ppm: int | None
+) -> None:
+    windows = tuple(PriceWindow(NOW - HOUR, fee_ppm, 9.0, count) for fee_ppm, count in tried)
+    offer = make_fee_input(state=make_state(fee_ppm=100, windows=windows), interest_count=now_count)
+    assert shown_market_ppm(offer) == shown_ppm
+    assert shown_market_ppm(replace(offer, state=None)) is None
+
+
+def test_what_only_failed_shows_no_market() -> None:
+    """Of a flood that fails beyond us no more counts than four times what settled."""
+    flooded = make_fee_input(state=make_state(fee_ppm=100), interest_count=1_000.0, settled_interest_count=7.0)
+    assert shown_market_ppm(flooded) is None
+    assert shown_market_ppm(replace(flooded, settled_interest_count=MARKET_COUNT / 4)) == 100

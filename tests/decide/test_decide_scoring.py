@@ -123,8 +123,8 @@ def test_entry_value_is_the_mean_over_the_channels_by_which_payments_enter() -> 
 
 
 def test_channel_without_traffic_has_no_rates() -> None:
-    assert signals_of(ONE, node_id(1), traffic(), NOW) == Signals()
-    assert signals_of(ONE, node_id(1), traffic(values_ppm={ONE: 7.0}), NOW) == Signals(value_ppm=7.0)
+    assert signals_of(ONE, node_id(1), traffic(), NOW) == Signals(settle_ratio=0.5)
+    assert signals_of(ONE, node_id(1), traffic(values_ppm={ONE: 7.0}), NOW) == Signals(value_ppm=7.0, settle_ratio=0.5)
 
 
 @pytest.mark.parametrize("days", [2, 7, 30, 200])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from revops.domain.decision import BudgetVerdict, WindowBudget
+from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
@@ -52,6 +53,7 @@ def channel() -> ChannelRecord:
         occupancy_in=Occupancy(3, 30, 1, 8),
         nearest_expiry_blockheight=900_144,
         value_ppm=137.5,
+        demand=DemandFigures(1_749_990_000.75, 251, 62.5, 1.25, 0.75, 2.25, 310, 290, 350, 620, 137.25, 101.5, 180.125),
     )
 
 

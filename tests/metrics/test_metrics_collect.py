@@ -55,6 +55,12 @@ EXPECTED_NODE = {
     "revops_channel_fee_ppm": {CHANNEL: 250},
     "revops_channel_fee_base_msat": {CHANNEL: 1_004},
     "revops_channel_liquidity_value_ppm": {CHANNEL: 137.5},
+    "revops_channel_liquidity_value_bound_ppm": {(*CHANNEL, "low"): 101.5, (*CHANNEL, "high"): 180.125},
+    "revops_channel_elasticity": {CHANNEL: 1.25},
+    "revops_channel_elasticity_bound": {(*CHANNEL, "low"): 0.75, (*CHANNEL, "high"): 2.25},
+    "revops_channel_best_price_ppm": {CHANNEL: 310},
+    "revops_channel_best_price_bound_ppm": {(*CHANNEL, "low"): 290, (*CHANNEL, "high"): 350},
+    "revops_channel_demand_judged_timestamp_seconds": {CHANNEL: 1_749_990_000.75},
     "revops_channel_htlcs_in_flight": {CHANNEL: 3},
     "revops_channel_htlc_slots_used_ratio": {(*CHANNEL, "out"): 0.2, (*CHANNEL, "in"): 0.1},
     "revops_channel_htlc_value_used_ratio": {(*CHANNEL, "out"): 0.25, (*CHANNEL, "in"): 0.125},
@@ -237,4 +243,15 @@ def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: C
         *command_families(evil, replace(run, command=evil, version=evil, decision_counts={evil: 1})),
     ]
     values = {value for family in families for sample in family.samples for value in sample.label_values}
-    assert values == {shown, "daily", "weekly", "clock_doubtful", "node_syncing", "reserve_low", "out", "in"}
+    assert values == {
+        shown,
+        "daily",
+        "weekly",
+        "clock_doubtful",
+        "node_syncing",
+        "reserve_low",
+        "out",
+        "in",
+        "low",
+        "high",
+    }

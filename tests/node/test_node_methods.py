@@ -12,7 +12,9 @@ from revops.errors import BugError
 from revops.node.methods import METHODS, permitted
 
 FEES = {"fees adjust", "fees set", "fees unset"}
-COMMANDS = FEES | {"sync", "rebalance plan", "rebalance run", "rollup", "init", "doctor"}
+COMMANDS = FEES | {
+    "sync", "rebalance plan", "rebalance run", "rollup", "init", "doctor", "experiment start", "experiment stop",
+}  # fmt: skip
 ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {
     "setchannel": FEES,

@@ -11,15 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from revops.domain.decision import FeeState, PriceWindow
+from revops.domain.demand import DemandFigures
 from revops.domain.record import FeeChange
 from revops.errors import BugError, DataError
-from revops.store import channels, cursors, fees, forwards, rollup
-from revops.store.codec import dump_state, load_state
+from revops.store import channels, cursors, fees, forwards, queries, rollup
+from revops.store.codec import dump_state, load_figures, load_state
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.earned import Earned, earned_since
 from revops.store.engine import Database
 from revops.store.tables import fee_state
-from tests.builders import DAY, NOW, channel_id, make_channel
+from tests.builders import DAY, NOW, channel_id, make_channel, make_demand
 from tests.store.rows import FAILED, REFUSED, SETTLED, make_forward, new_node, record, scid
 from tests.strategies import fee_states
 
@@ -42,6 +43,25 @@ def test_states_are_replaced(database: Database, node_key: int) -> None:
         assert fees.fee_states(tx) == {channel_id(1): second, channel_id(2): first}
 
 
+def test_figures_of_demand_are_read_without_the_rest(database: Database, node_key: int) -> None:
+    state = FeeState(100, NOW, NOW, demand=make_demand())
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        fees.save_fee_state(tx, channel_id(1), state, NOW)
+        fees.save_fee_state(tx, channel_id(2), FeeState(100, NOW, NOW), NOW)
+    with database.read(node_key) as tx:
+        assert fees.fee_states(tx)[channel_id(1)] == state
+        assert list(fees.demand_figures(tx).values()) == [make_demand()]
+        shown = {one.channel_id: one.demand for one in queries.channel_records(tx, 0.0)}
+    assert shown == {channel_id(1): make_demand(), channel_id(2): None}
+
+
+def test_figures_of_a_newer_version_are_not_guessed() -> None:
+    assert load_figures('{"fee_ppm":100}') is None
+    with pytest.raises(DataError, match="newer revops"):
+        load_figures('{"demand":{"judged_at":1,"curvature":2}}')
+
+
 def test_state_of_a_channel_that_was_never_recorded(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx, pytest.raises(BugError, match="sync comes first"):
         fees.save_fee_state(tx, channel_id(1), FeeState(1, NOW, NOW), NOW)
@@ -60,6 +80,8 @@ def test_state_of_an_older_version_takes_defaults() -> None:
         "[]",
         '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[{"fee_ppm":1}]}',
         '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"windows":[7]}',
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"demand":{"elasticity":1}}',
+        '{"fee_ppm":1,"window_start_at":1,"counted_at":1,"demand":7}',
     ],
 )
 def test_state_that_can_not_be_read_is_not_guessed(database: Database, node_key: int, document: str) -> None:
@@ -73,8 +95,9 @@ def test_state_that_can_not_be_read_is_not_guessed(database: Database, node_key:
 
 def test_every_field_of_a_state_is_plain() -> None:
     """What JSON brings back as another type would be lost silently."""
-    plain = {"int", "float", "float | None", "bool"}
-    assert {str(field.type) for field in fields(FeeState) if field.name != "windows"} <= plain
+    plain = {"int", "float", "float | None", "bool", "str"}
+    assert {str(field.type) for field in fields(FeeState) if field.name not in {"windows", "demand"}} <= plain
+    assert {str(field.type) for field in fields(DemandFigures)} <= plain
     assert {str(field.type) for field in fields(PriceWindow)} <= plain
 
 

@@ -80,7 +80,7 @@ def test_migration_adds_up_what_is_there(empty_url: str) -> None:
     moments = [MIDNIGHT, math.nextafter(MIDNIGHT, 0), MIDNIGHT - 0.5, MIDNIGHT - 1, MIDNIGHT - 2 * DAY, MIDNIGHT + 9.75]
     try:
         with engine.begin() as connection:
-            alembic.command.upgrade(upgrade._config(connection), "0008")
+            alembic.command.upgrade(upgrade._config(connection), "0009")
             connection.execute(
                 text("INSERT INTO node VALUES (1, :id, 'ours', 'bitcoin', NULL, NULL, NULL, NULL, NULL)"),
                 {"id": OWN_ID},

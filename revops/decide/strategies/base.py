@@ -11,7 +11,7 @@ To write one: look at `static.py`, which is the shortest, put the function into 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from revops.decide.openness import count_open_time
@@ -19,6 +19,7 @@ from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
 #: lightningd accepts the former fee for this long after a raise (setchannel's `enforcedelay`).
 EFFECTIVE_AFTER_SECONDS: Final = 600.0
@@ -28,8 +29,9 @@ EFFECTIVE_AFTER_SECONDS: Final = 600.0
 class Proposal:
     """A strategy's wish: a fee, why, and what it remembers if nothing is sent and if something is.
 
-    `rate_msat` is what the channel earned per open hour. `if_sent` still holds the old fee: the caller fills in the
-    one that the rails let through.
+    `rate_msat` is what the channel earned per open hour. `value_ppm` is what the strategy knows of the liquidity's
+    value; None: nothing of its own. `if_sent` still holds the old fee: the caller fills in the one that the rails let
+    through.
     """
 
     ppm: float
@@ -37,6 +39,7 @@ class Proposal:
     reasons: tuple[Reason, ...]
     state: FeeState
     if_sent: FeeState
+    value_ppm: float | None = None
 
 
 class Strategy(Protocol):
@@ -69,8 +72,8 @@ def fresh(fee_ppm: int, now: float) -> FeeState:
 
 
 def reset(state: FeeState) -> FeeState:
-    """Given a state, return it with a new window; the caller gives it the fee and the moment."""
-    return replace(state, open_seconds=0.0, provisional=False)
+    """Given a state, return what of it is remembered under another price; the caller gives it that and a new window."""
+    return replace(state, provisional=False) if state.provisional else state
 
 
 def propose_price(offer: FeeInput, ppm: float, reason: Reason, now: float) -> Proposal:

@@ -10,11 +10,11 @@ times the same fee, and their number is the less noisy of the two.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from revops.decide.strategies.slope import Slope
 from revops.domain.decision import FeeState
+from revops.domain.values import replace
 
 #: A channel must have been calm for so long before it sleeps, and sleeps so long.
 CALM_SECONDS: Final = 24 * 3_600.0

@@ -1,31 +1,47 @@
 """`demand`: learn what the channel's customers would pay, and ask for what is expected to bring the most.
 
 All prices that were tried lately, and what came at each, make one belief about demand (`demand_curve.py`), centred on
-what others charge into the peer until there is evidence. The price is the one whose expected net income is highest: the
-payments that should come at it, times what each leaves after the liquidity that it uses up here and gives where it
-enters. There is no bonus for trying something new: prices move often enough to learn from, and what is not worth a
-step is not worth an experiment.
+what others charge into the peer until there is evidence. From it follows what a local sat is worth (`inventory.py`):
+what the node would lose without it if prices were set at their best ever after. The price is the one whose expected
+net income is highest: the payments that should come at it, times what each leaves after the liquidity that it uses up
+here and gives where it enters. There is no bonus for trying something new: prices move often enough to learn from, and
+what is not worth a step is not worth an experiment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from revops.decide.demand_curve import Belief, best_price, elasticity, learn, rate_per_hour
+from revops.decide.demand_curve import (
+    BLIND_SPREAD,
+    MARKET_SPREAD,
+    Belief,
+    best_price,
+    learn,
+    rate_per_hour,
+    rates_per_hour,
+)
+from revops.decide.demand_figures import Outlook, demand_figures, spread_prices
 from revops.decide.governor import dead_band_ppm
+from revops.decide.inventory import marginal_values_ppm, value_at
+from revops.decide.proven import dearest_sale_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.evidence import Evidence, look, too_early
+from revops.decide.volume import demand_per_day, payment_msat, shown_per_day
+from revops.domain.demand import DemandFigures
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
 from revops.domain.units import PPM
+from revops.domain.values import replace
 
 #: Prices that are compared, evenly in the logarithm, between one step down and one step up.
 PRICE_COUNT: Final = 25
-#: A price is judged so often in the least interval between two updates.
+#: Prices of which the liquidity's value knows, from the lowest to the dearest that may count on a sale.
+VALUED_COUNT: Final = 24
+#: A price is judged so often in the least interval between two updates, and liquidity valued.
 TURNS_PER_INTERVAL: Final = 4
 
 
@@ -37,24 +53,29 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
         return Proposal(fee_ppm, 0.0, (anew,), state, reset(state))
     seen = look(offer, state, policy, now)
     early = too_early(seen, policy, now)
-    if early is not None:
-        return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state))
     if not _due(offer, seen, policy, now):
-        later = why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=round(_turn_seconds(policy) / 3600, 1))
-        return Proposal(fee_ppm, seen.rate_msat, (later,), state, reset(state))
+        later = early or why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=round(_turn_seconds(policy) / 3600, 1))
+        return Proposal(fee_ppm, seen.rate_msat, (later,), state, reset(state), offer.signals.value_ppm)
     anchor_ppm = offer.signals.anchor_ppm
-    belief = learn(seen.windows, policy.start_ppm if anchor_ppm is None else anchor_ppm, now)
-    cost_ppm = seen.value_ppm - seen.entry_value_ppm
-    best_ppm = best_price(belief, _prices(fee_ppm, policy), cost_ppm)
-    reasons = (_reason(seen, belief, best_ppm, cost_ppm),)
+    if anchor_ppm is None:
+        belief = learn(seen.windows, policy.start_ppm, now, BLIND_SPREAD)
+    else:
+        belief = learn(seen.windows, anchor_ppm * offer.market_ratio, now, MARKET_SPREAD)
+    outlook = _outlook(offer, seen, belief, policy, now)
+    figures, value_ppm = demand_figures(outlook, now), outlook.value_ppm
+    state = replace(state, demand=figures)
+    if early is not None:
+        return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
+    best_ppm = best_price(belief, _prices(fee_ppm, policy), outlook.cost_ppm)
+    reasons = (_reason(seen, belief, figures, best_ppm, value_ppm),)
     # Without revenue only a cheaper price can tell something.
     dearer_unpaid = best_ppm > fee_ppm and seen.earned_count == 0 and seen.routable
     if dearer_unpaid or abs(best_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
-        return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state))
+        return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state), value_ppm)
     if_sent = replace(
         reset(state), windows=seen.windows, last_rate_msat=seen.rate_msat, last_rate_error_msat=seen.error_msat
     )
-    return Proposal(best_ppm, seen.rate_msat, reasons, state, if_sent)
+    return Proposal(best_ppm, seen.rate_msat, reasons, state, if_sent, value_ppm)
 
 
 def _turn_seconds(policy: FeesConfig) -> float:
@@ -62,18 +83,44 @@ def _turn_seconds(policy: FeesConfig) -> float:
 
 
 def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> bool:
-    """Whether enough time has been added since the last look to judge anew: open time, or any on a channel that can't
-    route. It costs more than all the rest of a decision, and a run every few minutes brings next to nothing new.
+    """Whether enough time has passed since the last look to judge anew. It costs more than all the rest of a decision,
+    and a run every few minutes brings next to nothing new.
     """
-    known, state = offer.state, seen.state
-    if known is None:
-        return True
-    if seen.routable:
-        before, after = known.open_seconds, state.open_seconds
-    else:
-        before, after = known.counted_at - state.window_start_at, now - state.window_start_at
+    known, state = offer.state or seen.state, seen.state
     turn_seconds = _turn_seconds(policy)
+    before, after = known.counted_at - state.window_start_at, now - state.window_start_at
     return before // turn_seconds < after // turn_seconds
+
+
+def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig, now: float) -> Outlook:
+    """What is expected where prices may go as far as a sale is proven."""
+    prices = spread_prices(policy.min_ppm, min(dearest_sale_ppm(offer, policy), policy.max_ppm), VALUED_COUNT)
+    rates = rates_per_hour(belief, prices)
+    volume_msat: Sequence[float] = demand_per_day(seen.windows, offer.signals, rates, now)
+    if offer.channel.usable and not seen.routable:
+        at_fee = [rate_per_hour(belief, seen.fee_ppm)]
+        [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
+        volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)
+    worth = _worth(offer, seen.entry_value_ppm, prices, volume_msat)
+    value_ppm = worth(1.0)
+    return Outlook(belief, seen.fee_ppm, prices, rates, value_ppm - seen.entry_value_ppm, value_ppm, worth)
+
+
+def _worth(
+    offer: FeeInput, entry_value_ppm: float, prices: Sequence[int], volume_msat: Sequence[float]
+) -> Callable[[float], float]:
+    """What a local sat is worth at so many times this demand at these prices, and no more than a refill costs."""
+    signals, channel = offer.signals, offer.channel
+    sendable_msat = max(channel.capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
+    inflow_msat, step_msat = signals.inflow.msat_per_day, payment_msat(signals)
+
+    def worth(times: float) -> float:
+        wanted_msat = [msat * times for msat in volume_msat]
+        values = marginal_values_ppm(prices, wanted_msat, inflow_msat, entry_value_ppm, sendable_msat, step_msat)
+        worth_ppm = value_at(values, channel.spendable_msat / sendable_msat)
+        return worth_ppm if signals.refill_ppm is None else min(worth_ppm, float(signals.refill_ppm))
+
+    return worth
 
 
 def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
@@ -84,19 +131,18 @@ def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
     return sorted({fee_ppm, *(ppm for ppm in wished if policy.min_ppm <= ppm <= policy.max_ppm)})
 
 
-def _reason(seen: Evidence, belief: Belief, best_ppm: int, cost_ppm: float) -> Reason:
-    steepness, low, high = elasticity(belief, seen.fee_ppm)
+def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, best_ppm: int, value_ppm: float) -> Reason:
     return why(
         ReasonCode.DEMAND,
         fee_ppm=seen.fee_ppm,
         interest_count=round(belief.interest_count, 1),
         per_day=round(24 * rate_per_hour(belief, seen.fee_ppm), 2),
-        elasticity=round(steepness, 2),
-        low=round(low, 2),
-        high=round(high, 2),
+        elasticity=round(figures.elasticity, 2),
+        low=round(figures.elasticity_low, 2),
+        high=round(figures.elasticity_high, 2),
         best_ppm=best_ppm,
-        gain_msat=round(24 * _gain_msat(seen, belief, best_ppm, cost_ppm)),
-        value_ppm=round(seen.value_ppm),
+        gain_msat=round(24 * _gain_msat(seen, belief, best_ppm, value_ppm - seen.entry_value_ppm)),
+        value_ppm=round(value_ppm),
         entry_value_ppm=round(seen.entry_value_ppm),
     )
 

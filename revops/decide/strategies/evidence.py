@@ -10,10 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.belief import UNSETTLED_PER_SETTLED
 from revops.decide.openness import could_route
-from revops.decide.proven import sale_price_ppm
-from revops.decide.strategies.slope import Slope, net_slope
+from revops.decide.proven import believed_interest, sale_price_ppm
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.policy import FeesConfig
@@ -41,7 +39,6 @@ class Evidence:
     value_ppm: float
     entry_value_ppm: float
     windows: tuple[PriceWindow, ...]
-    slope: Slope
 
 
 def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Evidence:
@@ -53,8 +50,6 @@ def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Ev
     windows = state.windows
     if open_hours > 0:
         windows = (*windows, PriceWindow(now, fee_ppm, open_hours, interest_count))[-WINDOW_COUNT:]
-    worth_ppm = value_ppm(offer.signals, offer.channel.spendable_msat, sale_price_ppm(offer, policy))
-    entry_value_ppm = offer.signals.entry_value_ppm
     return Evidence(
         fee_ppm=fee_ppm,
         state=state,
@@ -63,24 +58,10 @@ def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Ev
         error_msat=error_msat,
         interest_count=interest_count,
         earned_count=offer.earned_count if paid_count >= LEAST_INTEREST_COUNT else 0,
-        value_ppm=worth_ppm,
-        entry_value_ppm=entry_value_ppm,
+        value_ppm=value_ppm(offer.signals, offer.channel.spendable_msat, sale_price_ppm(offer, policy)),
+        entry_value_ppm=offer.signals.entry_value_ppm,
         windows=windows,
-        slope=net_slope(windows, fee_ppm, worth_ppm - entry_value_ppm, now),
     )
-
-
-def believed_interest(offer: FeeInput) -> tuple[float, float]:
-    """Given a peer, return how many payments showed interest at its price, and how many of them paid it.
-
-    What failed beyond us costs its sender nothing at any price, so that a flood of it would make demand look as if
-    nobody minded the price: it counts as far as others have paid this very price.
-    """
-    interest_count = float(offer.earned_count) if offer.interest_count is None else offer.interest_count
-    if offer.settled_interest_count is None:
-        return interest_count, interest_count
-    paid_count = offer.settled_interest_count
-    return min(interest_count, (1 + UNSETTLED_PER_SETTLED) * paid_count), paid_count
 
 
 def _rate(offer: FeeInput, open_hours: float) -> tuple[float, float]:

@@ -14,17 +14,18 @@ it gets dearer though nothing flows. What is learnt from is what was broadcast, 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from revops.decide.governor import dead_band_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.calm import FLAT_SLOPE, awake, expected_count, grow_calmer, is_calm, waking_cause
 from revops.decide.strategies.evidence import Evidence, look, too_early
+from revops.decide.strategies.slope import Slope, net_slope
 from revops.domain.decision import FeeState
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 
 STEP_GROWTH: Final = 1.3
 STEP_SHRINK: Final = 0.5
@@ -47,11 +48,17 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     early = too_early(view, policy, now)
     if early is not None:
         return _stay(view, state, early)
-    if is_calm(view.slope, view.earned_count, _rate_change(view)):
+    slope = _slope(view, now)
+    if is_calm(slope, view.earned_count, _rate_change(view)):
         calmer = grow_calmer(state, view.interest_count, now)
         calm_hours = round((now - (calmer.calm_since_at or now)) / 3600, 1)
-        return _stay(view, calmer, why(ReasonCode.CALM, fee_ppm=fee_ppm, calm_hours=calm_hours), _slope_reason(view))
-    return _climb(view, policy)
+        calm = why(ReasonCode.CALM, fee_ppm=fee_ppm, calm_hours=calm_hours)
+        return _stay(view, calmer, calm, _slope_reason(view, slope))
+    return _climb(view, slope, policy)
+
+
+def _slope(view: Evidence, now: float) -> Slope:
+    return net_slope(view.windows, view.fee_ppm, view.value_ppm - view.entry_value_ppm, now)
 
 
 def _rate_change(view: Evidence) -> float:
@@ -65,8 +72,8 @@ def _rate_change(view: Evidence) -> float:
 
 def _sleep_on(view: Evidence, policy: FeesConfig, now: float) -> Proposal:
     """Let a sleeper sleep, or try another price with what has woken it."""
-    state = view.state
-    cause = waking_cause(state, view.interest_count, view.slope, now)
+    state, slope = view.state, _slope(view, now)
+    cause = waking_cause(state, view.interest_count, slope, now)
     came_count = round(view.interest_count - state.asleep_interest_count, 1)
     due_count = round(expected_count(state), 1)
     if cause is None:
@@ -81,25 +88,25 @@ def _sleep_on(view: Evidence, policy: FeesConfig, now: float) -> Proposal:
     woken = why(
         ReasonCode.WOKEN, fee_ppm=view.fee_ppm, cause=cause, interest_count=came_count, expected_count=due_count
     )
-    climb = _climb(view, policy)
+    climb = _climb(view, slope, policy)
     return replace(climb, reasons=(woken, *climb.reasons))
 
 
-def _climb(view: Evidence, policy: FeesConfig) -> Proposal:
+def _climb(view: Evidence, slope: Slope, policy: FeesConfig) -> Proposal:
     """Keep on, turn or start, and take one step."""
     state = awake(view.state)
-    guided = view.slope.error < UNKNOWN_ERROR or abs(view.slope.ratio) > FLAT_SLOPE
+    guided = slope.error < UNKNOWN_ERROR or abs(slope.ratio) > FLAT_SLOPE
     if not (guided or view.routable):
-        return _stay(view, state, why(ReasonCode.NOTHING_TO_LEARN, fee_ppm=view.fee_ppm), _slope_reason(view))
-    direction = _uphill(view) if guided else _keep_or_turn(view)
+        return _stay(view, state, why(ReasonCode.NOTHING_TO_LEARN, fee_ppm=view.fee_ppm), _slope_reason(view, slope))
+    direction = _uphill(slope) if guided else _keep_or_turn(view)
     if view.earned_count == 0 and view.routable and direction > 0:
-        if view.slope.interest_count > 0:
-            return _stay(view, state, _inconclusive(view), _slope_reason(view))
+        if slope.interest_count > 0:
+            return _stay(view, state, _inconclusive(view), _slope_reason(view, slope))
         direction = -1
     bound_ppm = _bound_ahead_ppm(view, direction, policy)
     if bound_ppm is not None and (guided or view.earned_count == 0):
         at_bound = why(ReasonCode.AT_BOUND, fee_ppm=view.fee_ppm, bound_ppm=bound_ppm)
-        return _stay(view, state, at_bound, _slope_reason(view))
+        return _stay(view, state, at_bound, _slope_reason(view, slope))
     if bound_ppm is not None:
         direction = -direction
     if state.last_rate_msat is None:
@@ -109,7 +116,7 @@ def _climb(view: Evidence, policy: FeesConfig) -> Proposal:
     else:
         code, step_ratio = ReasonCode.CLIMB_REVERSE, state.step_ratio * STEP_SHRINK
     step_ratio = min(max(step_ratio, LEAST_STEP_RATIO), policy.max_step_ratio)
-    step = min(step_ratio, STEP_PER_SLOPE * abs(view.slope.ratio)) if guided else step_ratio
+    step = min(step_ratio, STEP_PER_SLOPE * abs(slope.ratio)) if guided else step_ratio
     # A step within the dead band would never be announced, and nothing would ever be learnt from it.
     change_ppm = max(round(view.fee_ppm * step), dead_band_ppm(view.fee_ppm, policy))
     reason = why(
@@ -127,12 +134,12 @@ def _climb(view: Evidence, policy: FeesConfig) -> Proposal:
         last_rate_error_msat=view.error_msat,
         windows=view.windows,
     )
-    reasons = (reason, _slope_reason(view))
+    reasons = (reason, _slope_reason(view, slope))
     return Proposal(view.fee_ppm + direction * change_ppm, view.rate_msat, reasons, state, if_sent)
 
 
-def _uphill(view: Evidence) -> int:
-    return 1 if view.slope.ratio > 0 else -1
+def _uphill(slope: Slope) -> int:
+    return 1 if slope.ratio > 0 else -1
 
 
 def _keep_or_turn(view: Evidence) -> int:
@@ -169,12 +176,12 @@ def _inconclusive(view: Evidence) -> Reason:
     )
 
 
-def _slope_reason(view: Evidence) -> Reason:
+def _slope_reason(view: Evidence, slope: Slope) -> Reason:
     return why(
         ReasonCode.CLIMB_SLOPE,
         window_count=len(view.windows),
-        slope_percent=round(view.slope.ratio, 2),
-        error_percent=round(view.slope.error, 2),
+        slope_percent=round(slope.ratio, 2),
+        error_percent=round(slope.error, 2),
         value_ppm=round(view.value_ppm),
         entry_value_ppm=round(view.entry_value_ppm),
     )

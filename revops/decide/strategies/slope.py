@@ -74,8 +74,10 @@ def _steepness(rows: Sequence[tuple[float, float, float]]) -> tuple[float, float
         mean, variance = _predicted(rows, steepness)
         information = total * variance + certainty
         gradient = total * mean - came - (steepness - PRIOR_STEEPNESS) * certainty
-        steepness += min(max(gradient / information, -1.0), 1.0)
-        steepness = min(max(steepness, LEAST_STEEPNESS), MOST_STEEPNESS)
+        step = min(max(gradient / information, -1.0), 1.0)
+        former, steepness = steepness, min(max(steepness + step, LEAST_STEEPNESS), MOST_STEEPNESS)
+        if steepness == former:
+            break  # found: whatever follows would find the same
     return steepness, 1 / math.sqrt(information)
 
 

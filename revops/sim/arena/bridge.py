@@ -105,7 +105,8 @@ class Bridge(Records):
             if here != there or market.fee_ppm[number] != channel.local.fee_ppm:
                 raise UnequalError(f"channel {number}: the market has {here}, the node {there}")
         if market.earned_msat != self._node.ledger.fees_collected_msat:
-            raise UnequalError(f"the market earned {market.earned_msat}, the node {self._node.ledger.fees_earned_msat}")
+            node_msat = self._node.ledger.fees_collected_msat
+            raise UnequalError(f"the market earned {market.earned_msat}, the node {node_msat}")
 
     def _own_now(self) -> list[_Own]:
         if not self._node.flights:

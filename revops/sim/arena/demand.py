@@ -49,6 +49,8 @@ def draw_customers(streams: Sequence[Stream], setting: Setting, days: float, rng
     weights = [stream.entry_weight for stream in streams]
     for out, stream in enumerate(streams):
         others = [weight if number != out else 0.0 for number, weight in enumerate(weights)]
+        if not any(others):
+            continue  # Payments enter by no other channel, so nobody gets as far as this one.
         # A spammer or jammer has one way in.
         way = max(range(len(others)), key=others.__getitem__)
         customers += [

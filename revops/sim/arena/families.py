@@ -84,7 +84,7 @@ def _draw_stream(kind: str, setting: Setting, days: float, node_factor: float, r
     known = rng.random() >= setting.unknown_ratio
     walk = _draw_walk(setting.drift, days, rng)
     jumps = [(rng.uniform(10, 20), *_draw_jump(rng)), (rng.uniform(45, 75), *_draw_jump(rng))]
-    absences = _draw_absences(setting, days, rng) if kind == "flapping" else ()
+    absences = draw_absences(setting, days, rng) if kind == "flapping" else ()
     market = [2 * level_ppm * error * (step if kind == "competitor" else 1.0) for step in walk]
     return Stream(
         per_day=0.0 if kind in ("dead", "faucet") else per_day * (2.0 if kind == "sink" else 1.0),
@@ -157,7 +157,8 @@ def _draw_walk(drift: float, days: float, rng: Random) -> list[float]:
     return walk
 
 
-def _draw_absences(setting: Setting, days: float, rng: Random) -> Absences:
+def draw_absences(setting: Setting, days: float, rng: Random) -> Absences:
+    """Given how long a flapping peer stays and stays away, draw when it is away."""
     at, absences = 0.0, []
     while at < days * DAY_SECONDS:
         down_at = at + rng.expovariate(1 / setting.up_seconds)

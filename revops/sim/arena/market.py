@@ -74,10 +74,13 @@ class Market:
     _gossip_tokens: list[float] = field(default_factory=list)
     _gossiped_at: list[float] = field(default_factory=list)
     _slots: list[int] = field(default_factory=list)
-    _held_out_msat: list[int] = field(default_factory=list)
-    _held_in_msat: list[int] = field(default_factory=list)
+    #: What a balance may fall to and rise to, for the reserves and for what is under way.
+    _least_msat: list[int] = field(default_factory=list)
+    _most_msat: list[int] = field(default_factory=list)
     _absence: list[int] = field(default_factory=list)
     _serial: int = 0
+    #: What all balances would be without what was earned.
+    _own_msat: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.fee_ppm)
@@ -85,7 +88,9 @@ class Market:
         self._changed_at, self._gossiped_at = [-1e18] * count, [0.0] * count
         self._gossip_tokens = [GOSSIP_BURST] * count
         self.update_count, self._slots, self._absence = [0] * count, [0] * count, [0] * count
-        self._held_out_msat, self._held_in_msat = [0] * count, [0] * count
+        self._least_msat = [self.reserve_msat(number) for number in range(count)]
+        self._most_msat = [self.capacity_msat[number] - self.reserve_msat(number) for number in range(count)]
+        self._own_msat = sum(self.local_msat) - self.earned_msat
         self.absences = self.absences or ((),) * count
         self.others_ppm = self.others_ppm or [None] * count
 
@@ -95,12 +100,11 @@ class Market:
 
     def spendable_msat(self, number: int) -> int:
         """What a channel can send."""
-        return max(self.local_msat[number] - self._held_out_msat[number] - self.reserve_msat(number), 0)
+        return max(self.local_msat[number] - self._least_msat[number], 0)
 
     def receivable_msat(self, number: int) -> int:
         """What a channel can receive."""
-        remote_msat = self.capacity_msat[number] - self.local_msat[number] - self._held_in_msat[number]
-        return max(remote_msat - self.reserve_msat(number), 0)
+        return max(self._most_msat[number] - self.local_msat[number], 0)
 
     def connected(self, number: int, now: float) -> bool:
         """Whether a channel's peer is there. Moments are asked for in order."""
@@ -123,49 +127,45 @@ class Market:
 
     def trade(self, customers: Iterable[Customer], until_at: float, record: Recorder | None = None) -> None:
         """Let customers come, in order of time, and let what is held until `until_at` end."""
-        capacity_msat, local_msat, fee_ppm, changed_at = (
-            self.capacity_msat, self.local_msat, self.fee_ppm, self._changed_at
-        )  # fmt: skip
-        reserve_msat = [capacity // 100 for capacity in capacity_msat]
-        most_msat = [capacity - reserve for capacity, reserve in zip(capacity_msat, reserve_msat, strict=True)]
+        fee_ppm, changed_at, held = self.fee_ppm, self._changed_at, self.held
         flapping = any(self.absences)
-        total_msat = sum(local_msat)
         for customer in customers:
-            at, out, first, second, amount_msat, willing_ppm, fails, lag_seconds, hold_seconds, _slots = customer
-            if self.held and self.held[0].until_at <= at:
+            at, out, _first, _second, _amount, willing_ppm, _fails, lag_seconds, hold_seconds, _slots = customer
+            if held and held[0].until_at <= at:
                 self._release(at, record)
             ppm = fee_ppm[out] if at - changed_at[out] >= lag_seconds else self._seen_ppm(out, at, lag_seconds)
-            if ppm > willing_ppm:
+            if ppm > willing_ppm or (flapping and not self.connected(out, at)):
                 continue
-            if flapping and not self.connected(out, at):
-                continue
-            fee_msat = amount_msat * ppm // 1_000_000
-            in_msat = amount_msat + fee_msat
             if hold_seconds:
-                self._hold(customer, in_msat, at)
-                continue
-            if local_msat[first] + in_msat <= most_msat[first] and self._enters(first, in_msat, at, flapping):
-                entry = first
-            elif local_msat[second] + in_msat <= most_msat[second] and self._enters(second, in_msat, at, flapping):
-                entry = second
+                self._hold(customer, ppm)
             else:
-                continue
-            if local_msat[out] - self._held_out_msat[out] - amount_msat < reserve_msat[out] or (
-                self._slots[out] >= SLOT_COUNT
-            ):
-                fate = REFUSED
-            elif fails:
-                fate = FAILED
-            else:
-                fate = SETTLED
-                local_msat[out] -= amount_msat
-                local_msat[entry] += in_msat
-                self.earned_msat += fee_msat
-                total_msat += fee_msat
-                assert sum(local_msat) == total_msat, "liquidity was made or lost"
-            if record is not None:
-                record(at, entry, out, amount_msat, fee_msat, fate)
+                self._forward(customer, ppm, flapping, record)
         self._release(until_at, record)
+
+    def _forward(self, customer: Customer, ppm: int, flapping: bool, record: Recorder | None) -> None:
+        """Let a payment in by the first of its ways that has room, if one has, and on if it can leave."""
+        at, out, entry, second, amount_msat, _willing, fails, _lag, _hold, _slots = customer
+        fee_msat = amount_msat * ppm // 1_000_000
+        in_msat = amount_msat + fee_msat
+        local_msat, slots = self.local_msat, self._slots
+        if not self._enters(entry, in_msat, at, flapping):
+            entry = second
+            if not self._enters(entry, in_msat, at, flapping):
+                return
+        if local_msat[out] - amount_msat < self._least_msat[out] or slots[out] >= SLOT_COUNT:
+            fate = REFUSED
+        elif fails:
+            fate = FAILED
+        else:
+            fate = SETTLED
+            local_msat[out] -= amount_msat
+            local_msat[entry] += in_msat
+            self.earned_msat += fee_msat
+            assert sum(local_msat) == self._own_msat + self.earned_msat - self.rebalance_msat, (
+                "liquidity was made or lost"
+            )
+        if record is not None:
+            record(at, entry, out, amount_msat, fee_msat, fate)
 
     def _seen_ppm(self, out: int, at: float, lag_seconds: float) -> int:
         """The fee that a sender goes by whose gossip is old. One who offers too little is told the fee in force."""
@@ -174,17 +174,18 @@ class Market:
         return self.fee_ppm[out] if told else seen_ppm
 
     def _enters(self, entry: int, in_msat: int, at: float, flapping: bool) -> bool:
-        """Whether a payment that fits into the balance can enter."""
-        if self._slots[entry] and (self._slots[entry] >= SLOT_COUNT or in_msat > self.receivable_msat(entry)):
+        """Whether a payment can come in by a channel."""
+        if self.local_msat[entry] + in_msat > self._most_msat[entry] or self._slots[entry] >= SLOT_COUNT:
             return False
         return not flapping or self.connected(entry, at)
 
-    def _hold(self, customer: Customer, in_msat: int, now: float) -> None:
+    def _hold(self, customer: Customer, ppm: int) -> None:
         """Begin to hold as many of a jammer's payments as there is room for."""
-        entry, out = customer.first, customer.out
+        now, entry, out, amount_msat = customer.at, customer.first, customer.out, customer.amount_msat
         if not self.connected(entry, now):
             return
-        amount_msat = customer.amount_msat
+        fee_msat = amount_msat * ppm // 1_000_000
+        in_msat = amount_msat + fee_msat
         room = min(
             SLOT_COUNT - self._slots[entry],
             SLOT_COUNT - self._slots[out],
@@ -195,8 +196,7 @@ class Market:
         if room <= 0:
             return
         self._serial += 1
-        until_at, fee_msat = now + customer.hold_seconds, in_msat - amount_msat
-        held = Held(until_at, self._serial, entry, out, amount_msat, fee_msat, room, now)
+        held = Held(now + customer.hold_seconds, self._serial, entry, out, amount_msat, fee_msat, room, now)
         heapq.heappush(self.held, held)
         self._count(held, 1)
 
@@ -210,8 +210,8 @@ class Market:
     def occupy(self, number: int, slot_count: int, *, out_msat: int = 0, in_msat: int = 0) -> None:
         """Take (below 0: give back) slots of a channel, and liquidity for what is to leave or enter by it."""
         self._slots[number] += slot_count
-        self._held_out_msat[number] += out_msat
-        self._held_in_msat[number] += in_msat
+        self._least_msat[number] += out_msat
+        self._most_msat[number] -= in_msat
 
     def _release(self, now: float, record: Recorder | None) -> None:
         """Fail what was held long enough: each payment by itself."""

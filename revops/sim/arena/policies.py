@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, Protocol
 
 from revops.cycle.market import ANCHORS_A_RUN
@@ -18,12 +17,13 @@ from revops.domain.policy import FeesConfig
 from revops.domain.signals import Signals
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
 from revops.domain.traffic import Traffic
+from revops.domain.values import replace
 from revops.node.parse_node import feerates
 from revops.sim.arena import names
+from revops.sim.arena.baselines.registry import BASELINES
 from revops.sim.arena.demand import SLOT_COUNT
 from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
-from revops.sim.arena.predecessor import Predecessor
 from revops.sim.arena.records import Records
 from revops.sim.ids import direction_of
 from revops.sim.rpc_node import feerates_of
@@ -38,10 +38,6 @@ class Policy(Protocol):
     """Look at the market and its records, and set fees."""
 
     def __call__(self, market: Market, records: Records, now: float, /) -> None: ...
-
-
-def constant(_market: Market, _records: Records, _now: float) -> None:
-    """Leave everything as it started."""
 
 
 class Product:
@@ -147,29 +143,36 @@ def channels_of(market: Market, now: float, before: list[Channel]) -> list[Chann
     """
     before = before or [_channel(number, market) for number in range(len(market.fee_ppm))]
     held = _held(market)
-    return [
-        replace(
-            channel,
-            connected=market.connected(number, now),
-            local_msat=market.local_msat[number],
-            spendable_msat=market.spendable_msat(number),
-            receivable_msat=market.receivable_msat(number),
-            htlcs=tuple(held.get(number, ())),
-            local_terms=channel.local_terms
-            if channel.local_terms.fee_ppm == market.fee_ppm[number]
-            else replace(channel.local_terms, fee_ppm=market.fee_ppm[number]),
-        )
-        for number, channel in enumerate(before)
-    ]
+    return [_as_now(channel, number, market, held.get(number, ()), now) for number, channel in enumerate(before)]
 
 
-def _held(market: Market) -> dict[int, list[Htlc]]:
-    htlcs: dict[int, list[Htlc]] = {}
+def _as_now(seen: Channel, number: int, market: Market, htlcs: tuple[Htlc, ...], now: float) -> Channel:
+    """The channel as it is now: what was seen last, where nothing has moved since."""
+    fee_ppm = market.fee_ppm[number]
+    spendable_msat, receivable_msat = market.spendable_msat(number), market.receivable_msat(number)
+    found = (market.connected(number, now), market.local_msat[number], spendable_msat, receivable_msat, fee_ppm, htlcs)
+    if found == (
+        seen.connected, seen.local_msat, seen.spendable_msat, seen.receivable_msat, seen.local_terms.fee_ppm, seen.htlcs
+    ):  # fmt: skip
+        return seen
+    return replace(
+        seen,
+        connected=found[0],
+        local_msat=market.local_msat[number],
+        spendable_msat=spendable_msat,
+        receivable_msat=receivable_msat,
+        htlcs=htlcs,
+        local_terms=replace(seen.local_terms, fee_ppm=fee_ppm),
+    )
+
+
+def _held(market: Market) -> dict[int, tuple[Htlc, ...]]:
+    htlcs: dict[int, tuple[Htlc, ...]] = {}
     for held in market.held:
         inward = Htlc("in", held.amount_msat + held.fee_msat, 0, _NO_HASH, "RCVD_ADD_ACK_REVOCATION")
         outward = Htlc("out", held.amount_msat, 0, _NO_HASH, "SENT_ADD_ACK_REVOCATION")
-        htlcs.setdefault(held.entry, []).extend([inward] * held.slot_count)
-        htlcs.setdefault(held.out, []).extend([outward] * held.slot_count)
+        for number, htlc in ((held.entry, inward), (held.out, outward)):
+            htlcs[number] = htlcs.get(number, ()) + (htlc,) * held.slot_count
     return htlcs
 
 
@@ -203,9 +206,7 @@ def _channel(number: int, market: Market) -> Channel:
 
 #: By name, what makes a policy for a node that was never seen.
 POLICIES: Final[Mapping[str, Callable[[], Policy]]] = {
-    "constant": lambda: constant,
-    "proportional": lambda: Product(FeesConfig(strategy="proportional")),
-    "predecessor": Predecessor,
+    **BASELINES,
     "demand": lambda: Product(FeesConfig(strategy="demand")),
     "hill_climb": lambda: Product(FeesConfig(strategy="hill_climb")),
 }

@@ -26,8 +26,7 @@ from revops.domain.traffic import (
     Traffic,
 )
 from revops.sim.arena.market import FAILED, REFUSED, SETTLED
-from revops.sim.arena.names import OPENED_AT, channel_id, instant
-from revops.sim.arena.names import peer_id as peer_id
+from revops.sim.arena.names import OPENED_AT, channel_id, instant, peer_id
 
 _STATUS: Final = {
     SETTLED: ForwardStatus.SETTLED,
@@ -114,7 +113,9 @@ class Records:
         self.page: list[FinalForward] = []
         self._receivers: dict[str, Reputation] = {}
         self._traffic: dict[str, ChannelTraffic] = {}
-        self._open_since = {channel_id(number): float(OPENED_AT) for number in range(channel_count)}
+        self._channel_ids = [channel_id(number) for number in range(channel_count)]
+        self._peer_ids = [peer_id(number) for number in range(channel_count)]
+        self._open_since = dict.fromkeys(self._channel_ids, float(OPENED_AT))
         self._folded_at = -math.inf
         self._count = 0
 
@@ -129,10 +130,10 @@ class Records:
             FinalForward(
                 created_index=self._count,
                 status=_STATUS[fate],
-                in_channel_id=channel_id(entry),
-                out_channel_id=channel_id(out),
-                sender_id=peer_id(entry),
-                receiver_id=peer_id(out),
+                in_channel_id=self._channel_ids[entry],
+                out_channel_id=self._channel_ids[out],
+                sender_id=self._peer_ids[entry],
+                receiver_id=self._peer_ids[out],
                 in_msat=in_msat,
                 out_msat=None if refused else amount_msat,
                 fee_msat=None if refused else fee_msat,
@@ -167,5 +168,5 @@ class Records:
 
     def traffic(self) -> Traffic:
         """All sums, with the values of liquidity in force."""
-        values_ppm = {channel_id(number): one.value_ppm for number, one in enumerate(self.channels)}
+        values_ppm = dict(zip(self._channel_ids, (one.value_ppm for one in self.channels), strict=True))
         return Traffic(self.senders, self._receivers, self._traffic, values_ppm, self._open_since)

@@ -35,7 +35,9 @@ class Setting:
     weekly_swing: float
     #: For an hour or two every other day a channel's customers are so many times as many.
     burst_factor: float
-    #: What others charge into a peer is off its price level, by an error of the node's own and one of the channel's.
+    #: What others charge into a peer is twice its price level, off by an error of the node's own and one of the
+    #: channel's. Most families' customers have the middle of their willingness there; the elasticity families have
+    #: none, and are treated alike. In `shift` others don't follow the jumps, on purpose: their prices go stale.
     node_error: float
     channel_error: float
     unknown_ratio: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import Final
@@ -23,6 +23,9 @@ CYCLE_SECONDS: Final = 1_800.0
 AFTER_DAYS: Final = 7.0
 #: A policy learns in the first month, and is judged apart for what comes after it.
 LEARNING_DAYS: Final = 30.0
+#: Opening (140 vB) and closing (200 vB) a channel that lives two years, as an earlier tool reckoned.
+CHANNEL_LIFE_WEIGHT: Final = 4 * 340
+CHANNEL_LIFE_DAYS: Final = 730.0
 GRID_PPM: Final = tuple(round(10 * 1.25**power) for power in range(25))
 
 
@@ -46,6 +49,7 @@ class World:
     peer_channel_count: tuple[int, ...]
     #: On-chain feerate of each hour, sat per 1000 weight units.
     feerates_perkw: tuple[int, ...]
+    start_ppm: tuple[int, ...]
 
     @property
     def days(self) -> float:
@@ -54,11 +58,7 @@ class World:
 
     def between(self, from_days: float, to_days: float) -> Sequence[Customer]:
         """The customers of a stretch of time."""
-        start, end = (
-            bisect_left(self.customers, days * DAY_SECONDS, key=lambda customer: customer.at)
-            for days in (from_days, to_days)
-        )
-        return self.customers[start:end]
+        return _between(self.customers, from_days, to_days)
 
     def market(self, fee_ppm: Sequence[int], local_msat: Sequence[int] | None = None) -> Market:
         """A market at its start, or with other balances."""
@@ -80,7 +80,7 @@ class World:
         """What balances at the so-manieth bound earn in the week after it."""
         market = self.market(self.later_ppm[bound], local_msat)
         at_days = self.bounds_days[bound]
-        market.trade(self.between(at_days, at_days + AFTER_DAYS), (at_days + AFTER_DAYS) * DAY_SECONDS)
+        market.trade(_week_after(self.customers, at_days), (at_days + AFTER_DAYS) * DAY_SECONDS)
         return market.earned_msat
 
     def chain_msat(self, span: int) -> int:
@@ -89,11 +89,6 @@ class World:
         perkw = sum(self.feerates_perkw) / len(self.feerates_perkw)
         each_msat = perkw * CHANNEL_LIFE_WEIGHT / CHANNEL_LIFE_DAYS * days
         return round(each_msat) * len(self.capacity_msat)
-
-
-#: Opening (140 vB) and closing (200 vB) a channel that lives two years, as an earlier tool reckoned.
-CHANNEL_LIFE_WEIGHT: Final = 4 * 340
-CHANNEL_LIFE_DAYS: Final = 730.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +128,7 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
     capacity_msat = tuple(rng.choice(setting.capacities_sat) * 1_000 for _stream in streams)
     local_msat = tuple(int(capacity * rng.uniform(0.2, 0.8)) for capacity in capacity_msat)
     customers = tuple(draw_customers(streams, setting, days + AFTER_DAYS, rng))
-    world = World(
+    return World(
         setting=setting,
         family=family,
         seed=seed,
@@ -141,21 +136,43 @@ def make_world(family: str, seed: int, days: float, setting: Setting = TUNING) -
         capacity_msat=capacity_msat,
         local_msat=local_msat,
         customers=customers,
-        later_ppm=(),
+        later_ppm=later_fees(customers, bounds_days, len(streams)),
         absences=tuple(stream.absences for stream in streams),
         others_ppm=tuple(stream.others_ppm for stream in streams),
-        size_rank_ratio=tuple(rng.random() for _stream in streams),
+        # Customers don't go by size, so that a rank drawn from 0 to 1 would only lead astray who does: CLBOSS, of whose
+        # income it took a third. A node of middle size gives it its fair chance.
+        size_rank_ratio=tuple(rng.uniform(0.4, 0.6) for _stream in streams),
         peer_channel_count=tuple(max(int(rng.lognormvariate(3.0, 1.0)), 2) for _stream in streams),
         feerates_perkw=draw_feerates(setting, days, rng),
+        start_ppm=(START_PPM,) * len(streams),
     )
-    later_ppm = tuple(_best_alone_ppm(world.between(bound, bound + AFTER_DAYS), len(streams)) for bound in bounds_days)
-    return replace(world, later_ppm=later_ppm)
+
+
+def later_fees(
+    customers: Sequence[Customer], bounds_days: Sequence[float], channel_count: int
+) -> tuple[tuple[int, ...], ...]:
+    """Given a world's customers, where its spans begin and end, and how many channels there are, return for each bound
+    the fees at which the balances there are valued.
+    """
+    return tuple(_best_alone_ppm(_week_after(customers, bound), channel_count) for bound in bounds_days)
+
+
+def _between(customers: Sequence[Customer], from_days: float, to_days: float) -> Sequence[Customer]:
+    start, end = (
+        bisect_left(customers, days * DAY_SECONDS, key=lambda customer: customer.at) for days in (from_days, to_days)
+    )
+    return customers[start:end]
+
+
+def _week_after(customers: Sequence[Customer], days: float) -> Sequence[Customer]:
+    """By whose trade the balances of a moment are valued."""
+    return _between(customers, days, days + AFTER_DAYS)
 
 
 def run_policy(world: World, policy: Policy, make_records: Callable[[int], Records] = Records) -> Result:
     """Given a world, a fresh policy and what keeps its records, live through it and return what came of it."""
     count = len(world.capacity_msat)
-    market = world.market([START_PPM] * count)
+    market = world.market(world.start_ppm)
     records = make_records(count)
     spans, by_day, now = [], [0], 0.0
     for span, (from_days, to_days) in enumerate(pairwise(world.bounds_days)):

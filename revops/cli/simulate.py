@@ -1,0 +1,179 @@
+"""`revops simulate`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from revops.cli.options import Command, NamedPath, common, refuse_node_options
+from revops.cli.output import Output, write_file
+from revops.domain.options import CommonOptions
+from revops.errors import OutputError
+from revops.report.blocks import Block, Line
+
+if TYPE_CHECKING:
+    from revops.cycle.simulate import Simulation
+    from revops.sim.arena.figures import Figures
+
+
+class Days(click.FloatRange):
+    """A length of time on the line: a finite number of days."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Given the text, return the days; fail for anything but a number within the bounds."""
+        days = super().convert(value, param, ctx)
+        if math.isnan(days):
+            self.fail(f"{value!r} is not a number of days.", param, ctx)
+        return days
+
+
+#: Of what --like-my-node has none.
+_LIKE_NOTHING = (
+    "set_name",
+    "families",
+    "policies",
+    "check",
+    "page_path",
+    "save_path",
+    "from_path",
+    "profile",
+    "freeze",
+)
+_new_file = NamedPath(dir_okay=False, path_type=Path)
+
+
+@click.command("simulate", cls=Command)
+@click.option(
+    "--set", "set_name", type=click.Choice(["small", "tuning", "judged"]), show_default="small",
+    help="small: a first look; tuning: what the product is tuned on; judged: what it is judged on, for hours.",
+)  # fmt: skip
+@click.option(
+    "--like-my-node", is_flag=True,
+    help="In markets like this node, as far as its records tell. Reads the database only.",
+)  # fmt: skip
+@click.option(
+    "--seeds", "seed_count", type=click.IntRange(1, 1_000), metavar="N",
+    help="Worlds of each family; with --like-my-node: markets (8).",
+)  # fmt: skip
+@click.option("--days", type=Days(1, 365), metavar="N", help="Virtual days of each world.")
+@click.option("--family", "families", multiple=True, metavar="NAME", help="Only this family of demand; repeatable.")
+@click.option(
+    "--policy", "policies", multiple=True, metavar="NAME",
+    help="Only this fee policy; repeatable. The first is held against the others.",
+)  # fmt: skip
+@click.option("--jobs", "process_count", type=click.IntRange(1, 1_024), metavar="N", help="Processes. Default: cores.")
+@click.option("--check", is_flag=True, help="Null test: two copies of the first policy (demand), one made 5 % worse.")
+@click.option("--page", "page_path", type=_new_file, metavar="FILE", help="Write a page with plots: one HTML file.")
+@click.option("--save", "save_path", type=_new_file, metavar="FILE", help="Store the result, to show it again.")
+@click.option(
+    "--from", "from_path", type=NamedPath(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="Show a stored result; run nothing.",
+)  # fmt: skip
+@click.option("--profile", is_flag=True, help="Say where the time went.")
+@click.option("--freeze", is_flag=True, hidden=True, help="Developers: freeze the judged worlds anew, as they are now.")
+@common
+def simulate(
+    options: CommonOptions,
+    page_path: Path | None,
+    save_path: Path | None,
+    from_path: Path | None,
+    process_count: int | None,
+    profile: bool,
+    freeze: bool,
+    like_my_node: bool,
+    **question: Any,
+) -> None:
+    """Compare fee policies in simulated markets, where the best fees in hindsight are known.
+
+    Every policy meets the same customers. Shares are of what the best constant fees in hindsight make; intervals are of
+    95 %. Only what comes of the judged set may be quoted: its worlds are frozen, and nothing was tuned on them.
+    """
+    if like_my_node:
+        _simulate_like(options, process_count, question)
+        return
+    _refuse_what_has_no_meaning(options, from_path, question)
+    _make_sure_of(page_path, save_path)
+    question["set_name"] = question["set_name"] or "small"
+    from revops.cycle import simulate as cycle
+
+    output = Output(options)
+    if freeze:
+        with output.working() as told:
+            frozen = cycle.freeze(process_count=process_count, progress=told.progress)
+        output.blocks([Line(f"frozen: {sum(map(len, frozen.worlds.values()))} worlds, sha256 {frozen.hash}")])
+        return
+    subject = next(iter(question["policies"]), None)
+    if from_path is not None:
+        found = cycle.load(from_path, subject)
+    else:
+        with output.working() as told:
+            found = cycle.run(cycle.Question(**question), process_count=process_count, progress=told.progress)
+    if save_path is not None:
+        cycle.save(save_path, found.study)
+    _show(output, found, page_path, subject=subject, profile=profile)
+
+
+def _simulate_like(options: CommonOptions, process_count: int | None, question: dict[str, Any]) -> None:
+    """Markets of the node's own."""
+    context = click.get_current_context()
+    for name in _LIKE_NOTHING:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = next(one for one in context.command.params if one.name == name)
+            raise click.UsageError(f"{option.opts[0]} has no meaning with --like-my-node")
+    from revops.cycle import simulate_like as cycle
+    from revops.report.likeness import likeness
+
+    output = Output(options)
+    with output.working() as told:
+        found = cycle.run(told, question["seed_count"], question["days"], process_count)
+    output.product("simulate", found, lambda: likeness(found))
+
+
+def _show(output: Output, found: Simulation, page_path: Path | None, *, subject: str | None, profile: bool) -> None:
+    from revops.report.plain import plain
+    from revops.sim.arena.figures import figures_of
+    from revops.sim.arena.outcome import to_document
+
+    figures = figures_of(found.study, subject)
+    if page_path is not None:
+        from revops.sim.arena.page import page
+
+        write_file(page_path, page(found.study, figures))
+    seconds = {"seconds": found.seconds, "elapsed_seconds": found.elapsed_seconds} if profile else {}
+    value = {**to_document(found.study), "figures": plain(figures), **seconds}
+    output.product("simulate", value, lambda: _blocks(found, figures, page_path, profile=profile))
+
+
+def _blocks(found: Simulation, figures: Figures, page_path: Path | None, *, profile: bool) -> Iterator[Block]:
+    from revops.sim.arena import tables
+
+    yield from tables.blocks(found.study, figures)
+    if profile and found.elapsed_seconds is not None:
+        yield tables.profile_table(found.seconds, found.elapsed_seconds)
+    if page_path is not None:
+        yield Line(f"page: {page_path}")
+
+
+def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, question: dict[str, Any]) -> None:
+    refuse_node_options(options, "no node is looked at, and nothing is recorded")
+    if from_path is not None:
+        kept = ("set_name", "seed_count", "days", "families", "check")
+        if any(question[name] for name in kept):
+            raise click.UsageError("--from shows what is stored: it takes no --set, --seeds, --days, --family, --check")
+
+
+def _make_sure_of(page_path: Path | None, save_path: Path | None) -> None:
+    """Raise before hours are spent where what comes of them could not be written."""
+    for path in (page_path, save_path):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.absolute().parent}")
+    if page_path is not None and find_spec("matplotlib") is None:
+        raise click.UsageError("--page needs matplotlib: pip install 'revops[html]'")

@@ -1,0 +1,194 @@
+"""`revops simulate`: fee policies compared in the arena's worlds; or a comparison from before, read from its file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+from revops import __version__
+from revops.domain.options import Progress, no_progress
+from revops.errors import DataError, OutputError, UnknownName
+from revops.sim.arena import frozen
+from revops.sim.arena.families import FAMILIES
+from revops.sim.arena.null_test import copies_of, original_of
+from revops.sim.arena.outcome import Outcome, Study, from_document, to_document
+from revops.sim.arena.policies import POLICIES
+from revops.sim.arena.pool import core_count, run_all
+from revops.sim.arena.runner import Done, Job, hash_job, run_job
+from revops.sim.arena.sets import SETS
+
+GIT_SECONDS: Final = 10.0
+#: The policy that the null test is made with where none is named: the one that has most to break ties by.
+CHECKED: Final = "demand"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be compared, and where. None, and nothing named, mean all that the set has. `check` adds two copies of
+    the first policy that is named, for the null test.
+    """
+
+    set_name: str = "small"
+    seed_count: int | None = None
+    days: float | None = None
+    families: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """A study, and where the time went: seconds of all processes together by kind of work, and what passed meanwhile;
+    None for a study that was stored.
+    """
+
+    study: Study
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    elapsed_seconds: float | None = None
+
+
+def run(
+    question: Question,
+    *,
+    process_count: int | None = None,
+    progress: Progress = no_progress,
+    now: float | None = None,
+) -> Simulation:
+    """Given a question, let its policies live through its worlds. Raise UnknownName for names that aren't there."""
+    started_at = time.perf_counter()
+    world_set = SETS[question.set_name]
+    families = _known("family", question.families, FAMILIES)
+    policies = _known("policy", question.policies, tuple(POLICIES))
+    if question.check:
+        policies += copies_of(policies[0] if question.policies else CHECKED)
+    seeds = world_set.seeds(question.seed_count)
+    days = question.days or world_set.days
+    jobs = [Job(world_set.setting.name, family, seed, days, policies) for family, seed in product(families, seeds)]
+    found = _all_done(jobs, run_job, process_count, progress)
+    frozen_set = frozen.load() if world_set is frozen.JUDGED_SET else None
+    study = Study(
+        set_name=question.set_name,
+        setting=world_set.setting.name,
+        made_at=int(time.time() if now is None else now),
+        version=__version__,
+        commit=commit(),
+        days=days,
+        seeds=seeds,
+        families=families,
+        policies=policies,
+        frozen_hash=frozen_set.hash if frozen_set else None,
+        frozen_count=frozen_set.world_count if frozen_set else 0,
+        strange=tuple(_strange(frozen_set, found)) if frozen_set else (),
+        outcomes=tuple(_with_few_curves(found, seeds[0])),
+    )
+    return Simulation(study, _seconds(found), time.perf_counter() - started_at)
+
+
+def freeze(*, process_count: int | None = None, progress: Progress = no_progress) -> frozen.FrozenSet:
+    """Draw the judged worlds anew, and make them the ones that results are held against."""
+    judged = frozen.JUDGED_SET
+    jobs = [
+        Job(judged.setting.name, family, seed, judged.days, ()) for family, seed in product(FAMILIES, judged.seeds())
+    ]
+    worlds: dict[str, dict[int, str]] = {family: {} for family in FAMILIES}
+    for done in _all_done(jobs, hash_job, process_count, progress):
+        worlds[done.job.family][done.job.seed] = done.world_hash
+    frozen_set = frozen.FrozenSet(judged.days, worlds)
+    frozen.store(frozen_set)
+    return frozen_set
+
+
+def save(path: Path, study: Study) -> None:
+    """Given a path, store a study there. Raise OutputError where that can't be written."""
+    try:
+        path.write_text(json.dumps(to_document(study), separators=(",", ":")) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}") from error
+
+
+def load(path: Path, subject: str | None = None) -> Simulation:
+    """Given a path, return the study that is stored there, held against the set that is frozen now.
+
+    Raise DataError for anything but a study, UnknownName where the policy of interest was not compared.
+    """
+    try:
+        study = from_document(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:  # msgspec's and json's errors are ValueErrors
+        raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if subject is not None and subject not in study.policies:
+        named = ", ".join(policy for policy in study.policies if not original_of(policy)[1])
+        raise UnknownName(f"{subject} is not in it; there are: {named}")
+    if study.frozen_hash is not None and study.frozen_hash != frozen.load().hash:
+        study = replace(study, strange=("all: since then the set was frozen anew", *study.strange))
+    return Simulation(study)
+
+
+def commit() -> str | None:
+    """Return the commit that runs, "-dirty" where files differ from it; None outside a checkout of our own."""
+    root = Path(__file__).resolve().parents[2]
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != root:
+        return None
+    return _git(root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        # A list, so no shell; every word of it stands in this module.
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git, or no repository: the version has to do
+    return done.stdout.strip()
+
+
+def _known(kind: str, wanted: Sequence[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    """What is wanted, once each, in its order; all there are for nothing."""
+    for name in wanted:
+        if name not in names:
+            raise UnknownName(f"no such {kind}: {name}; there are: {', '.join(names)}")
+    return tuple(dict.fromkeys(wanted)) or names
+
+
+def _all_done(
+    jobs: Sequence[Job], work: Callable[[Job], Done], process_count: int | None, progress: Progress
+) -> list[Done]:
+    """Do all jobs; return what came of them in their order."""
+    by_job: dict[Job, Done] = {}
+    progress("worlds", 0, len(jobs))
+    with closing(run_all(jobs, work, process_count or core_count())) as running:
+        for done in running:
+            by_job[done.job] = done
+            progress("worlds", len(by_job), len(jobs))
+    return [by_job[job] for job in jobs]
+
+
+def _strange(frozen_set: frozen.FrozenSet, found: Iterable[Done]) -> Iterator[str]:
+    """The worlds that aren't in the frozen set, or not as they were frozen."""
+    for done in found:
+        job = done.job
+        if not frozen_set.holds(job.family, job.seed, job.days, done.world_hash):
+            yield f"{job.family}, seed {job.seed}"
+
+
+def _with_few_curves(found: Iterable[Done], seed: int) -> Iterator[Outcome]:
+    """All outcomes; the day-by-day curve only for one world of each family, or the file would be mostly curves."""
+    for done in found:
+        for outcome in done.outcomes:
+            yield outcome if outcome.seed == seed else replace(outcome, curve_msat=())
+
+
+def _seconds(found: Iterable[Done]) -> dict[str, float]:
+    sums: dict[str, float] = defaultdict(float)
+    for done in found:
+        for part, seconds in done.seconds.items():
+            sums[part] += seconds
+    return dict(sums)

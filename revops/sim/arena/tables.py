@@ -1,0 +1,198 @@
+"""A study as tables: learning and steady state apart, family by family, losses beside wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from revops.domain.text import counted
+from revops.report.amounts import income, instant
+from revops.report.blocks import Block, Line, Table
+from revops.sim.arena.figures import Figures
+from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
+from revops.sim.arena.outcome import Study
+from revops.sim.arena.stats import Estimate, FamilyFigures, SpanFigures
+
+#: So many strange worlds are named; the rest is counted.
+NAMED_COUNT = 5
+
+
+def blocks(study: Study, figures: Figures) -> Iterator[Block]:
+    """Given a study and its figures, render them."""
+    for text in heading(study):
+        yield Line(text)
+    for number, span in enumerate(figures.spans):
+        yield Line("")
+        yield Line(span_title(span, number, len(figures.spans)))
+        yield Line("")
+        yield from span_tables(span, figures.subject)
+    for test in figures.null_tests:
+        yield Line(null_test_line(test))
+
+
+def span_tables(span: SpanFigures, subject: str) -> Iterator[Table]:
+    """Given a span, and the policy that is held against the others, return its tables."""
+    yield policy_table(span)
+    yield share_table(span)
+    if len(span.policies) > 1:
+        yield versus_table(span, subject)
+        yield family_table(span, subject)
+
+
+def heading(study: Study) -> Iterator[str]:
+    """Given a study, say what it is, when and by what it was made, and whether it may be quoted."""
+    made_by = f"revops {study.version}" + (f", commit {study.commit}" if study.commit else "")
+    families = "1 family" if len(study.families) == 1 else f"{len(study.families)} families"
+    seeds = f"{counted(len(study.seeds), 'seed')} ({min(study.seeds)} to {max(study.seeds)})"
+    yield (
+        f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
+        f"made {instant(study.made_at)} by {made_by}"
+    )
+    if study.judged:
+        yield f"Judged: its worlds are all those of the frozen set, sha256 {(study.frozen_hash or '')[:16]}."
+    elif study.frozen_hash is not None and not study.strange:
+        yield (
+            f"NOT JUDGED: {study.world_count} of the {counted(study.frozen_count, 'frozen world')} only; "
+            "nobody may choose among them"
+        )
+    elif study.frozen_hash is not None:
+        named = "; ".join(study.strange[:NAMED_COUNT])
+        more = f"; and {len(study.strange) - NAMED_COUNT} more" if len(study.strange) > NAMED_COUNT else ""
+        yield f"NOT JUDGED: these worlds are not the frozen ones: {named}{more}"
+    else:
+        yield "Not judged: what the product is tuned on proves nothing; only --set judged may be quoted."
+
+
+def span_title(span: SpanFigures, number: int, span_count: int) -> str:
+    """Given a span and its place among so many, return its title."""
+    name = "Steady state" if number > 0 and number == span_count - 1 else "Learning"
+    return (
+        f"{name}, days {span.first_day:g} to {span.last_day:g}: {counted(span.world_count, 'world')}, "
+        f"the oracle makes {income(span.oracle_msat)} sat"
+    )
+
+
+def policy_table(span: SpanFigures) -> Table:
+    """Given a span, return a row of each policy, the best first."""
+    ranked = sorted(span.policies, key=lambda one: -one.share.value)
+    rows = tuple(
+        (
+            one.policy,
+            percent(one.share.value),
+            interval(one.share),
+            percent(one.family_mean.value),
+            interval(one.family_mean),
+            "-" if one.worst_share is None else percent(one.worst_share),
+            f"{one.updates_per_day:.2f}",
+            percent(one.depleted_ratio),
+            income(one.net_msat),
+        )
+        for one in ranked
+    )
+    headings = (
+        "policy", ">share of the oracle", ">95 %", ">mean of families", ">95 %", ">worst 5 % of worlds",
+        ">updates per channel and day", ">depleted", ">net sat",
+    )  # fmt: skip
+    return Table("Policies", headings, rows)
+
+
+def share_table(span: SpanFigures) -> Table:
+    """Given a span, return each policy's share of the oracle in each family."""
+    by_family: dict[str, list[FamilyFigures]] = {}
+    for one in span.families:
+        by_family.setdefault(one.family, []).append(one)
+    rows = tuple(
+        (family, income(found[0].oracle_msat), *(percent(one.share.value) for one in found))
+        for family, found in by_family.items()
+    )
+    policies = tuple(f">{one.policy}" for one in span.policies)
+    return Table("Share of the oracle by family", ("family", ">oracle sat", *policies), rows)
+
+
+def versus_table(span: SpanFigures, subject: str) -> Table:
+    """Given a span and a policy, return it against each other one."""
+    rows = tuple(
+        (
+            one.other,
+            points(one.difference.value),
+            interval(one.difference),
+            "-" if one.ratio is None else f"{one.ratio.value:.2f}",
+            "-" if one.ratio is None else interval(one.ratio, ".2f"),
+            told_apart(one.difference),
+        )
+        for one in span.versus
+        if one.policy == subject
+    )
+    headings = ("against", ">difference of shares", ">95 %", ">times as much", ">95 %", "verdict")
+    return Table(f"{subject} against each of the others", headings, rows)
+
+
+def family_table(span: SpanFigures, subject: str) -> Table:
+    """Given a span and a policy, return it against the best of the others in each family, its losses first."""
+    found = [one for one in span.families if one.policy == subject and one.difference is not None]
+    found.sort(key=lambda one: one.difference.value if one.difference else 0.0)
+    rows = tuple(_family_row(one) for one in found)
+    loss_count = sum(one.is_loss for one in found)
+    headings = ("family", ">its share", "best other", ">difference", ">95 %", ">makes less by", "verdict")
+    return Table(f"{subject} family by family: {loss_count} lost of {len(found)}", headings, rows)
+
+
+def _family_row(one: FamilyFigures) -> tuple[str, ...]:
+    difference = one.difference or Estimate(0.0, None, None)
+    return (
+        one.family,
+        percent(one.share.value),
+        one.best_other or "-",
+        points(difference.value),
+        interval(difference),
+        "-" if one.lost_ratio is None or one.lost_ratio <= 0 else percent(one.lost_ratio),
+        told_apart(difference),
+    )
+
+
+def told_apart(difference: Estimate) -> str:
+    """Given a difference, say in a word what it proves."""
+    word = "loses" if difference.value < 0 else "wins"
+    if difference.value == 0:
+        return "is even"
+    if difference.low is None:
+        return f"{word}; how surely isn't known"
+    return word if difference.excludes(0.0) else f"{word}, perhaps by chance"
+
+
+def null_test_line(test: NullTest) -> str:
+    """Given a null test, say what it found."""
+    if test.difference.low is None:
+        return f"Null test of {test.policy}: it takes at least two seeds"
+    alike = "are rightly not told apart" if test.sees_nothing else "ARE TOLD APART THOUGH THEY ARE THE SAME"
+    worse = "is found" if test.sees_worse else "IS NOT FOUND: more seeds are needed"
+    return (
+        f"Null test, days {test.first_day:g} to {test.last_day:g}: two copies of {test.policy} {alike} "
+        f"({points(test.difference.value)}, 95 % {interval(test.difference)}); one made {MADE_WORSE_RATIO:.0%} worse "
+        f"{worse} ({points(test.difference_to_worse.value)}, 95 % {interval(test.difference_to_worse)})"
+    )
+
+
+def profile_table(seconds: Mapping[str, float], elapsed_seconds: float) -> Table:
+    """Given seconds of all processes by kind of work, and by the clock, return them, the most first."""
+    ranked = sorted(seconds.items(), key=lambda item: -item[1])
+    rows = tuple((part, f"{spent:,.1f}") for part, spent in (*ranked, ("by the clock", elapsed_seconds)))
+    return Table("Where the time went, all processes together", ("", ">seconds"), rows)
+
+
+def percent(ratio: float) -> str:
+    """Given a ratio, return it in per cent."""
+    return f"{100 * ratio:.1f} %"
+
+
+def points(ratio: float) -> str:
+    """Given a difference of shares, return it in percentage points."""
+    return f"{100 * ratio:+.1f}"
+
+
+def interval(estimate: Estimate, form: str = "") -> str:
+    """Given an estimate, return its interval, in per cent or in another form; "-" where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return "-"
+    if form:
+        return f"{estimate.low:{form}} to {estimate.high:{form}}"
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"

@@ -1,0 +1,189 @@
+"""`revops simulate`: what it asks of its cycle, what it prints, what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revops.cli.main import main
+from revops.cycle import simulate as cycle
+from revops.cycle.simulate import Question, Simulation
+from revops.sim.arena.frozen import FrozenSet
+from revops.sim.arena.null_test import copies_of
+from tests.sim.studies import make_outcomes, make_study, noisy
+
+ROOT = Path(__file__).parents[2]
+FIRST, SECOND = copies_of("demand")
+LUCK = noisy(0.5, 0.2)
+STUDY = make_study(
+    make_outcomes(
+        {
+            "demand": lambda family, seed: LUCK(family, seed) + (0.1 if family == "calm" else -0.1),
+            "constant": LUCK,
+            FIRST: LUCK,
+            SECOND: LUCK,
+        },
+        seeds=range(1, 6),
+        span_count=2,
+    )
+)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, int | None]]:
+    calls: list[tuple[Any, int | None]] = []
+
+    def run(question: Question, *, process_count: int | None, progress: Any) -> Simulation:
+        progress("worlds", 1, 1)
+        calls.append((question, process_count))
+        return Simulation(STUDY, {"oracle": 12.5, "demand": 100.25}, 60.0)
+
+    monkeypatch.setattr(cycle, "run", run)
+    return calls
+
+
+def test_it_asks_for_the_small_set_unless_told_otherwise(asked, capsys):
+    assert main(["simulate"]) == 0
+    assert main([
+        "simulate", "--set", "tuning", "--seeds", "3", "--days", "40", "--family", "mixture", "--family", "sink",
+        "--policy", "demand", "--policy", "constant", "--jobs", "2", "--check",
+    ]) == 0  # fmt: skip
+    told = Question("tuning", 3, 40.0, ("mixture", "sink"), ("demand", "constant"), check=True)
+    assert asked == [(Question(), None), (told, 2)]
+    assert capsys.readouterr().err == ""
+
+
+def test_it_prints_wins_and_losses_of_each_span(asked, capsys):
+    assert main(["simulate", "--policy", "demand"]) == 0
+    out = capsys.readouterr().out
+    assert "2 families x 5 seeds (1 to 5)" in out
+    assert "Not judged" in out
+    rows = [line.split() for line in out.splitlines()]
+    for title in ("Learning, days 0 to 30: 10 worlds", "Steady state, days 30 to 90: 10 worlds"):
+        assert title in out
+    assert [row[-1] for row in rows if row[:1] == ["wild"] and "constant" in row] == ["loses"] * 2
+    assert [row[-1] for row in rows if row[:1] == ["calm"] and "constant" in row] == ["wins"] * 2
+    assert out.count("demand family by family: 1 lost of 2") == 2
+    assert out.count("two copies of demand are rightly not told apart") == 2
+    assert "Where the time went" not in out
+
+
+def test_the_profile_says_where_the_time_went(asked, capsys):
+    assert main(["simulate", "--profile"]) == 0
+    rows = capsys.readouterr().out.partition("Where the time went")[2].split("\n")
+    assert [row.split()[-2:] for row in rows[3:6]] == [["demand", "100.2"], ["oracle", "12.5"], ["clock", "60.0"]]
+
+
+def test_json_has_stable_keys(asked, capsys):
+    assert main(["simulate", "--json", "--profile"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document) == [
+        "schema_version", "command", "judged", "set_name", "setting", "made_at", "version", "commit", "days", "seeds",
+        "families", "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "figures", "seconds",
+        "elapsed_seconds",
+    ]  # fmt: skip
+    assert list(document["figures"]) == ["subject", "spans", "null_tests"]
+    assert list(document["figures"]["spans"][0]) == [
+        "first_day", "last_day", "world_count", "oracle_msat", "leader", "policies", "versus", "families", "losses",
+    ]  # fmt: skip
+    assert document["figures"]["spans"][0]["losses"][0]["family"] in {"calm", "wild"}
+    assert document["figures"]["null_tests"][0]["sees_nothing"] is True
+
+
+def test_what_is_stored_is_shown_again(asked, capsys, tmp_path):
+    path, page = tmp_path / "study.json", tmp_path / "page.html"
+    assert main(["simulate", "--save", str(path)]) == 0
+    first = capsys.readouterr().out
+    assert main(["simulate", "--from", str(path), "--page", str(page)]) == 0
+    assert capsys.readouterr().out == f"{first}page: {page}\n"
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--db", "sqlite:///x"], "--db has no meaning here"),
+        (["-n"], "--dry-run has no meaning here"),
+        (["--days", "nan"], "'nan' is not a number of days"),
+        (["--days", "0"], "not in the range"),
+        (["--seeds", "0"], "not in the range"),
+        (["--from", __file__, "--days", "3"], "it takes no --set"),
+        (["--from", "/nonexistent"], "does not exist"),
+    ],
+)
+def test_nonsense_is_refused(asked, capsys, arguments, complaint):
+    assert main(["simulate", *arguments]) == 2
+    assert complaint in capsys.readouterr().err.replace("\n", " ")
+    assert asked == []
+
+
+def test_a_subject_that_was_not_compared_is_refused(asked, capsys, tmp_path):
+    path = tmp_path / "study.json"
+    cycle.save(path, STUDY)
+    assert main(["simulate", "--from", str(path), "--policy", "clboss"]) == 2
+    assert "clboss is not in it; there are: demand, constant" in capsys.readouterr().err
+
+
+def test_hours_are_not_spent_for_a_file_that_can_not_be_written(asked, capsys, tmp_path, monkeypatch):
+    assert main(["simulate", "--save", str(tmp_path / "none" / "x.json")]) == 73
+    assert "there is no folder" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert main(["simulate", "--page", str(tmp_path / "x.html")]) == 2
+    assert "pip install 'revops[html]'" in capsys.readouterr().err
+    assert asked == []
+
+
+def test_unknown_names_are_usage(capsys):
+    assert main(["simulate", "--policy", "dmand"]) == 2
+    assert "no such policy: dmand; there are: " in capsys.readouterr().err
+
+
+def test_freezing_says_what_it_froze(capsys, monkeypatch):
+    monkeypatch.setattr(
+        "revops.cycle.simulate.freeze", lambda process_count, progress: FrozenSet(90.0, {"a": {1: "00", 2: "01"}})
+    )
+    assert main(["simulate", "--freeze"]) == 0
+    assert "frozen: 2 worlds, sha256 " in capsys.readouterr().out
+
+
+#: Who runs the tests in the background hands an ignored SIGINT down to every process.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from revops.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_ends_it_and_its_processes_at_once():
+    """As a terminal does it: the signal goes to the whole group."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, "simulate", "--set", "judged", "--jobs", "2"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while len(children_of(running.pid)) < 3 and time.monotonic() < deadline:  # two that work, and Python's tracker
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGINT)
+        # Ends when nobody holds the streams any more, the other processes neither.
+        out, err = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+    assert (running.returncode, out, err) == (130, "", "")
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
