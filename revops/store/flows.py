@@ -8,7 +8,6 @@ least, windows that decide are shorter.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Executable, Integer, bindparam, func, literal_column, select
 
 from revops.domain.forward import Flow, ForwardStatus
-from revops.store.days import DAY_SECONDS
+from revops.store.days import DAY_SECONDS, day_of
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, total
 from revops.store.sums import NO_CHANNEL
@@ -48,8 +47,8 @@ class _Window:
 
 def _window(since_at: float | None, until_at: float | None) -> _Window:
     """Given a window's ends (None: no bound), not both None, take it apart."""
-    first_day = EVER + 1 if since_at is None else max(math.ceil(since_at / DAY_SECONDS), EVER + 1)
-    end_day = _NO_END if until_at is None else math.floor(until_at / DAY_SECONDS)
+    first_day = EVER + 1 if since_at is None else max(-day_of(-since_at), EVER + 1)
+    end_day = _NO_END if until_at is None else day_of(until_at)
     edges = []
     if since_at is not None and (until_at is None or first_day <= end_day):
         edges.append((since_at, float(first_day * DAY_SECONDS)))

@@ -18,7 +18,7 @@ from revops.domain.forward import ForwardStatus
 from revops.store.days import DAY_SECONDS, day_of, later
 from revops.store.engine import NODE, Tx
 from revops.store.keys import insert_of
-from revops.store.tables import EVER, flow_sum, forward, forward_day
+from revops.store.tables import EVER, flow_sum, forward, forward_day, node
 
 #: What is added up per day and channel: what entered by it, what left by it, and what failed to.
 SUMS: Final = (
@@ -35,11 +35,22 @@ SUMS: Final = (
 NO_CHANNEL: Final = 0
 
 
+def take_turns(tx: Tx) -> None:
+    """Wait until nobody else changes the node's forwards and their sums. SQLite has one writer anyway; on PostgreSQL
+    two syncs at once, one of which has lost its lock, must not both find a forward new, nor a rollup prune what a sync
+    is about to change.
+    """
+    tx.execute(_turn())
+
+
+@cache
+def _turn() -> Executable:
+    return select(node.c.node_key).where(node.c.node_key == NODE).with_for_update()
+
+
 def count_rows(tx: Tx, added: Iterable[Mapping[str, Any]], removed: Iterable[Mapping[str, Any]] = ()) -> None:
     """Given rows of forwards that are new, and rows as they stood before they changed, keep the sums equal to all."""
-    sums: dict[tuple[int, int], dict[str, Any]] = defaultdict(
-        lambda: dict.fromkeys(SUMS, 0) | {"last_settled_at": None}
-    )
+    sums: dict[tuple[int, int], dict[str, Any]] = defaultdict(_nothing)
     for row in added:
         for key, part in _parts(row):
             _add(sums[key], part, 1)

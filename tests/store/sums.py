@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import select
@@ -26,6 +27,13 @@ def kept(tx: Tx) -> Sums:
 
 def recounted(tx: Tx) -> Sums:
     """What they must say: all rows, one by one."""
+    raw = tx.connection.execute(select(forward).where(forward.c.node_key == tx.node_key))
+    pruned = tx.connection.execute(select(forward_day).where(forward_day.c.node_key == tx.node_key))
+    return added_up(raw, pruned)
+
+
+def added_up(raw: Iterable[Any], pruned: Iterable[Any] = ()) -> Sums:
+    """The sums of rows of forwards, and of days."""
     found: Sums = defaultdict(lambda: dict.fromkeys(SUMS, 0) | {"last_settled_at": None})
 
     def add(day: int, key: int | None, last_at: float | None = None, **amounts: int) -> None:
@@ -36,13 +44,13 @@ def recounted(tx: Tx) -> Sums:
             if last_at is not None:
                 sums["last_settled_at"] = max(sums["last_settled_at"] or 0.0, last_at)
 
-    for row in tx.connection.execute(select(forward).where(forward.c.node_key == tx.node_key)):
+    for row in raw:
         day, at = int(row.counted_at // DAY), row.counted_at
         if row.status == SETTLED:
             add(day, row.in_channel_key, at, in_count=1, in_msat=row.in_msat, sourced_msat=row.fee_msat)
             add(day, row.out_channel_key, at, out_count=1, out_msat=row.out_msat, earned_msat=row.fee_msat)
         add(day, row.out_channel_key, refused_count=int(row.status == REFUSED), failed_count=int(row.status == FAILED))
-    for row in tx.connection.execute(select(forward_day).where(forward_day.c.node_key == tx.node_key)):
+    for row in pruned:
         count, fee_msat, at = row.settled_count, row.fee_msat, row.last_settled_at
         add(row.day, row.in_channel_key, at, in_count=count, in_msat=row.settled_in_msat, sourced_msat=fee_msat)
         add(row.day, row.out_channel_key, at, out_count=count, out_msat=row.settled_out_msat, earned_msat=fee_msat)
