@@ -7,13 +7,15 @@ from contextlib import closing
 from pathlib import Path
 
 import alembic.command
-from sqlalchemy import text
+from sqlalchemy import text, update
 
-from revops.store import channels, cursors, forwards, rollup, scids, upgrade
+from revops.store import channels, cursors, forwards, recount, rollup, scids, upgrade
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx, make_engine
 from revops.store.files import create_file
-from revops.store.tables import EVER
+from revops.store.keys import channel_keys
+from revops.store.sums import SUMS
+from revops.store.tables import EVER, flow_sum
 from revops.store.url import parse_url
 from tests.builders import DAY, NOW, OWN_ID, channel_id, make_channel
 from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, record, scid
@@ -118,3 +120,20 @@ def test_migration_adds_up_what_is_there(empty_url: str) -> None:
         channels.record_channels(tx, [make_channel(1), make_channel(2)], NOW)  # what comes later is added to it
         forwards.ingest(tx, [make_forward(100)], NOW)
         assert kept(tx) == recounted(tx)
+
+
+def test_sum_that_is_wrong_is_found(database: Database, node_key: int) -> None:
+    """Of all time, which reports show, and of a day, of which windows are made."""
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        forwards.ingest(tx, [make_forward(1), make_forward(2, out_scid=None, status=REFUSED)], NOW)
+        caught_up(tx, 1)
+        rollup.prune_forwards(tx, NOW + DAY, 1)
+        key = channel_keys(tx)[channel_id(2)]
+        said = f"node {node_key}: the sums of channel_key {key} aren't those of its "
+        for name in SUMS:
+            for day, wrong in ((EVER, ["forwards", "days"]), (int(MIDNIGHT // DAY), ["days"])):
+                row = (flow_sum.c.node_key == node_key, flow_sum.c.day == day, flow_sum.c.channel_key == key)
+                for error, found in ((1, wrong), (-2, wrong), (1, [])):
+                    tx.connection.execute(update(flow_sum).where(*row).values({name: flow_sum.c[name] + error}))
+                    assert recount.wrong_sums(tx.connection) == [said + one for one in found]

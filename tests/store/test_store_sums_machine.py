@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import select
 
 from revops.domain.forward import Forward
-from revops.store import cursors, flows, forwards, keys, rollup, scids
+from revops.store import cursors, flows, forwards, keys, recount, rollup, scids
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
 from revops.store.flows import FlowSum
@@ -163,6 +163,10 @@ class StoreAndSums(RuleBasedStateMachine):
             found = kept(tx)
             assert found == added_up(self.all.values())
             assert found == recounted(tx)
+
+    def teardown(self) -> None:
+        with self.database.read(self.node_key) as tx:
+            assert recount.wrong_sums(tx.connection) == []
 
     @rule(since_at=moments | st.none(), until_at=moments | st.none())
     def window(self, since_at: float | None, until_at: float | None) -> None:
