@@ -20,7 +20,8 @@ def upgrade(options: CommonOptions) -> DatabaseState:
 def check(options: CommonOptions) -> DatabaseState:
     """Given the flags, return the schema's version where all is well.
 
-    Raise ConfigError where the schema is another version's, DataError where the file or the ledger is damaged.
+    Raise ConfigError where the schema is another version's, DataError where the file, the ledger or the sums of
+    forwards are damaged.
     """
     found = schema.check(configuration.database_url(configuration.load(options)))
     if found.version != SCHEMA_VERSION:

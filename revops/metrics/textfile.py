@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
@@ -87,13 +88,16 @@ def render(families: tuple[Family, ...]) -> bytes:
         definition = family.definition
         lines.append(f"# HELP {definition.name} {definition.help.replace(chr(92), chr(92) * 2)}\n")
         lines.append(f"# TYPE {definition.name} {definition.kind}\n")
-        places = sorted(range(len(definition.labels)), key=definition.labels.__getitem__)
         for sample in family.samples:
-            labels = ",".join(
-                f'{definition.labels[place]}="{_escaped(sample.label_values[place])}"' for place in places
-            )
+            labels = _label_text(definition.labels, sample.label_values)
             lines.append(f"{definition.name}{{{labels}}} {_number(sample.value)}\n")
     return "".join(lines).encode()
+
+
+@lru_cache(maxsize=4_096)
+def _label_text(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    """A channel's labels stand on dozens of samples."""
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(zip(names, values, strict=True)))
 
 
 def _number(value: float) -> str:

@@ -65,7 +65,9 @@ def finish_action(tx: Tx, action_key: int, status: str, reply: Mapping[str, obje
 
 def pending_actions(tx: Tx, method: str) -> tuple[ActionRecord, ...]:
     """Given a method, return its calls whose end is not known, oldest first."""
-    return tuple(_record_of(row) for row in tx.execute(_pending_actions(), b_method=method))
+    # Sorted here: for the database's order SQLite would walk all actions that ever were.
+    rows = sorted(tx.execute(_pending_actions(), b_method=method), key=lambda row: row.action_key)
+    return tuple(map(_record_of, rows))
 
 
 @cache
@@ -74,7 +76,6 @@ def _pending_actions() -> Executable:
         select(action, channel.c.channel_id)
         .outerjoin(channel, (channel.c.node_key == action.c.node_key) & (channel.c.channel_key == action.c.channel_key))
         .where(action.c.node_key == NODE, action.c.status == PENDING, action.c.method == bindparam("b_method"))
-        .order_by(action.c.action_key)
     )
 
 

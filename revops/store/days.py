@@ -37,15 +37,15 @@ def add_days(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     """Given rows of sums with distinct keys (day, entry, exit), add them to what is there."""
     insert = upsert(tx, forward_day)
     sums: dict[str, Any] = {name: forward_day.c[name] + insert.excluded[name] for name in DAY_SUMS}
-    sums["last_settled_at"] = _later(forward_day.c.last_settled_at, insert.excluded.last_settled_at)
+    sums["last_settled_at"] = later(forward_day.c.last_settled_at, insert.excluded.last_settled_at)
     insert = insert.on_conflict_do_update(
         index_elements=["node_key", "day", "in_channel_key", "out_channel_key"], set_=sums
     )
     tx.connection.execute(insert, [{"node_key": tx.node_key, **row} for row in rows])
 
 
-def _later(one: Any, other: Any) -> Any:
-    """The later of two instants, either of which may be NULL. SQLite's max() and PostgreSQL's greatest() differ
-    there.
+def later(one: Any, other: Any) -> Any:
+    """Given two instants, either of which may be NULL, return the later in SQL. There SQLite's max() and PostgreSQL's
+    greatest() differ.
     """
     return case((func.coalesce(one, 0.0) >= func.coalesce(other, 0.0), one), else_=other)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, func, insert, select, update
+from sqlalchemy import BindParameter, Executable, bindparam, func, insert, select, update
 
 from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.instants import AHEAD_SECONDS
@@ -165,17 +165,23 @@ def _last_decisions(tx: Tx, command: str, taken_at: float) -> dict[tuple[Any, ..
 
 @cache
 def _latest() -> Executable:
-    mine = (decision.c.node_key == NODE, decision.c.command == bindparam("b_command"))
-    latest = (
-        select(decision.c.channel_key, func.max(decision.c.last_at).label("last_at"))
-        .where(*mine, decision.c.last_at <= bindparam("b_until"))
-        .group_by(decision.c.channel_key)
-        .subquery()
+    command: BindParameter[str] = bindparam("b_command")
+    earlier = decision.alias("earlier")
+    last_at = (
+        select(func.max(earlier.c.last_at))
+        .where(
+            earlier.c.node_key == channel.c.node_key,
+            earlier.c.command == command,
+            earlier.c.channel_key == channel.c.channel_key,
+            earlier.c.last_at <= bindparam("b_until"),
+        )
+        .correlate(channel)
+        .scalar_subquery()
     )
     return (
         select(decision)
-        .join(latest, (latest.c.channel_key == decision.c.channel_key) & (latest.c.last_at == decision.c.last_at))
-        .where(*mine)
+        .join(channel, (channel.c.node_key == decision.c.node_key) & (channel.c.channel_key == decision.c.channel_key))
+        .where(channel.c.node_key == NODE, decision.c.command == command, decision.c.last_at == last_at)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -116,15 +116,31 @@ def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:
 
 @cache
 def _last_fee_changes() -> Executable:
-    mine = (fee_change.c.node_key == NODE) & (fee_change.c.source != VALVE)
-    latest = select(func.max(fee_change.c.change_key)).where(mine).group_by(fee_change.c.channel_key)
     return (
         select(fee_change, channel.c.channel_id)
+        .select_from(channel)
         .join(
-            channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
+            fee_change,
+            (fee_change.c.node_key == channel.c.node_key) & (fee_change.c.change_key == _last_of(_fee_changed)),
         )
-        .where(mine, fee_change.c.change_key.in_(latest))
+        .where(channel.c.node_key == NODE)
     )
+
+
+def _fee_changed(source: Any) -> Any:
+    return source != VALVE
+
+
+def _announced(source: Any) -> Any:
+    return source.in_((REVOPS, VALVE))
+
+
+def _last_of(kind: Callable[[Any], Any]) -> Any:
+    """The last change_key of a channel's changes of one kind: the end of an index, not a look at all that ever was."""
+    latest = fee_change.alias("latest")
+    rows = (latest.c.node_key == channel.c.node_key, latest.c.channel_key == channel.c.channel_key)
+    last = select(latest.c.change_key).where(*rows, kind(latest.c.source)).correlate(channel)
+    return last.order_by(latest.c.change_key.desc()).limit(1).scalar_subquery()
 
 
 def _change(channel_id: str, row: Any) -> FeeChange:
@@ -140,14 +156,14 @@ def last_own_changes(tx: Tx) -> dict[str, float]:
 
 @cache
 def _last_own_changes() -> Executable:
-    ours = (fee_change.c.node_key == NODE) & fee_change.c.source.in_((REVOPS, VALVE))
-    latest = select(func.max(fee_change.c.change_key)).where(ours).group_by(fee_change.c.channel_key)
     return (
         select(channel.c.channel_id, fee_change.c.changed_at)
+        .select_from(channel)
         .join(
-            channel, (channel.c.node_key == fee_change.c.node_key) & (channel.c.channel_key == fee_change.c.channel_key)
+            fee_change,
+            (fee_change.c.node_key == channel.c.node_key) & (fee_change.c.change_key == _last_of(_announced)),
         )
-        .where(ours, fee_change.c.change_key.in_(latest))
+        .where(channel.c.node_key == NODE)
     )
 
 
@@ -190,7 +206,7 @@ def _fee_updates_between() -> Executable:
         fee_change.c.node_key == NODE,
         fee_change.c.changed_at >= bindparam("b_since"),
         fee_change.c.changed_at <= bindparam("b_until"),
-        fee_change.c.source.in_((REVOPS, VALVE)),
+        _announced(fee_change.c.source),
     )
     return (
         select(channel.c.channel_id, func.count())

@@ -1,25 +1,29 @@
-"""What went through channels: sums over raw forwards and over the days into which old ones were summarised.
+"""What went through channels: sums of whole days and of all time as they are kept, and of raw forwards at a window's
+ends.
 
-Both parts are disjoint, so totals don't depend on when a rollup ran. Days are whole: a window that begins or ends
-inside a day of which rows were already pruned leaves those out; retention is a month at least, windows that decide
-are shorter.
+Sums count a forward whether its row is still there or not, so totals don't depend on when a rollup ran. The ends do: a
+window that begins or ends inside a day of which rows were already pruned leaves those out; retention is a month at
+least, windows that decide are shorter.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Final
 
 from sqlalchemy import ColumnElement, Executable, Integer, bindparam, func, literal_column, select
 
 from revops.domain.forward import Flow, ForwardStatus
-from revops.store.days import DAY_SECONDS
+from revops.store.days import DAY_SECONDS, day_of
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, total
-from revops.store.tables import forward, forward_day
+from revops.store.sums import NO_CHANNEL
+from revops.store.tables import EVER, flow_sum, forward
+
+#: Later than all days.
+_NO_END: Final = 2**31 - 1
 
 
 def status_literal(status: ForwardStatus) -> ColumnElement[int]:
@@ -27,49 +31,36 @@ def status_literal(status: ForwardStatus) -> ColumnElement[int]:
     return literal_column(str(int(status)), Integer)
 
 
-class Window(NamedTuple):
-    """Which ends of a window are given: all that its statements depend on. The rest are their parameters."""
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A window, taken apart: the days that lie wholly in it, and parts of those that it begins and ends in."""
 
-    since: bool
-    until: bool
+    first_day: int
+    end_day: int
+    edges: tuple[tuple[float, float], ...]
+
+    @property
+    def days(self) -> dict[str, int]:
+        """The parameters for its days."""
+        return {"b_first_day": self.first_day, "b_end_day": self.end_day}
 
 
-def window_of(since_at: float | None, until_at: float | None = None) -> tuple[Window, dict[str, float]]:
-    """Given a window's ends (None: no bound), return its kind and the values of its parameters."""
-    # Without a bound SQLite would walk another index, in another order than the rows: five times slower.
-    values: dict[str, float] = {"b_since": 0.0 if since_at is None else since_at}
-    if since_at is not None:
-        values["b_first_day"] = math.ceil(since_at / DAY_SECONDS)
+def _window(since_at: float | None, until_at: float | None) -> _Window:
+    """Given a window's ends (None: no bound), not both None, take it apart."""
+    first_day = EVER + 1 if since_at is None else max(-day_of(-since_at), EVER + 1)
+    end_day = _NO_END if until_at is None else day_of(until_at)
+    edges = []
+    if since_at is not None and (until_at is None or first_day <= end_day):
+        edges.append((since_at, float(first_day * DAY_SECONDS)))
     if until_at is not None:
-        values |= {"b_until": until_at, "b_end_day": math.floor(until_at / DAY_SECONDS)}
-    return Window(since_at is not None, until_at is not None), values
-
-
-def raw_window(status: ForwardStatus, window: Window) -> list[Any]:
-    """The condition for raw forwards of one status, counted from `b_since` to before `b_until`."""
-    condition: list[Any] = [
-        forward.c.node_key == NODE,
-        forward.c.status == status_literal(status),
-        forward.c.counted_at >= bindparam("b_since"),
-    ]
-    if window.until:
-        condition.append(forward.c.counted_at < bindparam("b_until"))
-    return condition
-
-
-def day_window(window: Window) -> list[Any]:
-    """The condition for summarised days that lie wholly in the window."""
-    condition: list[Any] = [forward_day.c.node_key == NODE]
-    if window.since:
-        condition.append(forward_day.c.day >= bindparam("b_first_day"))
-    if window.until:
-        condition.append(forward_day.c.day < bindparam("b_end_day"))
-    return condition
+        start_at = end_day * DAY_SECONDS
+        edges.append((float(start_at) if since_at is None else max(float(start_at), since_at), until_at))
+    return _Window(first_day, end_day, tuple(edge for edge in edges if edge[0] < edge[1]))
 
 
 @dataclass(slots=True)
-class _Sum:
-    """A flow being added up."""
+class FlowSum:
+    """A flow being added up, and how many forwards to the channel failed beyond us."""
 
     in_msat: int = 0
     out_msat: int = 0
@@ -78,13 +69,21 @@ class _Sum:
     earned_msat: int = 0
     sourced_msat: int = 0
     refused_count: int = 0
+    failed_count: int = 0
     last_settled_at: float | None = None
 
+    @property
+    def flowed(self) -> bool:
+        """Whether anything went through, or was refused."""
+        return self.in_count > 0 or self.out_count > 0 or self.refused_count > 0
+
     def settled_at(self, at: float | None) -> None:
+        """Given when something settled last, keep it if it is the latest."""
         if at is not None and (self.last_settled_at is None or at > self.last_settled_at):
             self.last_settled_at = at
 
     def flow(self) -> Flow:
+        """Return what was added up."""
         return Flow(
             in_msat=self.in_msat,
             out_msat=self.out_msat,
@@ -103,92 +102,149 @@ def flows(tx: Tx, since_at: float | None, until_at: float | None = None) -> dict
     `in_*` is what entered by a channel, `out_*` what left by it. A refusal (local_failed) is counted on the exit that
     was wanted.
     """
-    by_key = flows_by_key(tx, since_at, until_at)
     ids = {key: channel_id for channel_id, key in channel_keys(tx).items()}
-    return {ids[key]: flow for key, flow in by_key.items()}
+    by_key = flow_sums(tx, since_at, until_at)
+    return {ids[key]: one.flow() for key, one in by_key.items() if one.flowed and key != NO_CHANNEL}
 
 
-def flows_by_key(tx: Tx, since_at: float | None, until_at: float | None = None) -> dict[int, Flow]:
-    """As `flows`, by channel_key."""
-    sums: dict[int, _Sum] = {}
-    for row in _settled(tx, "out", since_at, until_at):
-        out = sums.setdefault(row.channel_key, _Sum())
+def flow_sums(tx: Tx, since_at: float | None, until_at: float | None = None) -> dict[int, FlowSum]:
+    """Given a window (None: no bound), return the sums by channel_key: of failures for which no exit was chosen by
+    NO_CHANNEL.
+    """
+    if since_at is None and until_at is None:
+        return {row[0]: _flow_sum(*row[1:]) for row in tx.execute(_ever())}
+    window = _window(since_at, until_at)
+    found = {row[0]: _flow_sum(*row[1:]) for row in tx.execute(_days(), **window.days)}
+    for since, until in window.edges:
+        _add_raw(tx, found, since, until)
+    return found
+
+
+def _flow_sum(last_settled_at: float | None, *sums: int) -> FlowSum:
+    """PostgreSQL sums bigint into numeric."""
+    found = FlowSum(*map(int, sums))
+    found.settled_at(last_settled_at)
+    return found
+
+
+#: What FlowSum adds up, in its order.
+_COLUMNS: Final = tuple(field.name for field in fields(FlowSum) if field.name != "last_settled_at")
+
+
+@cache
+def _ever() -> Executable:
+    columns = ("channel_key", "last_settled_at", *_COLUMNS)
+    return select(*(flow_sum.c[name] for name in columns)).where(flow_sum.c.node_key == NODE, flow_sum.c.day == EVER)
+
+
+@cache
+def _days() -> Executable:
+    columns = (total(flow_sum.c[name]) for name in _COLUMNS)
+    sums = select(flow_sum.c.channel_key, func.max(flow_sum.c.last_settled_at), *columns)
+    return sums.where(*_whole_days()).group_by(flow_sum.c.channel_key)
+
+
+def _whole_days() -> tuple[ColumnElement[bool], ...]:
+    day = flow_sum.c.day
+    return flow_sum.c.node_key == NODE, day >= bindparam("b_first_day"), day < bindparam("b_end_day")
+
+
+def _add_raw(tx: Tx, sums: dict[int, FlowSum], since_at: float, until_at: float) -> None:
+    """Add what raw forwards say of a part of a day."""
+    bounds = {"b_since": since_at, "b_until": until_at}
+    for row in tx.execute(_settled("out"), **bounds):
+        out = sums.setdefault(row.channel_key, FlowSum())
         out.out_msat += int(row.amount_msat)
         out.out_count += int(row.settled_count)
         out.earned_msat += int(row.fee_msat)
         out.settled_at(row.last_at)
-    for row in _settled(tx, "in", since_at, until_at):
-        entry = sums.setdefault(row.channel_key, _Sum())
+    for row in tx.execute(_settled("in"), **bounds):
+        entry = sums.setdefault(row.channel_key, FlowSum())
         entry.in_msat += int(row.amount_msat)
         entry.in_count += int(row.settled_count)
         entry.sourced_msat += int(row.fee_msat)
         entry.settled_at(row.last_at)
-    for row in _refused(tx, since_at, until_at):
-        sums.setdefault(row.out_channel_key, _Sum()).refused_count += int(row.refused_count)
-    return {key: sum_.flow() for key, sum_ in sums.items()}
+    for row in tx.execute(_unsettled(ForwardStatus.LOCAL_FAILED), **bounds):
+        sums.setdefault(row.out_channel_key or NO_CHANNEL, FlowSum()).refused_count += int(row.unsettled_count)
+    for row in tx.execute(_unsettled(ForwardStatus.FAILED), **bounds):
+        sums.setdefault(row.out_channel_key or NO_CHANNEL, FlowSum()).failed_count += int(row.unsettled_count)
+
+
+def _raw(status: ForwardStatus) -> tuple[ColumnElement[bool], ...]:
+    """The condition for raw forwards of one status, counted from `b_since` to before `b_until`."""
+    return (
+        forward.c.node_key == NODE,
+        forward.c.status == status_literal(status),
+        forward.c.counted_at >= bindparam("b_since"),
+        forward.c.counted_at < bindparam("b_until"),
+    )
+
+
+@cache
+def _settled(side: str) -> Executable:
+    """Settled sums by the channel on one side ("in", "out"): a row a channel, not one for each of its pairs."""
+    # A term, since to group by the column itself SQLite would walk all of an index that is in the exits' order.
+    key = forward.c[f"{side}_channel_key"] + literal_column("0", Integer)
+    sums = select(
+        key.label("channel_key"),
+        func.count().label("settled_count"),
+        total(forward.c[f"{side}_msat"]).label("amount_msat"),
+        total(forward.c.fee_msat).label("fee_msat"),
+        func.max(forward.c.counted_at).label("last_at"),
+    )
+    return sums.where(*_raw(ForwardStatus.SETTLED)).group_by(key)
+
+
+@cache
+def _unsettled(status: ForwardStatus) -> Executable:
+    key = forward.c.out_channel_key
+    return select(key, func.count().label("unsettled_count")).where(*_raw(status)).group_by(key)
 
 
 def sold_msat(tx: Tx, since_at: float) -> dict[str, int]:
     """Return what left by each channel_id since then, in msat, of those by which anything did."""
     keys = {key: channel_id for channel_id, key in channel_keys(tx).items()}
     sums: dict[str, int] = {}
-    for row in _settled(tx, "out", since_at, None):
-        channel_id = keys[row.channel_key]
-        sums[channel_id] = sums.get(channel_id, 0) + int(row.amount_msat)
+    for key, amount_msat, count in _sold(tx, since_at):
+        if count > 0:
+            sums[keys[key]] = sums.get(keys[key], 0) + int(amount_msat)
     return sums
 
 
-def _settled(tx: Tx, side: str, since_at: float | None, until_at: float | None) -> Iterator[Any]:
-    """Settled sums by the channel on one side ("in", "out"): a row a channel, not one for each of its pairs."""
-    window, values = window_of(since_at, until_at)
-    for statement in _settled_parts(side, window):
-        yield from tx.execute(statement, **values)
+def _sold(tx: Tx, since_at: float) -> Iterator[tuple[int, int, int]]:
+    window = _window(since_at, None)
+    yield from tx.execute(_sold_days(), **window.days)
+    for since, until in window.edges:
+        for row in tx.execute(_settled("out"), b_since=since, b_until=until):
+            yield row.channel_key, row.amount_msat, row.settled_count
 
 
 @cache
-def _settled_parts(side: str, window: Window) -> tuple[Executable, Executable]:
-    raw_key, day_key = forward.c[f"{side}_channel_key"], forward_day.c[f"{side}_channel_key"]
-    raw = select(
-        raw_key.label("channel_key"),
-        func.count().label("settled_count"),
-        total(forward.c[f"{side}_msat"]).label("amount_msat"),
-        total(forward.c.fee_msat).label("fee_msat"),
-        func.max(forward.c.counted_at).label("last_at"),
-    ).where(*raw_window(ForwardStatus.SETTLED, window))
-    days = select(
-        day_key.label("channel_key"),
-        total(forward_day.c.settled_count).label("settled_count"),
-        total(forward_day.c[f"settled_{side}_msat"]).label("amount_msat"),
-        total(forward_day.c.fee_msat).label("fee_msat"),
-        func.max(forward_day.c.last_settled_at).label("last_at"),
-    ).where(*day_window(window), forward_day.c.settled_count > 0)
-    return raw.group_by(raw_key), days.group_by(day_key)
-
-
-def _refused(tx: Tx, since_at: float | None, until_at: float | None) -> Iterator[Any]:
-    window, values = window_of(since_at, until_at)
-    for statement in _refused_parts(window):
-        yield from tx.execute(statement, **values)
-
-
-@cache
-def _refused_parts(window: Window) -> tuple[Executable, Executable]:
-    raw = select(forward.c.out_channel_key, func.count().label("refused_count")).where(
-        *raw_window(ForwardStatus.LOCAL_FAILED, window), forward.c.out_channel_key.is_not(None)
-    )
-    days = select(forward_day.c.out_channel_key, total(forward_day.c.refused_count).label("refused_count")).where(
-        *day_window(window), forward_day.c.refused_count > 0, forward_day.c.out_channel_key != 0
-    )
-    return raw.group_by(forward.c.out_channel_key), days.group_by(forward_day.c.out_channel_key)
+def _sold_days() -> Executable:
+    sums = select(flow_sum.c.channel_key, total(flow_sum.c.out_msat), total(flow_sum.c.out_count))
+    return sums.where(*_whole_days()).group_by(flow_sum.c.channel_key)
 
 
 def settled_fees_msat(tx: Tx, since_at: float | None, until_at: float | None = None) -> int:
     """Given a window (None: no bound), return what settled forwards earned in it."""
-    window, values = window_of(since_at, until_at)
-    return sum(int(tx.execute(part, **values).scalar_one()) for part in _fee_parts(window))
+    if since_at is None and until_at is None:
+        return int(tx.execute(_fees_ever()).scalar_one())
+    window = _window(since_at, until_at)
+    parts = [tx.execute(_fees_of_days(), **window.days)]
+    parts += [tx.execute(_raw_fees(), b_since=since, b_until=until) for since, until in window.edges]
+    return sum(int(part.scalar_one()) for part in parts)
 
 
 @cache
-def _fee_parts(window: Window) -> tuple[Executable, Executable]:
-    raw = select(total(forward.c.fee_msat)).where(*raw_window(ForwardStatus.SETTLED, window))
-    return raw, select(total(forward_day.c.fee_msat)).where(*day_window(window))
+def _fees_ever() -> Executable:
+    return select(total(flow_sum.c.earned_msat)).where(flow_sum.c.node_key == NODE, flow_sum.c.day == EVER)
+
+
+@cache
+def _fees_of_days() -> Executable:
+    return select(total(flow_sum.c.earned_msat)).where(*_whole_days())
+
+
+@cache
+def _raw_fees() -> Executable:
+    return select(total(forward.c.fee_msat)).where(*_raw(ForwardStatus.SETTLED))

@@ -21,7 +21,8 @@ from revops.store.cursors import PRUNED, cursor
 from revops.store.engine import NODE, Tx
 from revops.store.keys import chunks, insert_of
 from revops.store.scids import resolve_scids
-from revops.store.tables import channel, forward, node, peer
+from revops.store.sums import count_rows, take_turns
+from revops.store.tables import channel, forward, peer
 
 #: Given the forwards that became final, in order of resolution, returns what each taught, by created_index.
 Scorer = Callable[[Sequence[FinalForward]], Mapping[int, Lesson]]
@@ -66,7 +67,7 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
         have = newest.get(item.created_index)
         if have is None or _rank(item.status, item.updated_index) >= _rank(have.status, have.updated_index):
             newest[item.created_index] = item
-    _take_turns(tx)
+    take_turns(tx)
     keys = resolve_scids(tx, _scids(forwards))
     rows = {index: _row(tx.node_key, item, keys, seen_at) for index, item in newest.items()}
     stored = _stored(tx, rows)
@@ -78,19 +79,8 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
         index = row["created_index"]
         row.update(lessons[index]._asdict() if index in lessons else _kept_lesson(row, stored.get(index)))
     _write(tx, new + changed)
+    count_rows(tx, new + changed, [stored[row["created_index"]]._asdict() for row in changed])
     return IngestCount(len(new), len(changed), len(forwards) - len(new) - len(changed))
-
-
-def _take_turns(tx: Tx) -> None:
-    """Two syncs at once, one of which has lost its lock, must not both find a forward new. SQLite has one writer
-    anyway.
-    """
-    tx.execute(_lock())
-
-
-@cache
-def _lock() -> Executable:
-    return select(node.c.node_key).where(node.c.node_key == NODE).with_for_update()
 
 
 def _became_final(tx: Tx, rows: Sequence[Mapping[str, Any]], stored: Mapping[int, Row[Any]]) -> list[FinalForward]:
@@ -194,7 +184,7 @@ def _stored(tx: Tx, rows: Mapping[int, Any]) -> dict[int, Row[Any]]:
 
 @cache
 def _with_indexes() -> Executable:
-    columns = [forward.c[name] for name in ("created_index", *Lesson._fields, *_COMPARED)]
+    columns = [forward.c[name] for name in ("created_index", "counted_at", *Lesson._fields, *_COMPARED)]
     listed = forward.c.created_index.in_(bindparam("b_indexes", expanding=True))
     return select(*columns).where(forward.c.node_key == NODE, listed)
 

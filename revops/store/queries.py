@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Executable, bindparam, func, select
 
 from revops.domain.decision import BudgetVerdict
-from revops.domain.forward import Flow, ForwardStatus
+from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.record import ChannelRecord, Report, Totals
 from revops.domain.values import replace
@@ -18,21 +18,21 @@ from revops.store.days import DAY_SECONDS
 from revops.store.decisions import recent_decisions
 from revops.store.engine import NODE, Tx
 from revops.store.fees import demand_figures
-from revops.store.flows import Window, day_window, flows_by_key, raw_window, window_of
+from revops.store.flows import FlowSum, flow_sums
 from revops.store.keys import total
 from revops.store.nodes import node_row
 from revops.store.plans import recent_jobs
 from revops.store.runs import last_runs
-from revops.store.tables import channel, channel_signal, forward, forward_day, peer, rebalance_job, spend_ledger
+from revops.store.tables import channel, channel_signal, peer, rebalance_job, spend_ledger
 
-_NO_FLOW: Final = Flow()
+_NOTHING: Final = FlowSum()
 
 
 def report(tx: Tx, now: float, window_days: int, budget: BudgetVerdict, decision_limit: int) -> Report:
     """Given the moment and the window, return all that a report shows."""
     node = node_row(tx)
     since_at = now - window_days * DAY_SECONDS
-    window, lifetime = flows_by_key(tx, since_at), flows_by_key(tx, None)
+    window, lifetime = flow_sums(tx, since_at), flow_sums(tx, None)
     return Report(
         taken_at=now,
         synced_at=node.synced_at,
@@ -57,10 +57,10 @@ def report(tx: Tx, now: float, window_days: int, budget: BudgetVerdict, decision
 
 def channel_records(tx: Tx, since_at: float) -> tuple[ChannelRecord, ...]:
     """Return every channel, open or closed, with its flows since `since_at` and ever; the best earner first."""
-    return _channels(tx, since_at, flows_by_key(tx, since_at), flows_by_key(tx, None))
+    return _channels(tx, since_at, flow_sums(tx, since_at), flow_sums(tx, None))
 
 
-def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, Flow]) -> Totals:
+def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, FlowSum]) -> Totals:
     """Each settled forward leaves by one channel, so the exits of all channels add up to the node."""
     flows = by_key.values()
     fees_msat, amount_msat, count = _rebalances(tx, since_at)
@@ -68,23 +68,12 @@ def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, Flow]) -> Total
         earned_msat=sum(flow.earned_msat for flow in flows),
         forwarded_msat=sum(flow.out_msat for flow in flows),
         settled_count=sum(flow.out_count for flow in flows),
-        failed_count=_count(tx, ForwardStatus.FAILED, "failed_count", since_at),
-        refused_count=_count(tx, ForwardStatus.LOCAL_FAILED, "refused_count", since_at),
+        failed_count=sum(flow.failed_count for flow in flows),
+        refused_count=sum(flow.refused_count for flow in flows),
         rebalance_fees_msat=fees_msat,
         rebalanced_msat=amount_msat,
         rebalance_count=count,
     )
-
-
-def _count(tx: Tx, status: ForwardStatus, column: str, since_at: float | None) -> int:
-    window, values = window_of(since_at)
-    return sum(int(tx.execute(part, **values).scalar_one()) for part in _count_parts(status, column, window))
-
-
-@cache
-def _count_parts(status: ForwardStatus, column: str, window: Window) -> tuple[Executable, Executable]:
-    raw = select(func.count()).select_from(forward).where(*raw_window(status, window))
-    return raw, select(total(forward_day.c[column])).where(*day_window(window))
 
 
 def _rebalances(tx: Tx, since_at: float | None) -> tuple[int, int, int]:
@@ -126,14 +115,14 @@ def _settled_jobs_by_target() -> Executable:
 
 
 def _channels(
-    tx: Tx, since_at: float, window: Mapping[int, Flow], lifetime: Mapping[int, Flow]
+    tx: Tx, since_at: float, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum]
 ) -> tuple[ChannelRecord, ...]:
     recent, ever = _rebalances_by_target(tx, since_at), _rebalances_by_target(tx, None)
     judged = demand_figures(tx)
     records = []
     for row in tx.execute(_listed()):
         key = row.channel_key
-        flow_pair = window.get(key, _NO_FLOW), lifetime.get(key, _NO_FLOW)
+        flow_pair = window.get(key, _NOTHING).flow(), lifetime.get(key, _NOTHING).flow()
         one = _record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0)))
         records.append(replace(one, demand=judged.get(key)) if key in judged else one)
     records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))

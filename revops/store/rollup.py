@@ -18,6 +18,7 @@ from revops.store.engine import Tx
 from revops.store.fees import REVOPS, VALVE
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
+from revops.store.sums import take_turns
 from revops.store.tables import action, decision, fee_change, fee_pin, forward, rebalance_job, rebalance_plan, run
 
 _COUNT_OF: Final = {
@@ -33,6 +34,7 @@ def prune_forwards(tx: Tx, before_at: float, max_rows: int) -> int:
     Only rows that both passes of the sync have seen go, since the node would send a changed one again; a forward that
     is still `offered` stays, however old.
     """
+    take_turns(tx)
     rows = _prunable(tx, before_at, max_rows)
     if not rows:
         return 0
@@ -57,7 +59,6 @@ def _prunable(tx: Tx, before_at: float, max_rows: int) -> Sequence[Any]:
             or_(forward.c.updated_index.is_(None), forward.c.updated_index <= updated),
         )
         .limit(max_rows)
-        .with_for_update()
     )
     return tx.connection.execute(statement).all()
 

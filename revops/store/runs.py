@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, func, insert, select, update
+from sqlalchemy import Executable, Integer, bindparam, func, insert, literal_column, select, update
 
 from revops.domain.record import RunRecord
 from revops.errors import BugError
@@ -13,6 +13,8 @@ from revops.store.engine import NODE, Tx
 from revops.store.keys import next_keys
 from revops.store.tables import run
 
+#: Written into the SQL: a partial index is only used where its condition stands literally.
+_SUCCESS: Final = literal_column("0", Integer)
 INTERRUPTED: Final = "interrupted: it never reported its end"
 
 
@@ -58,8 +60,18 @@ def last_runs(tx: Tx) -> tuple[RunRecord, ...]:
 
 @cache
 def _last_runs() -> Executable:
-    latest = select(func.max(run.c.run_key)).where(run.c.node_key == NODE).group_by(run.c.command)
-    return select(run).where(run.c.node_key == NODE, run.c.run_key.in_(latest)).order_by(run.c.command)
+    """From one command to the next, and to the end of each: a few steps in an index, not all runs that ever were."""
+    mine = run.c.node_key == NODE
+    commands = select(func.min(run.c.command).label("command")).where(mine).cte("commands", recursive=True)
+    following = select(func.min(run.c.command)).where(mine, run.c.command > commands.c.command).correlate(commands)
+    commands = commands.union_all(select(following.scalar_subquery()).where(commands.c.command.is_not(None)))
+    latest = select(func.max(run.c.run_key)).where(mine, run.c.command == commands.c.command).correlate(commands)
+    return (
+        select(run)
+        .select_from(commands)
+        .join(run, mine & (run.c.run_key == latest.scalar_subquery()))
+        .order_by(run.c.command)
+    )
 
 
 def last_success(tx: Tx, command: str) -> float | None:
@@ -70,5 +82,5 @@ def last_success(tx: Tx, command: str) -> float | None:
 
 @cache
 def _last_success() -> Executable:
-    ended = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.exit_code == 0)
+    ended = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.exit_code == _SUCCESS)
     return select(func.max(run.c.finished_at)).where(*ended)

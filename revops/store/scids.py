@@ -19,6 +19,7 @@ from revops.store.days import DAY_SUMS, add_days
 from revops.store.engine import NODE, Tx
 from revops.store.keys import ensure_channels, upsert
 from revops.store.signals import merge_channel
+from revops.store.sums import merge_sums, take_turns
 from revops.store.tables import channel, channel_scid, forward, forward_day
 
 _PLACEHOLDER: Final = "unknown:"
@@ -116,6 +117,7 @@ def _placeholder_keys() -> Executable:
 
 def _merge(tx: Tx, old_key: int, new_key: int) -> None:
     """Give a placeholder's history to the channel that it stood for, and drop it."""
+    take_turns(tx)
     for column in (forward.c.in_channel_key, forward.c.out_channel_key):
         tx.connection.execute(
             update(forward).where(forward.c.node_key == tx.node_key, column == old_key).values({column: new_key})
@@ -133,5 +135,6 @@ def _merge(tx: Tx, old_key: int, new_key: int) -> None:
         for name in ("in_channel_key", "out_channel_key"):
             sums[name] = moved.get(sums[name], sums[name])
         add_days(tx, [sums])
+    merge_sums(tx, old_key, new_key)
     merge_channel(tx, old_key, new_key)
     tx.connection.execute(delete(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == old_key))

@@ -32,7 +32,9 @@ from sqlalchemy import (
 from revops.store.columns import at, decayed, flag, key, msat, primary, refers, whole, words
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0009"
+SCHEMA_VERSION: Final = "0010"
+#: The `day` of sums over all days.
+EVER: Final = -1
 
 metadata: Final = MetaData(
     naming_convention={
@@ -141,6 +143,14 @@ forward_day = Table(
     primary("day", "in_channel_key", "out_channel_key"), sqlite_with_rowid=False,
 )  # fmt: skip
 
+#: What went through each channel, of all forwards, raw or pruned, by day, and under EVER; what stores forwards keeps it
+#: up to date. `channel_key` is 0 for failures for which no exit was chosen.
+flow_sum = Table(
+    "flow_sum", metadata, key("node_key"), key("day"), key("channel_key"), whole("in_count"), msat("in"),
+    msat("sourced"), whole("out_count"), msat("out"), msat("earned"), whole("refused_count"), whole("failed_count"),
+    at("last_settled", null=True), primary("day", "channel_key"), sqlite_with_rowid=False,
+)  # fmt: skip
+
 #: Decayed sums (domain/traffic.py), fed once by each forward that becomes final: what came of a peer's payments,
 peer_signal = Table(
     "peer_signal", metadata, key("node_key"), key("peer_key"), words("role"), decayed("success"), decayed("failure"),
@@ -197,6 +207,14 @@ run = Table(
     at("finished", null=True), Column("exit_code", Integer), words("message", null=True), primary("run_key"),
     Index(None, "node_key", "command", "run_key"),
 )  # fmt: skip
+_SUCCEEDED: Final = text("exit_code = 0")
+_UNFINISHED: Final = text("finished_at IS NULL")
+# The last success of a command, and its runs that never ended: both are asked for by every run.
+Index(
+    "ix_run_succeeded", run.c.node_key, run.c.command, run.c.finished_at, sqlite_where=_SUCCEEDED,
+    postgresql_where=_SUCCEEDED,
+)  # fmt: skip
+Index("ix_run_unfinished", run.c.node_key, run.c.command, sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED)
 
 #: `source_channel_key` is 0 where a decision has one channel only.
 decision = Table(
@@ -233,6 +251,8 @@ fee_change = Table(
     "fee_change", metadata, key("node_key"), key("change_key"), key("channel_key"), at("changed"),
     whole("old_ppm", null=True), whole("new_ppm"), words("source"), msat("base", null=True), primary("change_key"),
     refers("channel_key", to="channel"), Index(None, "node_key", "channel_key", "changed_at"),
+    Index("ix_fee_change_last", "node_key", "channel_key", "change_key", "source"),
+    Index("ix_fee_change_announced", "node_key", "changed_at", "channel_key", "source"),
 )  # fmt: skip
 
 #: Fees that the operator set by hand; a row is never changed but for its end.

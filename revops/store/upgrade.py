@@ -24,6 +24,7 @@ from revops.store import tables
 from revops.store.engine import make_engine, use_wal
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file
+from revops.store.recount import wrong_sums
 from revops.store.tables import SCHEMA_VERSION
 from revops.store.url import is_sqlite, parse_url, shown, sqlite_path
 from revops.store.version import READS, schema_version, version_fault, wrong_version
@@ -128,7 +129,7 @@ def check(url: str) -> DatabaseCheck:
             if version != SCHEMA_VERSION:
                 problems.append(version_fault(version))
             else:
-                problems += [*_schema_problems(connection), *_ledger_problems(connection)]
+                problems += [*_schema_problems(connection), *_ledger_problems(connection), *wrong_sums(connection)]
     return DatabaseCheck(url=shown(parsed), version=version, problems=tuple(problems))
 
 

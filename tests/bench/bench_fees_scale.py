@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import shutil
 import sqlite3
 import statistics
@@ -23,6 +24,7 @@ from random import Random
 from revops.sim.config import SimConfig
 from revops.sim.server import SimServer
 from revops.sim.world import SimulatedNode
+from revops.store.upgrade import migrations_directory
 
 DAY_SECONDS = 86_400
 RECENT_DAYS = 30
@@ -66,6 +68,10 @@ def fill(path: Path, count: int, now: float, channels: int) -> None:
         connection.executemany(
             statement, rows(older, now - HISTORY_DAYS * DAY_SECONDS, since - 1, channels, -count - 1, rng)
         )
+        connection.execute("DELETE FROM flow_sum")
+        migration = runpy.run_path(str(migrations_directory() / "versions" / "0010_flow_sums.py"))
+        for sums in migration["statements"]("sqlite"):
+            connection.execute(sums)
     connection.close()
 
 

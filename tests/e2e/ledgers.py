@@ -89,6 +89,9 @@ def check_forwards(machine: Machine) -> None:
     recorded = sum(row[6] for row in forwards_on_record(machine).values() if row[7] == "settled")
     assert books == {"opening_msat": 0, "node_fees_msat": recorded}
     assert recorded == machine.node.books().fees_earned_msat
+    query = "SELECT day >= 0, SUM(earned_msat), SUM(sourced_msat) FROM flow_sum GROUP BY day >= 0"
+    sums = [tuple(row.values())[1:] for row in rows(machine.database, query)]  # of all time, and of days
+    assert sums == ([(recorded, recorded)] * 2 if recorded else [])
     moves = rows(machine.database, "SELECT created_index, credit_msat, debit_msat FROM channel_move ORDER BY 1")
     assert [tuple(row.values()) for row in moves] == [
         (row.created_index, row.credit_msat, row.debit_msat)

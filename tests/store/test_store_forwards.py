@@ -30,6 +30,7 @@ from revops.store.forwards import IngestCount
 from revops.store.tables import forward
 from tests.builders import DAY, NOW, channel_id
 from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, new_node, record, scid
+from tests.store.sums import kept, recounted
 
 
 def test_page_is_inserted_then_known(database: Database, node_key: int) -> None:
@@ -286,6 +287,7 @@ class NodeAndStore(RuleBasedStateMachine):
         with self.database.read(self.node_key) as tx:
             assert flows.flows(tx, None) == expected(self.known.values(), None, None)
             earned = earned_since(tx, {channel_id(number): 0.0 for number in (1, 2)})
+            assert kept(tx) == recounted(tx)
         assert self.final == Counter(index for index, row in self.known.items() if row.status.final)
         # Each final forward has what it taught once, also in the days.
         lessons = {status: self.lessons(status) for status in (SETTLED, FAILED)}
