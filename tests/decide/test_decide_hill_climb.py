@@ -124,14 +124,15 @@ def test_each_step_of_who_knows_only_two_prices(
 
 
 @pytest.mark.parametrize(
-    ("ratio", "direction", "proposed"), [(0.25, 1, 125), (0.25, -1, 80), (1.0, 1, 200), (1.0, -1, 50)]
+    ("allowed", "direction", "proposed"),
+    [(0.1, 1, 110), (0.1, -1, 91), (0.25, 1, 125), (0.25, -1, 80), (1.0, 1, 125), (1.0, -1, 80)],
 )
-def test_its_largest_step_is_the_policy_s_and_one_down_is_as_many_times_cheaper(
-    ratio: float, direction: int, proposed: int
+def test_its_largest_step_is_a_quarter_or_the_policy_s_and_one_down_is_as_many_times_cheaper(
+    allowed: float, direction: int, proposed: int
 ) -> None:
-    state = make_state(direction=direction, step_ratio=0.9 * ratio, last_rate_msat=900.0)
-    proposal = propose(make_fee_input(state=state), make_climb(max_step_ratio=ratio), NOW)
-    assert (proposal.ppm, proposal.if_sent.step_ratio) == (proposed, ratio)
+    state = make_state(direction=direction, step_ratio=0.9 * allowed, last_rate_msat=900.0)
+    proposal = propose(make_fee_input(state=state), make_climb(max_step_ratio=allowed), NOW)
+    assert (proposal.ppm, proposal.if_sent.step_ratio) == (proposed, min(allowed, 0.25))
 
 
 @pytest.mark.parametrize(

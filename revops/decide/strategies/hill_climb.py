@@ -30,6 +30,8 @@ from revops.domain.values import replace
 STEP_GROWTH: Final = 1.3
 STEP_SHRINK: Final = 0.5
 LEAST_STEP_RATIO: Final = 0.04
+#: No single step is longer, whatever `max_step_ratio` allows: what is learnt from two windows can be a flood's doing.
+MOST_STEP_RATIO: Final = 0.25
 #: Length of a step per slope: at a slope of 1 (1 % of price is 1 % of income) it changes the fee by so much.
 STEP_PER_SLOPE: Final = 0.3
 #: A slope less well known than this, and flat, is no guide: then a better rate than the last keeps the direction.
@@ -115,7 +117,7 @@ def _climb(view: Evidence, slope: Slope, policy: FeesConfig) -> Proposal:
         code, step_ratio = ReasonCode.CLIMB_KEEP, state.step_ratio * STEP_GROWTH
     else:
         code, step_ratio = ReasonCode.CLIMB_REVERSE, state.step_ratio * STEP_SHRINK
-    step_ratio = min(max(step_ratio, LEAST_STEP_RATIO), policy.max_step_ratio)
+    step_ratio = min(max(step_ratio, LEAST_STEP_RATIO), MOST_STEP_RATIO, policy.max_step_ratio)
     step = min(step_ratio, STEP_PER_SLOPE * abs(slope.ratio)) if guided else step_ratio
     times = step if direction > 0 else step / (1.0 + step)  # a step down is taken back by one up
     # A step within the dead band would never be announced, and nothing would ever be learnt from it.
