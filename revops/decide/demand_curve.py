@@ -55,12 +55,15 @@ _STEEP: Final = tuple(steepness for _scale, steepness in _GRID)
 @dataclass(frozen=True, slots=True)
 class Belief:
     """A posterior over the grid: the weight of each point and the level that goes with it, in payments an hour at
-    price 0. `interest_count` is how many payments it rests on, as they count.
+    price 0. `interest_count` is how many payments it rests on, as they count, and `contrast` how well their prices tell
+    the elasticity: 1 / its variance, as of a Poisson regression on the price's logarithm (P. McCullagh & J. Nelder,
+    Generalized Linear Models, 1989, §6.2). 0: all came at one price.
     """
 
     weights: tuple[float, ...]
     levels_per_hour: tuple[float, ...]
     interest_count: float
+    contrast: float
 
 
 def shares(price_ppm: float) -> tuple[float, ...]:
@@ -99,7 +102,8 @@ def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float, spread:
     logs: list[float] = list(_prior_logs(_place(market_ppm), spread))
     hours = [PRIOR_HOURS] * len(_GRID)
     total = 0.0
-    for place, open_hours, count in _pooled(of_today(windows), now):
+    pooled = _pooled(of_today(windows), now)
+    for place, open_hours, count in pooled:
         hours = [spent + open_hours * share for spent, share in zip(hours, _shares(place), strict=True)]
         if count > 0:
             total += count
@@ -113,7 +117,17 @@ def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float, spread:
         weights=tuple(one / whole for one in likely),
         levels_per_hour=tuple(certain / spent for spent in hours),
         interest_count=total,
+        contrast=_contrast([(place * _RESOLUTION, count) for place, _open_hours, count in pooled]),
     )
+
+
+def _contrast(paid: Sequence[tuple[float, float]]) -> float:
+    """Given the logarithms of prices with the payments at each, return the sum of their squared deviations."""
+    count = sum(count for _log, count in paid)
+    if count <= 0:
+        return 0.0
+    mean = sum(log * count for log, count in paid) / count
+    return sum(count * (log - mean) ** 2 for log, count in paid)
 
 
 def of_today(windows: Sequence[PriceWindow]) -> Sequence[PriceWindow]:
@@ -149,7 +163,7 @@ def _log_over(count: float, hours: float, log_rate: float) -> float:
     return count * (math.log(count) - math.log(hours) - log_rate) if count > 0 else 0.0
 
 
-def _pooled(windows: Iterable[PriceWindow], now: float) -> Iterable[tuple[int, float, float]]:
+def _pooled(windows: Iterable[PriceWindow], now: float) -> Sequence[tuple[int, float, float]]:
     """Windows by price: open hours and payments, as they count."""
     pooled: dict[int, tuple[float, float]] = {}
     for one in windows:

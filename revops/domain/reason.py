@@ -31,6 +31,7 @@ class ReasonCode(StrEnum):
     AT_BOUND = "at_bound"
     NOTHING_TO_LEARN = "nothing_to_learn"
     DEMAND = "demand"
+    DEMAND_PROBE = "demand_probe"
     JUDGED_LATELY = "judged_lately"
     CALM = "calm"
     ASLEEP = "asleep"
@@ -149,6 +150,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
         "{elasticity} % of them ({low} to {high}); of the prices in reach {best_ppm} ppm promises most, {gain_msat} "
         "msat a day more; a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where they enter"
+    ),
+    ReasonCode.DEMAND_PROBE: (
+        "nearly all payments came at one price: {probe_ppm} ppm is tried to see what they mind, which may cost "
+        "{lost_msat} msat a day"
     ),
     ReasonCode.JUDGED_LATELY: "{fee_ppm} ppm is judged anew each {hours} h: kept till then",
     ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",

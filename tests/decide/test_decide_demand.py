@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput
+from revops.domain.values import replace
 from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_state
 from tests.strategies import fee_inputs, fees_policies
 
@@ -89,6 +89,37 @@ def test_a_channel_that_can_not_forward_is_judged_by_the_clock() -> None:
     assert codes(dry) == [ReasonCode.DEMAND]
     assert propose(dry, POLICY, NOW).ppm > 100
     assert codes(replace(dry, state=replace(state, counted_at=NOW - 60))) == [ReasonCode.JUDGED_LATELY]
+
+
+def settled(ppm: int, contrast_ppm: int, contrast_count: float) -> FeeInput:
+    """A channel that has had 300 payments at its price, and some at another."""
+    return offer((ppm, 290.0), (contrast_ppm, contrast_count), fee_ppm=ppm, signals=Signals(inflow=AMPLE))
+
+
+@pytest.mark.parametrize("fee_ppm", [100, 2_500])
+def test_where_all_payments_came_at_one_price_another_is_tried(fee_ppm: int) -> None:
+    proposal = propose(settled(fee_ppm, fee_ppm, 0.0), POLICY, NOW)
+    assert [reason.code for reason in proposal.reasons] == [ReasonCode.DEMAND_PROBE, ReasonCode.DEMAND]
+    assert not round(fee_ppm / 1.5) < proposal.ppm < round(fee_ppm * 1.5)
+    assert proposal.ppm <= POLICY.max_ppm
+
+
+@pytest.mark.parametrize(
+    ("contrast_ppm", "contrast_count", "probes"), [(102, 100.0, True), (150, 1.0, True), (150, 40.0, False)]
+)
+def test_enough_payments_at_a_price_far_enough_away_are_enough(
+    contrast_ppm: int, contrast_count: float, probes: bool
+) -> None:
+    assert (ReasonCode.DEMAND_PROBE in codes(settled(100, contrast_ppm, contrast_count))) is probes
+
+
+def test_few_payments_are_no_reason_to_try_another_price() -> None:
+    assert ReasonCode.DEMAND_PROBE not in codes(offer((100, 30.0), signals=Signals(inflow=AMPLE)))
+
+
+def test_a_probe_keeps_to_the_largest_step() -> None:
+    careful = replace(POLICY, max_step_ratio=0.1)
+    assert 90 < propose(settled(100, 100, 0.0), careful, NOW).ppm <= 110
 
 
 def test_without_revenue_it_is_not_raised_by_what_others_charge() -> None:

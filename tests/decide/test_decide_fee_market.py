@@ -135,7 +135,7 @@ def test_the_climb_finds_the_region_where_income_is_best(start_ppm: int, best_pp
     assert growth > 1.1
 
 
-@pytest.mark.parametrize(("start_ppm", "best_ppm"), [(60, 400), (1_800, 400), (400, 80), (50, 1_500)])
+@pytest.mark.parametrize(("start_ppm", "best_ppm"), [(60, 400), (1_800, 400), (400, 80), (50, 1_500), (2_500, 1_200)])
 def test_the_default_finds_it_in_half_the_time_and_keeps_to_what_it_can_tell(start_ppm: int, best_ppm: int) -> None:
     """It stops where the prices tried don't tell the next one apart, a little off the best."""
     share, growth = late_incomes(start_ppm, best_ppm, DEFAULT, days=30)

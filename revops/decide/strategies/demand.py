@@ -4,8 +4,10 @@ All prices that were tried lately, and what came at each, make one belief about 
 what others charge into the peer until there is evidence. From it follows what a local sat is worth (`inventory.py`):
 what the node would lose without it if prices were set at their best ever after. The price is the one whose expected
 net income is highest: the payments that should come at it, times what each leaves after the liquidity that it uses up
-here and gives where it enters. There is no bonus for trying something new: prices move often enough to learn from, and
-what is not worth a step is not worth an experiment.
+here and gives where it enters. Prices move often enough by that to learn from, so that there is no bonus for trying
+something new, but for a channel that has settled: where all payments came at about one price, nothing tells whether
+another is better, and one who only ever does what seems best may stay there for good (A. den Boer & B. Zwart,
+Management Science 60, 2014). Then one update goes far enough to tell.
 """
 
 from __future__ import annotations
@@ -41,6 +43,11 @@ from revops.domain.values import replace
 PRICE_COUNT: Final = 25
 #: Prices of which the liquidity's value knows, from the lowest to the dearest that may count on a sale.
 VALUED_COUNT: Final = 24
+#: From so many payments on, as they count, a channel that keeps to one price could know better: where the variance of
+#: its elasticity is above 1 / `ENOUGH_CONTRAST`, a price is tried that is this much dearer, or as much cheaper.
+SETTLED_COUNT: Final = 30.0
+ENOUGH_CONTRAST: Final = 0.7
+PROBE_RATIO: Final = 0.5
 #: A price is judged so often in the least interval between two updates, and liquidity valued.
 TURNS_PER_INTERVAL: Final = 4
 
@@ -67,7 +74,12 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if early is not None:
         return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
     best_ppm = best_price(belief, _prices(fee_ppm, policy), outlook.cost_ppm)
-    reasons = (_reason(seen, belief, figures, best_ppm, value_ppm),)
+    reasons: tuple[Reason, ...] = (_reason(seen, belief, figures, best_ppm, value_ppm),)
+    probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy)
+    if probe_ppm is not None:
+        lost_msat = _gain_msat(belief, best_ppm, probe_ppm, outlook.cost_ppm)
+        reasons = (why(ReasonCode.DEMAND_PROBE, probe_ppm=probe_ppm, lost_msat=round(24 * lost_msat)), *reasons)
+        best_ppm = probe_ppm
     # Without revenue only a cheaper price can tell something.
     dearer_unpaid = best_ppm > fee_ppm and seen.earned_count == 0 and seen.routable
     if dearer_unpaid or abs(best_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
@@ -131,6 +143,20 @@ def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
     return sorted({fee_ppm, *(ppm for ppm in wished if policy.min_ppm <= ppm <= policy.max_ppm)})
 
 
+def _probe(belief: Belief, best_ppm: int, fee_ppm: int, cost_ppm: float, policy: FeesConfig) -> int | None:
+    """The best of the prices that are far enough to tell something; None where enough is told, or too little was paid
+    for that, or the best price is as far anyway.
+    """
+    if belief.interest_count < SETTLED_COUNT or belief.contrast >= ENOUGH_CONTRAST:
+        return None
+    times = 1.0 + min(PROBE_RATIO, policy.max_step_ratio)
+    cheap_ppm, dear_ppm = round(fee_ppm / times), round(fee_ppm * times)
+    if not cheap_ppm < best_ppm < dear_ppm:
+        return None
+    far = [ppm for ppm in _prices(fee_ppm, policy) if not cheap_ppm < ppm < dear_ppm]
+    return best_price(belief, far, cost_ppm) if far else None
+
+
 def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, best_ppm: int, value_ppm: float) -> Reason:
     return why(
         ReasonCode.DEMAND,
@@ -141,14 +167,14 @@ def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, best_ppm: in
         low=round(figures.elasticity_low, 2),
         high=round(figures.elasticity_high, 2),
         best_ppm=best_ppm,
-        gain_msat=round(24 * _gain_msat(seen, belief, best_ppm, value_ppm - seen.entry_value_ppm)),
+        gain_msat=round(24 * _gain_msat(belief, best_ppm, seen.fee_ppm, value_ppm - seen.entry_value_ppm)),
         value_ppm=round(value_ppm),
         entry_value_ppm=round(seen.entry_value_ppm),
     )
 
 
-def _gain_msat(seen: Evidence, belief: Belief, best_ppm: int, cost_ppm: float) -> float:
+def _gain_msat(belief: Belief, better_ppm: int, than_ppm: int, cost_ppm: float) -> float:
     """What the better price is expected to bring more in an hour, for payments of the typical size."""
-    now_ppm = rate_per_hour(belief, seen.fee_ppm) * (seen.fee_ppm - cost_ppm)
-    then_ppm = rate_per_hour(belief, best_ppm) * (best_ppm - cost_ppm)
-    return (then_ppm - now_ppm) * TYPICAL_PAYMENT_MSAT / PPM
+    better = rate_per_hour(belief, better_ppm) * (better_ppm - cost_ppm)
+    worse = rate_per_hour(belief, than_ppm) * (than_ppm - cost_ppm)
+    return (better - worse) * TYPICAL_PAYMENT_MSAT / PPM
