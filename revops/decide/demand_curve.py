@@ -55,9 +55,9 @@ _STEEP: Final = tuple(steepness for _scale, steepness in _GRID)
 @dataclass(frozen=True, slots=True)
 class Belief:
     """A posterior over the grid: the weight of each point and the level that goes with it, in payments an hour at
-    price 0. `interest_count` is how many payments it rests on, as they count, and `contrast` how well their prices tell
-    the elasticity: 1 / its variance, as of a Poisson regression on the price's logarithm (P. McCullagh & J. Nelder,
-    Generalized Linear Models, 1989, §6.2). 0: all came at one price.
+    price 0. `interest_count` is how many payments it rests on, as they count, and `contrast` how well the
+    prices that were tried can tell whether price matters: the information of a Poisson regression on its logarithm (P.
+    McCullagh & J. Nelder, Generalized Linear Models, 1989, §6.2) where it doesn't. 0: only one was tried.
     """
 
     weights: tuple[float, ...]
@@ -117,17 +117,19 @@ def learn(windows: Sequence[PriceWindow], market_ppm: float, now: float, spread:
         weights=tuple(one / whole for one in likely),
         levels_per_hour=tuple(certain / spent for spent in hours),
         interest_count=total,
-        contrast=_contrast([(place * _RESOLUTION, count) for place, _open_hours, count in pooled]),
+        contrast=_contrast([(place * _RESOLUTION, open_hours) for place, open_hours, _count in pooled], total),
     )
 
 
-def _contrast(paid: Sequence[tuple[float, float]]) -> float:
-    """Given the logarithms of prices with the payments at each, return the sum of their squared deviations."""
-    count = sum(count for _log, count in paid)
-    if count <= 0:
+def _contrast(tried: Sequence[tuple[float, float]], count: float) -> float:
+    """Given the logarithms of prices with the open hours of each, and the payments at all of them, return the squared
+    deviations of the price that payments would meet if they came at any price alike.
+    """
+    hours = sum(hours for _log, hours in tried)
+    if hours <= 0:
         return 0.0
-    mean = sum(log * count for log, count in paid) / count
-    return sum(count * (log - mean) ** 2 for log, count in paid)
+    mean = sum(log * hours for log, hours in tried) / hours
+    return count / hours * sum(hours * (log - mean) ** 2 for log, hours in tried)
 
 
 def of_today(windows: Sequence[PriceWindow]) -> Sequence[PriceWindow]:

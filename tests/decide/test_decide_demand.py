@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,6 @@ from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput
-from revops.domain.values import replace
 from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_state
 from tests.strategies import fee_inputs, fees_policies
 
@@ -91,35 +91,37 @@ def test_a_channel_that_can_not_forward_is_judged_by_the_clock() -> None:
     assert codes(replace(dry, state=replace(state, counted_at=NOW - 60))) == [ReasonCode.JUDGED_LATELY]
 
 
-def settled(ppm: int, contrast_ppm: int, contrast_count: float) -> FeeInput:
-    """A channel that has had 300 payments at its price, and some at another."""
-    return offer((ppm, 290.0), (contrast_ppm, contrast_count), fee_ppm=ppm, signals=Signals(inflow=AMPLE))
+def settled(*tried: tuple[int, float]) -> FeeInput:
+    """A channel at 100 ppm with a hundred payments there, and what was tried besides."""
+    return offer(*tried, count=100, signals=Signals(inflow=AMPLE))
 
 
-@pytest.mark.parametrize("fee_ppm", [100, 2_500])
-def test_where_all_payments_came_at_one_price_another_is_tried(fee_ppm: int) -> None:
-    proposal = propose(settled(fee_ppm, fee_ppm, 0.0), POLICY, NOW)
+#: A bound has kept the price where it is.
+HELD_DOWN = FeesConfig(strategy="demand", max_ppm=100)
+SLIGHT = ((98, 103.0), (102, 97.0))
+
+
+@pytest.mark.parametrize("tried", [(), SLIGHT, (*SLIGHT, (104, 95.0))])
+def test_where_all_payments_came_at_about_one_price_another_is_tried(tried: tuple[tuple[int, float], ...]) -> None:
+    proposal = propose(settled(*tried), HELD_DOWN, NOW)
     assert [reason.code for reason in proposal.reasons] == [ReasonCode.DEMAND_PROBE, ReasonCode.DEMAND]
-    assert not round(fee_ppm / 1.5) < proposal.ppm < round(fee_ppm * 1.5)
-    assert proposal.ppm <= POLICY.max_ppm
+    assert 50 <= proposal.ppm <= 67
 
 
-@pytest.mark.parametrize(
-    ("contrast_ppm", "contrast_count", "probes"), [(102, 100.0, True), (150, 1.0, True), (150, 40.0, False)]
-)
-def test_enough_payments_at_a_price_far_enough_away_are_enough(
-    contrast_ppm: int, contrast_count: float, probes: bool
-) -> None:
-    assert (ReasonCode.DEMAND_PROBE in codes(settled(100, contrast_ppm, contrast_count))) is probes
-
-
-def test_few_payments_are_no_reason_to_try_another_price() -> None:
-    assert ReasonCode.DEMAND_PROBE not in codes(offer((100, 30.0), signals=Signals(inflow=AMPLE)))
+@pytest.mark.parametrize("far", [(150, 60.0), (150, 0.0), (60, 130.0)])
+def test_hours_at_a_price_far_away_tell_enough_also_where_nobody_came(far: tuple[int, float]) -> None:
+    proposal = propose(settled(*SLIGHT, far), HELD_DOWN, NOW)
+    assert [reason.code for reason in proposal.reasons] == [ReasonCode.DEMAND]
 
 
 def test_a_probe_keeps_to_the_largest_step() -> None:
-    careful = replace(POLICY, max_step_ratio=0.1)
-    assert 90 < propose(settled(100, 100, 0.0), careful, NOW).ppm <= 110
+    careful = FeesConfig(strategy="demand", max_ppm=100, max_step_ratio=0.1)
+    assert propose(settled(*SLIGHT), careful, NOW).ppm == 91
+
+
+def test_few_payments_are_no_reason_to_try_another_price() -> None:
+    few = offer((100, 20.0), count=20, signals=Signals(inflow=AMPLE))
+    assert [reason.code for reason in propose(few, HELD_DOWN, NOW).reasons] == [ReasonCode.DEMAND]
 
 
 def test_without_revenue_it_is_not_raised_by_what_others_charge() -> None:

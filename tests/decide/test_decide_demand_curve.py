@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.demand_curve import (
+    BURSTINESS,
     HALF_LIFE_SECONDS,
     SCALES_PPM,
     SILENT_HOURS,
@@ -201,3 +202,22 @@ def test_it_is_a_belief_whatever_was_seen(windows: list[PriceWindow], market_ppm
 @given(price_ppm=st.integers(0, 2**32 - 1))
 def test_a_share_is_one(price_ppm: int) -> None:
     assert all(0 <= share <= 1 for share in shares(price_ppm))
+
+
+@pytest.mark.parametrize(
+    ("windows", "contrast"),
+    [
+        ([], 0.0),
+        ([(100, 10.0, 50.0)], 0.0),
+        ([(100, 10.0, 50.0), (100, 20.0, 10.0)], 0.0),
+        # Half the time each, at prices that are a factor of two apart: each is half of ln 2 from the middle.
+        ([(100, 10.0, 50.0), (200, 10.0, 10.0)], 60 * (math.log(2) / 2) ** 2),
+        ([(100, 10.0, 60.0), (200, 10.0, 0.0)], 60 * (math.log(2) / 2) ** 2),
+        ([(100, 30.0, 40.0), (200, 10.0, 0.0)], 40 * 3 / 16 * math.log(2) ** 2),
+    ],
+)
+def test_the_contrast_is_what_prices_and_hours_could_tell(
+    windows: list[tuple[int, float, float]], contrast: float
+) -> None:
+    belief = learn([PriceWindow(NOW, ppm, hours, count) for ppm, hours, count in windows], 200, NOW)
+    assert belief.contrast * BURSTINESS == pytest.approx(contrast, rel=0.03)

@@ -43,8 +43,9 @@ from revops.domain.values import replace
 PRICE_COUNT: Final = 25
 #: Prices of which the liquidity's value knows, from the lowest to the dearest that may count on a sale.
 VALUED_COUNT: Final = 24
-#: From so many payments on, as they count, a channel that keeps to one price could know better: where the variance of
-#: its elasticity is above 1 / `ENOUGH_CONTRAST`, a price is tried that is this much dearer, or as much cheaper.
+#: From so many payments on, as they count, a channel that keeps to one price could know better: one is tried that is
+#: this much dearer, or as much cheaper, until an elasticity of 0 could be told from one of 1.2 (1 / the root of the
+#: contrast: a standard error).
 SETTLED_COUNT: Final = 30.0
 ENOUGH_CONTRAST: Final = 0.7
 PROBE_RATIO: Final = 0.5
@@ -144,8 +145,8 @@ def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
 
 
 def _probe(belief: Belief, best_ppm: int, fee_ppm: int, cost_ppm: float, policy: FeesConfig) -> int | None:
-    """The best of the prices that are far enough to tell something; None where enough is told, or too little was paid
-    for that, or the best price is as far anyway.
+    """The best of the prices that are far enough away to tell something; None where enough is told, or too little was
+    paid for that, or the best price is as far anyway.
     """
     if belief.interest_count < SETTLED_COUNT or belief.contrast >= ENOUGH_CONTRAST:
         return None

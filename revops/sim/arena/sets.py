@@ -36,7 +36,7 @@ SETS: Final[Mapping[str, WorldSet]] = MappingProxyType(
         for one in (
             WorldSet("small", TUNING, first_seed=1, seed_count=2, days=2.0),
             WorldSet("tuning", TUNING, first_seed=1, seed_count=10, days=90.0),
-            WorldSet("judged", JUDGED, first_seed=10_001, seed_count=2, days=90.0),
+            WorldSet("judged", JUDGED, first_seed=10_001, seed_count=3, days=90.0),
         )
     }
 )
