@@ -64,7 +64,7 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.anchor_ceiling_ratio": "hill_climb and demand try nothing above this multiple of what others charge into the"
     " peer, or above twice a price at which some thirty payments of the channel's own have shown a market.",
     "fees.max_step_ratio": "Largest rise of one update, as a share of the fee in force; a cut undoes as much. 1: double"
-    " it at most, or halve it.",
+    " it at most, or halve it. hill_climb goes no further than 0.25 whatever stands here.",
     "fees.min_interval_seconds": "Least time between two updates of one channel: the network needs it to hear of a"
     " price, and we need it to learn from one.",
     "fees.max_channel_updates_per_day": "Updates of one channel in 24 hours.",

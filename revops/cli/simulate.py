@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -195,5 +196,9 @@ def _make_sure_of(page_path: Path | None, save_path: Path | None) -> None:
     for path in (page_path, save_path):
         if path is not None and not path.absolute().parent.is_dir():
             raise OutputError(f"{path}: there is no folder {path.absolute().parent}")
+        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise OutputError(f"{path}: it can't be written")
+    if page_path is not None and save_path is not None and page_path.resolve() == save_path.resolve():
+        raise click.UsageError("--page and --save name the same file")
     if page_path is not None and find_spec("matplotlib") is None:
-        raise click.UsageError("--page needs matplotlib: pip install 'revops[html]'")
+        raise click.UsageError("--page needs matplotlib: pip install '.[html]'")

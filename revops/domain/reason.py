@@ -33,6 +33,7 @@ class ReasonCode(StrEnum):
     DEMAND = "demand"
     DEMAND_PROBE = "demand_probe"
     JUDGED_LATELY = "judged_lately"
+    JUDGED_BEST = "judged_best"
     CALM = "calm"
     ASLEEP = "asleep"
     WOKEN = "woken"
@@ -156,6 +157,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{lost_msat} msat a day"
     ),
     ReasonCode.JUDGED_LATELY: "{fee_ppm} ppm is judged anew each {hours} h: kept till then",
+    ReasonCode.JUDGED_BEST: (
+        "{fee_ppm} ppm is judged anew each {hours} h: kept till then; {hours_ago} h ago {best_ppm} ppm promised most"
+    ),
     ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
     ReasonCode.ASLEEP: (
         "asleep at {fee_ppm} ppm for {left_hours} h more: {interest_count} payments came, {expected_count} expected"
@@ -202,7 +206,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "floor of {floor_ppm} ppm: refills cost {refill_ppm} ppm in the last 30 days, times {refill_floor_ratio}"
     ),
     ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
-    ReasonCode.CEILING: "lowered to the ceiling of {ceiling_ppm} ppm",
+    ReasonCode.CEILING: "limited to the ceiling of {ceiling_ppm} ppm",
     ReasonCode.ANCHOR_CEILING: "others charge {anchor_ppm} ppm into the peer: nothing above {ceiling_ppm} ppm is tried",
     ReasonCode.SHOWN_CEILING: (
         "its customers have shown a market at {shown_ppm} ppm, whatever others charge: nothing above {ceiling_ppm} ppm,"

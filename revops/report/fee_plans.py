@@ -91,10 +91,7 @@ def _by_hand(decision: FeeDecision, *, dry_run: bool) -> Iterator[Block]:
 
 
 def _why(decision: FeeDecision) -> str:
-    same_ppm = decision.old_ppm == decision.new_ppm
-    if _only_watched(decision):
-        return shortened(Outcome.CHANGE, decision.reasons[:-1], same_ppm=same_ppm)
-    return shortened(decision.outcome, decision.reasons, same_ppm=same_ppm)
+    return shortened(decision.outcome, decision.reasons, same_ppm=decision.old_ppm == decision.new_ppm)
 
 
 def _fee_row(decision: FeeDecision, *, valve: bool) -> tuple[str, ...]:

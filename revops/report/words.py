@@ -45,8 +45,10 @@ _STATES: Final = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "spli
 
 def deciding(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False) -> Reason | None:
     """Given a decision's outcome, its reasons, and whether its fee rate stays, return the reason that decided; None
-    where it has none.
+    where it has none. What observe mode alone keeps from being sent was decided by whatever else there is.
     """
+    if len(reasons) > 1 and reasons[-1].code is ReasonCode.OBSERVE_MODE:
+        outcome, reasons = Outcome.CHANGE, reasons[:-1]
     groups = [_RAILS]
     if outcome != Outcome.CHANGE:
         groups.insert(0, _GATES)

@@ -148,7 +148,7 @@ def test_hours_are_not_spent_for_a_file_that_can_not_be_written(asked, capsys, t
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert main(["simulate", "--page", str(tmp_path / "x.html")]) == 2
-    assert "pip install 'revops[html]'" in capsys.readouterr().err
+    assert "pip install '.[html]'" in capsys.readouterr().err
     assert asked == []
 
 

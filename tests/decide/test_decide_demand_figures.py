@@ -132,7 +132,8 @@ def test_figures_stay_until_they_are_judged_anew() -> None:
     assert first.if_sent.demand == first.state.demand
     lately = replace(due, state=replace(first.state, counted_at=NOW))
     again = propose(lately, POLICY, NOW + 60)
-    assert again.reasons[0].code is ReasonCode.JUDGED_LATELY
+    assert again.reasons[0].code is ReasonCode.JUDGED_BEST
+    assert again.reasons[0].numbers["best_ppm"] == first.state.demand.best_ppm
     assert again.state.demand == first.state.demand
     assert due.state is not None
     early = replace(due.state, window_start_at=NOW - 2.5 * HOUR, open_seconds=1.5 * HOUR)

@@ -378,7 +378,7 @@ def test_secrets_in_the_query_are_hidden_as_well() -> None:
 
 def test_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigError, match=r"pip install 'revops\[postgres\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[postgres\]'"):
         Database.open("postgresql://u@127.0.0.1:1/nobody-asked-before")
 
 

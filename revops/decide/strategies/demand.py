@@ -62,7 +62,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     seen = look(offer, state, policy, now)
     early = too_early(seen, policy, now)
     if not _due(offer, seen, policy, now):
-        later = early or why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=round(_turn_seconds(policy) / 3600, 1))
+        later = early or _judged(fee_ppm, state.demand, policy, now)
         return Proposal(fee_ppm, seen.rate_msat, (later,), state, reset(state), offer.signals.value_ppm)
     anchor_ppm = offer.signals.anchor_ppm
     if anchor_ppm is None:
@@ -93,6 +93,19 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
 
 def _turn_seconds(policy: FeesConfig) -> float:
     return policy.min_interval_seconds / TURNS_PER_INTERVAL
+
+
+def _judged(fee_ppm: int, known: DemandFigures | None, policy: FeesConfig, now: float) -> Reason:
+    hours = round(_turn_seconds(policy) / 3600, 1)
+    if known is None:
+        return why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=hours)
+    return why(
+        ReasonCode.JUDGED_BEST,
+        fee_ppm=fee_ppm,
+        hours=hours,
+        hours_ago=round(max(now - known.judged_at, 0.0) / 3600, 1),
+        best_ppm=known.best_ppm,
+    )
 
 
 def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -236,7 +237,7 @@ def _curves(study: Study, colors: dict[str, str]) -> str:
 
 
 def _median(shares: Sequence[float]) -> float:
-    return shares[len(shares) // 2] if shares else -math.inf
+    return statistics.median(shares) if shares else -math.inf
 
 
 def _figure(height_inches: float) -> tuple[Figure, Axes]:

@@ -14,6 +14,8 @@ from revops.sim.arena.policies import REBALANCING, STRATEGIES
 from revops.sim.arena.runner import Cycles
 from revops.sim.arena.stats import Estimate, FamilyFigures, SpanFigures
 
+#: With fewer worlds of each family one family's interval is hardly more than its worlds themselves.
+FEW_SEEDS = 5
 #: So many strange worlds are named; the rest is counted.
 NAMED_COUNT = 5
 
@@ -49,6 +51,8 @@ def heading(study: Study) -> Iterator[str]:
         f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
     )
+    if len(study.seeds) < FEW_SEEDS:
+        yield f"Fewer than {FEW_SEEDS} worlds of a family: what is said of a single family is little more than chance."
     if study.full_cycles:
         yield _full_cycles_line(study)
     if study.judged:
@@ -160,9 +164,16 @@ def _family_row(one: FamilyFigures) -> tuple[str, ...]:
         one.best_other or "-",
         points(difference.value),
         interval(difference),
-        "-" if one.lost_ratio is None or one.lost_ratio <= 0 else percent(one.lost_ratio),
+        _lost(one.lost_ratio),
         told_apart(difference),
     )
+
+
+def _lost(ratio: float | None) -> str:
+    """Where a policy makes nothing, or a loss, how many times what another makes says nothing."""
+    if ratio is None or ratio <= 0:
+        return "-"
+    return percent(ratio) if ratio < 1 else "all of it"
 
 
 def told_apart(difference: Estimate) -> str:
