@@ -45,20 +45,19 @@ _STATES: Final = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "spli
 
 def deciding(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False) -> Reason | None:
     """Given a decision's outcome, its reasons, and whether its fee rate stays, return the reason that decided; None
-    where it has none. What observe mode alone keeps from being sent was decided by whatever else there is.
+    where it has none. That nothing is sent in observe mode decides nothing, where there are others.
     """
-    if len(reasons) > 1 and reasons[-1].code is ReasonCode.OBSERVE_MODE:
-        outcome, reasons = Outcome.CHANGE, reasons[:-1]
+    told = _told(reasons)
     groups = [_RAILS]
     if outcome != Outcome.CHANGE:
         groups.insert(0, _GATES)
-    elif same_ppm:
+    if same_ppm and (outcome == Outcome.CHANGE or len(told) < len(reasons)):
         groups.insert(0, _BESIDE_THE_RATE)
     for group in groups:
-        for reason in reversed(reasons):
+        for reason in reversed(told):
             if reason.code in group:
                 return reason
-    return reasons[0] if reasons else None
+    return told[0] if told else None
 
 
 def shortened(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False) -> str:
@@ -66,7 +65,13 @@ def shortened(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False
     reason = deciding(outcome, reasons, same_ppm=same_ppm)
     if reason is None:
         return ""
-    return f"{reason.sentence} (+{len(reasons) - 1})" if len(reasons) > 1 else reason.sentence
+    more = len(_told(reasons)) - 1
+    return f"{reason.sentence} (+{more})" if more else reason.sentence
+
+
+def _told(reasons: Sequence[Reason]) -> Sequence[Reason]:
+    """All but observe mode, which is the same on all rows, unless it stands alone."""
+    return reasons[:-1] if len(reasons) > 1 and reasons[-1].code is ReasonCode.OBSERVE_MODE else reasons
 
 
 def fee_step(outcome: str, old_ppm: int, new_ppm: int) -> str:

@@ -41,7 +41,11 @@ PINNED = why(ReasonCode.PINNED, pin_ppm=900, span="until it is released")
         ("skip", (WATCHED,), True, WATCHED),
         ("skip", (WATCHED, NOTED), True, WATCHED),
         ("skip", (CLIMBED, LIMITED, WAITS), False, WAITS),
-        ("defer", (CLIMBED, WAITS, OBSERVED), False, OBSERVED),
+        ("defer", (CLIMBED, WAITS, OBSERVED), False, WAITS),
+        ("defer", (CLIMBED, LIMITED, OBSERVED), False, CLIMBED),
+        ("defer", (WATCHED, DROPPED, OBSERVED), False, DROPPED),
+        ("defer", (WATCHED, BASE, OBSERVED), True, BASE),
+        ("defer", (OBSERVED,), False, OBSERVED),
         ("change", (CLIMBED, LIMITED, NOTED), False, CLIMBED),
         ("change", (WATCHED, DROPPED, NOTED), False, DROPPED),
         ("change", (WATCHED, BASE), True, BASE),
@@ -54,7 +58,8 @@ def test_the_reason_that_decided(
 ) -> None:
     assert deciding(outcome, reasons, same_ppm=same_ppm) is decided
     text = shortened(outcome, reasons, same_ppm=same_ppm)
-    more = f" (+{len(reasons) - 1})" if len(reasons) > 1 else ""
+    more_count = len(reasons) - 1 - (len(reasons) > 1 and reasons[-1] is OBSERVED)
+    more = f" (+{more_count})" if more_count > 0 else ""
     assert text == ("" if decided is None else decided.sentence + more)
 
 
