@@ -50,7 +50,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.min_ppm": "No fee below this is ever sent.",
     "fees.max_ppm": "No fee above this is ever sent.",
     "fees.base_msat": "The base fee of every channel. 0 lets payments be split freely.",
-    "fees.start_ppm": "What a new channel asks for where nothing better is known.",
+    "fees.start_ppm": "What a new channel asks for where nothing better is known. Strategies that learn begin no lower"
+    " than at a quarter of it, and what others charge holds them down only above it: others may lie.",
     "fees.fixed_ppm": "static: the fee.",
     "fees.full_ppm": "proportional: the fee when all liquidity is on our side.",
     "fees.empty_ppm": "proportional: the fee when none is.",

@@ -22,8 +22,9 @@ from revops.domain.units import ppm_of_ceil
 LEAST_CHANNELS: Final = 4
 #: More than 1 % is no price but a way to say no.
 ABSURD_PPM: Final = 10_000
-#: No node weighs more than so many times the median node: one huge channel would else be the market.
-MOST_WEIGHT: Final = 4
+#: No node weighs more than the median node: one huge channel would else be the market, and who lends capital to a lie
+#: has it back the next day. To mislead takes about half of all nodes.
+MOST_WEIGHT: Final = 1
 
 
 def anchor_ppm(edges: Iterable[GossipEdge], own_id: str) -> int | None:

@@ -206,6 +206,7 @@ def _decide(
         routable,
         policy,
         limits=limits,
+        worth_ppm=fee_input.signals.value_ppm if proposal.value_ppm is None else proposal.value_ppm,
         forced=forced,
         first=first,
     )

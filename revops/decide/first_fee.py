@@ -22,6 +22,10 @@ NEW_SECONDS: Final = 3 * 86_400
 #: MAX_FUTURE_BLOCK_TIME). A channel of the future beyond that is no new one: our clock has gone back.
 SKEW_SECONDS: Final = 2 * 3_600
 
+#: A strategy that learns begins no lower than at this part of `start_ppm`, whatever strangers say: a whole balance is
+#: sold for next to nothing before a price has been doubled a few times, and a dear price costs a few days.
+TRUSTED_FACTOR: Final = 4
+
 
 def is_new(one: FeeInput, now: float) -> bool:
     """Given a channel and the time, return whether it was opened lately and nobody has priced it since, or we have
@@ -53,7 +57,10 @@ def first_fee(one: FeeInput, channels: Iterable[Channel], policy: FeesConfig, no
         first = why(ReasonCode.FIRST_FEE_STRATEGY, strategy=policy.strategy)
         return replace(proposal, reasons=(first, *proposal.reasons))
     if anchor_ppm is not None:
-        reason = why(ReasonCode.FIRST_FEE_ANCHOR, anchor_ppm=anchor_ppm, match_ratio=policy.match_ratio)
-        return propose_price(one, round(anchor_ppm * policy.match_ratio), reason, now)
+        least_ppm = policy.min_ppm if policy.strategy == "match_peer" else policy.start_ppm // TRUSTED_FACTOR
+        reason = why(
+            ReasonCode.FIRST_FEE_ANCHOR, anchor_ppm=anchor_ppm, match_ratio=policy.match_ratio, least_ppm=least_ppm
+        )
+        return propose_price(one, max(round(anchor_ppm * policy.match_ratio), least_ppm), reason, now)
     proposal = propose_price(one, policy.start_ppm, why(ReasonCode.FIRST_FEE_START, start_ppm=policy.start_ppm), now)
     return replace(proposal, if_sent=replace(proposal.if_sent, provisional=not one.signals.market_read))

@@ -110,8 +110,10 @@ def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int |
 
 
 def _market_ceiling(offer: FeeInput, anchor_ppm: int, floor_ppm: int, policy: FeesConfig) -> tuple[int, Reason]:
-    """What others charge, or what this channel's own customers have paid, whichever leaves more to be tried."""
-    most_ppm = max(round(anchor_ppm * policy.anchor_ceiling_ratio), floor_ppm)
+    """What others charge, and no less than `start_ppm`, since they may lie; or what this channel's own customers have
+    paid, whichever leaves more to be tried.
+    """
+    most_ppm = max(round(max(anchor_ppm, policy.start_ppm) * policy.anchor_ceiling_ratio), floor_ppm)
     shown_ppm = shown_market_ppm(offer)
     if shown_ppm is not None and UNPROVEN_FACTOR * shown_ppm > most_ppm:
         most_ppm = UNPROVEN_FACTOR * shown_ppm

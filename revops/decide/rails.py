@@ -48,14 +48,17 @@ def apply_rails(
     policy: FeesConfig,
     *,
     limits: Limits = NO_LIMITS,
+    worth_ppm: float = 0.0,
     forced: bool = False,
     first: bool = False,
 ) -> tuple[int, tuple[Reason, ...]]:
     """Given the fee in force and the one proposed, return the fee that may be sent, and what was changed on the way.
 
     `idle_open_seconds` is open time without revenue; `routable` whether the channel could route now, so that want of
-    revenue is the price's fault. `limits` are soft: the bounds beat them. `forced`, an operator's hand, passes the
-    ratchet and the step limit, never the bounds; `first`, a new channel's first fee, passes the step limit.
+    revenue is the price's fault. `limits` are soft: the bounds beat them. `worth_ppm` is what a local sat is worth:
+    want of revenue lowers no price below it, or the little that is left of a wanted channel would drag down the price
+    of its next refill. `forced`, an operator's hand, passes the ratchet and the step limit, never the bounds; `first`,
+    a new channel's first fee, passes the step limit.
     """
     reasons: list[Reason] = []
     ppm = sane(proposed_ppm, current_ppm)
@@ -64,7 +67,7 @@ def apply_rails(
         ppm = floor_ppm
         reasons += _floor_reasons(floor_ppm, idle_open_seconds, policy, limits)
     if not forced:
-        ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, floor_ppm, limits, reasons)
+        ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, floor_ppm, limits, worth_ppm, reasons)
     ppm = _ceiling(current_ppm, ppm, policy, limits, reasons)
     # The way back to the nearest bound is no step; from there on steps are as long as anywhere.
     start_ppm = within_bounds(current_ppm, policy)
@@ -105,6 +108,7 @@ def _zero_flow(
     policy: FeesConfig,
     floor_ppm: int,
     limits: Limits,
+    worth_ppm: float,
     reasons: list[Reason],
 ) -> int:
     """The ratchet: without revenue a fee is never raised, then lowered, to the floor. An earlier tool priced idle
@@ -116,6 +120,11 @@ def _zero_flow(
     if idle_open_seconds >= policy.zero_flow_drop_seconds and routable and current_ppm > floor_ppm:
         # A drop within the dead band would never be announced, and the fee stay where it is for ever.
         wanted = min(int(current_ppm * policy.zero_flow_drop_ratio), current_ppm - dead_band_ppm(current_ppm, policy))
+        kept_ppm = int(min(worth_ppm, float(current_ppm))) if worth_ppm > 0 else 0
+        if kept_ppm > max(wanted, floor_ppm):
+            if kept_ppm <= ppm:
+                reasons.append(why(ReasonCode.ZERO_FLOW_WORTH, idle_hours=idle_hours, kept_ppm=kept_ppm))
+            return min(kept_ppm, ppm)
         dropped = max(wanted, floor_ppm)
         if dropped < ppm:
             reasons.append(why(ReasonCode.ZERO_FLOW_DROP, idle_hours=idle_hours, fee_ppm=dropped))

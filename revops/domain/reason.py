@@ -68,6 +68,7 @@ class ReasonCode(StrEnum):
     UNPROVEN_CEILING = "unproven_ceiling"
     ZERO_FLOW_HOLD = "zero_flow_hold"
     ZERO_FLOW_DROP = "zero_flow_drop"
+    ZERO_FLOW_WORTH = "zero_flow_worth"
     STEP_LIMIT = "step_limit"
     OUT_OF_BOUNDS = "out_of_bounds"
     BASE_FEE = "base_fee"
@@ -175,7 +176,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.NO_ANCHOR: "what others charge into the peer isn't known: left as it is",
     ReasonCode.FIRST_FEE_PEER: "new: as our other channel to the peer, {name}, at {fee_ppm} ppm",
     ReasonCode.FIRST_FEE_STRATEGY: "new: what {strategy} asks for, at once",
-    ReasonCode.FIRST_FEE_ANCHOR: "new: others charge {anchor_ppm} ppm into its peer, times {match_ratio}",
+    ReasonCode.FIRST_FEE_ANCHOR: (
+        "new: others charge {anchor_ppm} ppm into its peer, times {match_ratio}, and no less than {least_ppm} ppm"
+    ),
     ReasonCode.FIRST_FEE_START: "new, and what others charge into its peer isn't known: start_ppm, {start_ppm} ppm",
     ReasonCode.CONGESTED_HOLD: (
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
@@ -207,7 +210,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
     ReasonCode.CEILING: "limited to the ceiling of {ceiling_ppm} ppm",
-    ReasonCode.ANCHOR_CEILING: "others charge {anchor_ppm} ppm into the peer: nothing above {ceiling_ppm} ppm is tried",
+    ReasonCode.ANCHOR_CEILING: (
+        "others charge {anchor_ppm} ppm into the peer (what counts is start_ppm, where that is more): nothing above "
+        "{ceiling_ppm} ppm is tried"
+    ),
     ReasonCode.SHOWN_CEILING: (
         "its customers have shown a market at {shown_ppm} ppm, whatever others charge: nothing above {ceiling_ppm} ppm,"
         " twice that, is tried"
@@ -218,6 +224,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",
     ReasonCode.ZERO_FLOW_DROP: "no revenue in {idle_hours} open hours: lowered to {fee_ppm} ppm",
+    ReasonCode.ZERO_FLOW_WORTH: (
+        "no revenue in {idle_hours} open hours, but a sat is worth {kept_ppm} ppm here, or more: neither raised nor"
+        " lowered below that"
+    ),
     ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",
     ReasonCode.OUT_OF_BOUNDS: "{fee_ppm} ppm is outside {min_ppm} to {max_ppm}: back inside",
     ReasonCode.BASE_FEE: "base fee {base_msat} -> {wanted_base_msat} msat",

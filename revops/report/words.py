@@ -35,6 +35,7 @@ _RAILS: Final = frozenset(
         ReasonCode.ANCHOR_CEILING,
         ReasonCode.ZERO_FLOW_HOLD,
         ReasonCode.ZERO_FLOW_DROP,
+        ReasonCode.ZERO_FLOW_WORTH,
         ReasonCode.OUT_OF_BOUNDS,
     }
 )

@@ -42,12 +42,13 @@ FIVE = market(100, 200, 300, 400, 500)
         # The base fee counts as what it adds to a payment of 25,000 sat.
         ([edge(6, 410, fee_base_msat=1_000), edge(7, 410, fee_base_msat=1_000)], 400),
         ([edge(6, 0, fee_base_msat=10_000), edge(7, 0, fee_base_msat=10_000)], 400),
-        # A huge channel weighs no more than four ordinary nodes.
-        ([edge(6, 1, capacity_msat=10**15)], 100),
-        ([edge(6, 150, capacity_msat=10**15)], 150),
-        ([edge(6, 9_000, capacity_msat=10**15)], 500),
-        # Nor do many channels of one node.
-        ([edge(100 + number, 5, source_id=node_id(6)) for number in range(50)], 100),
+        # A huge channel weighs no more than an ordinary node.
+        ([edge(6, 1, capacity_msat=10**15)], 200),
+        ([edge(6, 250, capacity_msat=10**15)], 250),
+        ([edge(6, 9_000, capacity_msat=10**15)], 300),
+        # Nor do many channels of one node, and two nodes that lie together are outvoted.
+        ([edge(100 + number, 5, source_id=node_id(6)) for number in range(50)], 200),
+        ([edge(6, 1, capacity_msat=10**12), edge(7, 1, capacity_msat=10**12)], 200),
     ],
 )
 def test_what_counts(extra: list[GossipEdge], expected: int) -> None:

@@ -115,8 +115,18 @@ def test_hours_at_a_price_far_away_tell_enough_also_where_nobody_came(far: tuple
 
 
 def test_a_probe_keeps_to_the_largest_step() -> None:
-    careful = FeesConfig(strategy="demand", max_ppm=100, max_step_ratio=0.1)
-    assert propose(settled(*SLIGHT), careful, NOW).ppm == 91
+    careful = FeesConfig(strategy="demand", max_ppm=100, max_step_ratio=0.2)
+    assert propose(settled(*SLIGHT), careful, NOW).ppm == 83
+
+
+def test_where_steps_are_too_short_to_tell_anything_none_is_made_to_tell() -> None:
+    hesitant = FeesConfig(strategy="demand", max_ppm=100, max_step_ratio=0.1)
+    assert [reason.code for reason in propose(settled(*SLIGHT), hesitant, NOW).reasons] == [ReasonCode.DEMAND]
+
+
+def test_an_empty_channel_tries_nothing_in_vain() -> None:
+    empty = replace(settled(*SLIGHT), channel=make_channel(fee_ppm=100, local_msat=0))
+    assert ReasonCode.DEMAND_PROBE not in {reason.code for reason in propose(empty, HELD_DOWN, NOW).reasons}
 
 
 def test_few_payments_are_no_reason_to_try_another_price() -> None:

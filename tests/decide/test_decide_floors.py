@@ -167,8 +167,10 @@ def test_the_premium_for_slow_peers(seconds: float | None, premium: float) -> No
     ("strategy", "known", "ceiling"),
     [
         ("hill_climb", {}, None),
-        ("hill_climb", {"anchor_ppm": 100}, 500),
-        ("demand", {"anchor_ppm": 100}, 500),
+        ("hill_climb", {"anchor_ppm": 300}, 1_500),
+        ("demand", {"anchor_ppm": 300}, 1_500),
+        # Strangers may lie: what counts is start_ppm, 200, where that is more.
+        ("demand", {"anchor_ppm": 1}, 1_000),
         # Never below the floor.
         ("hill_climb", {"anchor_ppm": 100, "refill_ppm": 1_000}, 1_200),
         # What the operator has named is no experiment.
@@ -183,18 +185,18 @@ def test_the_ceiling_of_the_market(strategy: str, known: dict[str, Any], ceiling
 
 @pytest.mark.parametrize(
     ("paid_count", "ceiling", "code"),
-    [(29.0, 500, ReasonCode.ANCHOR_CEILING), (30.0, 900, ReasonCode.SHOWN_CEILING)],
+    [(29.0, 1_000, ReasonCode.ANCHOR_CEILING), (30.0, 1_800, ReasonCode.SHOWN_CEILING)],
 )
 def test_the_ceiling_yields_to_a_market_that_its_own_customers_have_shown(
     paid_count: float, ceiling: int, code: ReasonCode
 ) -> None:
-    windows = (PriceWindow(NOW - HOUR, 450, 9.0, paid_count),)
-    one = make_fee_input(state=make_state(windows=windows), signals=Signals(anchor_ppm=100, market_read=True))
+    windows = (PriceWindow(NOW - HOUR, 900, 9.0, paid_count),)
+    one = make_fee_input(state=make_state(windows=windows), signals=Signals(anchor_ppm=200, market_read=True))
     found = limits_of(one, (one,), Chain(), POLICY, learns=True)
     assert found.ceiling_ppm == ceiling
     assert found.ceiling_reason is not None
     assert found.ceiling_reason.code is code
-    assert str(ceiling) in found.ceiling_reason.sentence
+    assert f"{ceiling:,} ppm" in found.ceiling_reason.sentence
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ def test_the_ceiling_yields_to_a_market_that_its_own_customers_have_shown(
         ({"local_msat": 0}, {"anchor_ppm": 60}, (), 0, 120),
         ({"local_msat": 0}, {"anchor_ppm": 60}, ((500, 0.0), (70, 0.1)), 0, 140),
         ({"local_msat": 0, "fee_ppm": 100}, {"anchor_ppm": 60}, ((70, 0.1),), 5, 200),
-        ({"local_msat": 0, "fee_ppm": 1_000}, {"anchor_ppm": 60}, (), 5, 300),
+        ({"local_msat": 0, "fee_ppm": 1_000}, {"anchor_ppm": 60}, (), 5, 1_000),
         ({"connected": False}, {"anchor_ppm": 60}, (), 0, 120),
         ({"local_msat": 0}, {"anchor_ppm": 60, "refill_ppm": 500}, (), 0, 600),
     ],
@@ -391,17 +393,17 @@ def test_an_idle_channel_is_not_raised_by_a_spike_nor_lowered_below_its_floor() 
 
 def test_a_climb_goes_no_further_than_the_market_bears() -> None:
     climbing = make_fee_input(
-        make_channel(fee_ppm=490),
-        state=make_state(fee_ppm=490, last_rate_msat=100.0, step_ratio=0.2),
-        signals=Signals(anchor_ppm=100),
+        make_channel(fee_ppm=980),
+        state=make_state(fee_ppm=980, last_rate_msat=100.0, step_ratio=0.2),
+        signals=Signals(anchor_ppm=200),
     )
     decision = decide(climbing, 250)
-    # 490 to 500 is less than the dead band, so there is one way to go.
-    assert decision.new_ppm < 490
+    # 980 to 1,000 is less than the dead band, so there is one way to go.
+    assert decision.new_ppm < 980
     free = decide(replace(climbing, signals=UNKNOWN), 250)
-    assert free.new_ppm > 500
-    nearer = replace(climbing, channel=make_channel(fee_ppm=450), state=make_state(fee_ppm=450, last_rate_msat=100.0))
-    assert (decide(nearer, 250).new_ppm, reasons_of(decide(nearer, 250))[-1]) == (500, ReasonCode.ANCHOR_CEILING)
+    assert free.new_ppm > 1_000
+    nearer = replace(climbing, channel=make_channel(fee_ppm=910), state=make_state(fee_ppm=910, last_rate_msat=100.0))
+    assert (decide(nearer, 250).new_ppm, reasons_of(decide(nearer, 250))[-1]) == (1_000, ReasonCode.ANCHOR_CEILING)
 
 
 def test_what_the_operator_pinned_has_no_soft_floor() -> None:

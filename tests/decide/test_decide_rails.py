@@ -225,3 +225,27 @@ def test_by_default_a_step_doubles_the_fee_or_halves_it(proposal: int, expected:
 
 def test_even_a_free_channel_can_take_a_step() -> None:
     assert step_limits_ppm(0, FeesConfig(dead_band_ppm=0, dead_band_ratio=0, max_step_ratio=0.01)) == (-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("worth", "proposal", "expected", "code"),
+    [
+        (0.0, 110, 85, ReasonCode.ZERO_FLOW_DROP),
+        (math.nan, 110, 85, ReasonCode.ZERO_FLOW_DROP),
+        (60.0, 110, 85, ReasonCode.ZERO_FLOW_DROP),
+        # A sat is worth more than the price would fall to: no further, and no dearer either.
+        (95.0, 110, 95, ReasonCode.ZERO_FLOW_WORTH),
+        (900.0, 110, 100, ReasonCode.ZERO_FLOW_WORTH),
+        (math.inf, 110, 100, ReasonCode.ZERO_FLOW_WORTH),
+    ],
+)
+def test_want_of_revenue_lowers_no_price_below_what_a_sat_is_worth(
+    worth: float, proposal: int, expected: int, code: ReasonCode
+) -> None:
+    ppm, reasons = apply_rails(100, proposal, 80 * HOUR, True, QUARTER, worth_ppm=worth)
+    assert ppm == expected
+    assert [reason.code for reason in reasons] == [code]
+
+
+def test_a_strategy_may_still_go_below_it() -> None:
+    assert apply_rails(100, 90, 80 * HOUR, True, QUARTER, worth_ppm=900.0)[0] == 90

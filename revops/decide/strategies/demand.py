@@ -12,6 +12,7 @@ Management Science 60, 2014). Then one update goes far enough to tell.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -76,19 +77,20 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
         return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
     best_ppm = best_price(belief, _prices(fee_ppm, policy), outlook.cost_ppm)
     reasons: tuple[Reason, ...] = (_reason(seen, belief, figures, best_ppm, value_ppm),)
-    probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy)
+    # An empty channel would be tried in vain, again and again.
+    probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy) if seen.routable else None
+    wanted_ppm = best_ppm if probe_ppm is None else probe_ppm
+    # Without revenue only a cheaper price can tell something.
+    dearer_unpaid = wanted_ppm > fee_ppm and seen.earned_count == 0 and seen.routable
+    if dearer_unpaid or abs(wanted_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
+        return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state), value_ppm)
     if probe_ppm is not None:
         lost_msat = _gain_msat(belief, best_ppm, probe_ppm, outlook.cost_ppm)
         reasons = (why(ReasonCode.DEMAND_PROBE, probe_ppm=probe_ppm, lost_msat=round(24 * lost_msat)), *reasons)
-        best_ppm = probe_ppm
-    # Without revenue only a cheaper price can tell something.
-    dearer_unpaid = best_ppm > fee_ppm and seen.earned_count == 0 and seen.routable
-    if dearer_unpaid or abs(best_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
-        return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state), value_ppm)
     if_sent = replace(
         reset(state), windows=seen.windows, last_rate_msat=seen.rate_msat, last_rate_error_msat=seen.error_msat
     )
-    return Proposal(best_ppm, seen.rate_msat, reasons, state, if_sent, value_ppm)
+    return Proposal(wanted_ppm, seen.rate_msat, reasons, state, if_sent, value_ppm)
 
 
 def _turn_seconds(policy: FeesConfig) -> float:
@@ -164,6 +166,9 @@ def _probe(belief: Belief, best_ppm: int, fee_ppm: int, cost_ppm: float, policy:
     if belief.interest_count < SETTLED_COUNT or belief.contrast >= ENOUGH_CONTRAST:
         return None
     times = 1.0 + min(PROBE_RATIO, policy.max_step_ratio)
+    # Half of the time at either price, and more can't be told by steps of this length.
+    if belief.interest_count * (math.log(times) / 2) ** 2 < ENOUGH_CONTRAST:
+        return None
     cheap_ppm, dear_ppm = round(fee_ppm / times), round(fee_ppm * times)
     if not cheap_ppm < best_ppm < dear_ppm:
         return None
