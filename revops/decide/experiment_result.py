@@ -58,7 +58,7 @@ _DAY_SECONDS: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two blocks of one peer, one of each arm: what they brought per open hour and channel."""
+    """Two blocks of one peer, one of each arm: what they brought per hour and channel, open or not."""
 
     peer_id: str
     number: int
@@ -71,7 +71,8 @@ class Pair:
 def counting(experiment: Experiment, results: Iterable[BlockResult]) -> tuple[list[Pair], list[BlockResult]]:
     """Given what blocks have brought, return the pairs that count, and the blocks that they are made of.
 
-    A channel counts where enough was seen of it in both blocks, a pair where it could forward in both.
+    A channel counts where enough was seen of it in both blocks, also where it could not forward: per open hour, a
+    strategy that sells a channel out and leaves it empty would look better the less it leaves.
     """
     seen_seconds = experiment.seen_ratio * experiment.measured_seconds
     by_pair: dict[tuple[str, int], dict[str, list[BlockResult]]] = defaultdict(lambda: defaultdict(list))
@@ -82,7 +83,7 @@ def counting(experiment: Experiment, results: Iterable[BlockResult]) -> tuple[li
     for (peer_id, number), channels in sorted(by_pair.items()):
         both = [result for found in channels.values() if len(found) == len(Arm) for result in found]
         blocks = {arm: [result for result in both if result.arm is arm] for arm in Arm}
-        if all(sum(result.open_seconds for result in blocks[arm]) > 0 for arm in Arm):
+        if both:
             a, b = blocks[Arm.A], blocks[Arm.B]
             pairs.append(Pair(peer_id, number, _net(a), _net(b), _fees(a), _fees(b)))
             used += both
@@ -90,11 +91,11 @@ def counting(experiment: Experiment, results: Iterable[BlockResult]) -> tuple[li
 
 
 def _net(blocks: Sequence[BlockResult]) -> float:
-    return sum(one.score_msat for one in blocks) * _HOUR_SECONDS / sum(one.open_seconds for one in blocks)
+    return sum(one.score_msat for one in blocks) * _HOUR_SECONDS / sum(one.seen_seconds for one in blocks)
 
 
 def _fees(blocks: Sequence[BlockResult]) -> float:
-    return sum(one.fee_msat for one in blocks) * _HOUR_SECONDS / sum(one.open_seconds for one in blocks)
+    return sum(one.fee_msat for one in blocks) * _HOUR_SECONDS / sum(one.seen_seconds for one in blocks)
 
 
 def arm_sums(experiment: Experiment, used: Sequence[BlockResult]) -> tuple[ArmSum, ...]:
@@ -109,6 +110,7 @@ def _arm_sum(experiment: Experiment, arm: Arm, blocks: Sequence[BlockResult]) ->
         arm=arm,
         strategy=experiment.strategy_of(arm),
         block_count=len({(one.peer_id, one.block) for one in blocks}),
+        seen_hours=seen_seconds / _HOUR_SECONDS,
         open_hours=open_seconds / _HOUR_SECONDS,
         open_ratio=open_seconds / seen_seconds if seen_seconds > 0 else None,
         forward_count=sum(one.forward_count for one in blocks),

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 #: What is compared, in the words in which it is registered; the first decides, the second is shown beside it. `net` is
 #: what strategies are judged by: fees, less the value of the liquidity used up, plus that of what entered.
-NET: Final = "net msat per open hour and channel"
-FEES: Final = "fees in msat per open hour and channel"
+NET: Final = "net msat per hour and channel"
+FEES: Final = "fees in msat per hour and channel"
 #: An instant is a float: a block's end, less its beginning, may fall short of its length by so much at most.
 _ROUNDING_SECONDS: Final = 0.001
 
@@ -129,11 +129,14 @@ class BlockResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArmSum:
-    """All that counts of one arm. A rate of None: nothing was open."""
+    """All that counts of one arm. `seen_hours` are those in which its channels were looked at, `open_hours` those of
+    them in which they could forward. A ratio of None: nothing was seen.
+    """
 
     arm: Arm
     strategy: str
     block_count: int
+    seen_hours: float
     open_hours: float
     open_ratio: float | None
     forward_count: int

@@ -16,7 +16,7 @@ _ENDINGS: Final = {
     Ending.HARM: "ended early: B was worse beyond doubt",
 }
 _ARM_HEADINGS: Final = (
-    "", "strategy", ">blocks", ">open hours", ">open", ">forwards", ">net sat", ">fees sat", ">net msat/h",
+    "", "strategy", ">blocks", ">hours", ">open", ">forwards", ">net sat", ">fees sat", ">net msat/h",
     ">fees msat/h",
 )  # fmt: skip
 _HEADINGS: Final = ("by", ">A", ">B less A", ">95 % from", ">to", ">of A", ">chance")
@@ -84,14 +84,14 @@ def result(value: ExperimentReport) -> Iterator[Block]:
     yield Line("")
     yield Line(
         f"{counted(value.pair_count, 'pair')} of blocks of {counted(value.peer_count, 'peer')} count; "
-        f"{value.left_out_count:,} more don't: too little was seen of them, or the channel could never forward"
+        f"{value.left_out_count:,} more don't: too little was seen of them"
     )
     if not value.differences:
         yield Line("no pair of blocks is complete yet: there is nothing to compare")
         return
     yield Table("What the blocks that count have brought", _ARM_HEADINGS, tuple(_arm_row(arm) for arm in value.arms))
     rows = tuple(_difference_row(difference) for difference in value.differences)
-    yield Table("B less A, msat per open hour and channel, the mean over pairs of blocks", _HEADINGS, rows)
+    yield Table("B less A, msat per hour and channel, the mean over pairs of blocks", _HEADINGS, rows)
     yield Line(_verdict(value))
     yield from _needs(value)
     yield from _cautions(value)
@@ -102,13 +102,13 @@ def _arm_row(arm: ArmSum) -> tuple[str, ...]:
         str(arm.arm),
         arm.strategy,
         f"{arm.block_count:,}",
-        f"{arm.open_hours:,.0f}",
+        f"{arm.seen_hours:,.0f}",
         "-" if arm.open_ratio is None else f"{100 * arm.open_ratio:.0f} %",
         f"{arm.forward_count:,}",
         income(arm.score_msat),
         income(arm.fee_msat),
-        _rate(arm.score_msat, arm.open_hours),
-        _rate(arm.fee_msat, arm.open_hours),
+        _rate(arm.score_msat, arm.seen_hours),
+        _rate(arm.fee_msat, arm.seen_hours),
     )
 
 
@@ -133,7 +133,7 @@ def _bound(value_msat: float | None) -> str:
 
 
 def _verdict(value: ExperimentReport) -> str:
-    one, net = value.experiment, value.differences[0]
+    one, (net, fees) = value.experiment, value.differences
     if net.low_msat is None or net.high_msat is None:
         return f"{counted(net.pair_count, 'pair')} are too few for an interval: six at least"
     if one.ending is None:
@@ -144,6 +144,8 @@ def _verdict(value: ExperimentReport) -> str:
         return "stopped by hand: where that was done because of what was seen, the interval promises too much"
     if net.low_msat <= 0 <= net.high_msat:
         return "no difference is shown: either could be the better one, by as much as the interval says"
+    if net.mean_msat * fees.mean_msat < 0:
+        return "net and plain fees point in opposite directions: neither is shown to bring more"
     better, worse = (one.b, one.a) if net.mean_msat > 0 else (one.a, one.b)
     return f"{better} brings more than {worse} on this node"
 
@@ -180,8 +182,14 @@ def _cautions(value: ExperimentReport) -> Iterator[Block]:
         "net rests on an estimate, the value of liquidity, which follows prices: where net and fees disagree, don't "
         "trust either"
     )
+    if value.experiment.metric != value.differences[0].metric:
+        yield Line(
+            f"registered as {value.experiment.metric}, counted as {value.differences[0].metric}: per open hour, a "
+            "strategy that leaves a channel empty would look better the less it leaves"
+        )
     opens = [arm.open_ratio for arm in value.arms if arm.open_ratio is not None]
     if len(opens) == 2 and abs(opens[0] - opens[1]) > 0.1:
         yield Line(
-            "one strategy left its channels open for much less of the time: per open hour it looks better than it is"
+            "one strategy left its channels open for much less of the time: what it had sold out, the other's next "
+            "blocks did without"
         )

@@ -29,8 +29,8 @@ from revops.domain.policy import Strategy
 
 EXPERIMENT = Experiment(2, 0.0, "hill_climb", "demand", 77, 259_200, 86_400, 14, 0.9, 0.01, "0.1")
 STATUS = ExperimentStatus(300_000.0, EXPERIMENT, 1, 40, {"aa": Turn(2, Arm.B, "demand", 1, 14)})
-NET = Difference("net msat per open hour and channel", 70, 120.4, 1_000.2, 20.1, 220.9, 0.0213)
-FEES = Difference("fees in msat per open hour and channel", 70, -3.0, 1_500.0, -99.0, 93.0, 0.94)
+NET = Difference("net msat per hour and channel", 70, 120.4, 1_000.2, 20.1, 220.9, 0.0213)
+FEES = Difference("fees in msat per hour and channel", 70, 3.0, 1_500.0, -99.0, 93.0, 0.94)
 REPORT = ExperimentReport(
     taken_at=300_000.0,
     experiment=replace(EXPERIMENT, ended_at=3_628_800.0, ending=Ending.COMPLETE),
@@ -38,8 +38,8 @@ REPORT = ExperimentReport(
     pair_count=70,
     left_out_count=3,
     arms=(
-        ArmSum(Arm.A, "hill_climb", 70, 3_000.0, 0.9, 4_000, 3_000_999, 4_500_999),
-        ArmSum(Arm.B, "demand", 70, 2_500.0, 0.75, 4_200, 2_800_000, 3_700_000),
+        ArmSum(Arm.A, "hill_climb", 70, 3_333.3, 3_000.0, 0.9, 4_000, 3_000_999, 4_500_999),
+        ArmSum(Arm.B, "demand", 70, 3_333.3, 2_500.0, 0.75, 4_200, 2_800_000, 3_700_000),
     ),
     differences=(NET, FEES),
     needs=(Need(0.1, 1_600, 1_460, 438), Need(0.2, 400, 260, 78), Need(0.5, 64, 0, 0)),
@@ -83,7 +83,7 @@ def test_start_asks_for_whole_pairs_of_blocks(cycle: Any, capsys: Any, line: lis
     assert capsys.readouterr().out.splitlines() == [
         "experiment 2: A is hill_climb, B is demand; 1970-01-01 00:00Z to 1970-02-12 00:00Z",
         "each peer by turns in 14 blocks of 72 h, the first 24 h of each not measured; drawn with seed 77",
-        "what decides: net msat per open hour and channel; beside it: fees in msat per open hour and channel",
+        "what decides: net msat per hour and channel; beside it: fees in msat per hour and channel",
         STOP_RULE,
         "taking part now: 1 channel; `revops fees adjust` does the rest",
     ]
@@ -133,9 +133,9 @@ def test_the_report_shows_the_difference_its_interval_and_what_is_missing(cycle:
     assert calls == [((CommonOptions(), 2), {})]
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
-    assert ["A", "hill_climb", "70", "3,000", "90", "%", "4,000", "3,000", "4,500", "1,000", "1,500"] in rows
+    assert ["A", "hill_climb", "70", "3,333", "90", "%", "4,000", "3,000", "4,500", "900", "1,350"] in rows
     assert ["net", "1,000", "+120", "+20", "+221", "+12", "%", "2.1", "%"] in rows
-    assert ["fees", "1,500", "-3", "-99", "+93", "-0", "%", "94", "%"] in rows
+    assert ["fees", "1,500", "+3", "-99", "+93", "+0", "%", "94", "%"] in rows
     assert ["10", "%", "1,600", "1,460", "438", "d"] in rows
     assert "70 pairs of blocks of 10 peers count; 3 more don't" in out
     assert "demand brings more than hill_climb on this node" in out
@@ -146,12 +146,16 @@ def test_the_report_shows_the_difference_its_interval_and_what_is_missing(cycle:
 SHORT = replace(NET, low_msat=None, high_msat=None, pair_count=5)
 
 
+WORSE = replace(NET, mean_msat=-9, low_msat=-20.0, high_msat=-1.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"differences": (SHORT, SHORT)}, "5 pairs are too few for an interval"),
         ({"differences": (replace(NET, low_msat=-1.0), FEES)}, "no difference is shown"),
-        ({"differences": (replace(NET, mean_msat=-9, low_msat=-20.0, high_msat=-1.0), FEES)}, "hill_climb brings more"),
+        ({"differences": (WORSE, replace(FEES, mean_msat=-3.0))}, "hill_climb brings more"),
+        ({"differences": (WORSE, FEES)}, "point in opposite directions: neither is shown"),
         ({"experiment": EXPERIMENT}, "it isn't over"),
         ({"experiment": replace(EXPERIMENT, ended_at=1.0, ending=Ending.HARM)}, "ended early for bringing less"),
         ({"experiment": replace(EXPERIMENT, ended_at=1.0, ending=Ending.STOPPED)}, "promises too much"),
@@ -181,3 +185,9 @@ def test_json_has_stable_keys(cycle: Any, capsys: Any) -> None:
     ]  # fmt: skip
     assert document["experiment"]["ends_at"] == 14 * 259_200
     assert (document["experiment"]["ending"], document["arms"][1]["arm"]) == ("complete", "B")
+
+
+def test_an_experiment_of_before_says_how_it_is_counted_now(cycle: Any, capsys: Any) -> None:
+    cycle("report", replace(REPORT, experiment=replace(REPORT.experiment, metric="net msat per open hour")))
+    assert main(["report", "experiment"]) == 0
+    assert "registered as net msat per open hour, counted as net msat per hour" in capsys.readouterr().out

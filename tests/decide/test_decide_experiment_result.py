@@ -52,7 +52,7 @@ def result(block: int, arm: Arm, score_msat: int = 1_000, channel: int = 1, **ov
 # ---- what counts
 
 
-def test_rates_are_per_open_hour_and_channel_of_the_channels_that_count_in_both_blocks() -> None:
+def test_rates_are_per_hour_and_channel_of_the_channels_that_count_in_both_blocks() -> None:
     found = [
         result(0, Arm.B, 48_000, channel=1),
         result(1, Arm.A, 24_000, channel=1),
@@ -63,21 +63,38 @@ def test_rates_are_per_open_hour_and_channel_of_the_channels_that_count_in_both_
         result(0, Arm.B, 10**9, channel=4),
     ]
     pairs, used = counting(EXPERIMENT, found)
-    assert pairs == [Pair(node_id(1), 0, 750.0, 2_000.0, 1_500.0, 4_000.0)]
+    assert pairs == [Pair(node_id(1), 0, 750.0, 1_500.0, 1_500.0, 3_000.0)]
     assert used == [found[0], found[1], found[2], found[3]]
     a, b = arm_sums(EXPERIMENT, used)
-    assert (a.arm, a.strategy, a.block_count, a.open_hours, a.open_ratio) == (Arm.A, "hill_climb", 1, 96.0, 1.0)
+    assert (a.arm, a.strategy, a.block_count, a.seen_hours, a.open_ratio) == (Arm.A, "hill_climb", 1, 96.0, 1.0)
     assert (b.score_msat, b.fee_msat, b.forward_count, b.open_ratio) == (144_000, 288_000, 6, 0.75)
+    assert (b.seen_hours, b.open_hours) == (96.0, 72.0)
 
 
 @pytest.mark.parametrize("block", [0, 1])
-def test_a_pair_that_is_not_whole_or_never_open_does_not_count(block: int) -> None:
+def test_a_pair_that_is_not_whole_does_not_count(block: int) -> None:
     arms = (Arm.A, Arm.B)
     assert counting(EXPERIMENT, [result(block, arms[block])]) == ([], [])
-    shut = [result(number, arm, open_seconds=0.0 if number == block else SEEN) for number, arm in enumerate(arms)]
-    assert counting(EXPERIMENT, shut) == ([], [])
     later = [result(1, Arm.A), result(2, Arm.B)]  # of two pairs
     assert counting(EXPERIMENT, later) == ([], [])
+
+
+def test_who_sells_a_channel_out_and_leaves_it_empty_is_charged_with_the_hours_in_which_it_was() -> None:
+    """B earned a little more in each hour in which it could forward, and in two blocks of three it never could."""
+    found = []
+    for number in range(12):
+        is_open = number % 3 == 0
+        found.append(result(2 * number, Arm.A, 48_000))
+        b_msat = 56_000 if is_open else 0
+        found.append(result(2 * number + 1, Arm.B, b_msat, open_seconds=SEEN if is_open else 0.0))
+    report = reported(EXPERIMENT, found, NOW + 30 * BLOCK, bits())
+    net, fees = report.differences
+    assert (report.pair_count, report.left_out_count) == (12, 0)
+    assert net.mean_msat < 0
+    assert fees.mean_msat < 0
+    assert net.high_msat is not None
+    assert net.high_msat < 0
+    assert [arm.open_ratio for arm in report.arms] == [1.0, pytest.approx(1 / 3)]
 
 
 def test_a_report_says_how_many_were_left_out() -> None:

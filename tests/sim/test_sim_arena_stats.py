@@ -97,8 +97,18 @@ def test_losses_are_published_with_how_much_and_to_whom() -> None:
     ]
     assert figures.losses[0].lost_ratio == pytest.approx(1 - 0.6 / 0.75)
     assert figures.losses[0].difference is not None
-    assert astuple(figures.losses[0].difference) == pytest.approx((-0.15, -0.15, -0.15))
+    # Three worlds of a family are too few for an interval.
+    assert astuple(figures.losses[0].difference) == (pytest.approx(-0.15), None, None)
+    six = span_figures(make_outcomes(shares, seeds=range(6)), 0)
+    assert six.losses[0].difference is not None
+    assert astuple(six.losses[0].difference) == pytest.approx((-0.15, -0.15, -0.15))
     assert figures.leader == "b"
+
+
+def test_two_worlds_of_one_family_have_no_interval_at_all() -> None:
+    alone = [one for one in make_outcomes({"a": noisy(0.5, 0.1)}, seeds=(1, 2)) if one.family == "calm"]
+    (found,) = span_figures(alone, 0).policies
+    assert (found.share.low, found.share.high) == (None, None)
 
 
 def test_a_policy_alone_is_beaten_by_nobody() -> None:

@@ -12,10 +12,8 @@ from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.policies import REBALANCING, STRATEGIES
 from revops.sim.arena.runner import Cycles
-from revops.sim.arena.stats import Estimate, FamilyFigures, SpanFigures
+from revops.sim.arena.stats import LEAST_WORLD_COUNT, Estimate, FamilyFigures, SpanFigures
 
-#: With fewer worlds of each family one family's interval is hardly more than its worlds themselves.
-FEW_SEEDS = 5
 #: So many strange worlds are named; the rest is counted.
 NAMED_COUNT = 5
 
@@ -51,8 +49,8 @@ def heading(study: Study) -> Iterator[str]:
         f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
     )
-    if len(study.seeds) < FEW_SEEDS:
-        yield f"Fewer than {FEW_SEEDS} worlds of a family: what is said of a single family is little more than chance."
+    if len(study.seeds) < LEAST_WORLD_COUNT:
+        yield f"Fewer than {LEAST_WORLD_COUNT} worlds of a family: what is said of a single family may be chance."
     if study.full_cycles:
         yield _full_cycles_line(study)
     if study.judged:
