@@ -36,7 +36,7 @@ STUDY = make_study(
             FIRST: LUCK,
             SECOND: LUCK,
         },
-        seeds=range(1, 6),
+        seeds=range(1, 7),
         span_count=2,
     )
 )
@@ -70,10 +70,10 @@ def test_it_asks_for_the_small_set_unless_told_otherwise(asked, capsys):
 def test_it_prints_wins_and_losses_of_each_span(asked, capsys):
     assert main(["simulate", "--policy", "demand"]) == 0
     out = capsys.readouterr().out
-    assert "2 families x 5 seeds (1 to 5)" in out
+    assert "2 families x 6 seeds (1 to 6)" in out
     assert "Not judged" in out
     rows = [line.split() for line in out.splitlines()]
-    for title in ("Learning, days 0 to 30: 10 worlds", "Steady state, days 30 to 90: 10 worlds"):
+    for title in ("Learning, days 0 to 30: 12 worlds", "Steady state, days 30 to 90: 12 worlds"):
         assert title in out
     assert [row[-1] for row in rows if row[:1] == ["wild"] and "constant" in row] == ["loses"] * 2
     assert [row[-1] for row in rows if row[:1] == ["calm"] and "constant" in row] == ["wins"] * 2
