@@ -141,9 +141,25 @@ def load(path: Path, subject: str | None = None) -> Simulation:
     if subject is not None and subject not in study.policies:
         named = ", ".join(policy for policy in study.policies if not original_of(policy)[1])
         raise UnknownName(f"{subject} is not in it; there are: {named}")
-    if study.frozen_hash is not None and study.frozen_hash != frozen.load().hash:
-        study = replace(study, strange=("all: since then the set was frozen anew", *study.strange))
-    return Simulation(study)
+    return Simulation(study if study.frozen_hash is None else _held_against(frozen.load(), study))
+
+
+def _held_against(frozen_set: frozen.FrozenSet, study: Study) -> Study:
+    """A stored study with what keeps its worlds from being the frozen ones, whatever its file says of that."""
+    strange = []
+    if study.frozen_hash != frozen_set.hash:
+        strange.append("all: since then the set was frozen anew")
+    if study.set_name != frozen.JUDGED_SET.name or study.setting != frozen.JUDGED_SET.setting.name:
+        strange.append(f"all: they are of set {study.set_name}")
+    if study.days != frozen_set.days:
+        strange.append(f"all: they last {study.days:g} d, not {frozen_set.days:g}")
+    strange += [
+        f"{family}, seed {seed}"
+        for family, seed in product(study.families, study.seeds)
+        if seed not in frozen_set.worlds.get(family, {})
+    ]
+    known = (one for one in study.strange if one not in strange)
+    return replace(study, strange=(*strange, *known), frozen_count=frozen_set.world_count)
 
 
 def commit() -> str | None:

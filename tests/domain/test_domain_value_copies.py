@@ -32,4 +32,4 @@ def test_each_type_has_its_own_fields() -> None:
 
 def test_a_field_that_there_is_none_of_is_an_error() -> None:
     with pytest.raises(KeyError, match="fee"):
-        replace(make_channel(1), fee=NOW)  # type: ignore[call-arg]  # which is the point
+        replace(make_channel(1), fee=NOW)  # type: ignore[call-arg]  # a field that there isn't

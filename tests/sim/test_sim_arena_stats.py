@@ -37,7 +37,8 @@ def test_shares_are_of_sums_and_families_count_alike_in_their_mean() -> None:
 
 def test_what_differs_between_families_is_no_chance() -> None:
     """Every resample has as many worlds of each family: nothing varies here but between them."""
-    outcomes = make_outcomes({"one": lambda family, _seed: 0.9 if family == "calm" else 0.1})
+    shares = {"one": lambda family, _seed: 0.9 if family == "calm" else 0.1}
+    outcomes = make_outcomes(shares, seeds=range(1, 5))
     (one,) = span_figures(outcomes, 0).policies
     assert astuple(one.family_mean) == pytest.approx((0.5, 0.5, 0.5))
 
@@ -99,16 +100,20 @@ def test_losses_are_published_with_how_much_and_to_whom() -> None:
     assert figures.losses[0].difference is not None
     # Three worlds of a family are too few for an interval.
     assert astuple(figures.losses[0].difference) == (pytest.approx(-0.15), None, None)
-    six = span_figures(make_outcomes(shares, seeds=range(6)), 0)
+    six = span_figures(make_outcomes(shares, seeds=range(1, 7)), 0)
     assert six.losses[0].difference is not None
     assert astuple(six.losses[0].difference) == pytest.approx((-0.15, -0.15, -0.15))
     assert figures.leader == "b"
 
 
-def test_two_worlds_of_one_family_have_no_interval_at_all() -> None:
-    alone = [one for one in make_outcomes({"a": noisy(0.5, 0.1)}, seeds=(1, 2)) if one.family == "calm"]
-    (found,) = span_figures(alone, 0).policies
-    assert (found.share.low, found.share.high) == (None, None)
+@pytest.mark.parametrize(
+    ("family_count", "seed_count", "has_interval"),
+    [(1, 2, False), (1, 5, False), (1, 6, True), (3, 2, False), (2, 3, False), (5, 1, False), (5, 2, True)],
+)
+def test_few_spare_worlds_give_no_interval(family_count: int, seed_count: int, has_interval: bool) -> None:
+    families = [f"family {number}" for number in range(family_count)]
+    (found,) = span_figures(make_outcomes({"a": noisy(0.5, 0.1)}, families, range(1, seed_count + 1)), 0).policies
+    assert (found.share.low is not None) is has_interval
 
 
 def test_a_policy_alone_is_beaten_by_nobody() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from revops.cycle.simulate import load
+from revops.errors import DataError
 from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.figures import Figures, figures_of
 from revops.sim.arena.outcome import Study
@@ -35,6 +39,47 @@ def test_it_is_of_all_frozen_worlds_families_and_policies_and_of_a_commit_as_it_
     assert set(study.families) == set(FAMILIES)
     assert study.commit is not None
     assert re.fullmatch("[0-9a-f]{12}", study.commit), "the files differed from the commit"
+
+
+def only_dead(document: dict[str, Any]) -> None:
+    document["families"] = ["dead"]
+    document["outcomes"] = [one for one in document["outcomes"] if one["family"] == "dead"]
+    document["frozen_count"] = len(document["seeds"])
+
+
+def other_seeds(document: dict[str, Any]) -> None:
+    document["seeds"] = [seed - 10_000 for seed in document["seeds"]]
+    for one in document["outcomes"]:
+        one["seed"] -= 10_000
+
+
+@pytest.mark.parametrize(
+    "doctor",
+    [
+        only_dead,
+        other_seeds,
+        lambda document: document.update(days=1.0),
+        lambda document: document.update(set_name="tuning"),
+        lambda document: document.update(setting="tuning"),
+    ],
+)
+def test_a_part_of_it_or_other_worlds_are_not_judged_whatever_the_file_says(
+    doctor: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    document = json.loads(RESULT.read_text(encoding="utf-8"))
+    doctor(document)
+    path = tmp_path / "doctored.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert not load(path).study.judged
+
+
+def test_a_family_that_stands_twice_is_no_study(tmp_path: Path) -> None:
+    document = json.loads(RESULT.read_text(encoding="utf-8"))
+    document["families"] *= 2
+    path = tmp_path / "doctored.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(DataError, match="exactly once"):
+        load(path)
 
 
 def percent(estimate: Estimate) -> str:

@@ -95,7 +95,8 @@ def from_document(document: Any) -> Study:
     study = msgspec.convert(document, Study)
     met = {(outcome.policy, outcome.family, outcome.seed) for outcome in study.outcomes}
     wanted = {(policy, family, seed) for policy in study.policies for family in study.families for seed in study.seeds}
-    if not wanted or met != wanted or len(study.outcomes) != len(wanted):
+    named_count = len(study.policies) * study.world_count  # more than are wanted where a name stands twice
+    if not wanted or met != wanted or not len(study.outcomes) == len(wanted) == named_count:
         raise ValueError("some policy has not met each of its worlds exactly once")
     if len({tuple((span.first_day, span.last_day) for span in outcome.spans) for outcome in study.outcomes}) != 1:
         raise ValueError("the outcomes are not all of the same spans")

@@ -12,7 +12,7 @@ from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.policies import REBALANCING, STRATEGIES
 from revops.sim.arena.runner import Cycles
-from revops.sim.arena.stats import LEAST_WORLD_COUNT, Estimate, FamilyFigures, SpanFigures
+from revops.sim.arena.stats import LEAST_SPARE_COUNT, Estimate, FamilyFigures, SpanFigures
 
 #: So many strange worlds are named; the rest is counted.
 NAMED_COUNT = 5
@@ -49,8 +49,8 @@ def heading(study: Study) -> Iterator[str]:
         f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
     )
-    if len(study.seeds) < LEAST_WORLD_COUNT:
-        yield f"Fewer than {LEAST_WORLD_COUNT} worlds of a family: what is said of a single family may be chance."
+    if len(study.seeds) <= LEAST_SPARE_COUNT:
+        yield f"No more than {LEAST_SPARE_COUNT} worlds of a family: for a single family no interval is given."
     if study.full_cycles:
         yield _full_cycles_line(study)
     if study.judged:
@@ -187,7 +187,7 @@ def told_apart(difference: Estimate) -> str:
 def null_test_line(test: NullTest) -> str:
     """Given a null test, say what it found."""
     if test.difference.low is None:
-        return f"Null test of {test.policy}: it takes at least two seeds"
+        return f"Null test of {test.policy}: it takes more worlds for an interval"
     alike = "are rightly not told apart" if test.sees_nothing else "ARE TOLD APART THOUGH THEY ARE THE SAME"
     worse = "is found" if test.sees_worse else "IS NOT FOUND: more seeds are needed"
     return (
