@@ -69,7 +69,7 @@ def start(
             with session.database.read(session.node_key) as tx:
                 _refuse_second(tx)
             return status
-        go_on(session, synced.view.taken_at)
+        go_on(session, synced.view)
         with session.database.transaction(session.node_key) as tx:
             _refuse_second(tx)
             plan = experiments.register(tx, plan)
@@ -113,9 +113,10 @@ def stop(options: CommonOptions, clock: Clock = time.time) -> ExperimentStatus:
     Raise NoExperiment where none runs.
     """
     with open_session(options, STOP_COMMAND, "fees", clock) as session:
-        now = session.sync().view.taken_at
+        view = session.sync().view
+        now = view.taken_at
         if session.run_key is not None:
-            go_on(session, now)
+            go_on(session, view)
         with session.database.read(session.node_key) as tx:
             found = experiments.running(tx)
         if found is None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from revops.domain.channel import Channel
+
 #: What is compared, in the words in which it is registered; the first decides, the second is shown beside it. `net` is
 #: what strategies are judged by: fees, less the value of the liquidity used up, plus that of what entered.
 NET: Final = "net msat per hour and channel"
@@ -111,6 +113,18 @@ class BlockTime(NamedTuple):
     counted_at: float
     open_seconds: float = 0.0
     seen_seconds: float = 0.0
+
+
+class Look(NamedTuple):
+    """What one run finds of one channel: `turn` where the experiment prices it in this run; `away_since_at` where the
+    operator keeps it out, `foreign_since_at` where the fee in force is somebody else's: found then, set some time
+    before.
+    """
+
+    channel: Channel
+    turn: Turn | None = None
+    away_since_at: float | None = None
+    foreign_since_at: float | None = None
 
 
 class BlockResult(NamedTuple):

@@ -84,7 +84,7 @@ def result(value: ExperimentReport) -> Iterator[Block]:
     yield Line("")
     yield Line(
         f"{counted(value.pair_count, 'pair')} of blocks of {counted(value.peer_count, 'peer')} count; "
-        f"{value.left_out_count:,} more don't: too little was seen of them"
+        f"{value.left_out_count:,} more don't: too little was seen of them, or they were priced by hand meanwhile"
     )
     if not value.differences:
         yield Line("no pair of blocks is complete yet: there is nothing to compare")

@@ -160,6 +160,19 @@ def save_times(tx: Tx, experiment_key: int, times: Iterable[BlockTime]) -> None:
         tx.connection.execute(row, rows)
 
 
+def drop_times(tx: Tx, experiment_key: int, gone: Iterable[tuple[str, int]]) -> None:
+    """Given (channel_id, block), forget what was counted of it; a block that is recorded stays as it is."""
+    keys = channel_keys(tx)
+    rows = [{"b_channel_key": keys[channel_id], "b_block": block} for channel_id, block in gone]
+    if rows:
+        one = (
+            experiment_block.c.channel_key == bindparam("b_channel_key"),
+            experiment_block.c.block == bindparam("b_block"),
+            experiment_block.c.recorded_at.is_(None),
+        )
+        tx.connection.execute(delete(experiment_block).where(*_mine(tx, experiment_key), *one), rows)
+
+
 def open_experiments(tx: Tx) -> tuple[Experiment, ...]:
     """Return the experiments of which blocks wait to be recorded, or that weren't ended yet."""
     waiting = select(experiment_block.c.experiment_key).where(

@@ -305,6 +305,54 @@ def test_a_block_in_which_cron_was_dead_does_not_count(bench: Bench) -> None:
     assert (value.pair_count, value.left_out_count) == (value.peer_count, value.peer_count)
 
 
+def seen_hours(bench: Bench, number: int = 0) -> dict[int, int]:
+    """How much of each recorded block of a channel was measured."""
+    mine = [one for one in results(bench) if one.channel_id == pick(bench, number).channel_id]
+    return {one.block: round(one.seen_seconds / HOUR) for one in mine}
+
+
+def test_what_a_pin_within_a_block_brings_is_nobody_s(bench: Bench) -> None:
+    start(bench, a="static", b="static")
+    go_on(bench, 24, every=6)
+    go_on(bench, 12)
+    fees.set_fee(bench.options, pick(bench).channel_id, 300, clock=bench.clock)
+    bench.node.advance_by(2 * HOUR)
+    pay(bench, 77_000)
+    fees.unset_fee(bench.options, pick(bench).channel_id, clock=bench.clock)
+    go_on(bench, 4, every=4)
+    go_on(bench, 60, every=6)
+    assert seen_hours(bench) == {0: 10, 1: 2, 2: 16, 3: 16}  # eight hours after it was released, up to the end
+    assert seen_hours(bench, 1) == {0: 10, 1: 16, 2: 16, 3: 16}
+    assert {one.fee_msat for one in results(bench)} == {0}
+
+
+def test_a_pin_after_the_last_block_takes_nothing_of_it(bench: Bench) -> None:
+    start(bench, block_count=2)
+    go_on(bench, 42, every=6)
+    go_on(bench, 5, every=5)
+    bench.node.advance_by(1.5 * HOUR)
+    fees.set_fee(bench.options, pick(bench).channel_id, 300, clock=bench.clock)
+    go_on(bench, 2, every=2)
+    assert seen_hours(bench) == {0: 10, 1: 16}
+    assert report(bench).experiment.ending is Ending.COMPLETE
+
+
+@pytest.mark.parametrize("last", ["rollup", "stop", "fees", "observe"])
+def test_whoever_records_a_block_counts_it_to_its_end(bench: Bench, last: str) -> None:
+    start(bench)
+    go_on(bench, 48, every=6)
+    go_on(bench, 21, every=3)
+    bench.node.advance_by(5 * HOUR)
+    if last == "rollup":
+        rollup.run(bench.options, bench.clock)
+    elif last == "stop":
+        experiment.stop(bench.options, clock=bench.clock)
+    else:
+        bench.settings["fees"]["mode"] = "observe" if last == "observe" else "act"
+        bench.fees()
+    assert seen_hours(bench) == {0: 10, 1: 16, 2: 16}
+
+
 def test_while_nothing_may_be_sent_it_is_nobody_s_turn(bench: Bench) -> None:
     start(bench)
     bench.settings["fees"]["mode"] = "observe"
