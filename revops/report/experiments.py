@@ -91,7 +91,7 @@ def result(value: ExperimentReport) -> Iterator[Block]:
         return
     yield Table("What the blocks that count have brought", _ARM_HEADINGS, tuple(_arm_row(arm) for arm in value.arms))
     rows = tuple(_difference_row(difference) for difference in value.differences)
-    yield Table("B less A, msat per hour and channel, the mean over pairs of blocks", _HEADINGS, rows)
+    yield Table("B less A, msat per hour and channel, the mean over pairs of blocks by their channels", _HEADINGS, rows)
     yield Line(_verdict(value))
     yield from _needs(value)
     yield from _cautions(value)
