@@ -25,8 +25,10 @@ _ARM_HEADINGS: Final = (
 )  # fmt: skip
 _HEADINGS: Final = ("by", ">A", ">B less A", ">95 % from", ">to", ">of A", ">chance")
 _OTHER_HEADINGS: Final = (
-    ">no.", "from", "to", "A", "B", ">pairs", ">B less A", ">95 % from", ">to", ">chance", "what it shows",
+    ">no.", "from", "to", "A", "B", "end", ">pairs", ">B less A", ">95 % from", ">to", ">chance",
+    "what it shows",
 )  # fmt: skip
+_ENDS: Final = {None: "runs", Ending.COMPLETE: "complete", Ending.STOPPED: "by hand", Ending.HARM: "harm"}
 #: The chance at which a difference is taken for shown: outside a 95 % interval.
 _SHOWN: Final = 0.05
 
@@ -129,9 +131,9 @@ def _unfinished(one: Experiment) -> _Verdict:
         return _Verdict("not over", whole)
     if one.ending is Ending.HARM:
         whole = f"B, {one.b}, was ended early for bringing less than {one.a}: by how much, such an end overstates"
-        return _Verdict("ended for harm", whole)
+        return _Verdict("B is worse", whole)
     whole = "stopped by hand: where that was done because of what was seen, the interval promises too much"
-    return _Verdict("stopped by hand", whole)
+    return _Verdict("no verdict", whole)
 
 
 def _chances(value: ExperimentReport) -> int:
@@ -164,8 +166,8 @@ def _other_row(other: OtherExperiment, chances: int) -> tuple[str, ...]:
     net = other.differences[0] if other.differences else None
     figures = ("-",) * 4 if net is None else _difference_row(net)[2:5] + _difference_row(net)[6:]
     return (
-        str(one.experiment_key), instant(one.started_at), instant(ended_at), one.a, one.b, f"{other.pair_count:,}",
-        *figures, _verdict(one, other.differences, chances).short,
+        str(one.experiment_key), instant(one.started_at), instant(ended_at), one.a, one.b, _ENDS[one.ending],
+        f"{other.pair_count:,}", *figures, _verdict(one, other.differences, chances).short,
     )  # fmt: skip
 
 

@@ -48,10 +48,14 @@ def status(value: ExperimentStatus) -> Iterator[Block]:
 
 def _members(value: ExperimentStatus, one: Experiment) -> Iterator[Block]:
     if value.members:
-        title = f"Whose turn it is, and how many of {one.block_count} blocks are over"
+        whose = "Blocks" if value.block is None else "Whose turn it is, and blocks"
+        title = f"{whose} that are over, of {one.block_count}"
         yield Table(title, _MEMBER_HEADINGS, tuple(_member_row(value, one, member) for member in value.members))
-        if value.block is not None and len(value.turns) < len(value.members):
-            yield Line("-: pinned, kept out by a rule, or not reached by a run in this block so far")
+        if value.block is not None:
+            yield Line(
+                "-: pinned, kept out by a rule, or not reached by a run in this block so far; where that was always "
+                "so, a channel isn't listed"
+            )
     elif value.block is not None:
         yield Line("no channel was priced by turns yet: the next `revops fees adjust` begins")
 

@@ -140,7 +140,7 @@ def test_status_shows_whose_turn_it_is_until_when_and_how_many_blocks_are_over(c
     assert main(["experiment", "status"]) == 0
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
-    assert "Whose turn it is, and how many of 14 blocks are over" in out
+    assert "Whose turn it is, and blocks that are over, of 14" in out
     assert [row[0] for row in rows if row and row[0] in ("1x1x1", "2x2x2")] == ["1x1x1", "2x2x2"]
     assert next(row for row in rows if row[:1] == ["1x1x1"])[-6:] == ["B", "demand", "1970-01-07", "00:00Z", "1", "1"]
     assert ["2x2x2", "030303030303", "-", "1", "0"] in rows
@@ -207,9 +207,9 @@ def test_all_other_experiments_are_listed_with_what_they_show(cycle: Any, capsys
     rows = [line.split() for line in out.splitlines()]
     dates = ["1969-12-22", "00:00Z", "1969-12-31", "00:00Z"]
     figures = ["+120", "+20", "+221", "2.1", "%"]
-    assert ["1", *dates, "hill_climb", "demand", "66", *figures, "stopped", "by", "hand"] in rows
+    assert ["1", *dates, "hill_climb", "demand", "by", "hand", "66", *figures, "no", "verdict"] in rows
     dates = ["1970-01-01", "00:00Z", "1970-02-12", "00:00Z"]
-    assert ["3", *dates, "static", "demand", "0", "-", "-", "-", "-", "nothing", "to", "compare"] in rows
+    assert ["3", *dates, "static", "demand", "runs", "0", "-", "-", "-", "-", "nothing", "to", "compare"] in rows
     assert "2 others, 1 stopped by hand. Whoever stops and begins anew until one wins finds a winner" in out
     assert "one at least would show a difference in 10 cases of 100" in out
 
