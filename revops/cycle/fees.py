@@ -147,7 +147,7 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
         journal = _record(session, plan, learns=not doubts)
         if session.run_key is not None and not doubts:
             # While nothing may be sent it is nobody's turn.
-            go_on(session, view.taken_at, None if held else experiment, snapshot.inputs)
+            go_on(session, view, None if held else experiment, snapshot.inputs)
             look_for_harm(session, view.taken_at)
         outcome = apply_fees(plan, policy, session.writer, journal, own)
     except NodeError:

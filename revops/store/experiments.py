@@ -7,11 +7,12 @@ are, and stands for ever. Time is counted up by each run; a row that is recorded
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from revops.domain.experiment import Arm, BlockResult, BlockTime, Ending, Experiment
+from revops.domain.experiment import Arm, BlockResult, BlockTime, Ending, Experiment, Member
 from revops.domain.forward import ForwardStatus
 from revops.errors import BugError
 from revops.store.engine import Tx
@@ -67,6 +68,12 @@ def latest(tx: Tx) -> Experiment | None:
     """Return the experiment that began last, running or ended; None where there never was one."""
     newest = select(func.max(experiment.c.experiment_key)).where(experiment.c.node_key == tx.node_key)
     return _one(tx, experiment.c.experiment_key == newest.scalar_subquery())
+
+
+def every(tx: Tx) -> tuple[Experiment, ...]:
+    """Return all experiments, running or ended, the first one first."""
+    statement = select(experiment).where(experiment.c.node_key == tx.node_key).order_by(experiment.c.experiment_key)
+    return tuple(_experiment(row) for row in tx.connection.execute(statement))
 
 
 def _one(tx: Tx, condition: Any) -> Experiment | None:
@@ -130,7 +137,9 @@ def block_times(tx: Tx, experiment_key: int) -> dict[tuple[str, int], BlockTime]
 
 def _with_channels(tx: Tx, experiment_key: int) -> Any:
     return (
-        select(experiment_block, channel.c.channel_id, peer.c.peer_id)
+        select(
+            experiment_block, channel.c.channel_id, channel.c.scid, channel.c.alias_local, peer.c.peer_id, peer.c.alias
+        )
         .join(
             channel,
             (channel.c.node_key == experiment_block.c.node_key)
@@ -158,6 +167,19 @@ def save_times(tx: Tx, experiment_key: int, times: Iterable[BlockTime]) -> None:
             where=experiment_block.c.recorded_at.is_(None),
         )
         tx.connection.execute(row, rows)
+
+
+def drop_times(tx: Tx, experiment_key: int, gone: Iterable[tuple[str, int]]) -> None:
+    """Given (channel_id, block), forget what was counted of it; a block that is recorded stays as it is."""
+    keys = channel_keys(tx)
+    rows = [{"b_channel_key": keys[channel_id], "b_block": block} for channel_id, block in gone]
+    if rows:
+        one = (
+            experiment_block.c.channel_key == bindparam("b_channel_key"),
+            experiment_block.c.block == bindparam("b_block"),
+            experiment_block.c.recorded_at.is_(None),
+        )
+        tx.connection.execute(delete(experiment_block).where(*_mine(tx, experiment_key), *one), rows)
 
 
 def open_experiments(tx: Tx) -> tuple[Experiment, ...]:
@@ -223,3 +245,17 @@ def results(tx: Tx, experiment_key: int) -> tuple[BlockResult, ...]:
         )
         for row in tx.connection.execute(statement.order_by(experiment_block.c.block, channel.c.channel_id))
     )  # fmt: skip
+
+
+def members(tx: Tx, of: Experiment) -> tuple[Member, ...]:
+    """Given an experiment, return the channels that it has priced, those of a peer side by side."""
+    found: dict[str, Member] = {}
+    for row in tx.connection.execute(_with_channels(tx, of.experiment_key)):
+        name = row.scid or row.alias_local or row.channel_id
+        one = found.setdefault(row.channel_id, Member(row.channel_id, name, row.peer_id, row.alias, 0, 0))
+        if row.recorded_at is not None:
+            counts = row.seen_seconds >= of.seen_ratio * of.measured_seconds
+            found[row.channel_id] = replace(
+                one, recorded_count=one.recorded_count + 1, counting_count=one.counting_count + counts
+            )
+    return tuple(sorted(found.values(), key=lambda one: (one.peer_id, one.name)))
