@@ -12,7 +12,8 @@ from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.policies import REBALANCING, STRATEGIES
 from revops.sim.arena.runner import Cycles
-from revops.sim.arena.stats import LEAST_SPARE_COUNT, Estimate, FamilyFigures, SpanFigures
+from revops.sim.arena.sample import LEAST_SPARE_COUNT, Estimate
+from revops.sim.arena.stats import FamilyFigures, SpanFigures
 
 #: So many strange worlds are named; the rest is counted.
 NAMED_COUNT = 5
