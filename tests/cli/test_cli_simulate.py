@@ -258,6 +258,14 @@ def one_world(
     return cycle.load(path).study, told.out
 
 
+def test_headings_of_full_cycles_say_the_days_that_were_run(capsys, tmp_path):
+    study, said = one_world(capsys, tmp_path, "--full-cycles", days="1.5")
+    assert study.days == 1.5
+    assert ": 1 family x 1 seed (1), 1.5 d each; made " in said
+    assert "Learning, days 0 to 1.5: 1 world" in said
+    assert "Steady state" not in said
+
+
 def test_full_cycles_come_to_the_same_to_the_msat(capsys, tmp_path):
     alone, said = one_world(capsys, tmp_path)
     full, said_full = one_world(capsys, tmp_path, "--full-cycles", "--profile")

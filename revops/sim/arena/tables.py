@@ -45,7 +45,8 @@ def heading(study: Study) -> Iterator[str]:
     """Given a study, say what it is, when and by what it was made, and whether it may be quoted."""
     made_by = f"revops {study.version}" + (f", commit {study.commit}" if study.commit else "")
     families = "1 family" if len(study.families) == 1 else f"{len(study.families)} families"
-    seeds = f"{counted(len(study.seeds), 'seed')} ({min(study.seeds)} to {max(study.seeds)})"
+    first, last = min(study.seeds), max(study.seeds)
+    seeds = f"{counted(len(study.seeds), 'seed')} ({first if first == last else f'{first} to {last}'})"
     yield (
         f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
