@@ -73,8 +73,13 @@ def record_own_terms(
     values = {"fee_base_msat": fee_base_msat, "fee_ppm": fee_ppm}
     if htlc_max_msat is not None:
         values["htlc_max_msat"] = htlc_max_msat
-    row = (channel.c.node_key == tx.node_key, channel.c.channel_id == channel_id)
-    tx.connection.execute(update(channel).where(*row).values(values))
+    tx.execute(_record_by_id(), b_id=channel_id, **values)
+
+
+@cache
+def _record_by_id() -> Executable:
+    """Sets the columns that the values name."""
+    return update(channel).where(channel.c.node_key == NODE, channel.c.channel_id == bindparam("b_id"))
 
 
 def _announced_since(tx: Tx, seen_at: float) -> set[int]:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import (
@@ -161,10 +162,8 @@ class Database:
 
         Raise DataError when the same node_id was recorded on another network.
         """
-        columns = (tables.node.c.node_key, tables.node.c.network)
-        find = select(*columns).where(tables.node.c.node_id == node_id)
         with self.read(0) as tx:
-            row = tx.connection.execute(find).one_or_none()
+            row = tx.connection.execute(_find_node(), {"b_id": node_id}).one_or_none()
         if row is None:
             row = self._add_node(node_id, alias, network)
         if row.network != network:
@@ -178,8 +177,7 @@ class Database:
             values = {"node_key": next_keys(tx, "node"), "node_id": node_id, "alias": alias, "network": network}
             statement = upsert(tx, tables.node).values(values).on_conflict_do_nothing(index_elements=["node_id"])
             tx.connection.execute(statement)
-            columns = (tables.node.c.node_key, tables.node.c.network)
-            return tx.connection.execute(select(*columns).where(tables.node.c.node_id == node_id)).one()
+            return tx.connection.execute(_find_node(), {"b_id": node_id}).one()
 
     def known_nodes(self) -> tuple[KnownNode, ...]:
         """Return the nodes that have rows here, oldest first."""
@@ -187,6 +185,11 @@ class Database:
         with self.read(0) as tx:
             rows = tx.connection.execute(statement.order_by(tables.node.c.node_key))
             return tuple(KnownNode(row.node_key, row.node_id, row.alias) for row in rows)
+
+
+@cache
+def _find_node() -> Executable:
+    return select(tables.node.c.node_key, tables.node.c.network).where(tables.node.c.node_id == bindparam("b_id"))
 
 
 def _take_engine(url: URL, *, read_only: bool) -> Engine:
