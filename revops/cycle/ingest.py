@@ -18,7 +18,7 @@ from revops.domain.node import NodeInfo
 from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
-from revops.domain.traffic import FinalForward, Lesson, Role
+from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
 from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids, signals
@@ -256,8 +256,7 @@ def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping
     if not final:
         return {}
     scored = score_forwards(final, signals.load(tx), seen_at)
-    signals.save_peers(tx, Role.SENDER, scored.senders)
-    signals.save_peers(tx, Role.RECEIVER, scored.receivers)
+    signals.save_peers(tx, scored.senders, scored.receivers)
     signals.save_channels(tx, scored.channels)
     return scored.lessons
 

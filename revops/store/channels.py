@@ -186,6 +186,8 @@ def _open_keys() -> Executable:
 
 def record_closed(tx: Tx, closed: Sequence[ClosedChannel], seen_at: float) -> None:
     """Given the channels that the node calls closed, record what is known of each, also of those never seen open."""
+    if not closed:
+        return
     known_peers = ensure_peers(tx, (item.peer_id for item in closed if item.peer_id is not None))
     known = ensure_channels(tx, (item.channel_id for item in closed), seen_at)
     for item in closed:

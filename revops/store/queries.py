@@ -145,7 +145,7 @@ def _records(
     ever = _rebalances_by_target(tx, None)
     judged = demand_figures(tx)
     records = []
-    for row in tx.execute(_listed()):
+    for row in tx.execute(_listed()).all():
         key = row.channel_key
         flow_pair = window.get(key, _NOTHING).flow(), lifetime.get(key, _NOTHING).flow()
         one = _record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0)))

@@ -26,7 +26,7 @@ def load(tx: Tx) -> Traffic:
     """Return all sums of the node, with the values of liquidity in force."""
     rows = tx.execute(_load()).all()
     peers: dict[str, dict[str, Reputation]] = {role: {} for role in Role}
-    for role, peer_id, *sums in tx.execute(_load_peers()):
+    for role, peer_id, *sums in tx.execute(_load_peers()).all():
         peers[role][peer_id] = Reputation(*sums)
     return Traffic(
         senders=peers[Role.SENDER],
@@ -60,11 +60,15 @@ def _load_peers() -> Executable:
     )
 
 
-def save_peers(tx: Tx, role: Role, peers: Mapping[str, Reputation]) -> None:
-    """Given what has changed of peers in a role, keep it in place of what it was."""
-    if peers:
+def save_peers(tx: Tx, senders: Mapping[str, Reputation], receivers: Mapping[str, Reputation]) -> None:
+    """Given what has changed of peers in their two roles, keep it in place of what it was."""
+    if senders or receivers:
         keys = peer_keys(tx)
-        rows = [{"peer_key": keys[peer_id], "role": str(role)} | one._asdict() for peer_id, one in peers.items()]
+        rows = [
+            {"peer_key": keys[peer_id], "role": str(role)} | one._asdict()
+            for role, peers in ((Role.SENDER, senders), (Role.RECEIVER, receivers))
+            for peer_id, one in peers.items()
+        ]
         _upsert(tx, peer_signal, rows, ("peer_key", "role"), _PEER_SUMS)
 
 
