@@ -46,6 +46,8 @@ from revops.sim.world import SimulatedNode
 HOUR_SECONDS: Final = 3_600
 #: The hour of the day at which records are rolled up.
 ROLLUP_HOUR: Final = 3
+#: So many more objects are made than freed before it is worth looking for garbage in circles; Python's own is 700.
+GARBAGE_COUNT: Final = 70_000
 #: A folder in memory, where there is one: what a simulation writes is thrown away, and needn't wait for a disk.
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  only as the parent of a folder of our own
 
@@ -151,12 +153,12 @@ class FullCycles:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Look for garbage in circles a hundred times less often than usual, and not among what is there already. A run
-    from the crontab ends before it has much of it; here one follows the other.
+    """Look for garbage in circles seldom, as a run from the crontab does (`__main__.py`), and not among what is there
+    already.
     """
     thresholds = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(100 * thresholds[0], *thresholds[1:])
+    gc.set_threshold(GARBAGE_COUNT, *thresholds[1:])
     try:
         yield
     finally:
