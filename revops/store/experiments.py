@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import CursorResult, Executable, bindparam, delete, func, insert, select, update
 
 from revops.domain.experiment import Arm, BlockResult, BlockTime, Ending, Experiment, Member
 from revops.domain.forward import ForwardStatus
 from revops.errors import BugError
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
 from revops.store.keys import channel_keys, next_keys, total, upsert
 from revops.store.tables import channel, experiment, experiment_block, forward, peer
@@ -56,7 +57,12 @@ def register(tx: Tx, plan: Experiment) -> Experiment:
 
 def running(tx: Tx) -> Experiment | None:
     """Return the experiment that wasn't ended yet; until its last block is recorded its planned end may have passed."""
-    return _one(tx, experiment.c.ended_at.is_(None))
+    return _first(tx.execute(_running()))
+
+
+@cache
+def _running() -> Executable:
+    return select(experiment).where(experiment.c.node_key == NODE, experiment.c.ended_at.is_(None))
 
 
 def by_key(tx: Tx, experiment_key: int) -> Experiment | None:
@@ -77,7 +83,11 @@ def every(tx: Tx) -> tuple[Experiment, ...]:
 
 
 def _one(tx: Tx, condition: Any) -> Experiment | None:
-    row = tx.connection.execute(select(experiment).where(experiment.c.node_key == tx.node_key, condition)).first()
+    return _first(tx.connection.execute(select(experiment).where(experiment.c.node_key == tx.node_key, condition)))
+
+
+def _first(found: CursorResult[Any]) -> Experiment | None:
+    row = found.first()
     return None if row is None else _experiment(row)
 
 
@@ -184,14 +194,18 @@ def drop_times(tx: Tx, experiment_key: int, gone: Iterable[tuple[str, int]]) -> 
 
 def open_experiments(tx: Tx) -> tuple[Experiment, ...]:
     """Return the experiments of which blocks wait to be recorded, or that weren't ended yet."""
+    return tuple(_experiment(row) for row in tx.execute(_open()))
+
+
+@cache
+def _open() -> Executable:
     waiting = select(experiment_block.c.experiment_key).where(
-        experiment_block.c.node_key == tx.node_key, experiment_block.c.recorded_at.is_(None)
+        experiment_block.c.node_key == NODE, experiment_block.c.recorded_at.is_(None)
     )
-    statement = select(experiment).where(
-        experiment.c.node_key == tx.node_key,
+    return select(experiment).where(
+        experiment.c.node_key == NODE,
         experiment.c.ended_at.is_(None) | experiment.c.experiment_key.in_(waiting),
     )
-    return tuple(_experiment(row) for row in tx.connection.execute(statement))
 
 
 def record_blocks(tx: Tx, of: Experiment, before_block: int, now: float) -> int:
