@@ -93,6 +93,12 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
         yield Line(
             "rebalances: " + ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in ended.items())
         )
+    if summary.too_dear_count:
+        yield Line(
+            f"{summary.too_dear_count:,} of them found no route as cheap as the refill is worth, and cost nothing. "
+            f"That is meant: others' routes are dear here, and revops pays no more than a share of what a refill "
+            f"should earn (rebalance.income_share_ratio)"
+        )
     rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)
     yield Table("Books (msat)", ("", ">node", ">database", ">report", ">metrics", "agree"), rows)
     yield Line(f"database       {summary.database_path}")

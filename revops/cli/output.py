@@ -67,6 +67,11 @@ class Output:
         if self.options.json or self.options.verbosity >= 0:
             self.product(command, value, render)
 
+    def message(self, text: str) -> None:
+        """Say on standard error what was done beside the product; nothing with -q."""
+        if self.options.verbosity >= 0:
+            error(text)
+
     def blocks(self, blocks: Blocks) -> None:
         """Print blocks, tables in the way that fits the stream."""
         console = self._console() if on_terminal(sys.stdout) else None

@@ -8,8 +8,7 @@ from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
-from revops.report import experiments as experiments_page
-from revops.report import overview
+from revops.report import experiment_results, overview
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -68,4 +67,4 @@ def experiment(options: CommonOptions, experiment_key: int | None) -> None:
     from revops.cycle import experiment as cycle
 
     value = cycle.report(options, experiment_key)
-    Output(options).product("report experiment", value, lambda: experiments_page.result(value))
+    Output(options).product("report experiment", value, lambda: experiment_results.result(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from revops.cli.options import Command, NamedPath, common, refuse_node_options
+from revops.cli.options import NamedPath, common, refuse_node_options
 from revops.cli.output import Output, write_file
+from revops.cli.program import called
+from revops.cli.simulate_names import NamingCommand
 from revops.domain.options import CommonOptions
+from revops.domain.text import counted
 from revops.errors import OutputError
 from revops.report.blocks import Block, Line
 
@@ -53,7 +57,7 @@ _LIKE_NOTHING = (
 _new_file = NamedPath(dir_okay=False, path_type=Path)
 
 
-@click.command("simulate", cls=Command)
+@click.command("simulate", cls=NamingCommand)
 @click.option(
     "--set", "set_name", type=click.Choice(["small", "tuning", "judged"]), show_default="small",
     help="small: a first look; tuning: what the product is tuned on; judged: what it is judged on, for hours.",
@@ -64,13 +68,18 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
 )  # fmt: skip
 @click.option(
     "--seeds", "seed_count", type=click.IntRange(1, 1_000), metavar="N",
-    help="Worlds of each family; with --like-my-node: markets (8).",
+    help="Worlds of each family. Default: small 2, tuning 10, judged 3; with --like-my-node: 8 markets.",
 )  # fmt: skip
-@click.option("--days", type=Days(1, 365), metavar="N", help="Virtual days of each world.")
-@click.option("--family", "families", multiple=True, metavar="NAME", help="Only this family of demand; repeatable.")
+@click.option(
+    "--days", type=Days(1, 365), metavar="N",
+    help="Virtual days of each world. Default: small 2, tuning and judged 90; with --like-my-node: 30.",
+)  # fmt: skip
+@click.option(
+    "--family", "families", multiple=True, metavar="NAME", help="Only this family of demand (see below); repeatable.",
+)  # fmt: skip
 @click.option(
     "--policy", "policies", multiple=True, metavar="NAME",
-    help="Only this fee policy; repeatable. The first is held against the others.",
+    help="Only this fee policy (see below); repeatable. The first is held against the others.",
 )  # fmt: skip
 @click.option("--jobs", "process_count", type=click.IntRange(1, 1_024), metavar="N", help="Processes. Default: cores.")
 @click.option("--check", is_flag=True, help="Null test: two copies of the first policy (demand), one made 5 % worse.")
@@ -128,6 +137,8 @@ def simulate(
             found = cycle.run(cycle.Question(**question), process_count=process_count, progress=told.progress)
     if save_path is not None:
         cycle.save(save_path, found.study)
+        again = f"{called()} simulate --from {shlex.quote(str(save_path))}"
+        output.message(f"{counted(found.study.world_count, 'world')} stored in {save_path}; `{again}` shows them again")
     _show(output, found, page_path, subject=subject, profile=profile)
 
 
@@ -157,14 +168,15 @@ def _show(output: Output, found: Simulation, page_path: Path | None, *, subject:
         from revops.sim.arena.page import page
 
         write_file(page_path, page(found.study, figures))
+        output.message(f"page written: {page_path}")
     seconds = {"seconds": found.seconds, "elapsed_seconds": found.elapsed_seconds} if profile else {}
     if profile and found.cycles:
         seconds["cycles"] = plain(found.cycles)
     value = {**to_document(found.study), "figures": plain(figures), **seconds}
-    output.product("simulate", value, lambda: _blocks(found, figures, page_path, profile=profile))
+    output.product("simulate", value, lambda: _blocks(found, figures, profile=profile))
 
 
-def _blocks(found: Simulation, figures: Figures, page_path: Path | None, *, profile: bool) -> Iterator[Block]:
+def _blocks(found: Simulation, figures: Figures, *, profile: bool) -> Iterator[Block]:
     from revops.sim.arena import tables
 
     yield from tables.blocks(found.study, figures)
@@ -172,8 +184,6 @@ def _blocks(found: Simulation, figures: Figures, page_path: Path | None, *, prof
         yield tables.profile_table(found.seconds, found.elapsed_seconds)
         if found.cycles:
             yield tables.cycle_table(found.cycles)
-    if page_path is not None:
-        yield Line(f"page: {page_path}")
 
 
 def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, question: dict[str, Any]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from revops.domain.record import Report
+from revops.domain.reason import ReasonCode
+from revops.domain.record import JobRecord, Report
 from revops.domain.summary import Comparison
 from revops.errors import DataError
 from revops.sim.config import SimBooks
@@ -17,15 +19,26 @@ from revops.store.engine import Database
 
 #: More jobs than any demo makes.
 MOST_JOBS: Final = 1_000_000
+#: How a job ends for which no route is as cheap as it must be: without having cost anything.
+TOO_DEAR: Final = frozenset({ReasonCode.NO_ROUTE, ReasonCode.ROUTE_TOO_DEAR})
 
 
 def job_counts(database_url: str) -> dict[str, int]:
     """Given the demo's database, return how many rebalance jobs stand in each status."""
+    return dict(Counter(job.status for job in _jobs(database_url)))
+
+
+def too_dear_count(database_url: str) -> int:
+    """Given the demo's database, return how many rebalance jobs found no route as cheap as the refill is worth."""
+    return sum(job.reason is not None and job.reason.code in TOO_DEAR for job in _jobs(database_url))
+
+
+def _jobs(database_url: str) -> Sequence[JobRecord]:
     with (
         closing(Database.open(database_url, read_only=True)) as database,
         database.read(database.known_nodes()[0].node_key) as tx,
     ):
-        return dict(Counter(job.status for job in plans.recent_jobs(tx, MOST_JOBS)))
+        return plans.recent_jobs(tx, MOST_JOBS)
 
 
 def compare(books: SimBooks, shown: Report, database_url: str, metrics_dir: Path, name: str) -> tuple[Comparison, ...]:

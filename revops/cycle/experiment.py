@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+from dataclasses import replace
 
 from revops import __version__
 from revops.actuate.fee_findings import read_records
@@ -12,9 +13,9 @@ from revops.cycle.fee_inputs import read_inputs
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.switchback import go_on
-from revops.decide.experiment import HARM_ALPHA, LEAST_INTERVALS, SEEN_RATIO, WASHOUT_RATIO, block_at
+from revops.decide.experiment import HARM_ALPHA, LEAST_INTERVALS, SEEN_RATIO, WASHOUT_RATIO, block_at, turn_of
 from revops.decide.experiment_result import reported
-from revops.domain.experiment import Ending, Experiment, ExperimentReport, ExperimentStatus
+from revops.domain.experiment import Ending, Experiment, ExperimentReport, ExperimentStatus, OtherExperiment
 from revops.domain.options import CommonOptions
 from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import NodeView
@@ -69,7 +70,7 @@ def start(
             with session.database.read(session.node_key) as tx:
                 _refuse_second(tx)
             return status
-        go_on(session, synced.view.taken_at)
+        go_on(session, synced.view)
         with session.database.transaction(session.node_key) as tx:
             _refuse_second(tx)
             plan = experiments.register(tx, plan)
@@ -113,9 +114,10 @@ def stop(options: CommonOptions, clock: Clock = time.time) -> ExperimentStatus:
     Raise NoExperiment where none runs.
     """
     with open_session(options, STOP_COMMAND, "fees", clock) as session:
-        now = session.sync().view.taken_at
+        view = session.sync().view
+        now = view.taken_at
         if session.run_key is not None:
-            go_on(session, now)
+            go_on(session, view)
         with session.database.read(session.node_key) as tx:
             found = experiments.running(tx)
         if found is None:
@@ -137,11 +139,23 @@ def _status(tx: Tx, now: float) -> ExperimentStatus:
     found = experiments.latest(tx)
     if found is None:
         return ExperimentStatus(now, None)
-    return ExperimentStatus(now, found, block_at(found, now), len(experiments.results(tx, found.experiment_key)))
+    block = block_at(found, now)
+    inside = {channel_id for channel_id, within in experiments.block_times(tx, found.experiment_key) if within == block}
+    members = experiments.members(tx, found)
+    turns = {one.channel_id: turn_of(found, one.peer_id, now) for one in members if one.channel_id in inside}
+    return ExperimentStatus(
+        now,
+        found,
+        block,
+        sum(one.recorded_count for one in members),
+        {channel_id: turn for channel_id, turn in turns.items() if turn is not None},
+        members,
+    )
 
 
 def report(options: CommonOptions, experiment_key: int | None = None, clock: Clock = time.time) -> ExperimentReport:
-    """Given an experiment (None: the latest), return what it has shown so far. Raise NoExperiment where there is none.
+    """Given an experiment (None: the latest), return what it has shown so far, and all others beside it. Raise
+    NoExperiment where there is none.
 
     The draws follow from the registered seed: the same records give the same figures.
     """
@@ -150,5 +164,9 @@ def report(options: CommonOptions, experiment_key: int | None = None, clock: Clo
             found = experiments.latest(tx) if experiment_key is None else experiments.by_key(tx, experiment_key)
             if found is None:
                 raise NoExperiment("no such experiment: `revops experiment start` begins one")
-            results = experiments.results(tx, found.experiment_key)
-        return reported(found, results, clock(), random.Random(found.seed).getrandbits)
+            results = {one: experiments.results(tx, one.experiment_key) for one in experiments.every(tx)}
+        now = clock()
+        shown = {one: reported(one, of, now, random.Random(one.seed).getrandbits) for one, of in results.items()}
+        value = shown.pop(found)
+        others = [OtherExperiment(one, of.pair_count, of.differences) for one, of in shown.items()]
+        return replace(value, others=tuple(others))

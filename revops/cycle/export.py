@@ -13,9 +13,6 @@ from revops.metrics.textfile import write_command_metrics, write_node_metrics
 from revops.store import queries, signals
 from revops.store.engine import Database
 
-#: The decisions that a metrics file could show: none, they are for people.
-NO_DECISIONS = 0
-
 
 def label_of(config: Config) -> str:
     """Given the configuration, return what names the node in metrics and locks, also when the node is away."""
@@ -36,6 +33,6 @@ def export_node(
         return
     with database.read(node_key) as tx:
         verdict = read_verdict(tx, config.budget, now, suspended)
-        report = queries.report(tx, now, config.report.window_days, verdict, NO_DECISIONS)
+        report = queries.standing(tx, now, verdict)
         peers = peer_records(report.channels, signals.load(tx), now)
     write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers)

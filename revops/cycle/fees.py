@@ -129,7 +129,8 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
     with session.database.read(session.node_key) as tx:
         records = read_records(tx, view.taken_at)
         pending = actions.pending_actions(tx, METHOD)
-        experiment = None if doubts else experiments.running(tx)
+        tried = () if doubts else experiments.open_experiments(tx)
+    experiment = next((one for one in tried if one.ended_at is None), None)
     findings = () if doubts else look_back(records, pending, view.channels, view.taken_at)
     if by_hand is not None:
         findings = (*findings, by_hand)
@@ -145,9 +146,9 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
     try:
         journal = _record(session, plan, learns=not doubts)
-        if session.run_key is not None and not doubts:
+        if session.run_key is not None and tried:
             # While nothing may be sent it is nobody's turn.
-            go_on(session, view.taken_at, None if held else experiment, snapshot.inputs)
+            go_on(session, view, None if held else experiment, snapshot.inputs)
             look_for_harm(session, view.taken_at)
         outcome = apply_fees(plan, policy, session.writer, journal, own)
     except NodeError:

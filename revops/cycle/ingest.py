@@ -18,7 +18,7 @@ from revops.domain.node import NodeInfo
 from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
-from revops.domain.traffic import FinalForward, Lesson, Role
+from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
 from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids, signals
@@ -140,7 +140,7 @@ class _Ingest:
     """The passes over the node's lists, with their counts.
 
     `tops` is how far each list reaches, `read` how far it was read: the cursors, which nobody else moves while this run
-    holds the lock.
+    holds the lock. `stored` is the page of forwards that was stored last.
     """
 
     def __init__(
@@ -161,6 +161,7 @@ class _Ingest:
             read = cursors.cursors(tx)
         self.read = {place: read.get(_cursor_name(place), 0) for place in LISTS}
         _refuse_restored(self.tops, self.read)
+        self.stored: dict[int, Forward] = {}
         self.new_count = 0
         self.changed_count = 0
         self.move_count = 0
@@ -182,15 +183,19 @@ class _Ingest:
         self._pass_over(UPDATED)
 
     def _pass_over(self, place: Place) -> None:
-        """Read all pages of forwards after the cursor."""
+        """Read all pages of forwards after the cursor. Most of what the `created` pass has just stored comes again by
+        `updated`, as it was: that isn't looked at twice.
+        """
         index = place[1]
         while self.read[place] < self.tops[place]:
             page = self.reader.forwards(index, self.read[place] + 1, PAGE_SIZE)
-            self._resolve(page)
+            rows = [row for row in page if self.stored.get(row.created_index) != row]
+            self._resolve(rows)
             with self.database.transaction(self.node_key) as tx:
                 seen_at = self.clock()
-                count = forwards.ingest(tx, page, seen_at, partial(score_page, tx, seen_at))
+                count = forwards.ingest(tx, rows, seen_at, partial(score_page, tx, seen_at))
                 self._move_cursor(tx, place, self._end_of(place, [_index(row, index) for row in page]))
+            self.stored = {row.created_index: row for row in page}
             self.new_count += count.inserted
             self.changed_count += count.updated
             self.progress(f"forwards ({index})", min(self.read[place], self.tops[place]), self.tops[place])
@@ -231,6 +236,8 @@ class _Ingest:
     def _resolve(self, page: Sequence[Forward]) -> None:
         """Find the channels of scids that are new to us: the node still knows those from before a splice."""
         named = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
+        if not named:
+            return
         with self.database.read(self.node_key) as tx:
             unknown = scids.unknown_scids(tx, sorted(named))
         found = {scid: self.reader.channel_by_scid(scid) for scid in sorted(unknown)}
@@ -249,8 +256,7 @@ def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping
     if not final:
         return {}
     scored = score_forwards(final, signals.load(tx), seen_at)
-    signals.save_peers(tx, Role.SENDER, scored.senders)
-    signals.save_peers(tx, Role.RECEIVER, scored.receivers)
+    signals.save_peers(tx, scored.senders, scored.receivers)
     signals.save_channels(tx, scored.channels)
     return scored.lessons
 

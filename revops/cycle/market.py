@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from revops.cycle.session import Session
@@ -18,6 +18,7 @@ from revops.domain.channel import Channel
 from revops.domain.node import Feerates
 from revops.domain.signals import UNKNOWN, Signals
 from revops.domain.snapshot import NodeView
+from revops.domain.values import replace
 from revops.errors import DataError
 from revops.node.errors import NodeError
 from revops.store import anchors, flows, plans, samples

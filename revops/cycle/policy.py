@@ -10,7 +10,7 @@ from revops.cycle.session import Clock
 from revops.domain.options import CommonOptions
 from revops.domain.rules import PoliciesReport
 from revops.errors import UnknownChannel
-from revops.store import nodes, pins, queries
+from revops.store import experiments, nodes, pins, queries
 
 COMMAND = "policy show"
 
@@ -26,9 +26,10 @@ def run(options: CommonOptions, name: str | None = None, clock: Clock = time.tim
             known = [record for record in queries.channel_records(tx, now) if record.open]
             policies = recorded_policies(tx, records.config, known, now)
             pinned = pins.pins_in_force(tx, now)
+            experiment = experiments.running(tx)
             synced_at = nodes.node_row(tx).synced_at
         if name is not None:
             policies = [one for one in policies if name in one.facts.names or name == one.facts.peer_id]
             if not policies:
                 raise UnknownChannel(f"the records know no open channel or peer {name}")
-        return PoliciesReport(now, synced_at, tuple(policies), pinned)
+        return PoliciesReport(now, synced_at, tuple(policies), pinned, experiment)

@@ -9,7 +9,8 @@ from revops.cycle.session import Clock
 from revops.cycle.verdict import read_verdict
 from revops.domain.options import CommonOptions
 from revops.domain.record import Report
-from revops.store import queries
+from revops.domain.values import replace
+from revops.store import experiments, queries
 
 COMMAND = "report"
 
@@ -23,4 +24,5 @@ def run(
         days = window_days or records.config.report.window_days
         with records.database.read(records.node_key) as tx:
             verdict = read_verdict(tx, records.config.budget, now, records.suspensions(tx, now))
-            return queries.report(tx, now, days, verdict, decision_count)
+            shown = queries.report(tx, now, days, verdict, decision_count)
+            return replace(shown, experiment=experiments.running(tx))

@@ -30,7 +30,8 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
             return RollupSummary(taken_at=now, rolled_up_count=0)
         retention = session.config.retention
         if not session.clock_doubts(synced):
-            go_on(session, now)  # what an experiment's blocks brought is recorded before the rows that tell it go
+            # What an experiment's blocks brought is recorded before the rows that tell it go.
+            go_on(session, synced.view)
         rolled_up = prune_forwards(session.database, session.node_key, now - retention.forwards_days * DAY_SECONDS)
         pruned = prune_others(session.database, session.node_key, retention, now)
         return RollupSummary(taken_at=now, rolled_up_count=rolled_up, pruned_count=pruned)

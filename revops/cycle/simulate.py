@@ -132,16 +132,27 @@ def save(path: Path, study: Study) -> None:
 def load(path: Path, subject: str | None = None) -> Simulation:
     """Given a path, return the study that is stored there, held against the set that is frozen now.
 
-    Raise DataError for anything but a study, UnknownName where the policy of interest was not compared.
+    Raise DataError for anything but a study, UnknownName where the policy of interest was not compared, OSError where
+    the file can't be read.
     """
+    content = path.read_bytes()
     try:
-        study = from_document(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:  # msgspec's and json's errors are ValueErrors
-        raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        study = from_document(json.loads(content))
+    except ValueError as error:  # msgspec's, json's and the decoder's errors are ValueErrors
+        raise DataError(_no_study(path, error)) from error
     if subject is not None and subject not in study.policies:
         named = ", ".join(policy for policy in study.policies if not original_of(policy)[1])
         raise UnknownName(f"{subject} is not in it; there are: {named}")
     return Simulation(study if study.frozen_hash is None else _held_against(frozen.load(), study))
+
+
+def _no_study(path: Path, error: ValueError) -> str:
+    """What is wrong with a file that holds no study, and what to do."""
+    wrong = "it isn't JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+    return (
+        f"{path} holds no result of `revops simulate`: {wrong}. Name a file that `revops simulate --save FILE` wrote, "
+        f"or run that anew"
+    )
 
 
 def _held_against(frozen_set: frozen.FrozenSet, study: Study) -> Study:

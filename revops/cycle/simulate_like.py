@@ -18,6 +18,7 @@ from revops.domain.likeness import Likeness
 from revops.domain.options import CommonOptions
 from revops.domain.policy import FeesConfig
 from revops.sim.arena.calibrate import calibrate, too_little
+from revops.sim.arena.footing import waiting, warnings
 from revops.sim.arena.found import channels_found, parameters_found
 from revops.sim.arena.gaps import list_gaps
 from revops.sim.arena.pool import core_count
@@ -48,7 +49,15 @@ def run(
         reason = too_little(traffic)
         if reason is not None:
             return Likeness(
-                traffic.taken_at, traffic.days, traffic.attempt_count, traffic.earned_msat_per_month, (), (), (), reason
+                taken_at=traffic.taken_at,
+                days=traffic.days,
+                attempt_count=traffic.attempt_count,
+                earned_msat_per_month=traffic.earned_msat_per_month,
+                parameters=(),
+                channels=(),
+                unknown=(),
+                too_little=reason,
+                warnings=(waiting(traffic),),
             )
         fit = calibrate(traffic, records.config.fees.start_ppm)
         policies = _policies(records.config.fees)
@@ -65,6 +74,7 @@ def run(
             market_count=len(jobs),
             market_days=days,
             contenders=contenders,
+            warnings=warnings(fit),
         )
 
 

@@ -7,18 +7,20 @@ draw is a hash of the registered seed, so that nothing has to be remembered, and
 
 What a price did goes on for a while after it was changed: senders know the old one, and a strategy moves step by step.
 So the first part of each block, the washout, isn't measured (I. Bojinov, D. Simchi-Levi and J. Zhao, Design and
-Analysis of Switchback Experiments, Management Science 69, 2023: blocks and washout as long as the carry-over).
+Analysis of Switchback Experiments, Management Science 69, 2023: blocks and washout as long as the carry-over). The same
+holds for a price that the operator, or somebody else, has set within a block: what it brings is nobody's, and the
+strategy begins with it afterwards. So the channel leaves the block, and enters it anew once it is given back.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from revops.decide.openness import LONGEST_GAP_SECONDS, could_route
-from revops.domain.channel import Channel
-from revops.domain.experiment import Arm, BlockTime, Experiment, Turn
+from revops.domain.experiment import Arm, BlockTime, Experiment, Look, Turn
+from revops.domain.instants import not_ahead
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
@@ -96,30 +98,53 @@ def takes_part(one: FeeInput, policy: FeesConfig, *, by_rule: bool, experiment: 
     return not by_rule or policy.strategy in (experiment.a, experiment.b)
 
 
+def away_since(one: FeeInput, now: float) -> float:
+    """Given a channel that takes no part, and the time, return since when its price isn't the experiment's: a pin is
+    sent when it is set, whatever else keeps it out (a rule, "off") is found by this run, which is the first to obey it.
+    """
+    return now if one.pin is None else not_ahead(one.pin.set_at, now)
+
+
+class Count(NamedTuple):
+    """What a run changes of the blocks' times: `gone`, by (channel_id, block), are dropped before `times` are kept."""
+
+    times: tuple[BlockTime, ...]
+    gone: tuple[tuple[str, int], ...]
+
+
 def counted(
-    experiment: Experiment,
-    known: Mapping[tuple[str, int], BlockTime],
-    channels: Iterable[Channel],
-    turns: Mapping[str, Turn],
-    now: float,
-) -> tuple[BlockTime, ...]:
-    """Given what was counted of open blocks by (channel_id, block), the channels as they are now, and whose turn it is
-    on those that are priced by the experiment, return what has changed by now.
+    experiment: Experiment, known: Mapping[tuple[str, int], BlockTime], looks: Iterable[Look], now: float
+) -> Count:
+    """Given what was counted of open blocks by (channel_id, block), and what a run finds of channels, return what has
+    changed by now.
 
     A channel enters a block with the first run in it, and is measured a washout later: what no run has priced was no
-    turn of anybody's. A block that is over is counted to its end.
+    turn of anybody's. A block that is over is counted to its end, where the channel was left to its strategy so long:
+    whose turn it is now tells nothing of that, after the last block it is nobody's.
     """
-    by_id = {channel.channel_id: channel for channel in channels}
-    changed = []
-    for (channel_id, block), time in known.items():
-        turn = turns.get(channel_id)
-        under_way = now < experiment.block_end_at(block)
-        if channel_id in by_id and (not under_way or (turn is not None and turn.block == block)):
-            changed.append(_counted(experiment, time, is_open=could_route(by_id[channel_id]), now=now))
-    for channel_id, turn in turns.items():
-        if channel_id in by_id and (channel_id, turn.block) not in known:
-            changed.append(BlockTime(channel_id, turn.block, turn.arm, now + experiment.washout_seconds, now))
-    return tuple(one for one in changed if one != known.get((one.channel_id, one.block)))
+    times, gone = [], []
+    for look in looks:
+        channel_id, turn = look.channel.channel_id, look.turn
+        mine = {block: time for (whose, block), time in known.items() if whose == channel_id}
+        lost = {block for block, time in mine.items() if _was_away(experiment, time, look)}
+        gone += [(channel_id, block) for block in sorted(lost)]
+        for block, time in mine.items():
+            under_way = now < experiment.block_end_at(block)
+            if block not in lost and (not under_way or (turn is not None and turn.block == block)):
+                times.append(_counted(experiment, time, is_open=could_route(look.channel), now=now))
+        if turn is not None and (turn.block not in mine or turn.block in lost):
+            times.append(BlockTime(channel_id, turn.block, turn.arm, now + experiment.washout_seconds, now))
+    return Count(tuple(one for one in times if one != known.get((one.channel_id, one.block))), tuple(gone))
+
+
+def _was_away(experiment: Experiment, time: BlockTime, look: Look) -> bool:
+    """Whether a price that wasn't its strategy's stood on a channel before the block's end. A foreign one was set at
+    some time since the last look at it.
+    """
+    end_at = experiment.block_end_at(time.block)
+    if look.away_since_at is not None and look.away_since_at < end_at:
+        return True
+    return look.foreign_since_at is not None and time.counted_at < min(look.foreign_since_at, end_at)
 
 
 def _counted(experiment: Experiment, time: BlockTime, *, is_open: bool, now: float) -> BlockTime:

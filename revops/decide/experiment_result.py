@@ -5,11 +5,17 @@ brought the same, each pair's difference could as well have had the other sign: 
 seen with those under other draws of the signs, and assumes nothing else (R. A. Fisher, The Design of Experiments,
 1935, section 21; E. Edgington and P. Onghena, Randomization Tests, 2007, for treatments by turns).
 
+What is registered is an amount per hour and channel: over all channels, the node's total but for a constant. So pairs
+are compared in msat, never as shares: a peer with hardly any traffic adds hardly anything, whatever its strategy makes
+of it, and the one with most of it has most of the say. A pair weighs as many channels as it counts, for its rate is
+their mean. These are the same in both blocks, so that a weight doesn't follow from what was drawn or earned, and the
+test holds. Pairs must not weigh by what they bring: that would count the money twice, and by chance for one side.
+
 The interval holds each constant effect that this test doesn't reject. A difference δ is rejected from below where the
 signs turned at random make as large a mean of d - δ as was seen, that is, where the mean of d over the pairs that were
-turned is at most δ. So the bounds are the outer quantiles of the means over random subsets of the pairs, the empty one
-counting as beyond either (J. A. Hartigan, Using Subsample Values as Typical Values, JASA 64, 1969). Few pairs make the
-empty one frequent: with less than six there is no bound at 95 %.
+turned is at most δ. So the bounds are the outer quantiles of the (weighted) means over random subsets of the pairs, the
+empty one counting as beyond either (J. A. Hartigan, Using Subsample Values as Typical Values, JASA 64, 1969). Few pairs
+make the empty one frequent: with less than six there is no bound at 95 %.
 
 Looking often for harm must not find it by chance. The chance of a false alarm grows evenly with the pairs that are over
 and each look may spend what has come since the last (K. Lan and D. DeMets, Discrete Sequential Boundaries for Clinical
@@ -58,10 +64,13 @@ _DAY_SECONDS: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two blocks of one peer, one of each arm: what they brought per hour and channel, open or not."""
+    """Two blocks of one peer, one of each arm: what they brought per hour and channel, open or not, on the channels
+    that count in both.
+    """
 
     peer_id: str
     number: int
+    channel_count: int
     a_net_msat: float
     b_net_msat: float
     a_fees_msat: float
@@ -85,7 +94,7 @@ def counting(experiment: Experiment, results: Iterable[BlockResult]) -> tuple[li
         blocks = {arm: [result for result in both if result.arm is arm] for arm in Arm}
         if both:
             a, b = blocks[Arm.A], blocks[Arm.B]
-            pairs.append(Pair(peer_id, number, _net(a), _net(b), _fees(a), _fees(b)))
+            pairs.append(Pair(peer_id, number, len(a), _net(a), _net(b), _fees(a), _fees(b)))
             used += both
     return pairs, used
 
@@ -123,36 +132,42 @@ def differences(pairs: Sequence[Pair], bits: Bits) -> tuple[Difference, ...]:
     """Given pairs, return the difference by the metric that decides, then by the other; none where there is no pair."""
     if not pairs:
         return ()
-    net = difference(NET, [(one.a_net_msat, one.b_net_msat) for one in pairs], bits)
-    return net, difference(FEES, [(one.a_fees_msat, one.b_fees_msat) for one in pairs], bits)
+    weights = [one.channel_count for one in pairs]
+    net = difference(NET, [(one.a_net_msat, one.b_net_msat) for one in pairs], weights, bits)
+    return net, difference(FEES, [(one.a_fees_msat, one.b_fees_msat) for one in pairs], weights, bits)
 
 
-def difference(metric: str, pairs: Sequence[tuple[float, float]], bits: Bits) -> Difference:
-    """Given a metric's name and its (A, B) of each pair, of which there is one at least, return their difference."""
+def difference(metric: str, pairs: Sequence[tuple[float, float]], weights: Sequence[int], bits: Bits) -> Difference:
+    """Given a metric's name, and its (A, B) and the weight of each pair, of which there is one at least, return their
+    difference.
+    """
     gains = [b - a for a, b in pairs]
-    means, empty_count = typical_means(gains, bits)
+    means, empty_count = typical_means(gains, weights, bits)
     low_p, high_p = _chances(means, empty_count)
     beyond = int(TAIL * (DRAW_COUNT + 1)) - empty_count
     return Difference(
         metric=metric,
         pair_count=len(pairs),
-        mean_msat=fmean(gains),
-        base_msat=fmean(a for a, _b in pairs),
+        mean_msat=fmean(gains, weights),
+        base_msat=fmean([a for a, _b in pairs], weights),
         low_msat=means[beyond - 1] if beyond > 0 else None,
         high_msat=means[-beyond] if beyond > 0 else None,
         p_value=min(2 * min(low_p, high_p), 1.0),
     )
 
 
-def typical_means(gains: Sequence[float], bits: Bits) -> tuple[list[float], int]:
-    """Given differences and random bits, return the means over random subsets, sorted, and how many were empty."""
+def typical_means(gains: Sequence[float], weights: Sequence[int], bits: Bits) -> tuple[list[float], int]:
+    """Given differences, their weights and random bits, return the means over random subsets, sorted, and how many were
+    empty.
+    """
     means: list[float] = []
     count = len(gains)
+    weighted = [gain * weight for gain, weight in zip(gains, weights, strict=True)]
     for _draw in range(DRAW_COUNT):
         chosen = [bit == "1" for bit in f"{bits(count):0{count}b}"]
-        size = chosen.count(True)
+        size = sum(compress(weights, chosen))
         if size:
-            means.append(math.fsum(compress(gains, chosen)) / size)
+            means.append(math.fsum(compress(weighted, chosen)) / size)
     means.sort()
     return means, DRAW_COUNT - len(means)
 
@@ -181,7 +196,8 @@ def harmful(experiment: Experiment, pairs: Sequence[Pair], over_count: int, bits
     if not pairs:
         return False
     alpha = experiment.harm_alpha * (over_count - experiment.look_count) / experiment.pair_count
-    means, empty_count = typical_means([one.b_net_msat - one.a_net_msat for one in pairs], bits)
+    gains = [one.b_net_msat - one.a_net_msat for one in pairs]
+    means, empty_count = typical_means(gains, [one.channel_count for one in pairs], bits)
     return _chances(means, empty_count)[1] <= alpha
 
 
@@ -191,12 +207,15 @@ def needs(experiment: Experiment, pairs: Sequence[Pair], peer_count: int) -> tup
 
     As many as make the standard error so small that in four experiments of five such an effect is told from none at
     5 %: n = (1.960 + 0.842)² s² / δ² (J. Lachin, Introduction to Sample Size Determination, Controlled Clinical Trials
-    2, 1981).
+    2, 1981). Of pairs that weigh more than others s² is the variance of what each adds to the weighted mean.
     """
-    base_msat = fmean(one.a_net_msat for one in pairs) if pairs else 0.0
+    weights = [one.channel_count for one in pairs]
+    base_msat = fmean([one.a_net_msat for one in pairs], weights) if pairs else 0.0
     if len(pairs) < 2 or base_msat <= 0 or peer_count <= 0:
         return ()
-    noise = variance(one.b_net_msat - one.a_net_msat for one in pairs)
+    gains = [one.b_net_msat - one.a_net_msat for one in pairs]
+    mean_msat, mean_weight = fmean(gains, weights), fmean(weights)
+    noise = variance([(gain - mean_msat) * weight / mean_weight for gain, weight in zip(gains, weights, strict=True)])
     found = []
     for effect in EFFECTS:
         pair_count = max(math.ceil(SEEN**2 * noise / (effect * base_msat) ** 2), 2)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from revops.decide.strategies.calm import SLEEP_SECONDS, awake
 from revops.domain.decision import FeeState
 from revops.domain.instants import is_ahead, not_ahead
+from revops.domain.values import replace
 
 
 def put_right(state: FeeState, now: float) -> FeeState:

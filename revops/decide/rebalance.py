@@ -7,7 +7,9 @@ A refill is worth it only against income that was realised. Per sat that moves f
 `income_ppm` is what forwards out of a channel earned per sat in the horizon, and the amount is at most what they
 moved in it: liquidity that nobody has bought is not bought for them. `opportunity_ppm` is the source's own income,
 weighted by the share of its liquidity that the horizon used. Posted fees don't enter: an earlier tool priced refills
-by them and lost. The price of the route is found and checked again at execution; here it gets its ceiling.
+by them and lost. The price of the route is found and checked again at execution; here it gets its ceiling. One part of
+it is known beforehand, what the target's peer asks for the last hop: where that alone passes the ceiling, nothing is
+tried.
 """
 
 from __future__ import annotations
@@ -24,7 +26,16 @@ from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import PairHistory, RebalanceSnapshot
-from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_ceil, sat_floor, share_msat
+from revops.domain.units import (
+    MSAT_PER_SAT,
+    PPM,
+    forward_fee_msat,
+    ppm_of,
+    ppm_of_ceil,
+    sat_ceil,
+    sat_floor,
+    share_msat,
+)
 
 #: Left on a channel for the commitment fee and for other payments while ours is under way.
 MARGIN_SHARE: Final = 50
@@ -41,10 +52,16 @@ class _Pair:
     amount_msat: int
     max_fee_ppm: int
     gain_msat: int
+    last_hop_msat: int
 
     @property
     def max_fee_msat(self) -> int:
         return share_msat(self.amount_msat, self.max_fee_ppm)
+
+    @property
+    def too_dear(self) -> bool:
+        """Whether the target's peer alone asks more than the refill may cost."""
+        return self.last_hop_msat > self.max_fee_msat
 
 
 def plan_rebalances(
@@ -123,7 +140,6 @@ def _decide_target(
     least_msat = _least_msat(target, policy)
     if wanted_msat < least_msat:
         return _skip(target, _too_small(wanted_msat, least_msat))
-    now = snapshot.view.taken_at
     cooling: list[tuple[int, int]] = []
     pairs: list[_Pair] = []
     for source in snapshot.view.channels:
@@ -131,20 +147,30 @@ def _decide_target(
             continue
         if _not_permitted(source, snapshot.permissions, "source") is not None:
             continue
-        history = snapshot.pair_history.get((source.channel_id, target.channel_id))
-        wait = pair_cooldown_seconds(history, policy)
-        if history is not None and now < history.last_failed_at + wait:
-            wait_minutes = round((history.last_failed_at + wait - now) / 60)
-            cooling.append((wait_minutes, history.failure_count))
+        waits = _waits(snapshot, source, target, policy)
+        if waits is not None:
+            cooling.append(waits)
             continue
         source_flow = snapshot.flows.get(source.channel_id, _IDLE)
-        pair = _pair(source, source_flow, income_ppm, wanted_msat, least_msat, policy)
+        pair = _pair(source, source_flow, target, income_ppm, wanted_msat, least_msat, policy)
         if pair is not None:
             pairs.append(pair)
-    if not pairs:
-        return _skip(target, _no_source(cooling))
-    best = min(pairs, key=lambda pair: (-pair.gain_msat, pair.source.channel_id))
+    best = min(pairs, key=lambda pair: (pair.too_dear, -pair.gain_msat, pair.source.channel_id), default=None)
+    if best is None or best.too_dear:
+        return _skip(target, _no_source(cooling, best))
     return _within_budget(target, best, flow, income_ppm, least_msat, left_msat, policy)
+
+
+def _waits(
+    snapshot: RebalanceSnapshot, source: Channel, target: Channel, policy: RebalanceConfig
+) -> tuple[int, int] | None:
+    """For how many minutes a pair is still left alone, and after how many failures; None if it may be tried."""
+    history = snapshot.pair_history.get((source.channel_id, target.channel_id))
+    if history is None:
+        return None
+    until_at = history.last_failed_at + pair_cooldown_seconds(history, policy)
+    now = snapshot.view.taken_at
+    return (round((until_at - now) / 60), history.failure_count) if now < until_at else None
 
 
 def _not_permitted(channel: Channel, permissions: Mapping[str, str], side: str) -> Reason | None:
@@ -201,8 +227,16 @@ def _least_msat(target: Channel, policy: RebalanceConfig) -> int:
     return least_msat
 
 
-def _no_source(cooling: list[tuple[int, int]]) -> Reason:
-    """Why there is no source: of the pairs that cool down (wait in minutes, failures), the one that may try first."""
+def _no_source(cooling: list[tuple[int, int]], dear: _Pair | None) -> Reason:
+    """Why there is no source: of the pairs that cool down (wait in minutes, failures), the one that may try first; else
+    a pair for which the last hop is too dear, if there is one.
+    """
+    if not cooling and dear is not None:
+        return why(
+            ReasonCode.LAST_HOP_TOO_DEAR,
+            last_hop_ppm=ppm_of_ceil(dear.last_hop_msat, dear.amount_msat),
+            max_fee_ppm=dear.max_fee_ppm,
+        )
     if not cooling:
         return why(ReasonCode.NO_SOURCE)
     wait_minutes, failure_count = min(cooling)
@@ -226,7 +260,13 @@ def _may_give(
 
 
 def _pair(
-    source: Channel, flow: Flow, income_ppm: int, wanted_msat: int, least_msat: int, policy: RebalanceConfig
+    source: Channel,
+    flow: Flow,
+    target: Channel,
+    income_ppm: int,
+    wanted_msat: int,
+    least_msat: int,
+    policy: RebalanceConfig,
 ) -> _Pair | None:
     """What a source promises to a target; None where it has too little to give or where no price would pay."""
     above_msat = source.local_msat - int(source.capacity_msat * policy.high_ratio)
@@ -240,7 +280,13 @@ def _pair(
     if max_fee_ppm <= 0:
         return None
     gain_msat = share_msat(amount_msat, income_ppm - opportunity_ppm - max_fee_ppm)
-    return _Pair(source, amount_msat, max_fee_ppm, gain_msat)
+    return _Pair(source, amount_msat, max_fee_ppm, gain_msat, _last_hop_msat(target, amount_msat))
+
+
+def _last_hop_msat(target: Channel, amount_msat: int) -> int:
+    """What the target's peer asks for letting an amount in to us. Where it isn't known no route is built either."""
+    terms = target.remote_terms
+    return 0 if terms is None else forward_fee_msat(amount_msat, terms.fee_base_msat, terms.fee_ppm)
 
 
 def _within_budget(
@@ -263,7 +309,9 @@ def _within_budget(
     amount_msat = pair.amount_msat
     if pair.max_fee_msat > left_msat:
         amount_msat = max(left_msat, 0) * PPM // pair.max_fee_ppm // MSAT_PER_SAT * MSAT_PER_SAT
-    affordable = amount_msat >= least_msat
+    # The base fee of the last hop weighs more on a smaller amount.
+    last_hop_msat = _last_hop_msat(target, amount_msat)
+    affordable = amount_msat >= least_msat and last_hop_msat <= share_msat(amount_msat, pair.max_fee_ppm)
     kept_msat = amount_msat if affordable else pair.amount_msat
     decision = RebalanceDecision(
         target_channel_id=target.channel_id,

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from revops.domain.channel import Channel
+
 #: What is compared, in the words in which it is registered; the first decides, the second is shown beside it. `net` is
 #: what strategies are judged by: fees, less the value of the liquidity used up, plus that of what entered.
 NET: Final = "net msat per hour and channel"
@@ -113,6 +115,18 @@ class BlockTime(NamedTuple):
     seen_seconds: float = 0.0
 
 
+class Look(NamedTuple):
+    """What one run finds of one channel: `turn` where the experiment prices it in this run; `away_since_at` where the
+    operator keeps it out, `foreign_since_at` where the fee in force is somebody else's: found then, set some time
+    before.
+    """
+
+    channel: Channel
+    turn: Turn | None = None
+    away_since_at: float | None = None
+    foreign_since_at: float | None = None
+
+
 class BlockResult(NamedTuple):
     """What one channel brought in one block that is over."""
 
@@ -171,9 +185,19 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherExperiment:
+    """An experiment beside the one that is reported on, and what it has shown, as in `ExperimentReport`."""
+
+    experiment: Experiment
+    pair_count: int
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentReport:
     """All that `revops report experiment` shows. `differences` are by the registered metric, then by the second one;
     none where no pair of blocks is complete. `left_out_count` are pairs of blocks that are over and don't count.
+    `others` are all others that were ever begun: who may choose among them finds one that shows what he likes.
     """
 
     taken_at: float
@@ -184,13 +208,29 @@ class ExperimentReport:
     arms: tuple[ArmSum, ...]
     differences: tuple[Difference, ...] = ()
     needs: tuple[Need, ...] = ()
+    others: tuple[OtherExperiment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A channel that an experiment has priced. `recorded_count` are its blocks that are over and recorded, of which
+    enough was seen of `counting_count`.
+    """
+
+    channel_id: str
+    name: str
+    peer_id: str
+    alias: str | None
+    recorded_count: int
+    counting_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStatus:
     """What runs, or ran last, without its result. `block` is the one under way, counted from 0; None where none is.
 
-    `turns` are the channels that take part, by channel_id, as far as this run has looked at the node.
+    `turns` are the channels that take part in it, by channel_id: by the records those that a run has priced in this
+    block and left to it since. `members` are all that ever took part.
     """
 
     taken_at: float
@@ -198,3 +238,4 @@ class ExperimentStatus:
     block: int | None = None
     recorded_count: int = 0
     turns: dict[str, Turn] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()

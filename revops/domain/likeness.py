@@ -56,7 +56,9 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """All of it. Where too little is known, `too_little` says why, and no strategy was run."""
+    """All of it. Where too little is known, `too_little` says why, and no strategy was run. `warnings` are to be read
+    before any ranking: what is missing for it to be the node's, and when that will be there.
+    """
 
     taken_at: float
     days: float
@@ -70,3 +72,4 @@ class Likeness:
     market_count: int = 0
     market_days: float = 0.0
     contenders: tuple[Contender, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -89,6 +89,7 @@ class ReasonCode(StrEnum):
     BALANCED = "balanced"
     NO_INCOME = "no_income"
     NO_SOURCE = "no_source"
+    LAST_HOP_TOO_DEAR = "last_hop_too_dear"
     SEVERAL_CHANNELS = "several_channels"
     NOT_PERMITTED = "not_permitted"
     COOLING_DOWN = "cooling_down"
@@ -247,6 +248,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.BALANCED: "{local_percent} % is ours, a refill starts below {low_percent} %",
     ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",
     ReasonCode.NO_SOURCE: "no channel has liquidity to spare cheaply enough",
+    ReasonCode.LAST_HOP_TOO_DEAR: (
+        "its peer alone asks {last_hop_ppm} ppm to let a refill in, which may cost {max_fee_ppm} ppm at most"
+    ),
     ReasonCode.SEVERAL_CHANNELS: "its peer has {channel_count} channels with us: arrival can't be verified",
     ReasonCode.NOT_PERMITTED: 'a rule says rebalance = "{permission}": never {side}',
     ReasonCode.COOLING_DOWN: "{failure_count} failures in a row, next try in {wait_minutes} min",

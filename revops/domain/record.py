@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from revops.domain.decision import BudgetVerdict, FeeState
 from revops.domain.demand import DemandFigures
+from revops.domain.experiment import Experiment
 from revops.domain.forward import Flow
 from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
@@ -240,6 +241,7 @@ class Report:
     """All that `revops report` shows. Built from records alone; `synced_at` is the data's age.
 
     `decisions` are those to act or to put off, `skips` what was left alone and why, `jobs` what became of rebalances.
+    `experiment` is the one that runs.
     """
 
     taken_at: float
@@ -260,3 +262,4 @@ class Report:
     runs: tuple[RunRecord, ...]
     skips: tuple[DecisionRecord, ...] = ()
     jobs: tuple[JobRecord, ...] = ()
+    experiment: Experiment | None = None

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from revops.domain.experiment import Experiment
 from revops.domain.snapshot import FeePin
 
 if TYPE_CHECKING:  # it needs msgspec, which `revops --help` doesn't load
@@ -66,10 +67,11 @@ class ChannelPolicy:
 @dataclass(frozen=True, slots=True)
 class PoliciesReport:
     """What the rules make of channels, as the last sync saw them, and the pins that set a fee in place of them, by
-    channel_id.
+    channel_id. `experiment` is the one that runs, whose strategies take the place of that of `[fees]`.
     """
 
     taken_at: float
     synced_at: float | None
     policies: tuple[ChannelPolicy, ...]
     pins: Mapping[str, FeePin] = field(default_factory=dict)
+    experiment: Experiment | None = None

@@ -57,7 +57,8 @@ class FeeInput:
     `policy` is what the rules make of `[fees]` for this channel; None: `[fees]` itself. `last_changed_at` is of any
     change of the fee or announcement of ours, `last_own_changed_at` of the last announcement of ours;
     `external_since_at` is set where the fee in force is somebody else's. `rules` names those that made its policy.
-    `sold_msat` is what left by it in the last 30 days. `turn` is set where an experiment has chosen its strategy.
+    `sold_msat` is what left by it in the last 30 days. `turn` is set where an experiment has chosen its strategy,
+    `away_since_at` where one runs that the operator keeps the channel out of.
     `market_ratio` is what the node's channels have come to ask, as a multiple of what others charge into their peers.
     """
 
@@ -80,6 +81,7 @@ class FeeInput:
     sold_msat: int = 0
     own_updates_last_day_count: int = 0
     turn: Turn | None = None
+    away_since_at: float | None = None
     market_ratio: float = 1.0
 
 

@@ -127,6 +127,8 @@ class DemoSummary:
     report: Report
     #: How many rebalances ended how, by status.
     job_counts: Mapping[str, int] = field(default_factory=dict)
+    #: How many of them found no route as cheap as the refill is worth.
+    too_dear_count: int = 0
 
     @property
     def net_msat(self) -> int:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from revops.domain.decision import BudgetVerdict
 from revops.domain.demand import DemandFigures
@@ -29,8 +29,7 @@ SUSPENSIONS: Final = (ReasonCode.RESERVE_LOW, ReasonCode.NODE_SYNCING, ReasonCod
 SUCCESS_CODES: Final = frozenset({0, NothingLeft.exit_code})
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One series' value; label values in the order of its definition."""
 
     label_values: tuple[str, ...]
@@ -109,7 +108,7 @@ def _sample(label_values: Iterable[str], value: float) -> Sample:
     return Sample(tuple(map(_shown, label_values)), value)
 
 
-#: A channel's labels stand on dozens of samples.
+#: A label stands on many samples.
 _shown: Final = lru_cache(maxsize=4_096)(printable)
 
 
@@ -247,8 +246,9 @@ def _channels(node: str, records: Iterable[ChannelRecord], blockheight: int) -> 
         name = channel.name if uses[channel.name] == 1 else channel.channel_id
         peer_id = channel.peer_id or ""
         info.append(_sample((node, name, channel.channel_id, peer_id, channel.alias or ""), 1))
+        shown = tuple(map(_shown, (node, name, peer_id)))
         rows: list[_Row] = [(metric, (), read(channel)) for metric, read in _CHANNEL_VALUES]
         for metric, labels, value in (*rows, *_demand(channel.demand), *_in_flight(channel, blockheight)):
             if value is not None:
-                found.setdefault(metric, []).append(_sample((node, name, peer_id, *labels), value))
+                found.setdefault(metric, []).append(Sample((*shown, *labels), value))
     return [(Metric.CHANNEL_INFO, info), *found.items()]

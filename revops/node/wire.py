@@ -10,6 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, NoReturn
 
 from pyln.client.lightning import LightningRpc, RpcError, UnixSocket
@@ -31,6 +32,7 @@ def _no_constant(_name: str) -> NoReturn:
     raise MalformedReplyError("is not JSON (NaN or Infinity)")
 
 
+@cache  # setting a level makes all loggers forget what they know
 def _quiet_logger() -> logging.Logger:
     """Return the logger for pyln: it dumps whole requests and replies at DEBUG, secrets included, so it stops above."""
     logger = logging.getLogger("revops.node.pyln")

@@ -17,11 +17,16 @@ LEAST_MARKETS = 5
 
 def likeness(value: Likeness) -> Iterator[Block]:
     """Given what was found, render all of it."""
-    yield Line(f"from {value.days:.1f} days of this node's records, {counted(value.attempt_count, 'payment')}")
-    yield Line("")
     if value.too_little is not None:
         yield Line(f"too little is known for a market like this node: {value.too_little}")
+        yield from (Line(f"- {text}") for text in value.warnings)
         return
+    for number, text in enumerate(value.warnings):
+        yield Line(f"- {text}" if number else text)
+    if value.warnings:
+        yield Line("")
+    yield Line(f"from {value.days:.1f} days of this node's records, {counted(value.attempt_count, 'payment')}")
+    yield Line("")
     yield Table("Found", ("", ">value", "unit", "rests on"), tuple(_parameter_row(one) for one in value.parameters))
     yield Table(
         "Customers of each channel",

@@ -11,7 +11,7 @@ from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
 from revops.report.demand import demand_table
-from revops.report.words import fee_step, shortened, state_word
+from revops.report.words import by_turns, fee_step, shortened, state_word
 
 
 def report(value: Report) -> Iterator[Block]:
@@ -59,6 +59,9 @@ def _node(value: Report) -> Iterator[Block]:
         f"lightningd {value.version}, block {value.blockheight:,}, "
         f"{income(value.wallet_spendable_msat)} sat on chain; synced {age(value.synced_at, value.taken_at)}"
     )
+    turns = by_turns(value.experiment, value.taken_at)
+    if turns is not None:
+        yield Line(turns)
 
 
 def _profit(value: Report) -> Table:

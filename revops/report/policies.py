@@ -11,12 +11,15 @@ from revops.domain.text import counted
 from revops.report.amounts import age
 from revops.report.blocks import Block, Line, Table
 from revops.report.plain import plain
-from revops.report.words import pin_end, pinned
+from revops.report.words import by_turns, pin_end, pinned
 
 
 def shown(found: PoliciesReport, *, whole: bool) -> Iterator[Block]:
     """Given policies, render a row of each; with `whole`, each rule and setting too."""
     yield Line(f"{counted(len(found.policies), 'channel')}; synced {age(found.synced_at, found.taken_at)}")
+    turns = by_turns(found.experiment, found.taken_at)
+    if turns is not None:
+        yield Line(turns)
     headings = ("channel", "peer", "strategy", ">min ppm", ">max ppm", "rebalance", "rules")
     yield Table("", headings, tuple(_row(one, _pin_of(found, one)) for one in found.policies))
     crossed = [f"{one.facts.name} ({', '.join(one.crossed)})" for one in found.policies if one.crossed]
@@ -89,7 +92,11 @@ def _settings(one: ChannelPolicy) -> dict[str, Any]:
 
 def document(found: PoliciesReport) -> dict[str, Any]:
     """Given policies, return them in the types of JSON."""
-    return {"synced_at": found.synced_at, "channels": [_document(one, _pin_of(found, one)) for one in found.policies]}
+    return {
+        "synced_at": found.synced_at,
+        "experiment": plain(found.experiment),
+        "channels": [_document(one, _pin_of(found, one)) for one in found.policies],
+    }
 
 
 def _document(one: ChannelPolicy, pin: FeePin | None) -> dict[str, Any]:

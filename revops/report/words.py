@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from revops.domain.decision import Outcome
+from revops.domain.experiment import Experiment
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.snapshot import FeePin
 from revops.report.amounts import instant
@@ -98,3 +99,13 @@ def pin_end(pin: FeePin) -> str:
 def state_word(state: str) -> str:
     """Given a channel's state as the node calls it, return a word for people."""
     return _STATES.get(state, state.lower())
+
+
+def by_turns(one: Experiment | None, now: float) -> str | None:
+    """Given the experiment that runs, and the time, say that it prices channels; None where it doesn't."""
+    if one is None or not one.started_at <= now < one.ends_at:
+        return None
+    return (
+        f"experiment {one.experiment_key} runs until {instant(one.ends_at)}: {one.a} (A) and {one.b} (B) price by "
+        "turns; `revops experiment status` shows whose it is"
+    )

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from revops.sim.errors import INVALID_REQUEST, SimRpcError
 
 TERMINATOR = b"\n\n"
+#: `json.dumps` makes an encoder for each message.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class RequestReader:
@@ -47,7 +49,7 @@ class RequestReader:
 
 def encode(message: dict[str, Any]) -> bytes:
     """Return a response as lightningd writes it."""
-    return json.dumps(message, separators=(",", ":")).encode() + TERMINATOR
+    return _ENCODER.encode(message).encode() + TERMINATOR
 
 
 def response(request_id: Any, result: dict[str, Any]) -> dict[str, Any]:

@@ -44,23 +44,34 @@ def begin_action(
         "created_at": created_at,
         "state_json": None if state_if_done is None else dump_state(state_if_done),
     }
-    tx.connection.execute(insert(action), values)
+    tx.connection.execute(_insert_action(), values)
     return key
+
+
+@cache
+def _insert_action() -> Executable:
+    return insert(action)
 
 
 def finish_action(tx: Tx, action_key: int, status: str, reply: Mapping[str, object] | None, settled_at: float) -> None:
     """Given how a pending call ended (done, failed, unknown), record it. Raise BugError where it isn't pending."""
     if status not in _SETTLED:
         raise BugError(f"action {action_key} can't end as {status!r}")
-    row = (action.c.node_key == tx.node_key, action.c.action_key == action_key, action.c.status == PENDING)
     values = {
         "status": status,
         "reply_json": None if reply is None else dump(dict(reply)),
         "settled_at": settled_at,
         "state_json": None,
     }
-    if tx.connection.execute(update(action).where(*row).values(values)).rowcount != 1:
+    if tx.execute(_finish(), b_key=action_key, **values).rowcount != 1:
         raise BugError(f"action {action_key} is not pending")
+
+
+@cache
+def _finish() -> Executable:
+    """Sets the columns that the values name."""
+    pending = (action.c.node_key == NODE, action.c.action_key == bindparam("b_key"), action.c.status == PENDING)
+    return update(action).where(*pending)
 
 
 def pending_actions(tx: Tx, method: str) -> tuple[ActionRecord, ...]:

@@ -73,8 +73,13 @@ def record_own_terms(
     values = {"fee_base_msat": fee_base_msat, "fee_ppm": fee_ppm}
     if htlc_max_msat is not None:
         values["htlc_max_msat"] = htlc_max_msat
-    row = (channel.c.node_key == tx.node_key, channel.c.channel_id == channel_id)
-    tx.connection.execute(update(channel).where(*row).values(values))
+    tx.execute(_record_by_id(), b_id=channel_id, **values)
+
+
+@cache
+def _record_by_id() -> Executable:
+    """Sets the columns that the values name."""
+    return update(channel).where(channel.c.node_key == NODE, channel.c.channel_id == bindparam("b_id"))
 
 
 def _announced_since(tx: Tx, seen_at: float) -> set[int]:
@@ -181,6 +186,8 @@ def _open_keys() -> Executable:
 
 def record_closed(tx: Tx, closed: Sequence[ClosedChannel], seen_at: float) -> None:
     """Given the channels that the node calls closed, record what is known of each, also of those never seen open."""
+    if not closed:
+        return
     known_peers = ensure_peers(tx, (item.peer_id for item in closed if item.peer_id is not None))
     known = ensure_channels(tx, (item.channel_id for item in closed), seen_at)
     for item in closed:

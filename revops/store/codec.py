@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, fields
 from typing import Any, Final
 
 from revops.domain.decision import FeeState, PriceWindow
@@ -16,11 +16,14 @@ from revops.errors import DataError
 
 _STATE_FIELDS: Final = {field.name: field for field in fields(FeeState)}
 _WINDOW_FIELDS: Final = tuple(field.name for field in fields(PriceWindow))
+_FIGURES_FIELDS: Final = tuple(field.name for field in fields(DemandFigures))
+#: `json.dumps` makes an encoder for each value.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def dump(value: Any) -> str:
     """Given a plain value, return its JSON. Raise ValueError for infinities and NaN: they are no JSON."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def load_object(document: str) -> dict[str, object]:
@@ -46,10 +49,14 @@ def load_reasons(document: str) -> tuple[Reason, ...]:
 
 def dump_state(state: FeeState) -> str:
     """Given a strategy's state, return its JSON."""
-    values = {name: getattr(state, name) for name in _STATE_FIELDS}
-    values["windows"] = [{name: getattr(window, name) for name in _WINDOW_FIELDS} for window in state.windows]
-    values["demand"] = None if state.demand is None else asdict(state.demand)
+    values = _plain(state, _STATE_FIELDS)
+    values["windows"] = [_plain(window, _WINDOW_FIELDS) for window in state.windows]
+    values["demand"] = None if state.demand is None else _plain(state.demand, _FIGURES_FIELDS)
     return dump(values)
+
+
+def _plain(value: object, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
 def load_state(document: str) -> FeeState:

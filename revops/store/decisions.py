@@ -159,7 +159,7 @@ def _last_decisions(tx: Tx, command: str, taken_at: float) -> dict[tuple[Any, ..
 
     One that a clock ahead has dated is none: it would stay the last for as long, and each run would add a row.
     """
-    found = tx.execute(_latest(), b_command=command, b_until=taken_at + AHEAD_SECONDS)
+    found = tx.execute(_latest(), b_command=command, b_until=taken_at + AHEAD_SECONDS).all()
     return {_identity(dict(row._mapping), load_reasons(row.reasons_json)): row.decision_key for row in found}
 
 

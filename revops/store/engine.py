@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import (
@@ -56,7 +57,8 @@ class Tx:
         """Given a statement with `NODE` and other parameters in it by name, execute it with their values.
 
         SQLAlchemy takes longer to build a statement than SQLite to answer it, and knows one again that it has executed:
-        statements of every run are built once (`functools.cache`).
+        statements of every run are built once (`functools.cache`). Rows are best taken `all()` at once: one by one they
+        take twice as long.
         """
         return self.connection.execute(statement, {"b_node": self.node_key, **values})
 
@@ -161,10 +163,8 @@ class Database:
 
         Raise DataError when the same node_id was recorded on another network.
         """
-        columns = (tables.node.c.node_key, tables.node.c.network)
-        find = select(*columns).where(tables.node.c.node_id == node_id)
         with self.read(0) as tx:
-            row = tx.connection.execute(find).one_or_none()
+            row = tx.connection.execute(_find_node(), {"b_id": node_id}).one_or_none()
         if row is None:
             row = self._add_node(node_id, alias, network)
         if row.network != network:
@@ -178,8 +178,7 @@ class Database:
             values = {"node_key": next_keys(tx, "node"), "node_id": node_id, "alias": alias, "network": network}
             statement = upsert(tx, tables.node).values(values).on_conflict_do_nothing(index_elements=["node_id"])
             tx.connection.execute(statement)
-            columns = (tables.node.c.node_key, tables.node.c.network)
-            return tx.connection.execute(select(*columns).where(tables.node.c.node_id == node_id)).one()
+            return tx.connection.execute(_find_node(), {"b_id": node_id}).one()
 
     def known_nodes(self) -> tuple[KnownNode, ...]:
         """Return the nodes that have rows here, oldest first."""
@@ -187,6 +186,11 @@ class Database:
         with self.read(0) as tx:
             rows = tx.connection.execute(statement.order_by(tables.node.c.node_key))
             return tuple(KnownNode(row.node_key, row.node_id, row.alias) for row in rows)
+
+
+@cache
+def _find_node() -> Executable:
+    return select(tables.node.c.node_key, tables.node.c.network).where(tables.node.c.node_id == bindparam("b_id"))
 
 
 def _take_engine(url: URL, *, read_only: bool) -> Engine:
@@ -210,7 +214,7 @@ def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -
             hide_parameters=True,
             connect_args={"timeout": urls.LOCK_TIMEOUT_SECONDS},
         )
-        _prepare_sqlite(engine, read_only=read_only, foreign_keys=not migrating)
+        _prepare_sqlite(engine, url, read_only=read_only, foreign_keys=not migrating)
         return engine
     try:
         engine = create_engine(
@@ -225,7 +229,7 @@ def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -
     return engine
 
 
-def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> None:
+def _prepare_sqlite(engine: Engine, url: URL, *, read_only: bool, foreign_keys: bool) -> None:
     """Settings of each connection, the busy timeout first: the others may have to wait already.
 
     synchronous=FULL, not the usual NORMAL of WAL: with NORMAL the last commits can vanish with the power, among them
@@ -243,7 +247,11 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
 
     def begun(connection: Connection) -> None:
         reads = read_only or connection.get_execution_options().get(READS, False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        try:  # past SQLAlchemy, which takes ten times as long for it; a run has two dozen transactions
+            driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise explained_sqlite(url, error) from error
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)

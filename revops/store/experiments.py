@@ -7,14 +7,16 @@ are, and stands for ever. Time is counted up by each run; a row that is recorded
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import CursorResult, Executable, bindparam, delete, func, insert, select, update
 
-from revops.domain.experiment import Arm, BlockResult, BlockTime, Ending, Experiment
+from revops.domain.experiment import Arm, BlockResult, BlockTime, Ending, Experiment, Member
 from revops.domain.forward import ForwardStatus
 from revops.errors import BugError
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
 from revops.store.keys import channel_keys, next_keys, total, upsert
 from revops.store.tables import channel, experiment, experiment_block, forward, peer
@@ -55,7 +57,12 @@ def register(tx: Tx, plan: Experiment) -> Experiment:
 
 def running(tx: Tx) -> Experiment | None:
     """Return the experiment that wasn't ended yet; until its last block is recorded its planned end may have passed."""
-    return _one(tx, experiment.c.ended_at.is_(None))
+    return _first(tx.execute(_running()))
+
+
+@cache
+def _running() -> Executable:
+    return select(experiment).where(experiment.c.node_key == NODE, experiment.c.ended_at.is_(None))
 
 
 def by_key(tx: Tx, experiment_key: int) -> Experiment | None:
@@ -69,8 +76,18 @@ def latest(tx: Tx) -> Experiment | None:
     return _one(tx, experiment.c.experiment_key == newest.scalar_subquery())
 
 
+def every(tx: Tx) -> tuple[Experiment, ...]:
+    """Return all experiments, running or ended, the first one first."""
+    statement = select(experiment).where(experiment.c.node_key == tx.node_key).order_by(experiment.c.experiment_key)
+    return tuple(_experiment(row) for row in tx.connection.execute(statement))
+
+
 def _one(tx: Tx, condition: Any) -> Experiment | None:
-    row = tx.connection.execute(select(experiment).where(experiment.c.node_key == tx.node_key, condition)).first()
+    return _first(tx.connection.execute(select(experiment).where(experiment.c.node_key == tx.node_key, condition)))
+
+
+def _first(found: CursorResult[Any]) -> Experiment | None:
+    row = found.first()
     return None if row is None else _experiment(row)
 
 
@@ -130,7 +147,9 @@ def block_times(tx: Tx, experiment_key: int) -> dict[tuple[str, int], BlockTime]
 
 def _with_channels(tx: Tx, experiment_key: int) -> Any:
     return (
-        select(experiment_block, channel.c.channel_id, peer.c.peer_id)
+        select(
+            experiment_block, channel.c.channel_id, channel.c.scid, channel.c.alias_local, peer.c.peer_id, peer.c.alias
+        )
         .join(
             channel,
             (channel.c.node_key == experiment_block.c.node_key)
@@ -160,16 +179,33 @@ def save_times(tx: Tx, experiment_key: int, times: Iterable[BlockTime]) -> None:
         tx.connection.execute(row, rows)
 
 
+def drop_times(tx: Tx, experiment_key: int, gone: Iterable[tuple[str, int]]) -> None:
+    """Given (channel_id, block), forget what was counted of it; a block that is recorded stays as it is."""
+    keys = channel_keys(tx)
+    rows = [{"b_channel_key": keys[channel_id], "b_block": block} for channel_id, block in gone]
+    if rows:
+        one = (
+            experiment_block.c.channel_key == bindparam("b_channel_key"),
+            experiment_block.c.block == bindparam("b_block"),
+            experiment_block.c.recorded_at.is_(None),
+        )
+        tx.connection.execute(delete(experiment_block).where(*_mine(tx, experiment_key), *one), rows)
+
+
 def open_experiments(tx: Tx) -> tuple[Experiment, ...]:
     """Return the experiments of which blocks wait to be recorded, or that weren't ended yet."""
+    return tuple(_experiment(row) for row in tx.execute(_open()))
+
+
+@cache
+def _open() -> Executable:
     waiting = select(experiment_block.c.experiment_key).where(
-        experiment_block.c.node_key == tx.node_key, experiment_block.c.recorded_at.is_(None)
+        experiment_block.c.node_key == NODE, experiment_block.c.recorded_at.is_(None)
     )
-    statement = select(experiment).where(
-        experiment.c.node_key == tx.node_key,
+    return select(experiment).where(
+        experiment.c.node_key == NODE,
         experiment.c.ended_at.is_(None) | experiment.c.experiment_key.in_(waiting),
     )
-    return tuple(_experiment(row) for row in tx.connection.execute(statement))
 
 
 def record_blocks(tx: Tx, of: Experiment, before_block: int, now: float) -> int:
@@ -223,3 +259,17 @@ def results(tx: Tx, experiment_key: int) -> tuple[BlockResult, ...]:
         )
         for row in tx.connection.execute(statement.order_by(experiment_block.c.block, channel.c.channel_id))
     )  # fmt: skip
+
+
+def members(tx: Tx, of: Experiment) -> tuple[Member, ...]:
+    """Given an experiment, return the channels that it has priced, those of a peer side by side."""
+    found: dict[str, Member] = {}
+    for row in tx.connection.execute(_with_channels(tx, of.experiment_key)):
+        name = row.scid or row.alias_local or row.channel_id
+        one = found.setdefault(row.channel_id, Member(row.channel_id, name, row.peer_id, row.alias, 0, 0))
+        if row.recorded_at is not None:
+            counts = row.seen_seconds >= of.seen_ratio * of.measured_seconds
+            found[row.channel_id] = replace(
+                one, recorded_count=one.recorded_count + 1, counting_count=one.counting_count + counts
+            )
+    return tuple(sorted(found.values(), key=lambda one: (one.peer_id, one.name)))

@@ -44,10 +44,14 @@ def _fee_states() -> Executable:
 
 def demand_figures(tx: Tx) -> dict[int, DemandFigures]:
     """Return what the strategy `demand` judged last, by the channel_key of each channel that it prices."""
-    mine = (fee_state.c.node_key == tx.node_key, fee_state.c.strategy == STRATEGY)
-    rows = tx.connection.execute(select(fee_state.c.channel_key, fee_state.c.state_json).where(*mine))
-    found = {row.channel_key: load_figures(row.state_json) for row in rows}
+    found = {key: load_figures(document) for key, document in tx.execute(_fee_documents())}
     return {key: figures for key, figures in found.items() if figures is not None}
+
+
+@cache
+def _fee_documents() -> Executable:
+    mine = (fee_state.c.node_key == NODE, fee_state.c.strategy == STRATEGY)
+    return select(fee_state.c.channel_key, fee_state.c.state_json).where(*mine)
 
 
 def congested_since(tx: Tx) -> dict[str, float]:
@@ -95,18 +99,22 @@ def _save_fee_states(dialect_name: str) -> Executable:
 
 def record_fee_change(tx: Tx, change: FeeChange) -> None:
     """Given a fee that came into force, record it."""
-    tx.connection.execute(
-        insert(fee_change).values(
-            node_key=tx.node_key,
-            change_key=next_keys(tx, "fee_change"),
-            channel_key=channel_key(tx, change.channel_id),
-            changed_at=change.changed_at,
-            old_ppm=change.old_ppm,
-            new_ppm=change.new_ppm,
-            source=change.source,
-            base_msat=change.base_msat,
-        )
-    )
+    row = {
+        "node_key": tx.node_key,
+        "change_key": next_keys(tx, "fee_change"),
+        "channel_key": channel_key(tx, change.channel_id),
+        "changed_at": change.changed_at,
+        "old_ppm": change.old_ppm,
+        "new_ppm": change.new_ppm,
+        "source": change.source,
+        "base_msat": change.base_msat,
+    }
+    tx.connection.execute(_insert_fee_change(), row)
+
+
+@cache
+def _insert_fee_change() -> Executable:
+    return insert(fee_change)
 
 
 def last_fee_changes(tx: Tx) -> dict[str, FeeChange]:

@@ -62,6 +62,8 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
     and the spending that it allows neither. Each scid must be known (`scids.unknown_scids`), else BugError. Raise
     DataError for a settled forward without its amounts: a sum over it would be wrong for ever.
     """
+    if not forwards:
+        return IngestCount()
     newest: dict[int, Forward] = {}
     for item in forwards:
         have = newest.get(item.created_index)

@@ -63,7 +63,7 @@ def _reserve_keys(dialect_name: str) -> Executable:
 
 def channel_keys(tx: Tx) -> dict[str, int]:
     """Return the key of every channel_id that was ever seen."""
-    return {row[0]: row[1] for row in tx.execute(_channel_keys())}
+    return {row[0]: row[1] for row in tx.execute(_channel_keys()).all()}
 
 
 @cache
@@ -73,7 +73,7 @@ def _channel_keys() -> Executable:
 
 def peer_keys(tx: Tx) -> dict[str, int]:
     """Return the key of every peer_id that was ever seen."""
-    return {row[0]: row[1] for row in tx.execute(_peer_keys())}
+    return {row[0]: row[1] for row in tx.execute(_peer_keys()).all()}
 
 
 @cache

@@ -26,32 +26,51 @@ from revops.store.runs import last_runs
 from revops.store.tables import channel, channel_signal, peer, rebalance_job, spend_ledger
 
 _NOTHING: Final = FlowSum()
+_NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def report(tx: Tx, now: float, window_days: int, budget: BudgetVerdict, decision_limit: int) -> Report:
     """Given the moment and the window, return all that a report shows."""
-    node = node_row(tx)
     since_at = now - window_days * DAY_SECONDS
     window, lifetime = flow_sums(tx, since_at), flow_sums(tx, None)
+    return replace(
+        _standing(tx, now, budget, lifetime, _channels(tx, since_at, window, lifetime)),
+        window_days=window_days,
+        window=_totals(tx, since_at, window),
+        decisions=recent_decisions(tx, decision_limit, skips=False),
+        runs=last_runs(tx),
+        skips=recent_decisions(tx, decision_limit, skips=True),
+        jobs=recent_jobs(tx, decision_limit),
+    )
+
+
+def standing(tx: Tx, now: float, budget: BudgetVerdict) -> Report:
+    """Given the moment, return what metrics show of a report: no window, no runs and no decisions."""
+    lifetime = flow_sums(tx, None)
+    return _standing(tx, now, budget, lifetime, _records(tx, {}, lifetime, {}))
+
+
+def _standing(
+    tx: Tx, now: float, budget: BudgetVerdict, lifetime: Mapping[int, FlowSum], channels: tuple[ChannelRecord, ...]
+) -> Report:
+    node = node_row(tx)
     return Report(
         taken_at=now,
         synced_at=node.synced_at,
-        window_days=window_days,
+        window_days=0,
         node_id=node.node_id,
         alias=node.alias,
         version=node.version or "",
         network=node.network,
         blockheight=node.blockheight or 0,
         wallet_spendable_msat=node.wallet_spendable_msat or 0,
-        window=_totals(tx, since_at, window),
+        window=_NO_TOTALS,
         lifetime=_totals(tx, None, lifetime),
         books=books(tx),
         budget=budget,
-        channels=_channels(tx, since_at, window, lifetime),
-        decisions=recent_decisions(tx, decision_limit, skips=False),
-        runs=last_runs(tx),
-        skips=recent_decisions(tx, decision_limit, skips=True),
-        jobs=recent_jobs(tx, decision_limit),
+        channels=channels,
+        decisions=(),
+        runs=(),
     )
 
 
@@ -117,10 +136,16 @@ def _settled_jobs_by_target() -> Executable:
 def _channels(
     tx: Tx, since_at: float, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum]
 ) -> tuple[ChannelRecord, ...]:
-    recent, ever = _rebalances_by_target(tx, since_at), _rebalances_by_target(tx, None)
+    return _records(tx, window, lifetime, _rebalances_by_target(tx, since_at))
+
+
+def _records(
+    tx: Tx, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum], recent: Mapping[int, tuple[int, int]]
+) -> tuple[ChannelRecord, ...]:
+    ever = _rebalances_by_target(tx, None)
     judged = demand_figures(tx)
     records = []
-    for row in tx.execute(_listed()):
+    for row in tx.execute(_listed()).all():
         key = row.channel_key
         flow_pair = window.get(key, _NOTHING).flow(), lifetime.get(key, _NOTHING).flow()
         one = _record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0)))

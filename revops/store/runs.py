@@ -27,8 +27,13 @@ def begin_run(tx: Tx, command: str, started_at: float, version: str) -> int:
     tx.execute(_mark_interrupted(), b_command=command)
     run_key = next_keys(tx, "run")
     values = {"node_key": tx.node_key, "run_key": run_key, "command": command, "version": version}
-    tx.connection.execute(insert(run), {**values, "started_at": started_at})
+    tx.connection.execute(_insert_run(), {**values, "started_at": started_at})
     return run_key
+
+
+@cache
+def _insert_run() -> Executable:
+    return insert(run)
 
 
 @cache

@@ -33,7 +33,7 @@ def _record_feerates(dialect_name: str) -> Executable:
 
 def feerates_since(tx: Tx, since_at: float) -> tuple[Feerates, ...]:
     """Return the feerates that were sampled at `since_at` or later, oldest first."""
-    return tuple(Feerates(*row) for row in tx.execute(_feerates_since(), b_since=since_at))
+    return tuple(Feerates(*row) for row in tx.execute(_feerates_since(), b_since=since_at).all())
 
 
 @cache
@@ -66,7 +66,7 @@ def _newest_mark() -> Executable:
 
 def clock_marks(tx: Tx, since_at: float) -> tuple[ClockMark, ...]:
     """Return the marks whose clock showed `since_at` or later, in the clock's order."""
-    return tuple(ClockMark(*row) for row in tx.execute(_clock_marks(), b_since=since_at))
+    return tuple(ClockMark(*row) for row in tx.execute(_clock_marks(), b_since=since_at).all())
 
 
 @cache

@@ -96,7 +96,7 @@ def record_names(tx: Tx, names: Iterable[tuple[str, int]], seen_at: float) -> No
 
 
 def _known(tx: Tx) -> dict[str, int]:
-    return {row[0]: row[1] for row in tx.execute(_names())}
+    return {row[0]: row[1] for row in tx.execute(_names()).all()}
 
 
 @cache

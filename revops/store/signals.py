@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, Table, bindparam, delete, func, select
+from sqlalchemy import Executable, Table, delete, func, select
 
 from revops.domain.traffic import ChannelTraffic, Reputation, Role, Traffic
 from revops.domain.units import PPM
@@ -25,9 +25,12 @@ _CHANNEL_SUMS: Final = ChannelTraffic._fields
 def load(tx: Tx) -> Traffic:
     """Return all sums of the node, with the values of liquidity in force."""
     rows = tx.execute(_load()).all()
+    peers: dict[str, dict[str, Reputation]] = {role: {} for role in Role}
+    for role, peer_id, *sums in tx.execute(_load_peers()).all():
+        peers[role][peer_id] = Reputation(*sums)
     return Traffic(
-        senders=_peers(tx, Role.SENDER),
-        receivers=_peers(tx, Role.RECEIVER),
+        senders=peers[Role.SENDER],
+        receivers=peers[Role.RECEIVER],
         channels={row.channel_id: ChannelTraffic(*row[3:]) for row in rows if row.since_at is not None},
         values_ppm={row.channel_id: row.value_ppm for row in rows if row.value_ppm},
         open_since={row.channel_id: float(row.opened_at) for row in rows},
@@ -48,24 +51,24 @@ def _load() -> Executable:
     )
 
 
-def _peers(tx: Tx, role: Role) -> dict[str, Reputation]:
-    return {row[0]: Reputation(*row[1:]) for row in tx.execute(_of_peers(), b_role=str(role))}
-
-
 @cache
-def _of_peers() -> Executable:
+def _load_peers() -> Executable:
     return (
-        select(peer.c.peer_id, *(peer_signal.c[name] for name in _PEER_SUMS))
+        select(peer_signal.c.role, peer.c.peer_id, *(peer_signal.c[name] for name in _PEER_SUMS))
         .join(peer, (peer.c.node_key == peer_signal.c.node_key) & (peer.c.peer_key == peer_signal.c.peer_key))
-        .where(peer_signal.c.node_key == NODE, peer_signal.c.role == bindparam("b_role"))
+        .where(peer_signal.c.node_key == NODE)
     )
 
 
-def save_peers(tx: Tx, role: Role, peers: Mapping[str, Reputation]) -> None:
-    """Given what has changed of peers in a role, keep it in place of what it was."""
-    if peers:
+def save_peers(tx: Tx, senders: Mapping[str, Reputation], receivers: Mapping[str, Reputation]) -> None:
+    """Given what has changed of peers in their two roles, keep it in place of what it was."""
+    if senders or receivers:
         keys = peer_keys(tx)
-        rows = [{"peer_key": keys[peer_id], "role": str(role)} | one._asdict() for peer_id, one in peers.items()]
+        rows = [
+            {"peer_key": keys[peer_id], "role": str(role)} | one._asdict()
+            for role, peers in ((Role.SENDER, senders), (Role.RECEIVER, receivers))
+            for peer_id, one in peers.items()
+        ]
         _upsert(tx, peer_signal, rows, ("peer_key", "role"), _PEER_SUMS)
 
 

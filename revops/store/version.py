@@ -18,6 +18,7 @@ from revops.store.tables import SCHEMA_VERSION
 #: The option of a connection whose transactions only read.
 READS: Final = "revops_reads"
 _OUR_VERSION: Final = re.compile(r"\d{4}")
+_VERSIONS: Final = text("SELECT version_num FROM alembic_version")
 
 
 def schema_version(url: URL, engine: Engine) -> str | None:
@@ -30,7 +31,7 @@ def schema_version(url: URL, engine: Engine) -> str | None:
         return None
     try:
         with engine.connect().execution_options(**{READS: True}) as connection:  # waits for no writer
-            versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+            versions = connection.execute(_VERSIONS).scalars().all()
     except DBAPIError as error:
         if _no_such_table(error):
             return None

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from revops.cycle import experiment, explain, fees, rollup
+from revops.cycle import experiment, explain, fees, policy, rollup
+from revops.cycle import report as cycle_report
 from revops.decide.experiment import arm_of
 from revops.domain.decision import FeePlan
 from revops.domain.experiment import Arm, BlockResult, Ending, ExperimentReport, ExperimentStatus
 from revops.domain.reason import ReasonCode
 from revops.domain.snapshot import FeePin
 from revops.errors import ConfigError, ExperimentRuns, NoExperiment, TemporaryError
+from revops.report import overview, policies
+from revops.report.amounts import instant
 from revops.report.explanation import explained
 from revops.report.text import page
 from revops.store import experiments, pins
@@ -185,6 +188,54 @@ def test_one_runs_at_a_time_and_an_ended_one_is_still_read(bench: Bench) -> None
     assert (first, first.seed) == (stopped.experiment, 3)
 
 
+def test_a_report_lists_all_that_were_begun_before_and_since(bench: Bench) -> None:
+    for seed in (3, 4, 5):
+        start(bench, seed=seed)
+        go_on(bench, 6)
+        experiment.stop(bench.options, clock=bench.clock)
+    value = report(bench)
+    assert [one.experiment.seed for one in value.others] == [3, 4]
+    assert {one.experiment.ending for one in value.others} == {Ending.STOPPED}
+    second = experiment.report(bench.options, 2, clock=bench.clock)
+    assert [one.experiment.experiment_key for one in second.others] == [1, 3]
+
+
+def test_status_tells_whose_turn_it_is_by_the_records(bench: Bench) -> None:
+    begun = start(bench)
+    assert begun.experiment is not None
+    assert (status(bench).members, status(bench).turns) == ((), {})
+    go_on(bench, 6)
+    assert status(bench).turns == begun.turns
+    go_on(bench, 24)
+    fees.set_fee(bench.options, pick(bench).channel_id, 300, clock=bench.clock)
+    value = status(bench)
+    assert value.block == 1
+    assert {one.channel_id for one in value.members} == set(begun.turns)
+    assert set(value.turns) == set(begun.turns) - {pick(bench).channel_id}
+    peers = {one.channel_id: one.peer_id for one in value.members}
+    assert all(turn.arm is arm_of(3, peers[channel_id], 1) for channel_id, turn in value.turns.items())
+    assert {(one.recorded_count, one.counting_count) for one in value.members} == {(1, 0)}  # begun three hours late
+    assert value.recorded_count == len(value.members)
+    experiment.stop(bench.options, clock=bench.clock)
+    assert status(bench).turns == {}
+
+
+def test_report_and_policy_show_tell_that_one_runs(bench: Bench) -> None:
+    for value in (cycle_report.run(bench.options, clock=bench.clock), policy.run(bench.options, clock=bench.clock)):
+        assert value.experiment is None
+    begun = start(bench).experiment
+    assert begun is not None
+    report_value = cycle_report.run(bench.options, clock=bench.clock)
+    policies_value = policy.run(bench.options, clock=bench.clock)
+    assert (report_value.experiment, policies_value.experiment) == (begun, begun)
+    told = f"experiment 1 runs until {instant(begun.ends_at)}: hill_climb (A) and demand (B) price by turns; "
+    for shown in (page(overview.report(report_value)), page(policies.shown(policies_value, whole=False))):
+        assert told in " ".join(shown.split())
+    assert policies.document(policies_value)["experiment"]["experiment_key"] == 1
+    over = replace(report_value, taken_at=begun.ends_at)
+    assert "price by turns" not in page(overview.report(over))
+
+
 def test_a_clock_that_the_chain_denies_begins_nothing_and_gives_no_turn(bench: Bench) -> None:
     for _ in range(8):
         bench.node.advance_by(HOUR)
@@ -303,6 +354,54 @@ def test_a_block_in_which_cron_was_dead_does_not_count(bench: Bench) -> None:
     value = report(bench)
     assert value.experiment.ending is Ending.COMPLETE
     assert (value.pair_count, value.left_out_count) == (value.peer_count, value.peer_count)
+
+
+def seen_hours(bench: Bench, number: int = 0) -> dict[int, int]:
+    """How much of each recorded block of a channel was measured."""
+    mine = [one for one in results(bench) if one.channel_id == pick(bench, number).channel_id]
+    return {one.block: round(one.seen_seconds / HOUR) for one in mine}
+
+
+def test_what_a_pin_within_a_block_brings_is_nobody_s(bench: Bench) -> None:
+    start(bench, a="static", b="static")
+    go_on(bench, 24, every=6)
+    go_on(bench, 12)
+    fees.set_fee(bench.options, pick(bench).channel_id, 300, clock=bench.clock)
+    bench.node.advance_by(2 * HOUR)
+    pay(bench, 77_000)
+    fees.unset_fee(bench.options, pick(bench).channel_id, clock=bench.clock)
+    go_on(bench, 4, every=4)
+    go_on(bench, 60, every=6)
+    assert seen_hours(bench) == {0: 10, 1: 2, 2: 16, 3: 16}  # eight hours after it was released, up to the end
+    assert seen_hours(bench, 1) == {0: 10, 1: 16, 2: 16, 3: 16}
+    assert {one.fee_msat for one in results(bench)} == {0}
+
+
+def test_a_pin_after_the_last_block_takes_nothing_of_it(bench: Bench) -> None:
+    start(bench, block_count=2)
+    go_on(bench, 42, every=6)
+    go_on(bench, 5, every=5)
+    bench.node.advance_by(1.5 * HOUR)
+    fees.set_fee(bench.options, pick(bench).channel_id, 300, clock=bench.clock)
+    go_on(bench, 2, every=2)
+    assert seen_hours(bench) == {0: 10, 1: 16}
+    assert report(bench).experiment.ending is Ending.COMPLETE
+
+
+@pytest.mark.parametrize("last", ["rollup", "stop", "fees", "observe"])
+def test_whoever_records_a_block_counts_it_to_its_end(bench: Bench, last: str) -> None:
+    start(bench)
+    go_on(bench, 48, every=6)
+    go_on(bench, 21, every=3)
+    bench.node.advance_by(5 * HOUR)
+    if last == "rollup":
+        rollup.run(bench.options, bench.clock)
+    elif last == "stop":
+        experiment.stop(bench.options, clock=bench.clock)
+    else:
+        bench.settings["fees"]["mode"] = "observe" if last == "observe" else "act"
+        bench.fees()
+    assert seen_hours(bench) == {0: 10, 1: 16, 2: 16}
 
 
 def test_while_nothing_may_be_sent_it_is_nobody_s_turn(bench: Bench) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from revops.cli.main import main
-from revops.cycle import demo
+from revops.cycle import demo, demo_books
 from revops.domain.options import CommonOptions
+from revops.domain.reason import Reason, ReasonCode
+from revops.domain.record import JobRecord
 from revops.errors import ConfigError
 from revops.sim.config import SimConfig
 from revops.sim.server import SimServer
@@ -73,6 +75,23 @@ def test_a_configuration_that_leads_elsewhere_is_refused(folder, key, monkeypatc
     monkeypatch.setattr(demo, "_told", lambda options, place: replace(told(options, place), environment=variables))
     with pytest.raises(ConfigError, match=f"{key} leads the demo to {folder}/real instead of"):
         demo.run(CommonOptions(), days=1, seed=1, channel_count=3, directory=folder / "demo")
+
+
+@pytest.mark.parametrize(
+    ("code", "is_too_dear"),
+    [
+        ("no_route", True),
+        ("route_too_dear", True),
+        ("payment_failed", False),
+        ("payment_settled", False),
+        (None, False),
+    ],
+)
+def test_jobs_without_a_route_cheap_enough_are_counted(code, is_too_dear, monkeypatch):
+    reason = None if code is None else Reason(ReasonCode(code))
+    job = JobRecord(1, 1, "a", "b", 10**9, 10**5, 10**5, "failed", 0.0, 1.0, reason=reason)
+    monkeypatch.setattr(demo_books, "_jobs", lambda _url: (job, job))
+    assert demo_books.too_dear_count("") == (2 if is_too_dear else 0)
 
 
 @pytest.mark.parametrize("given", [["--db", "sqlite:////x"], ["-c", "/x"], ["--metrics-dir", "none"], ["-n"]])

@@ -21,7 +21,9 @@ from revops.domain.experiment import (
     Experiment,
     ExperimentReport,
     ExperimentStatus,
+    Member,
     Need,
+    OtherExperiment,
     Turn,
 )
 from revops.domain.options import CommonOptions
@@ -127,6 +129,28 @@ def test_status_tells_how_far_it_is(cycle: Any, capsys: Any, status: ExperimentS
     assert told in capsys.readouterr().out
 
 
+MEMBERS = (
+    Member("aa", "1x1x1", "02" * 33, "ali\x1bce", 1, 1),
+    Member("bb", "2x2x2", "03" * 33, None, 1, 0),
+)
+
+
+def test_status_shows_whose_turn_it_is_until_when_and_how_many_blocks_are_over(cycle: Any, capsys: Any) -> None:
+    cycle("status", replace(STATUS, members=MEMBERS))
+    assert main(["experiment", "status"]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()]
+    assert "Whose turn it is, and blocks that are over, of 14" in out
+    assert [row[0] for row in rows if row and row[0] in ("1x1x1", "2x2x2")] == ["1x1x1", "2x2x2"]
+    assert next(row for row in rows if row[:1] == ["1x1x1"])[-6:] == ["B", "demand", "1970-01-07", "00:00Z", "1", "1"]
+    assert ["2x2x2", "030303030303", "-", "1", "0"] in rows
+    assert "\x1b" not in out
+    assert "-: pinned, kept out by a rule" in out
+    cycle("status", STATUS)
+    assert main(["experiment", "status"]) == 0
+    assert "no channel was priced by turns yet" in capsys.readouterr().out
+
+
 def test_the_report_shows_the_difference_its_interval_and_what_is_missing(cycle: Any, capsys: Any) -> None:
     calls = cycle("report", REPORT)
     assert main(["report", "experiment", "--number", "2"]) == 0
@@ -171,13 +195,56 @@ def test_the_report_says_no_more_than_is_known(cycle: Any, capsys: Any, changes:
     assert ("demand brings more than" in out) == (changes.keys() == {"needs"})
 
 
+STOPPED = replace(EXPERIMENT, experiment_key=1, started_at=-864_000.0, ended_at=-86_400.0, ending=Ending.STOPPED)
+OTHER = OtherExperiment(STOPPED, 66, (NET, FEES))
+
+
+def test_all_other_experiments_are_listed_with_what_they_show(cycle: Any, capsys: Any) -> None:
+    running = OtherExperiment(replace(EXPERIMENT, experiment_key=3, a="static"), 0, ())
+    cycle("report", replace(REPORT, others=(OTHER, running)))
+    assert main(["report", "experiment"]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines()]
+    dates = ["1969-12-22", "00:00Z", "1969-12-31", "00:00Z"]
+    figures = ["+120", "+20", "+221", "2.1", "%"]
+    assert ["1", *dates, "hill_climb", "demand", "by", "hand", "66", *figures, "no", "verdict"] in rows
+    dates = ["1970-01-01", "00:00Z", "1970-02-12", "00:00Z"]
+    assert ["3", *dates, "static", "demand", "runs", "0", "-", "-", "-", "-", "nothing", "to", "compare"] in rows
+    assert "2 others, 1 stopped by hand. Whoever stops and begins anew until one wins finds a winner" in out
+    assert "one at least would show a difference in 10 cases of 100" in out
+
+
+@pytest.mark.parametrize(
+    ("p_value", "others", "told"),
+    [
+        (0.0213, (), "demand brings more than hill_climb on this node"),
+        (0.0213, (OTHER,), "demand brings more than hill_climb on this node"),
+        (
+            0.0213,
+            (OTHER, OTHER),
+            "which is one of 3: to show anything among so many, its chance would have to be 1.7 %",
+        ),
+        (0.0113, (OTHER, OTHER), "demand brings more than hill_climb on this node"),
+        (0.0213, (OTHER, replace(OTHER, differences=(replace(NET, low_msat=None), FEES))), "demand brings more than"),
+    ],
+)
+def test_one_that_wins_among_many_must_win_more_clearly(
+    cycle: Any, capsys: Any, p_value: float, others: tuple[OtherExperiment, ...], told: str
+) -> None:
+    cycle("report", replace(REPORT, differences=(replace(NET, p_value=p_value), FEES), others=others))
+    assert main(["report", "experiment"]) == 0
+    out = capsys.readouterr().out
+    assert told in out
+    assert ("brings more than" in out) == ("brings more than" in told)
+
+
 def test_json_has_stable_keys(cycle: Any, capsys: Any) -> None:
     cycle("report", REPORT)
     assert main(["report", "experiment", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert list(document) == [
         "schema_version", "command", "taken_at", "experiment", "peer_count", "pair_count", "left_out_count", "arms",
-        "differences", "needs",
+        "differences", "needs", "others",
     ]  # fmt: skip
     assert document["command"] == "report experiment"
     assert list(document["differences"][0]) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,15 +14,20 @@ from typing import Any
 
 import pytest
 
+from revops.cli import simulate_names as names
 from revops.cli.main import main
+from revops.cli.simulate import simulate
 from revops.cycle import simulate as cycle
 from revops.cycle.simulate import Question, Simulation
 from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
+from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.frozen import FrozenSet
 from revops.sim.arena.full import Spending
 from revops.sim.arena.null_test import copies_of
 from revops.sim.arena.outcome import Study
+from revops.sim.arena.policies import POLICIES
 from revops.sim.arena.runner import Cycles
+from revops.sim.arena.sets import SETS
 from revops.sim.arena.stopwatch import PARTS
 from tests.sim.studies import make_outcomes, make_study, noisy
 
@@ -107,11 +113,81 @@ def test_json_has_stable_keys(asked, capsys):
 def test_what_is_stored_is_shown_again(asked, capsys, tmp_path):
     path, page = tmp_path / "study.json", tmp_path / "page.html"
     assert main(["simulate", "--save", str(path)]) == 0
-    first = capsys.readouterr().out
+    first = capsys.readouterr()
+    assert first.err.startswith(f"revops: 12 worlds stored in {path}; `")
+    assert first.err.endswith(f" simulate --from {path}` shows them again\n")
     assert main(["simulate", "--from", str(path), "--page", str(page)]) == 0
-    assert capsys.readouterr().out == f"{first}page: {page}\n"
+    assert capsys.readouterr() == (first.out, f"revops: page written: {page}\n")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert len(asked) == 1
+
+
+def test_what_was_written_is_said_beside_the_product_and_not_when_quiet(asked, capsys, tmp_path):
+    path = tmp_path / "a study.json"
+    assert main(["simulate", "--json", "--save", str(path)]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["set_name"] == "tuning"
+    assert f"--from '{path}'`" in told.err
+    assert main(["simulate", "-q", "--save", str(path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_document_from_standard_output_can_be_shown_too(asked, capsys, tmp_path):
+    path = tmp_path / "study.json"
+    assert main(["simulate"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["simulate", "--json"]) == 0
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert main(["simulate", "--from", str(path)]) == 0
+    assert capsys.readouterr().out == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"# Readme", "it isn't JSON"),
+        (b"\xff\xfe", "it isn't JSON"),
+        (b"[1]", "it is JSON, but no object"),
+        (b'{"schema_version": 1, "command": "fees adjust"}', "Object missing required field `set_name`"),
+        (b'{"schema_version": 2}', "its schema_version is 2, not 1"),
+    ],
+)
+def test_a_file_that_is_no_study_is_named_with_what_to_do(asked, capsys, tmp_path, content, complaint):
+    path = tmp_path / "other.json"
+    path.write_bytes(content)
+    assert main(["simulate", "--from", str(path)]) == 65
+    told = capsys.readouterr().err
+    assert told.startswith(f"revops: {path} holds no result of `revops simulate`: {complaint}. Name a file that ")
+    assert "`revops simulate --save FILE` wrote" in told
+    assert told.count("\n") == 1
+
+
+def test_a_file_that_can_not_be_read_is_no_bug(asked, capsys, tmp_path, monkeypatch):
+    path = tmp_path / "study.json"
+    path.touch()
+
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert main(["simulate", "--from", str(path)]) == 77
+    assert capsys.readouterr().err == f"revops: {path}: Permission denied\n"
+
+
+def test_the_help_names_all_families_and_policies(capsys):
+    assert (tuple(names.FAMILIES), set(names.POLICIES)) == (FAMILIES, set(POLICIES))
+    assert main(["simulate", "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for name in (*FAMILIES, *POLICIES):
+        assert any(line.startswith(f"{name}  ") for line in lines), name
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--days"])
+def test_the_help_names_the_defaults_of_each_set(capsys, option):
+    (text,) = [one.help for one in simulate.params if option in one.opts]
+    for name, world_set in SETS.items():
+        number = {"--seeds": world_set.seed_count, "--days": world_set.days}[option]
+        assert f"{name} {number:g}" in str(text).replace("tuning and judged", "tuning 90, judged")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +254,16 @@ def one_world(
     arguments = ["--family", family, "--seeds", "1", "--days", days, "--policy", "demand", "--policy", "constant"]
     assert main(["simulate", *arguments, "--jobs", "1", "--save", str(path), *options]) == 0
     told = capsys.readouterr()
-    assert told.err == ""
+    assert told.err.startswith(f"revops: 1 world stored in {path}; ")
     return cycle.load(path).study, told.out
+
+
+def test_headings_of_full_cycles_say_the_days_that_were_run(capsys, tmp_path):
+    study, said = one_world(capsys, tmp_path, "--full-cycles", days="1.5")
+    assert study.days == 1.5
+    assert ": 1 family x 1 seed (1), 1.5 d each; made " in said
+    assert "Learning, days 0 to 1.5: 1 world" in said
+    assert "Steady state" not in said
 
 
 def test_full_cycles_come_to_the_same_to_the_msat(capsys, tmp_path):

@@ -18,6 +18,7 @@ from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.node import NodeEvent, NodeInfo
 from revops.domain.node_traffic import Absence
+from revops.report.amounts import instant
 from revops.store import anchors, channels, fees, forwards, moves, nodes
 from revops.store.engine import Database, Tx
 from revops.store.upgrade import upgrade
@@ -110,6 +111,7 @@ def test_too_little_is_said_and_nothing_simulated(place: Place, capsys: pytest.C
     out = capsys.readouterr().out
     assert f"too little is known for a market like this node: {count} payments" in out
     assert "Strategies" not in out
+    assert ("no payment is on record yet" if count == 0 else "with 14 days and 300 payments, from 20") in out
     assert place.simulate("--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["contenders"] == []
@@ -150,6 +152,20 @@ def test_strategies_are_compared_in_markets_like_the_node(place: Place, capsys: 
     assert not (place.file.parent / "state").exists()
 
 
+def test_what_the_ranking_rests_on_comes_before_all_else(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """As after the first sync: three days of forwards, at one price."""
+    place.fill(opened(1, 2, 3, 4), busy(900, 3.0, Random(1)))
+    assert place.simulate("--seeds", "1", "--days", "1") == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("The ranking below is the prior's alone, not this node's: of none of its 4 channels prices")
+    assert rest[0] == (
+        "- on record: 3.0 days (it takes 14), 900 payments (it takes 300), and prices 2 times apart on 0 of 4 "
+        "channels, with 0 % of the payments (it takes 50 %)"
+    )
+    assert rest[1] == f"- it begins to mean something with all three, not before {instant(NOW + 11 * DAY)}"
+    assert "`revops fees adjust` in mode act" in rest[2]
+
+
 def test_an_alias_of_a_stranger_is_shown_escaped(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.fill(opened(1, 2, 3, 4), busy(900, 20.0, Random(1)))
     assert place.simulate("--seeds", "1", "--days", "1") == 0
@@ -171,6 +187,7 @@ def test_json_has_stable_keys(place: Place, capsys: pytest.CaptureFixture[str]) 
     assert list(document) == [
         "schema_version", "command", "taken_at", "days", "attempt_count", "earned_msat_per_month", "parameters",
         "channels", "unknown", "too_little", "market_count", "market_days", "contenders",
+        "warnings",
     ]  # fmt: skip
     assert list(document["channels"][0]) == [
         "name", "alias", "attempt_count", "open_days", "least_tried_ppm", "most_tried_ppm", "customers_per_day",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec.structs import replace as with_settings
 from revops.decide.experiment import (
     SETTLE_SECONDS,
     arm_of,
+    away_since,
     block_at,
     counted,
     due_blocks,
@@ -23,7 +25,7 @@ from revops.decide.experiment import (
 from revops.decide.fees import decide_fees
 from revops.decide.strategies.memory import own_memory
 from revops.domain.decision import FeeState, Outcome, PriceWindow
-from revops.domain.experiment import Arm, BlockTime, Ending, Experiment, Turn
+from revops.domain.experiment import Arm, BlockTime, Ending, Experiment, Look, Turn
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import ReasonCode, why
 from revops.domain.snapshot import FeePin
@@ -167,6 +169,14 @@ def test_the_operator_s_word_comes_first(
     assert takes_part(one, policy, by_rule=by_rule, experiment=EXPERIMENT) is part
 
 
+@pytest.mark.parametrize(
+    ("set_at", "since_at"), [(None, NOW), (NOW - DAY, NOW - DAY), (NOW, NOW), (NOW + 9 * DAY, NOW)]
+)
+def test_a_pin_keeps_out_from_when_it_was_set_unless_its_clock_was_ahead(set_at: float | None, since_at: float) -> None:
+    pin = None if set_at is None else replace(PIN, set_at=set_at)
+    assert away_since(make_fee_input(pin=pin), NOW) == since_at
+
+
 # ---- what of a block counts
 
 CHANNEL = make_channel(1)
@@ -179,16 +189,27 @@ def turn(block: int = 0) -> Turn:
     return found
 
 
-def run_at(hours: list[float], closed_from: float = 1e9) -> dict[tuple[str, int], BlockTime]:
-    """A run at each hour after the beginning, all of which take part; the channel is down from some hour on."""
+def run_at(
+    hours: Sequence[float], closed_from: float = 1e9, pinned: tuple[float, float] = (1e9, 1e9)
+) -> dict[tuple[str, int], BlockTime]:
+    """A run at each hour after the beginning, all of which take part but those while the channel is pinned; it is down
+    from some hour on.
+    """
     known: dict[tuple[str, int], BlockTime] = {}
     for hour in hours:
         now = NOW + hour * HOUR
-        found = turn_of(EXPERIMENT, CHANNEL.peer_id, now)
-        channel = replace(CHANNEL, connected=hour < closed_from)
-        turns = {} if found is None else {ID: found}
-        known |= {(one.channel_id, one.block): one for one in counted(EXPERIMENT, known, [channel], turns, now)}
+        look = Look(replace(CHANNEL, connected=hour < closed_from), turn_of(EXPERIMENT, CHANNEL.peer_id, now))
+        if pinned[0] <= hour < pinned[1]:
+            look = look._replace(turn=None, away_since_at=NOW + pinned[0] * HOUR)
+        run(known, look, now)
     return known
+
+
+def run(known: dict[tuple[str, int], BlockTime], look: Look, now: float) -> None:
+    times, gone = counted(EXPERIMENT, known, [look], now)
+    for key in gone:
+        del known[key]
+    known |= {(one.channel_id, one.block): one for one in times}
 
 
 def hours_of(time: BlockTime) -> tuple[float, float]:
@@ -230,13 +251,75 @@ def test_a_clock_that_goes_back_counts_nothing_twice() -> None:
     assert hours_of(known[ID, 0]) == (4, 4)
 
 
-def test_who_takes_no_part_for_a_while_is_not_seen_in_it() -> None:
-    first = BlockTime(ID, 0, turn().arm, NOW, NOW)
-    known = {(ID, 0): first}
-    assert counted(EXPERIMENT, known, [CHANNEL], {}, NOW + HOUR) == ()
-    assert counted(EXPERIMENT, known, [], {ID: turn()}, NOW + HOUR) == ()
-    (one,) = counted(EXPERIMENT, known, [CHANNEL], {ID: turn()}, NOW + HOUR)
+def test_a_run_that_prices_nothing_counts_only_what_is_over() -> None:
+    known = {(ID, 0): BlockTime(ID, 0, turn().arm, NOW, NOW)}
+    assert counted(EXPERIMENT, known, [Look(CHANNEL)], NOW + HOUR) == ((), ())
+    assert counted(EXPERIMENT, known, [], NOW + HOUR) == ((), ())
+    (one,) = counted(EXPERIMENT, known, [Look(CHANNEL, turn())], NOW + HOUR).times
     assert hours_of(one) == (1, 1)
+    (over,) = counted(EXPERIMENT, known, [Look(CHANNEL)], NOW + BLOCK + HOUR).times
+    assert hours_of(over) == (5, 5)  # of the six before
+
+
+HOURLY = [float(hour) for hour in range(74)]
+
+
+@pytest.mark.parametrize("length", [1, 3, 6, 20])
+def test_a_pin_within_a_block_takes_the_channel_out_of_it_and_it_enters_anew(length: int) -> None:
+    """What the pin brought, and what its price goes on to bring for a while after, is nobody's."""
+    known = run_at(HOURLY, pinned=(30, 30 + length))
+    back = 30 + length
+    assert known[ID, 0].measured_at == NOW + back * HOUR + DAY
+    assert hours_of(known[ID, 0]) == (max(48 - back, 0), max(48 - back, 0))
+    assert known[ID, 1].measured_at == NOW + BLOCK + DAY
+
+
+@given(st.integers(1, 71), st.integers(1, 30))
+def test_no_hour_of_a_pin_is_anybody_s(since: int, length: int) -> None:
+    for time in run_at([0.5 * half for half in range(150)], pinned=(since, since + length)).values():
+        first, last = (time.measured_at - NOW) / HOUR, (time.counted_at - NOW) / HOUR
+        assert hours_of(time)[1] == pytest.approx(max(last - first, 0))
+        assert first >= last or first >= since + length or last <= since
+
+
+def test_a_pin_across_the_end_of_a_block_leaves_it_without_the_channel() -> None:
+    known = run_at([*HOURLY, 80, 90], pinned=(70, 85))
+    assert (ID, 0) not in known
+    assert known[ID, 1].measured_at == NOW + 114 * HOUR
+
+
+LAST = 14 * 72
+
+
+@pytest.mark.parametrize(("pinned_from", "hours"), [(1e9, 48), (LAST + 0.2, 48), (LAST - 1, None)])
+def test_the_last_block_is_counted_to_its_end_though_it_is_nobody_s_turn_any_more(
+    pinned_from: float, hours: int | None
+) -> None:
+    """A pin that is set after the end takes nothing of what was the strategy's own."""
+    known = run_at([*(LAST - 72 + 3 * number for number in range(24)), LAST + 0.5], pinned=(pinned_from, 1e9))
+    assert (None if hours is None else (hours, hours)) == (hours_of(known[ID, 13]) if (ID, 13) in known else None)
+
+
+def test_a_rule_that_keeps_a_channel_out_is_obeyed_from_the_run_on_that_finds_it() -> None:
+    known = {(ID, 0): BlockTime(ID, 0, turn().arm, NOW + DAY, NOW + BLOCK - HOUR)}
+    within, after = NOW + BLOCK - 60, NOW + BLOCK + 60
+    assert counted(EXPERIMENT, known, [Look(CHANNEL, None, within)], within) == ((), ((ID, 0),))
+    (over,) = counted(EXPERIMENT, known, [Look(CHANNEL, None, after)], after).times
+    assert over.counted_at == NOW + BLOCK
+
+
+def test_a_foreign_fee_may_have_stood_since_the_last_look() -> None:
+    """Where it is learnt from or overwritten, the strategy goes on; what it stood for isn't the strategy's."""
+    known = {(ID, 0): BlockTime(ID, 0, turn().arm, NOW + DAY, NOW + 30 * HOUR, 6 * HOUR, 6 * HOUR)}
+    found = Look(CHANNEL, turn(), foreign_since_at=NOW + 31 * HOUR)
+    run(known, found, NOW + 31 * HOUR)
+    assert known[ID, 0] == BlockTime(ID, 0, turn().arm, NOW + 55 * HOUR, NOW + 31 * HOUR)
+    for hour in (32, 56, 57):  # it is kept to: found once, it is what the strategy has chosen
+        run(known, found, NOW + hour * HOUR)
+    assert hours_of(known[ID, 0]) == (2, 2)
+    over = {(ID, 0): BlockTime(ID, 0, turn().arm, NOW + DAY, NOW + BLOCK, 48 * HOUR, 48 * HOUR)}
+    after = found._replace(turn=None, foreign_since_at=NOW + BLOCK + HOUR)
+    assert counted(EXPERIMENT, over, [after], NOW + BLOCK + HOUR) == ((), ())
 
 
 # ---- taking over

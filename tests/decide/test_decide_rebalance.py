@@ -18,6 +18,7 @@ from revops.domain.decision import Outcome, RebalanceDecision
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.snapshot import PairHistory, RebalanceSnapshot
+from revops.domain.units import forward_fee_msat
 from tests.builders import (
     HOUR,
     NOW,
@@ -106,6 +107,17 @@ def test_no_job_costs_more_than_its_share_of_the_income(snapshot: RebalanceSnaps
             # All of the source's liquidity is used up in the horizon: it is worth what it earns there.
             opportunity = Fraction(given_up.earned_msat, given_up.out_msat) - Fraction(1, 10**6)
             assert job.max_fee_msat <= max(job.amount_msat * (income - opportunity), Fraction(0))
+
+
+@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
+def test_no_job_is_planned_that_the_last_hop_alone_makes_too_dear(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig
+) -> None:
+    for job, _source, target in jobs_of(snapshot, policy):
+        terms = target.remote_terms
+        assert terms is None or job.max_fee_msat >= forward_fee_msat(
+            job.amount_msat, terms.fee_base_msat, terms.fee_ppm
+        )
 
 
 @given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
@@ -218,7 +230,7 @@ def test_the_budget_cuts_a_job_and_the_next_one_waits() -> None:
 
 def test_what_a_deferred_job_wanted_is_the_figure_beside_it() -> None:
     """At 3 ppm, 50,001 sat cost 150 msat: a sat in the plan's column, and in the sentence."""
-    target = replace(DRAINED, receivable_msat=150_001 * SAT)
+    target = replace(DRAINED, receivable_msat=150_001 * SAT, remote_terms=make_terms(fee_ppm=0))
     flows = {channel_id(1): make_flow(out_msat=10**9, earned_msat=6_000)}
     broke = make_rebalance_snapshot((target, FULL), flows=flows, budget_left_msat=0)
     deferred = plan_rebalances(broke, POLICY).decisions[0]
@@ -228,7 +240,7 @@ def test_what_a_deferred_job_wanted_is_the_figure_beside_it() -> None:
 
 def test_a_budget_that_just_suffices_cuts_nothing() -> None:
     """At 3 ppm, 150 msat are the price of 50,001 sat, floored: worked back from the price they would be 50,000."""
-    target = replace(DRAINED, receivable_msat=150_001 * SAT)
+    target = replace(DRAINED, receivable_msat=150_001 * SAT, remote_terms=make_terms(fee_ppm=0))
     flows = {channel_id(1): make_flow(out_msat=10**9, earned_msat=6_000)}
     wide = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows), POLICY)
     just = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows, budget_left_msat=150), POLICY)
@@ -301,6 +313,43 @@ def test_what_is_not_refilled(
     assert decision.target_channel_id == channel_id(1)
     assert (decision.outcome, decision.reasons[0].code) == (Outcome.SKIP, code)
     assert sentence is None or decision.reasons[0].sentence == sentence
+
+
+@pytest.mark.parametrize(
+    ("fee_ppm", "base_msat", "planned"), [(250, 0, True), (251, 0, False), (249, 1_000, True), (249, 1_001, False)]
+)
+def test_a_last_hop_dearer_than_the_refill_may_be_is_not_tried(fee_ppm: int, base_msat: int, planned: bool) -> None:
+    """500 ppm of income, half of it for the route: 250 ppm of a million sat."""
+    target = replace(DRAINED, remote_terms=make_terms(fee_ppm=fee_ppm, fee_base_msat=base_msat))
+    plan = plan_rebalances(make_rebalance_snapshot((target, FULL)), POLICY)
+    assert bool(plan.jobs) is planned
+    if not planned:
+        assert plan.decisions[0].reasons[0].sentence == (
+            "its peer alone asks 251 ppm to let a refill in, which may cost 250 ppm at most"
+        )
+
+
+def test_the_last_hops_base_fee_weighs_on_what_the_budget_leaves_of_a_job() -> None:
+    """Of 250 sat 30 are left, for 120,000 sat: 30 sat of base fee are within that, a msat more is not."""
+    for base_msat, planned in ((30_000, True), (30_001, False)):
+        target = replace(DRAINED, remote_terms=make_terms(fee_ppm=0, fee_base_msat=base_msat))
+        snapshot = make_rebalance_snapshot((target, FULL), budget_left_msat=30 * SAT)
+        assert bool(plan_rebalances(snapshot, POLICY).jobs) is planned
+
+
+def test_another_source_may_be_worth_a_dear_last_hop() -> None:
+    """What the first would earn itself leaves 175 ppm for the route, the second's idle liquidity 250."""
+    sold_msat = FULL.local_msat // 2
+    flows = {
+        channel_id(1): make_flow(),
+        channel_id(2): make_flow(out_msat=sold_msat, earned_msat=sold_msat * 3 // 10**4),
+    }
+    target = replace(DRAINED, remote_terms=make_terms(fee_ppm=200))
+    third = make_channel(3, local_msat=4_750_000 * SAT)
+    alone = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows), POLICY)
+    assert alone.decisions[0].reasons[0].code is ReasonCode.LAST_HOP_TOO_DEAR
+    both = plan_rebalances(make_rebalance_snapshot((target, FULL, third), flows=flows), POLICY)
+    assert [job.source_channel_id for job in both.jobs] == [channel_id(3)]
 
 
 def test_a_refill_that_the_peer_would_not_forward_is_not_planned() -> None:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.sim.arena import stats
+from revops.sim.arena import sample
 from revops.sim.arena.figures import figures_of
 from revops.sim.arena.null_test import copies_of, null_test
 from revops.sim.arena.outcome import from_document, to_document
-from revops.sim.arena.stats import Sample, compare, span_figures, world_shares, worst_mean
+from revops.sim.arena.sample import Sample
+from revops.sim.arena.stats import compare, span_figures, world_shares, worst_mean
 from tests.sim.studies import make_outcomes, make_study, noisy
 
 RISING = {1: 0.2, 2: 0.4, 3: 0.9}
@@ -61,7 +62,7 @@ def test_pairs_are_told_apart_where_each_alone_varies_far_more() -> None:
 @pytest.mark.parametrize("seed_count", [3, 12])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch, seed_count: int) -> None:
     """Of 95 %, with three worlds of each of eight families too."""
-    monkeypatch.setattr(stats, "RESAMPLE_COUNT", 200)
+    monkeypatch.setattr(sample, "RESAMPLE_COUNT", 200)
     held = 0
     for trial in range(60):
         shares = {"a": noisy(0.5, 0.2, f"a {trial}"), "b": noisy(0.5, 0.2, f"b {trial}")}

@@ -16,7 +16,8 @@ from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.figures import Figures, figures_of
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.policies import POLICIES
-from revops.sim.arena.stats import Estimate, PolicyFigures, SpanFigures
+from revops.sim.arena.sample import Estimate
+from revops.sim.arena.stats import PolicyFigures, SpanFigures
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "tests" / "bench" / "judged.json"

@@ -87,6 +87,20 @@ def test_time_is_counted_up_until_the_block_is_recorded(database: Database, node
         assert {found.open_seconds for found in experiments.results(tx, 1)} == {40 * HOUR, 41 * HOUR}
 
 
+def test_a_block_that_was_left_is_forgotten_and_may_be_entered_anew(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        one = begin(tx)
+        experiments.save_times(tx, 1, [time_of(1, 0), time_of(1, 1), time_of(2, 1)])
+        experiments.record_blocks(tx, one, 1, NOW + 4 * DAY)
+        experiments.drop_times(tx, 1, [])
+        experiments.drop_times(tx, 1, [(channel_id(1), 0), (channel_id(1), 1)])
+        assert experiments.block_times(tx, 1) == {(channel_id(2), 1): time_of(2, 1)}
+        assert [found.block for found in experiments.results(tx, 1)] == [0]  # recorded: it stands
+        later = time_of(1, 1, measured_at=NOW + 6 * DAY)
+        experiments.save_times(tx, 1, [later])
+        assert experiments.block_times(tx, 1)[channel_id(1), 1] == later
+
+
 def paid(index: int, received_at: float, **overrides: Any) -> Forward:
     """A forward from channel 2 to channel 1."""
     own = {"in_scid": scid(2), "out_scid": scid(1), "received_at": received_at, "fee_msat": 10**index}

@@ -33,6 +33,8 @@ LEAST_RHYTHM_ATTEMPTS: Final = 300
 LEAST_OPEN_HOURS: Final = 24.0
 #: Who never let a payment in could do so tomorrow: it counts as this share of the mean, and of one payment an hour.
 LEAST_ENTRY_RATIO: Final = 0.01
+#: Prices that differ by less than this don't show what another price would bring.
+NARROW_RATIO: Final = 2.0
 #: So many standard errors are no chance.
 LIFT_ERRORS: Final = 2.0
 
@@ -60,6 +62,11 @@ class ChannelFit:
     entry_open_ratio: float
     up_seconds: float | None = None
     down_seconds: float | None = None
+
+    @property
+    def tried_apart(self) -> bool:
+        """Whether prices were tried that differ enough to show what another price brings."""
+        return bool(self.tried_ppm) and self.tried_ppm[-1] >= NARROW_RATIO * max(self.tried_ppm[0], 1)
 
 
 @dataclass(frozen=True, slots=True)

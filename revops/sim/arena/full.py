@@ -7,6 +7,7 @@ policy is (`world.run_policy`), and the fees must be those of records alone (`po
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,8 @@ from revops.sim.world import SimulatedNode
 HOUR_SECONDS: Final = 3_600
 #: The hour of the day at which records are rolled up.
 ROLLUP_HOUR: Final = 3
+#: So many more objects are made than freed before it is worth looking for garbage in circles; Python's own is 700.
+GARBAGE_COUNT: Final = 70_000
 #: A folder in memory, where there is one: what a simulation writes is thrown away, and needn't wait for a disk.
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  only as the parent of a folder of our own
 
@@ -85,7 +88,7 @@ def run_full(
     check_judged(policy)
     started = time.perf_counter()
     watch = Stopwatch()
-    with _place() as folder, watch.watching() if profile else nullcontext():
+    with _place() as folder, _few_collections(), watch.watching() if profile else nullcontext():
         cycles = FullCycles(world, folder, policy, spending)
         result = run_policy(world, cycles, Bridge)
         rebalance_count = cycles.close()
@@ -146,6 +149,21 @@ class FullCycles:
         world = build(self._world, market)
         bridge.connect(market, world)
         return SimServer(SimulatedNode.around(world), self._folder / "rpc")
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage in circles seldom, as a run from the crontab does (`__main__.py`), and not among what is there
+    already.
+    """
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_COUNT, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager

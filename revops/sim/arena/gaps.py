@@ -13,8 +13,6 @@ from revops.sim.arena.rhythm import DAYS_PER_WEEK, LEAST_WEEKS
 
 #: So many channels are named in each sentence's kind; the others are counted.
 NAMED_COUNT: Final = 8
-#: Prices that differ by less than this don't show what another price would bring.
-NARROW_RATIO: Final = 2.0
 #: More tiny payments than this for each other one are a flood.
 FLOOD_RATIO: Final = 1.0
 LEAST_OPEN_RATIO: Final = 0.5
@@ -51,9 +49,9 @@ def _untried(one: ChannelFit) -> str | None:
     """Of a channel whose prices hardly differed."""
     if not one.tried_ppm:
         return f"{full_name(one.past)} has no price on record that was open: its demand is a guess from the prior"
-    least, most = one.tried_ppm[0], one.tried_ppm[-1]
-    if most >= NARROW_RATIO * max(least, 1):
+    if one.tried_apart:
         return None
+    least, most = one.tried_ppm[0], one.tried_ppm[-1]
     tried = f"at {most} ppm" if least == most else f"between {least} and {most} ppm"
     return (
         f"{full_name(one.past)} was only ever priced {tried}: what happens at {2 * max(most, 1)} is a guess from the "

@@ -17,7 +17,8 @@ from revops.sim.arena.market import Market
 from revops.sim.arena.outcome import Outcome, Span
 from revops.sim.arena.policies import Policy
 from revops.sim.arena.records import Records
-from revops.sim.arena.stats import Estimate, Sample, compare
+from revops.sim.arena.sample import Estimate, Sample
+from revops.sim.arena.stats import compare
 from revops.sim.arena.world import World
 
 COPIES: Final = (" (first copy)", " (second copy)")

@@ -89,9 +89,9 @@ def from_document(document: Any) -> Study:
     import msgspec
 
     if not isinstance(document, Mapping):
-        raise ValueError("it holds no study")
+        raise ValueError("it is JSON, but no object")
     if document.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {document.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        raise ValueError(f"its schema_version is {document.get('schema_version')!r}, not {SCHEMA_VERSION}")
     study = msgspec.convert(document, Study)
     met = {(outcome.policy, outcome.family, outcome.seed) for outcome in study.outcomes}
     wanted = {(policy, family, seed) for policy in study.policies for family in study.families for seed in study.seeds}

@@ -1,44 +1,20 @@
-"""What can be said of policies from the worlds that they lived through, and how surely.
+"""What can be said of policies from the worlds that they lived through.
 
-Policies are compared in pairs: each met the same customers, so that what a world is worth cancels out. Intervals are of
-95 %, by the percentile bootstrap over worlds (B. Efron & R. Tibshirani, An Introduction to the Bootstrap, 1993, ch.
-13), families being strata (A. Davison & D. Hinkley, Bootstrap Methods and their Application, 1997, §3.2): every
-resample has as many worlds of each family as there were. Of n worlds n - 1 are drawn and their sums enlarged by
-n / (n - 1), which makes the variance unbiased where n is small (P. McCarthy & C. Snowden, Vital and Health Statistics
-2-95, 1985). One world of a family says nothing of its spread: then there is no interval. Nor is there one where the
-spare worlds, n - 1 of each family, are few: of normal worlds in equal families, intervals of 95 % held the truth in 75
-of 100 cases with one family of three, in 76 with three of two, in 89 with one of six (the least that has one, still too
-narrow), in 92 to 94 with fourteen of two or three.
+Policies are compared in pairs: each met the same customers, so that what a world is worth cancels out. How surely it
+can be said is for `sample.py` to find.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 
-from revops.sim.arena.outcome import Outcome, Span
+from revops.sim.arena.outcome import Outcome
+from revops.sim.arena.sample import Estimate, Sample
 
-RESAMPLE_COUNT: Final = 2_000
-CONFIDENCE_RATIO: Final = 0.95
-#: With fewer worlds to spare than this no interval is given.
-LEAST_SPARE_COUNT: Final = 5
 #: Of all worlds, those in which a policy did worst.
 WORST_RATIO: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure and its interval; None where there is none."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-    def excludes(self, number: float) -> bool:
-        """Whether the interval lies to one side of a number."""
-        return self.low is not None and self.high is not None and not self.low <= number <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,68 +102,11 @@ def span_figures(outcomes: Sequence[Outcome], span: int, seed: int = 1) -> SpanF
     )
 
 
-#: Sums over worlds: the oracle's net, then each policy's.
-Sums = list[float]
-
-
-class Sample:
-    """The worlds of one span by family, and resamples of them that serve every figure: pairs stay pairs."""
-
-    def __init__(self, outcomes: Sequence[Outcome], span: int, seed: int = 1) -> None:
-        self.policies = tuple(dict.fromkeys(outcome.policy for outcome in outcomes))
-        self.spans: dict[str, list[Span]] = {policy: [] for policy in self.policies}
-        by_world: dict[str, dict[int, Sums]] = {}
-        for outcome in outcomes:
-            one = outcome.spans[span]
-            fresh = [float(one.oracle_msat), *[0.0] * len(self.policies)]
-            sums = by_world.setdefault(outcome.family, {}).setdefault(outcome.seed, fresh)
-            sums[self.place(outcome.policy)] = float(one.net_msat)
-            self.spans[outcome.policy].append(one)
-        self.worlds = {family: list(worlds.values()) for family, worlds in by_world.items()}
-        self.sums = {family: _added(worlds) for family, worlds in self.worlds.items()}
-        self.totals = _added(list(self.sums.values()))
-        rng = Random(seed)
-        spare = [len(worlds) - 1 for worlds in self.worlds.values()]
-        enough = min(spare) > 0 and sum(spare) >= LEAST_SPARE_COUNT
-        self.resamples = [self._resample(rng) for _count in range(RESAMPLE_COUNT if enough else 0)]
-        self.resampled_totals = [_added(list(sums.values())) for sums in self.resamples]
-
-    def place(self, policy: str) -> int:
-        """Where a policy stands in sums."""
-        return 1 + self.policies.index(policy)
-
-    def overall(self, figure: Callable[[Sums], float]) -> Estimate:
-        """Given a figure of sums over all worlds, estimate it."""
-        return _estimate(figure(self.totals), [figure(sums) for sums in self.resampled_totals])
-
-    def in_family(self, family: str, figure: Callable[[Sums], float]) -> Estimate:
-        """Given a figure of sums over worlds, estimate it for those of one family, without an interval for few."""
-        enough = len(self.worlds[family]) - 1 >= LEAST_SPARE_COUNT
-        resampled = [figure(sums[family]) for sums in self.resamples] if enough else []
-        return _estimate(figure(self.sums[family]), resampled)
-
-    def family_mean(self, figure: Callable[[Sums], float]) -> Estimate:
-        """Given a figure of sums over worlds, estimate the mean of the families'."""
-
-        def mean(by_family: dict[str, Sums]) -> float:
-            return sum(figure(sums) for sums in by_family.values()) / len(by_family)
-
-        return _estimate(mean(self.sums), [mean(sums) for sums in self.resamples])
-
-    def _resample(self, rng: Random) -> dict[str, Sums]:
-        resample = {}
-        for family, worlds in self.worlds.items():
-            count = len(worlds)
-            sums = _added(rng.choices(worlds, k=count - 1))
-            resample[family] = [amount * count / (count - 1) for amount in sums]
-        return resample
-
-
 def compare(sample: Sample, policy: str, other: str) -> Versus:
     """Given worlds and two policies, return the former against the latter."""
     mine, theirs = sample.place(policy), sample.place(other)
     difference = sample.overall(lambda sums: _share(sums[mine] - sums[theirs], sums[0]))
-    all_positive = all(sums[theirs] > 0 for sums in (sample.totals, *sample.resampled_totals))
+    all_positive = all(sums[theirs] > 0 for sums in (sample.totals, *sample.varied_totals))
     ratio = sample.overall(lambda sums: sums[mine] / sums[theirs]) if all_positive else None
     return Versus(policy, other, difference, ratio)
 
@@ -241,16 +160,3 @@ def _family_figures(sample: Sample, family: str, policy: str) -> FamilyFigures:
 def _share(part: float, whole: float) -> float:
     """A share of the oracle; where that makes nothing there is nothing to take."""
     return part / whole if whole > 0 else 0.0
-
-
-def _added(rows: Sequence[Sums]) -> Sums:
-    return [sum(column) for column in zip(*rows, strict=True)]
-
-
-def _estimate(value: float, resampled: list[float]) -> Estimate:
-    if not resampled:
-        return Estimate(value, None, None)
-    resampled.sort()
-    tail = (1.0 - CONFIDENCE_RATIO) / 2.0
-    last = len(resampled) - 1
-    return Estimate(value, resampled[round(tail * last)], resampled[round((1.0 - tail) * last)])

@@ -12,7 +12,8 @@ from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.policies import REBALANCING, STRATEGIES
 from revops.sim.arena.runner import Cycles
-from revops.sim.arena.stats import LEAST_SPARE_COUNT, Estimate, FamilyFigures, SpanFigures
+from revops.sim.arena.sample import LEAST_SPARE_COUNT, Estimate
+from revops.sim.arena.stats import FamilyFigures, SpanFigures
 
 #: So many strange worlds are named; the rest is counted.
 NAMED_COUNT = 5
@@ -44,7 +45,8 @@ def heading(study: Study) -> Iterator[str]:
     """Given a study, say what it is, when and by what it was made, and whether it may be quoted."""
     made_by = f"revops {study.version}" + (f", commit {study.commit}" if study.commit else "")
     families = "1 family" if len(study.families) == 1 else f"{len(study.families)} families"
-    seeds = f"{counted(len(study.seeds), 'seed')} ({min(study.seeds)} to {max(study.seeds)})"
+    first, last = min(study.seeds), max(study.seeds)
+    seeds = f"{counted(len(study.seeds), 'seed')} ({first if first == last else f'{first} to {last}'})"
     yield (
         f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
         f"made {instant(study.made_at)} by {made_by}"
