@@ -1,7 +1,8 @@
 """What a fee does while its channel is congested: it is held, or stepped up where the policy says so.
 
-This takes the strategy's place, for a price learns nothing from a time in which payments found no slot: whatever was
-earned in the window is set aside, and a new one begins with each look until the channel has room again. The fee is
+This takes the strategy's place, for a price learns nothing from a time in which payments found no slot: it counts
+neither as open nor as idle. What was seen before still counts, or who fills the slots every few hours, which costs next
+to nothing, would keep a price from ever being judged. The fee is
 raised only where payments of substance leave by the channel; a flood of dust, or slots that are full inwards, which our
 fee has no say in, hold it.
 """
@@ -24,13 +25,16 @@ def answer(offer: FeeInput, full: Congestion, policy: FeesConfig, now: float) ->
     state, changed = watch(offer, now)
     open_hours = state.open_seconds / 3600
     rate_msat = offer.earned_msat / open_hours if open_hours > 0 else 0.0
-    state = _set_aside(offer, state, now)
+    state = _without_this_time(offer, state)
+    # What a strategy knows of the liquidity's value is as true as at its last look.
+    value_ppm = None if state.demand is None else offer.signals.value_ppm
     shown = () if changed is None or changed.code is ReasonCode.FIRST_SEEN else (changed,)
     if policy.congestion == "hold" or not full.shows_demand:
-        return Proposal(fee_ppm, rate_msat, (*shown, _held(full, now)), state, reset(state))
+        return Proposal(fee_ppm, rate_msat, (*shown, _held(full, now)), state, reset(state), value_ppm)
     step = min(state.step_ratio, policy.max_step_ratio)
     change_ppm = max(round(fee_ppm * step), dead_band_ppm(fee_ppm, policy))
-    return Proposal(fee_ppm + change_ppm, rate_msat, (*shown, _raised(full, step, now)), state, reset(state))
+    raised = (*shown, _raised(full, step, now))
+    return Proposal(fee_ppm + change_ppm, rate_msat, raised, state, reset(state), value_ppm)
 
 
 def remember(state: FeeState, full: Congestion | None) -> FeeState:
@@ -52,13 +56,13 @@ def remembered(offer: FeeInput) -> float | None:
     return None if offer.state is None else offer.state.congested_since_at
 
 
-def _set_aside(offer: FeeInput, state: FeeState, now: float) -> FeeState:
-    """The state with a window that begins now, and no more idle time than before: it is not the price's fault."""
-    idle_open_seconds = state.idle_open_seconds
-    if offer.state is not None:
-        idle_open_seconds = min(idle_open_seconds, offer.state.idle_open_seconds)
-    window_start_at = max(state.window_start_at, now)
-    return replace(state, window_start_at=window_start_at, open_seconds=0.0, idle_open_seconds=idle_open_seconds)
+def _without_this_time(offer: FeeInput, state: FeeState) -> FeeState:
+    """The state as if no time had passed since the last look: this one is not the price's."""
+    known = offer.state
+    if known is None or state.window_start_at != known.window_start_at:
+        return state  # a window that has just begun
+    idle_open_seconds = min(state.idle_open_seconds, known.idle_open_seconds)
+    return replace(state, open_seconds=known.open_seconds, idle_open_seconds=idle_open_seconds)
 
 
 def _held(full: Congestion, now: float) -> Reason:

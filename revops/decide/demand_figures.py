@@ -1,5 +1,5 @@
 """What is shown of a belief about demand, each figure with an interval: elasticity, the best price, and what a sat is
-worth. Nothing here decides anything: a price moves by steps, of which `strategies/demand.py` compares those in reach.
+worth. Nothing here decides anything: `strategies/demand.py` moves a price towards the best by steps.
 
 Each interval holds 80 % of the belief, and is wider where it would leave out its own figure (the mean of a lopsided
 belief may lie beyond it).

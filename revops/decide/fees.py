@@ -6,7 +6,7 @@ a node that syncs). Nothing here sends anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from revops.decide.chain_floor import chain_rate
@@ -18,7 +18,7 @@ from revops.decide.floors import NO_LIMITS, Chain, Limits, limits_of, narrowed
 from revops.decide.governor import cap, gate
 from revops.decide.node_ratio import node_ratio
 from revops.decide.occupancy import congestion
-from revops.decide.openness import could_route, count_open_time
+from revops.decide.openness import could_sell, count_open_time, unreachable_peers
 from revops.decide.peers import PricedPeer, price_together
 from revops.decide.rails import apply_rails
 from revops.decide.strategies.base import Proposal, propose_price, reset
@@ -45,7 +45,10 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
     now = snapshot.view.taken_at
     decisions: list[FeeDecision] = []
     priced: list[FeeInput] = []
+    unreachable = unreachable_peers(snapshot.view.channels)
     for fee_input in sorted(snapshot.inputs, key=lambda fee_input: fee_input.channel.channel_id):
+        if fee_input.channel.peer_id in unreachable:
+            fee_input = replace(fee_input, reachable=False)
         own_policy = fee_input.policy or policy
         alone = _safely((fee_input,), own_policy, partial(_decide_alone, fee_input, own_policy, now))
         decisions += alone
@@ -59,8 +62,8 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
         decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
-    turns = {one.channel.channel_id: reason_of(one.turn) for one in priced if one.turn is not None}
-    decisions = [_with_turn(decision, turns.get(decision.channel_id)) for decision in decisions]
+    notes = {one.channel.channel_id: tuple(_notes(one)) for one in priced}
+    decisions = [_noted(decision, notes.get(decision.channel_id, ())) for decision in decisions]
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]
     return FeePlan(taken_at=now, decisions=tuple(decisions))
@@ -128,7 +131,7 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
     if proposal is None:
         proposal = STRATEGIES[policy.strategy](offer, bounds, now)
     proposal = signed(remember_all(proposal, full), policy.strategy)
-    routable = full is None and could_route(offer.channel)
+    routable = full is None and could_sell(offer)
     decisions = []
     for member in peer.members:
         first = _decide_first(member, channels, policy, limits, now) if is_new(member, now) else None
@@ -143,7 +146,7 @@ def _decide_first(
     watched as any other.
     """
     proposal = first_fee(member, channels, policy, now)
-    decision = _decide(member, proposal, policy, could_route(member.channel), now, limits=limits, first=True)
+    decision = _decide(member, proposal, policy, could_sell(member), now, limits=limits, first=True)
     changed = decision.outcome is Outcome.CHANGE and decision.new_ppm != decision.old_ppm
     return decision if changed else None
 
@@ -153,7 +156,7 @@ def _put_back(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal | Non
     known, fee_ppm = offer.state, offer.channel.local_terms.fee_ppm
     if policy.external != "overwrite" or known is None or known.fee_ppm == fee_ppm:
         return None
-    state = count_open_time(known, offer.channel, offer.last_earned_at, now)
+    state = count_open_time(offer, known, now)
     reason = why(ReasonCode.EXTERNAL_OVERWRITTEN, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)
     return Proposal(known.fee_ppm, 0.0, (reason,), state, reset(state))
 
@@ -180,7 +183,7 @@ def _decide_pinned(fee_input: FeeInput, pin: FeePin, policy: FeesConfig, now: fl
     proposal = propose_price(fee_input, pin.ppm, why(ReasonCode.PINNED, pin_ppm=pin.ppm, span=span), now)
     full = congestion(fee_input.channel, remembered(fee_input), now)
     proposal = remember_all(proposal, full)
-    routable = full is None and could_route(fee_input.channel)
+    routable = full is None and could_sell(fee_input)
     return _decide(fee_input, proposal, policy, routable, now, forced=pin.forced)
 
 
@@ -235,8 +238,16 @@ def _valve(channel: Channel, policy: FeesConfig) -> tuple[int | None, tuple[Reas
     return step.htlc_max_msat, (reason,)
 
 
-def _with_turn(decision: FeeDecision, turn: Reason | None) -> FeeDecision:
-    return decision if turn is None else replace(decision, reasons=(*decision.reasons, turn))
+def _notes(one: FeeInput) -> Iterator[Reason]:
+    """What a reader should know beside the price: nobody can get here, an experiment has chosen the strategy."""
+    if not one.reachable:
+        yield why(ReasonCode.UNREACHABLE)
+    if one.turn is not None:
+        yield reason_of(one.turn)
+
+
+def _noted(decision: FeeDecision, notes: tuple[Reason, ...]) -> FeeDecision:
+    return replace(decision, reasons=(*decision.reasons, *notes)) if notes else decision
 
 
 def _suspend(decision: FeeDecision, suspended: tuple[Reason, ...]) -> FeeDecision:

@@ -26,7 +26,7 @@ from revops.decide.chain_floor import (
     exposure_ppm,
     yearly_msat,
 )
-from revops.decide.openness import could_route
+from revops.decide.openness import could_sell
 from revops.decide.proven import UNPROVEN_FACTOR, dearest_sale_ppm, shown_market_ppm
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -103,7 +103,7 @@ def _ceiling(offer: FeeInput, floor_ppm: int, policy: FeesConfig) -> tuple[int |
     limits: list[tuple[int, Reason]] = []
     if anchor_ppm is not None:
         limits.append(_market_ceiling(offer, anchor_ppm, floor_ppm, policy))
-    if not could_route(offer.channel):
+    if not could_sell(offer):
         most_ppm = max(dearest_sale_ppm(offer, policy), floor_ppm)
         limits.append((most_ppm, why(ReasonCode.UNPROVEN_CEILING, ceiling_ppm=most_ppm)))
     return min(limits, key=lambda limit: limit[0], default=(None, None))

@@ -1,16 +1,19 @@
 """Open hours: the time in which a channel could have forwarded a typical payment.
 
 A price learns nothing while nothing could flow. A disconnected or drained channel that earns nothing says nothing
-about its fee, so rates are per open hour, and only open time counts towards "no revenue".
+about its fee, so rates are per open hour, and only open time counts towards "no revenue". Nor does one that no payment
+can get to, since the channels of all other peers are full.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
+from revops.domain.snapshot import FeeInput
 from revops.domain.values import replace
 
 #: Small channels are judged by a share of their capacity.
@@ -21,21 +24,49 @@ LONGEST_GAP_SECONDS: Final = 6 * 3_600.0
 
 def could_route(channel: Channel) -> bool:
     """Given a channel, return whether it could forward a typical payment now: usable, spendable, a slot free."""
-    typical_msat = min(TYPICAL_PAYMENT_MSAT, channel.capacity_msat // TYPICAL_SHARE)
-    if not channel.usable or channel.spendable_msat < typical_msat:
+    if not channel.usable or channel.spendable_msat < _typical_msat(channel):
         return False
     return sum(htlc.direction == "out" for htlc in channel.htlcs) < channel.max_accepted_htlcs
 
 
-def count_open_time(state: FeeState, channel: Channel, last_earned_at: float | None, now: float) -> FeeState:
-    """Given what was counted up to the last look, return it counted up to `now`.
+def could_receive(channel: Channel) -> bool:
+    """Given a channel, return whether a typical payment could enter by it now: usable, with room, a slot free."""
+    if not channel.usable or channel.receivable_msat < _typical_msat(channel):
+        return False
+    return sum(htlc.direction == "in" for htlc in channel.htlcs) < channel.max_accepted_htlcs
+
+
+def _typical_msat(channel: Channel) -> int:
+    return min(TYPICAL_PAYMENT_MSAT, channel.capacity_msat // TYPICAL_SHARE)
+
+
+def could_sell(offer: FeeInput) -> bool:
+    """Given a channel or peer, return whether a typical payment could get to it and leave by it now."""
+    return offer.reachable and could_route(offer.channel)
+
+
+def unreachable_peers(channels: Iterable[Channel]) -> frozenset[str]:
+    """Given all our channels, return the peers that no typical payment can get to, since it could enter by no other
+    peer's channel. A node with a single peer forwards nothing anyway: it has none.
+    """
+    live = [channel for channel in channels if channel.live]
+    peers = {channel.peer_id for channel in live}
+    open_to = {channel.peer_id for channel in live if could_receive(channel)}
+    if len(peers) < 2 or len(open_to) > 1:
+        return frozenset()
+    return frozenset(open_to or peers)
+
+
+def count_open_time(offer: FeeInput, state: FeeState, now: float) -> FeeState:
+    """Given a channel or peer and what was counted up to the last look, return it counted up to `now`.
 
     A clock that went back counts nothing. A gap of more than six hours counts as six. What lies before the window's
     start belongs to the former price and counts for idleness only.
     """
     elapsed = min(max(now - state.counted_at, 0.0), LONGEST_GAP_SECONDS)
     in_window = min(max(now - max(state.counted_at, state.window_start_at), 0.0), LONGEST_GAP_SECONDS)
-    is_open = could_route(channel)
+    is_open = could_sell(offer)
+    last_earned_at = offer.last_earned_at
     open_seconds = state.open_seconds + (in_window if is_open else 0.0)
     idle_open_seconds = state.idle_open_seconds + (elapsed if is_open else 0.0)
     if last_earned_at is not None and last_earned_at >= state.counted_at:

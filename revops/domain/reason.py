@@ -49,6 +49,7 @@ class ReasonCode(StrEnum):
     FIRST_FEE_START = "first_fee_start"
     CONGESTED_HOLD = "congested_hold"
     CONGESTED_RAISE = "congested_raise"
+    UNREACHABLE = "unreachable"
     EXPERIMENT_A = "experiment_a"
     EXPERIMENT_B = "experiment_b"
     # fees: what the rails did
@@ -151,7 +152,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.AT_BOUND: "{fee_ppm} ppm is as near the bound of {bound_ppm} ppm as a step can go: kept",
     ReasonCode.DEMAND: (
         "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
-        "{elasticity} % of them ({low} to {high}); of the prices in reach {best_ppm} ppm promises most, {gain_msat} "
+        "{elasticity} % of them ({low} to {high}); of all prices {best_ppm} ppm promises most, {gain_msat} "
         "msat a day more; a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where they enter"
     ),
     ReasonCode.DEMAND_PROBE: (
@@ -184,6 +185,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.CONGESTED_HOLD: (
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
         " of the value are taken; the fee is held, nothing is learnt from it"
+    ),
+    ReasonCode.UNREACHABLE: (
+        "no payment of usual size can get here: no other peer's channel has room for it to enter, so that want of "
+        "revenue says nothing of the fee"
     ),
     ReasonCode.CONGESTED_RAISE: (
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"

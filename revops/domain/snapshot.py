@@ -59,7 +59,8 @@ class FeeInput:
     `external_since_at` is set where the fee in force is somebody else's. `rules` names those that made its policy.
     `sold_msat` is what left by it in the last 30 days. `turn` is set where an experiment has chosen its strategy,
     `away_since_at` where one runs that the operator keeps the channel out of.
-    `market_ratio` is what the node's channels have come to ask, as a multiple of what others charge into their peers.
+    `market_ratio` is what the node's channels have come to ask, as a multiple of what others charge into their peers;
+    `reachable` is whether a payment could enter by another peer's channel now.
     """
 
     channel: Channel
@@ -83,6 +84,7 @@ class FeeInput:
     turn: Turn | None = None
     away_since_at: float | None = None
     market_ratio: float = 1.0
+    reachable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

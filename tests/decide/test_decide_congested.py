@@ -15,7 +15,7 @@ from revops.decide.rebalance import plan_rebalances
 from revops.decide.recheck import revalidate
 from revops.domain.channel import Htlc
 from revops.domain.decision import FeeDecision, Outcome
-from revops.domain.policy import FeesConfig, RebalanceConfig
+from revops.domain.policy import FeesConfig, RebalanceConfig, Strategy
 from revops.domain.reason import ReasonCode
 from revops.domain.signals import Signals
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
@@ -26,6 +26,7 @@ from tests.builders import (
     channel_id,
     make_channel,
     make_climb,
+    make_demand,
     make_fee_input,
     make_fee_snapshot,
     make_htlc,
@@ -64,13 +65,11 @@ def test_dust_and_what_comes_in_never_raise(policy: FeesConfig, overrides: dict[
     assert [reason.code for reason in decision.reasons] == [ReasonCode.CONGESTED_HOLD]
 
 
-def test_a_congested_window_is_set_aside() -> None:
+def test_congested_time_counts_as_no_time() -> None:
     known = make_state(idle_open_seconds=5 * HOUR, counted_at=NOW - HOUR / 2, congested_since_at=NOW - 2 * HOUR)
     decision = decide(state=known, **full())
     assert decision.state is not None
-    assert decision.state == replace(
-        known, counted_at=NOW, window_start_at=NOW, open_seconds=0.0, strategy="hill_climb"
-    )
+    assert decision.state == replace(known, counted_at=NOW, strategy="hill_climb")
     assert decision.reasons[0].sentence == (
         "congested outwards for 2.0 h by slots: 93 % of the HTLC slots and 6 % of the value are taken; the fee is "
         "held, nothing is learnt from it"
@@ -166,7 +165,6 @@ def test_a_held_channel_keeps_its_fee_unless_it_is_out_of_bounds(snapshot: FeeSn
         if ReasonCode.CONGESTED_HOLD in codes and ReasonCode.ALIGNED not in codes:
             assert decision.new_ppm == decision.old_ppm or ReasonCode.OUT_OF_BOUNDS in codes
             assert decision.state is not None
-            assert decision.state.open_seconds == 0
 
 
 @given(counts=st.lists(st.sampled_from((17, 18, 22, 24, 25, 30)), min_size=10, max_size=48))
@@ -178,11 +176,36 @@ def test_learning_goes_on_only_after_the_congestion(counts: list[int]) -> None:
         decision = decide_fees(make_fee_snapshot(replace(fee_input, channel=channel), taken_at=now), HOLD)
         state = decision.decisions[0].state
         assert state is not None
-        before = fee_input.state.congested_since_at if fee_input.state is not None else None
+        known = fee_input.state
+        before = known.congested_since_at if known is not None else None
         congested = congestion(channel, before, now) is not None
         assert (state.congested_since_at is not None) is congested
-        assert not congested or state.open_seconds == 0
+        if known is not None and known.window_start_at == state.window_start_at:
+            counted_seconds = state.open_seconds - known.open_seconds
+            assert counted_seconds == (0 if congested else now - known.counted_at)
         fee_input = replace(fee_input, state=state)
+
+
+@pytest.mark.parametrize("strategy", ["hill_climb", "demand"])
+def test_who_fills_the_slots_every_few_hours_keeps_no_price_from_being_judged(strategy: Strategy) -> None:
+    policy = FeesConfig(strategy=strategy)
+    fee_input = make_fee_input(make_channel(**full(0)))
+    codes = []
+    for number in range(4 * 24):
+        channel = make_channel(**full(30 if number % 4 == 0 else 0, direction="in"))
+        snapshot = make_fee_snapshot(replace(fee_input, channel=channel), taken_at=NOW + number * HOUR)
+        decision = decide_fees(snapshot, policy).decisions[0]
+        codes.append(decision.reasons[0].code)
+        fee_input = replace(fee_input, state=decision.state)
+    assert codes.count(ReasonCode.CONGESTED_HOLD) == 24
+    assert set(codes) - {ReasonCode.CONGESTED_HOLD, ReasonCode.OBSERVING, ReasonCode.FIRST_SEEN}
+
+
+def test_a_held_channel_keeps_the_value_that_its_strategy_knows() -> None:
+    learnt = replace(make_state(), demand=make_demand(), strategy="demand")
+    one = replace(make_fee_input(make_channel(**full()), state=learnt), signals=Signals(value_ppm=77.0))
+    decision = decide_fees(make_fee_snapshot(one), FeesConfig(strategy="demand", congestion="hold")).decisions[0]
+    assert (decision.reasons[0].code, decision.value_ppm) == (ReasonCode.CONGESTED_HOLD, 77.0)
 
 
 SOURCE = make_channel(2, local_msat=4_750_000 * SAT)

@@ -60,7 +60,7 @@ def test_it_goes_where_more_is_expected(tried: tuple[tuple[int, float], ...], co
     assert 50 <= proposal.ppm <= 200
     assert proposal.if_sent.windows[-1] == PriceWindow(NOW, 100, 10.5, float(count))
     sentence = proposal.reasons[0].sentence
-    assert f"of the prices in reach {proposal.ppm} ppm promises most" in sentence
+    assert "of all prices " in sentence
     assert " -" not in sentence.split("promises most, ")[1][:2]
 
 
@@ -155,3 +155,16 @@ def test_a_proposal_is_in_reach_and_worth_an_announcement_or_the_fee_in_force(
     most = 1 + policy.max_step_ratio
     assert round(max(fee_ppm, 1) / most) <= proposal.ppm <= round(max(fee_ppm, 1) * most)
     assert propose(fee_input, policy, NOW) == proposal
+
+
+def test_it_goes_for_the_best_price_of_all_not_for_the_nearest_peak() -> None:
+    """Payments that refill a dear channel are worth their while for next to nothing, and worth more at ten times the
+    price, which few mind: in between is less than either, so that of the prices in reach the cheapest is best.
+    """
+    signals = Signals(inflow=AMPLE, entry_value_ppm=200.0, anchor_ppm=1_300, market_read=True)
+    tried = tuple((ppm, 100.0 * (ppm / 100) ** -0.4) for ppm in (50, 70, 140, 200))
+    proposal = propose(offer(*tried, count=100, signals=signals), POLICY, NOW)
+    figures = proposal.state.demand
+    assert figures is not None
+    assert figures.best_ppm > 1_000
+    assert proposal.ppm == 200

@@ -15,7 +15,7 @@ from revops.decide.rails import step_limits_ppm
 from revops.decide.strategies.base import EFFECTIVE_AFTER_SECONDS
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision, FeePlan, FeeState, Outcome
-from revops.domain.policy import FeesConfig
+from revops.domain.policy import FeesConfig, Strategy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
@@ -269,17 +269,18 @@ def test_a_gain_is_one_that_a_database_can_hold(monkeypatch: pytest.MonkeyPatch)
     assert MAX_MSAT < 2**63
 
 
-@pytest.mark.parametrize("broken", ["could_route", "congestion"])
+@pytest.mark.parametrize("broken", ["could_sell", "congestion"])
 def test_a_channel_apart_that_can_not_be_decided_on_stops_nobody(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """One that is pinned, or left alone: the others get their turn all the same."""
     from revops.decide import fees
 
     real = getattr(fees, broken)
 
-    def fail(channel: Channel, *rest: Any) -> Any:
+    def fail(one: Channel | FeeInput, *rest: Any) -> Any:
+        channel = one.channel if isinstance(one, FeeInput) else one
         if channel.channel_id == channel_id(1):
             raise OverflowError("odd")
-        return real(channel, *rest)
+        return real(one, *rest)
 
     monkeypatch.setattr(fees, broken, fail)
     pinned = make_fee_input(make_channel(1), pin=FeePin(200, NOW, None, forced=True))
@@ -406,3 +407,16 @@ def test_the_last_updates_of_the_day_go_where_they_matter_most() -> None:
     plan = decide_fees(make_fee_snapshot(*inputs, updates_last_day_count=98), POLICY)
     assert [decision.channel_id for decision in plan.changes] == [channel_id(2), channel_id(3)]
     assert plan.decisions[0].reasons[-1] == why(ReasonCode.DAILY_CAP, used_count=98, cap_count=100, rank=3)
+
+
+@pytest.mark.parametrize("strategy", ["hill_climb", "demand"])
+def test_a_node_that_no_payment_can_enter_drags_no_price_down(strategy: Strategy) -> None:
+    """Everybody's channels are full on our side for a month: that is no market that pays less."""
+    policy = FeesConfig(strategy=strategy)
+    channels = [make_channel(number, receivable_msat=0) for number in (1, 2)]
+    inputs = [make_fee_input(channel, state=make_state(), last_earned_at=None) for channel in channels]
+    for number in range(60):
+        plan = decide_fees(make_fee_snapshot(*inputs, taken_at=NOW + number * 12 * HOUR), policy)
+        assert all(decision.says(ReasonCode.UNREACHABLE) for decision in plan.decisions)
+        assert all(decision.new_ppm >= 100 for decision in plan.decisions)
+        inputs = [replace(one, state=decision.state) for one, decision in zip(inputs, plan.decisions, strict=True)]

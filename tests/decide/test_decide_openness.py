@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.openness import LONGEST_GAP_SECONDS, could_route, count_open_time
+from revops.decide.openness import (
+    LONGEST_GAP_SECONDS,
+    could_receive,
+    could_route,
+    could_sell,
+    count_open_time,
+    unreachable_peers,
+)
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
-from tests.builders import HOUR, NOW, SAT, make_channel, make_htlc, make_state
+from revops.domain.snapshot import FeeInput
+from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_htlc, make_state, node_id
 from tests.strategies import channels, fee_states, moments
 
 OPEN = make_channel()
@@ -40,6 +48,10 @@ def test_a_channel_can_route_when_connected_filled_and_with_a_free_slot(
     overrides: dict[str, Any], expected: bool
 ) -> None:
     assert could_route(make_channel(**overrides)) is expected
+
+
+def seen(channel: Channel, last_earned_at: float | None = None) -> FeeInput:
+    return make_fee_input(channel, last_earned_at=last_earned_at)
 
 
 def counting(**overrides: Any) -> FeeState:
@@ -78,7 +90,7 @@ def test_what_counts(
     channel: Channel, last_earned_at: float | None, hours_later: float, open_hours: float, idle_hours: float
 ) -> None:
     now = NOW + hours_later * HOUR
-    counted = count_open_time(counting(), channel, last_earned_at, now)
+    counted = count_open_time(seen(channel, last_earned_at), counting(), now)
     assert counted.open_seconds == open_hours * HOUR
     assert counted.idle_open_seconds == idle_hours * HOUR
     assert counted.counted_at == max(now, NOW - HOUR)
@@ -88,7 +100,7 @@ def test_what_counts(
 def test_a_window_is_open_from_its_start_on(hours_later: float, open_hours: float) -> None:
     """Before the window starts the former price still holds; its time isn't this price's."""
     state = counting(window_start_at=NOW)
-    counted = count_open_time(state, OPEN, None, NOW + hours_later * HOUR)
+    counted = count_open_time(seen(OPEN), state, NOW + hours_later * HOUR)
     assert counted.open_seconds == open_hours * HOUR
     assert counted.idle_open_seconds == 5 * HOUR + min((1 + hours_later) * HOUR, LONGEST_GAP_SECONDS)
 
@@ -99,16 +111,64 @@ def test_a_window_is_open_from_its_start_on(hours_later: float, open_hours: floa
 def test_time_is_counted_once_and_never_more_than_has_passed(
     state: FeeState, channel: Channel, last_earned_at: float | None, now: float, later: float
 ) -> None:
-    counted = count_open_time(state, channel, last_earned_at, now)
+    counted = count_open_time(seen(channel, last_earned_at), state, now)
     passed = min(max(now - state.counted_at, 0.0), LONGEST_GAP_SECONDS)
     assert 0 <= counted.open_seconds - state.open_seconds <= passed + 1e-6
     assert 0 <= counted.idle_open_seconds <= state.idle_open_seconds + passed
     assert counted.counted_at >= state.counted_at
     if not could_route(channel):
         assert counted.open_seconds == state.open_seconds
-    again = count_open_time(counted, channel, last_earned_at, now)
+    again = count_open_time(seen(channel, last_earned_at), counted, now)
     assert again.open_seconds == counted.open_seconds
-    back = count_open_time(counted, channel, None, min(later, counted.counted_at))
+    back = count_open_time(seen(channel), counted, min(later, counted.counted_at))
     assert (back.open_seconds, back.idle_open_seconds) == (counted.open_seconds, counted.idle_open_seconds)
     kept = replace(counted, counted_at=state.counted_at, open_seconds=0.0, idle_open_seconds=0.0)
     assert kept == replace(state, open_seconds=0.0, idle_open_seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({}, True),
+        ({"connected": False}, False),
+        ({"receivable_msat": 25_000 * SAT}, True),
+        ({"receivable_msat": 25_000 * SAT - 1}, False),
+        ({"max_accepted_htlcs": 1, "htlcs": (make_htlc(direction="in"),)}, False),
+        ({"max_accepted_htlcs": 1, "htlcs": (make_htlc(),)}, True),
+    ],
+)
+def test_a_payment_can_enter_where_there_is_room_and_a_free_slot(overrides: dict[str, Any], expected: bool) -> None:
+    assert could_receive(make_channel(**overrides)) is expected
+
+
+FULL: dict[str, Any] = {"receivable_msat": 0}
+
+
+@pytest.mark.parametrize(
+    ("channels", "unreachable"),
+    [
+        ([], set()),
+        # A single peer: nothing is ever forwarded, and nothing new to say.
+        ([{"peer_id": node_id(1), **FULL}], set()),
+        ([{"peer_id": node_id(1)}, {"peer_id": node_id(2)}], set()),
+        # What enters by a peer's own channel has to leave by another's.
+        ([{"peer_id": node_id(1)}, {"peer_id": node_id(2), **FULL}], {node_id(1)}),
+        ([{"peer_id": node_id(1)}, {"peer_id": node_id(1), **FULL}, {"peer_id": node_id(2), **FULL}], {node_id(1)}),
+        ([{"peer_id": node_id(1), **FULL}, {"peer_id": node_id(2), **FULL}], {node_id(1), node_id(2)}),
+        ([{"peer_id": node_id(1), **FULL}, {"peer_id": node_id(2), "connected": False}], {node_id(1), node_id(2)}),
+        ([{"peer_id": node_id(1), **FULL}, {"peer_id": node_id(2), "state": "ONCHAIN"}], set()),
+    ],
+)
+def test_where_all_others_are_full_no_payment_can_get_to_a_peer(
+    channels: list[dict[str, Any]], unreachable: set[str]
+) -> None:
+    ours = [make_channel(number, **one) for number, one in enumerate(channels, start=1)]
+    assert unreachable_peers(ours) == unreachable
+
+
+def test_time_in_which_nothing_could_get_there_counts_as_shut() -> None:
+    out_of_reach = replace(seen(OPEN), reachable=False)
+    assert could_sell(seen(OPEN))
+    assert not could_sell(out_of_reach)
+    state = counting()
+    assert count_open_time(out_of_reach, state, NOW) == replace(state, counted_at=NOW)

@@ -59,7 +59,7 @@ def watch(offer: FeeInput, now: float) -> tuple[FeeState, Reason | None]:
     known = offer.state
     if known is None:
         return fresh(fee_ppm, now), why(ReasonCode.FIRST_SEEN, fee_ppm=fee_ppm)
-    state = count_open_time(known, offer.channel, offer.last_earned_at, now)
+    state = count_open_time(offer, known, now)
     if known.fee_ppm == fee_ppm:
         return state, None
     changed = why(ReasonCode.EXTERNAL_CHANGE, expected_ppm=known.fee_ppm, fee_ppm=fee_ppm)

@@ -75,8 +75,8 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     state = replace(state, demand=figures)
     if early is not None:
         return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
-    best_ppm = best_price(belief, _prices(fee_ppm, policy), outlook.cost_ppm)
-    reasons: tuple[Reason, ...] = (_reason(seen, belief, figures, best_ppm, value_ppm),)
+    best_ppm = _towards(figures.best_ppm, fee_ppm, policy)
+    reasons: tuple[Reason, ...] = (_reason(seen, belief, figures, value_ppm),)
     # An empty channel would be tried in vain, again and again.
     probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy) if seen.routable else None
     wanted_ppm = best_ppm if probe_ppm is None else probe_ppm
@@ -151,6 +151,14 @@ def _worth(
     return worth
 
 
+def _towards(best_ppm: int, fee_ppm: int, policy: FeesConfig) -> int:
+    """As far as one update goes on the way to the best price of all. Not the best of what one update reaches: where
+    payments refill dear channels, income has two peaks, and who climbs the nearer one never sees the other.
+    """
+    prices = _prices(fee_ppm, policy)
+    return min(max(best_ppm, prices[0]), prices[-1])
+
+
 def _prices(fee_ppm: int, policy: FeesConfig) -> Sequence[int]:
     """What one update can reach."""
     most = 1.0 + policy.max_step_ratio
@@ -176,7 +184,7 @@ def _probe(belief: Belief, best_ppm: int, fee_ppm: int, cost_ppm: float, policy:
     return best_price(belief, far, cost_ppm) if far else None
 
 
-def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, best_ppm: int, value_ppm: float) -> Reason:
+def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, value_ppm: float) -> Reason:
     return why(
         ReasonCode.DEMAND,
         fee_ppm=seen.fee_ppm,
@@ -185,8 +193,8 @@ def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, best_ppm: in
         elasticity=round(figures.elasticity, 2),
         low=round(figures.elasticity_low, 2),
         high=round(figures.elasticity_high, 2),
-        best_ppm=best_ppm,
-        gain_msat=round(24 * _gain_msat(belief, best_ppm, seen.fee_ppm, value_ppm - seen.entry_value_ppm)),
+        best_ppm=figures.best_ppm,
+        gain_msat=round(24 * _gain_msat(belief, figures.best_ppm, seen.fee_ppm, value_ppm - seen.entry_value_ppm)),
         value_ppm=round(value_ppm),
         entry_value_ppm=round(seen.entry_value_ppm),
     )

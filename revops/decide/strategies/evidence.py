@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.openness import could_route
+from revops.decide.openness import could_sell
 from revops.decide.proven import believed_interest, sale_price_ppm
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
@@ -53,7 +53,7 @@ def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Ev
     return Evidence(
         fee_ppm=fee_ppm,
         state=state,
-        routable=could_route(offer.channel),
+        routable=could_sell(offer),
         rate_msat=rate_msat,
         error_msat=error_msat,
         interest_count=interest_count,
