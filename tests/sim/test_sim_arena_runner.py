@@ -308,7 +308,7 @@ def test_files_that_can_not_be_are_said(tmp_path: Path) -> None:
         (tmp_path / "study.json").write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=r"study\.json holds no result"):
             simulate.load(tmp_path / "study.json")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(FileNotFoundError, match=r"other\.json"):
         simulate.load(tmp_path / "other.json")
 
 
