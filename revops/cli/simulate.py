@@ -59,8 +59,8 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
 
 @click.command("simulate", cls=NamingCommand)
 @click.option(
-    "--set", "set_name", type=click.Choice(["small", "tuning", "judged"]), show_default="small",
-    help="small: a first look; tuning: what the product is tuned on; judged: what it is judged on, for hours.",
+    "--set", "set_name", type=click.Choice(["small", "tuning", "former", "judged"]), show_default="small",
+    help="small: a first look; tuning, former: what the product is tuned on; judged: what it is judged on, for hours.",
 )  # fmt: skip
 @click.option(
     "--like-my-node", is_flag=True,
@@ -68,11 +68,11 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
 )  # fmt: skip
 @click.option(
     "--seeds", "seed_count", type=click.IntRange(1, 1_000), metavar="N",
-    help="Worlds of each family. Default: small 2, tuning 10, judged 3; with --like-my-node: 8 markets.",
+    help="Worlds of each family. Default: small 2, tuning 10, former 3, judged 3; with --like-my-node: 8 markets.",
 )  # fmt: skip
 @click.option(
     "--days", type=Days(1, 365), metavar="N",
-    help="Virtual days of each world. Default: small 2, tuning and judged 90; with --like-my-node: 30.",
+    help="Virtual days of each world. Default: small 2, tuning, former and judged 90; with --like-my-node: 30.",
 )  # fmt: skip
 @click.option(
     "--family", "families", multiple=True, metavar="NAME", help="Only this family of demand (see below); repeatable.",

@@ -187,7 +187,7 @@ def test_the_help_names_the_defaults_of_each_set(capsys, option):
     (text,) = [one.help for one in simulate.params if option in one.opts]
     for name, world_set in SETS.items():
         number = {"--seeds": world_set.seed_count, "--days": world_set.days}[option]
-        assert f"{name} {number:g}" in str(text).replace("tuning and judged", "tuning 90, judged")
+        assert f"{name} {number:g}" in str(text).replace("tuning, former and judged", "tuning 90, former 90, judged")
 
 
 @pytest.mark.parametrize(
