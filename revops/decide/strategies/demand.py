@@ -112,9 +112,11 @@ def _judged(fee_ppm: int, known: DemandFigures | None, policy: FeesConfig, now: 
 
 def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> bool:
     """Whether enough time has passed since the last look to judge anew. It costs more than all the rest of a decision,
-    and a run every few minutes brings next to nothing new.
+    and a run every few minutes brings next to nothing new. While the channel was congested nothing was judged.
     """
     known, state = offer.state or seen.state, seen.state
+    if known.congested_since_at is not None:
+        return True
     turn_seconds = _turn_seconds(policy)
     before, after = known.counted_at - state.window_start_at, now - state.window_start_at
     return before // turn_seconds < after // turn_seconds
