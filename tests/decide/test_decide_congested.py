@@ -235,7 +235,7 @@ def test_dust_held_while_a_price_is_dear_does_not_make_it_look_as_if_many_paid_i
     for hour in range(1, 30):
         now = NOW + hour * HOUR
         held = full(28 if hour % 8 != number else 0, direction, 300 * SAT)
-        paid = {"earned_count": hour, "earned_msat": hour * 10_000, "last_earned_at": now - 60}
+        paid: dict[str, Any] = {"earned_count": hour, "earned_msat": hour * 10_000, "last_earned_at": now - 60}
         seen = replace(fee_input, channel=make_channel(fee_ppm=200, **held), signals=AMPLE, **paid)
         decision = decide_fees(make_fee_snapshot(seen, taken_at=now), FeesConfig(strategy="demand")).decisions[0]
         if decision.outcome is Outcome.CHANGE:

@@ -127,7 +127,7 @@ def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig
     prices = spread_prices(policy.min_ppm, min(dearest_sale_ppm(offer, policy), policy.max_ppm), VALUED_COUNT)
     rates = rates_per_hour(belief, prices)
     volume_msat: Sequence[float] = demand_per_day(seen.windows, offer.signals, rates, now)
-    if offer.channel.usable and seen.sold_out:
+    if seen.sold_out:
         at_fee = [rate_per_hour(belief, seen.fee_ppm)]
         [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
         volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)

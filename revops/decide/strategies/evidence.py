@@ -30,7 +30,7 @@ class Evidence:
     """What is known of a peer at its price: `windows` are the prices before it and itself, the oldest first.
 
     `routable` is whether a payment could get there and leave now; `sold_out` whether it could get there only. One that
-    none can get to is neither, and nothing is to be learnt there.
+    none can get to, or whose peer is away, is neither, and nothing is to be learnt there.
     """
 
     fee_ppm: int
@@ -59,7 +59,7 @@ def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Ev
         fee_ppm=fee_ppm,
         state=state,
         routable=could_sell(offer),
-        sold_out=offer.reachable and not could_route(offer.channel),
+        sold_out=offer.reachable and offer.channel.usable and not could_route(offer.channel),
         rate_msat=rate_msat,
         error_msat=error_msat,
         interest_count=interest_count,
@@ -99,7 +99,8 @@ def too_early(seen: Evidence, policy: FeesConfig, now: float) -> Reason | None:
 
 def _ripe(seen: Evidence, policy: FeesConfig, now: float) -> bool:
     """Whether the price has been seen long enough: open for the interval, or in force for it on a channel that can't
-    route for want of the liquidity that payments ask for. Where none can get to, no time tells anything.
+    route for want of the liquidity that payments ask for. Where none can get to, or the peer is away, no time
+    tells anything.
     """
     if not seen.sold_out or seen.value_ppm <= 0:
         return seen.state.open_seconds >= policy.min_interval_seconds
