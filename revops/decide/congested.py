@@ -1,10 +1,11 @@
 """What a fee does while its channel is congested: it is held, or stepped up where the policy says so.
 
-This takes the strategy's place, for a price learns nothing from a time in which payments found no slot: it counts
-neither as open nor as idle. What was seen before still counts, or who fills the slots every few hours, which costs next
-to nothing, would keep a price from ever being judged. The fee is
-raised only where payments of substance leave by the channel; a flood of dust, or slots that are full inwards, which our
-fee has no say in, hold it.
+This takes the strategy's place, and want of revenue is not the price's fault meanwhile: the time doesn't count as idle.
+What was seen before still counts, or who fills the slots every few hours, which costs next to nothing, would keep a
+price from ever being judged. For the same reason the time counts as open where one more payment could leave: those that
+did count as well, and who holds a few hundred dust payments while a price is dear, in either direction, would make it
+look as if as many times the customers paid it. The fee is raised only where payments of substance leave by the channel;
+a flood of dust, or slots that are full inwards, which our fee has no say in, hold it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def answer(offer: FeeInput, full: Congestion, policy: FeesConfig, now: float) ->
     state, changed = watch(offer, now)
     open_hours = state.open_seconds / 3600
     rate_msat = offer.earned_msat / open_hours if open_hours > 0 else 0.0
-    state = _without_this_time(offer, state)
+    state = _not_idle(offer, state)
     # What a strategy knows of the liquidity's value is as true as at its last look.
     value_ppm = None if state.demand is None else offer.signals.value_ppm
     shown = () if changed is None or changed.code is ReasonCode.FIRST_SEEN else (changed,)
@@ -56,13 +57,12 @@ def remembered(offer: FeeInput) -> float | None:
     return None if offer.state is None else offer.state.congested_since_at
 
 
-def _without_this_time(offer: FeeInput, state: FeeState) -> FeeState:
-    """The state as if no time had passed since the last look: this one is not the price's."""
+def _not_idle(offer: FeeInput, state: FeeState) -> FeeState:
+    """The state with no more idle time than at the last look."""
     known = offer.state
     if known is None or state.window_start_at != known.window_start_at:
         return state  # a window that has just begun
-    idle_open_seconds = min(state.idle_open_seconds, known.idle_open_seconds)
-    return replace(state, open_seconds=known.open_seconds, idle_open_seconds=idle_open_seconds)
+    return replace(state, idle_open_seconds=min(state.idle_open_seconds, known.idle_open_seconds))
 
 
 def _held(full: Congestion, now: float) -> Reason:

@@ -13,6 +13,7 @@ from typing import Final
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
+from revops.domain.occupancy import Direction, occupancy
 from revops.domain.snapshot import FeeInput
 from revops.domain.values import replace
 
@@ -23,17 +24,22 @@ LONGEST_GAP_SECONDS: Final = 6 * 3_600.0
 
 
 def could_route(channel: Channel) -> bool:
-    """Given a channel, return whether it could forward a typical payment now: usable, spendable, a slot free."""
-    if not channel.usable or channel.spendable_msat < _typical_msat(channel):
-        return False
-    return sum(htlc.direction == "out" for htlc in channel.htlcs) < channel.max_accepted_htlcs
+    """Given a channel, return whether it could forward a typical payment now: usable, spendable, a slot free, and the
+    value that may be in flight not used up.
+    """
+    return channel.usable and channel.spendable_msat >= _typical_msat(channel) and _has_room(channel, "out")
 
 
 def could_receive(channel: Channel) -> bool:
-    """Given a channel, return whether a typical payment could enter by it now: usable, with room, a slot free."""
-    if not channel.usable or channel.receivable_msat < _typical_msat(channel):
-        return False
-    return sum(htlc.direction == "in" for htlc in channel.htlcs) < channel.max_accepted_htlcs
+    """Given a channel, return whether a typical payment could enter by it now, as it could leave (`could_route`)."""
+    return channel.usable and channel.receivable_msat >= _typical_msat(channel) and _has_room(channel, "in")
+
+
+def _has_room(channel: Channel, direction: Direction) -> bool:
+    if not channel.htlcs:
+        return channel.max_accepted_htlcs > 0  # as most channels are at most times
+    fill = occupancy(channel, direction)
+    return fill.htlc_count < fill.slot_count and fill.limit_msat - fill.in_flight_msat >= _typical_msat(channel)
 
 
 def _typical_msat(channel: Channel) -> int:

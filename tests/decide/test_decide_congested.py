@@ -14,10 +14,10 @@ from revops.decide.occupancy import congestion
 from revops.decide.rebalance import plan_rebalances
 from revops.decide.recheck import revalidate
 from revops.domain.channel import Htlc
-from revops.domain.decision import FeeDecision, Outcome
+from revops.domain.decision import FeeDecision, Outcome, PriceWindow
 from revops.domain.policy import FeesConfig, RebalanceConfig, Strategy
 from revops.domain.reason import ReasonCode
-from revops.domain.signals import Signals
+from revops.domain.signals import Rate, Signals
 from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot
 from tests.builders import (
     HOUR,
@@ -36,6 +36,8 @@ from tests.builders import (
 )
 from tests.strategies import fee_snapshots, fees_policies
 
+#: More comes in than anybody buys: liquidity is worth nothing.
+AMPLE = Signals(inflow=Rate(1e14, 1e21))
 HOLD, RAISE = make_climb(), make_climb(congestion="raise")
 
 
@@ -65,12 +67,30 @@ def test_dust_and_what_comes_in_never_raise(policy: FeesConfig, overrides: dict[
     assert [reason.code for reason in decision.reasons] == [ReasonCode.CONGESTED_HOLD]
 
 
-def test_congested_time_counts_as_no_time() -> None:
+@pytest.mark.parametrize(
+    ("overrides", "is_open"),
+    [
+        (full(), True),
+        (full(30), False),
+        # What is full inwards keeps nobody from leaving.
+        (full(30, "in"), True),
+        (full(1, amount_msat=4_500_000 * SAT), True),
+        (full(1, amount_msat=4_940_000 * SAT), False),
+    ],
+    ids=["slots", "all slots", "inwards", "value", "all value"],
+)
+def test_congested_time_is_never_idle_and_open_as_far_as_payments_can_leave(
+    overrides: dict[str, Any], is_open: bool
+) -> None:
     known = make_state(idle_open_seconds=5 * HOUR, counted_at=NOW - HOUR / 2, congested_since_at=NOW - 2 * HOUR)
-    decision = decide(state=known, **full())
-    assert decision.state is not None
-    assert decision.state == replace(known, counted_at=NOW, strategy="hill_climb")
-    assert decision.reasons[0].sentence == (
+    decision = decide(state=known, **overrides)
+    open_seconds = known.open_seconds + (HOUR / 2 if is_open else 0.0)
+    assert decision.state == replace(known, counted_at=NOW, open_seconds=open_seconds, strategy="hill_climb")
+
+
+def test_a_held_fee_says_how_full_its_channel_is() -> None:
+    known = make_state(congested_since_at=NOW - 2 * HOUR)
+    assert decide(state=known, **full()).reasons[0].sentence == (
         "congested outwards for 2.0 h by slots: 93 % of the HTLC slots and 6 % of the value are taken; the fee is "
         "held, nothing is learnt from it"
     )
@@ -168,7 +188,7 @@ def test_a_held_channel_keeps_its_fee_unless_it_is_out_of_bounds(snapshot: FeeSn
 
 
 @given(counts=st.lists(st.sampled_from((17, 18, 22, 24, 25, 30)), min_size=10, max_size=48))
-def test_learning_goes_on_only_after_the_congestion(counts: list[int]) -> None:
+def test_time_counts_as_open_while_a_slot_is_free(counts: list[int]) -> None:
     fee_input: FeeInput = make_fee_input(make_channel(**full(0)))
     for number, count in enumerate(counts):
         now = NOW + number * HOUR
@@ -182,7 +202,7 @@ def test_learning_goes_on_only_after_the_congestion(counts: list[int]) -> None:
         assert (state.congested_since_at is not None) is congested
         if known is not None and known.window_start_at == state.window_start_at:
             counted_seconds = state.open_seconds - known.open_seconds
-            assert counted_seconds == (0 if congested else now - known.counted_at)
+            assert counted_seconds == (0 if count == 30 else now - known.counted_at)
         fee_input = replace(fee_input, state=state)
 
 
@@ -199,6 +219,29 @@ def test_who_fills_the_slots_every_few_hours_keeps_no_price_from_being_judged(st
         fee_input = replace(fee_input, state=decision.state)
     assert codes.count(ReasonCode.CONGESTED_HOLD) == 24
     assert set(codes) - {ReasonCode.CONGESTED_HOLD, ReasonCode.OBSERVING, ReasonCode.FIRST_SEEN}
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_dust_held_while_a_price_is_dear_does_not_make_it_look_as_if_many_paid_it(direction: str, number: int) -> None:
+    """Three payments an hour came at 100 ppm, one an hour at 200 ppm, for which the slots are nearly full but for one
+    hour in eight.
+    """
+    cheap = PriceWindow(NOW, 100, 24.0, 72.0)
+    state = make_state(
+        fee_ppm=200, window_start_at=NOW, counted_at=NOW, open_seconds=0.0, windows=(cheap,), strategy="demand"
+    )
+    fee_input = make_fee_input(make_channel(fee_ppm=200), state=state, last_changed_at=NOW)
+    for hour in range(1, 30):
+        now = NOW + hour * HOUR
+        held = full(28 if hour % 8 != number else 0, direction, 300 * SAT)
+        paid: dict[str, Any] = {"earned_count": hour, "earned_msat": hour * 10_000, "last_earned_at": now - 60}
+        seen = replace(fee_input, channel=make_channel(fee_ppm=200, **held), signals=AMPLE, **paid)
+        decision = decide_fees(make_fee_snapshot(seen, taken_at=now), FeesConfig(strategy="demand")).decisions[0]
+        if decision.outcome is Outcome.CHANGE:
+            break
+        fee_input = replace(fee_input, state=decision.state)
+    assert decision.new_ppm < 200
 
 
 def test_a_held_channel_keeps_the_value_that_its_strategy_knows() -> None:

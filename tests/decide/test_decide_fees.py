@@ -420,3 +420,34 @@ def test_a_node_that_no_payment_can_enter_drags_no_price_down(strategy: Strategy
         assert all(decision.says(ReasonCode.UNREACHABLE) for decision in plan.decisions)
         assert all(decision.new_ppm >= 100 for decision in plan.decisions)
         inputs = [replace(one, state=decision.state) for one, decision in zip(inputs, plan.decisions, strict=True)]
+
+
+@pytest.mark.parametrize("strategy", ["hill_climb", "demand"])
+@pytest.mark.parametrize("local_msat", [2_500_000 * SAT, 400_000 * SAT, 0])
+def test_a_peer_that_is_away_drives_no_price_up_at_a_node_with_two(strategy: Strategy, local_msat: int) -> None:
+    """What payments wanted before, and what others charge, is no reason to get dearer without any payment."""
+    policy = FeesConfig(strategy=strategy)
+    signals = Signals(demand=Rate(1e12, 1e21), anchor_ppm=500, market_read=True)
+    channel, away = make_channel(1, local_msat=local_msat), make_channel(2, connected=False)
+    state = make_state(window_start_at=NOW, counted_at=NOW, open_seconds=0.0)
+    one = make_fee_input(channel, state=state, earned_msat=0, earned_count=0, signals=signals)
+    for number in range(1, 40):
+        snapshot = make_fee_snapshot(one, make_fee_input(away), taken_at=NOW + number * HOUR)
+        decision = decide_fees(snapshot, policy).decisions[0]
+        assert (decision.outcome, decision.new_ppm) == (Outcome.SKIP, 100)
+        one = replace(one, state=decision.state)
+
+
+@pytest.mark.parametrize("strategy", ["hill_climb", "demand"])
+@pytest.mark.parametrize("local_msat", [2_500_000 * SAT, 0])
+def test_a_peer_that_is_away_does_not_find_a_dearer_price_when_it_is_back(strategy: Strategy, local_msat: int) -> None:
+    signals = Signals(demand=Rate(1e12, 1e21), anchor_ppm=500, market_read=True)
+    state = make_state(window_start_at=NOW, counted_at=NOW, open_seconds=0.0)
+    gone = make_channel(1, local_msat=local_msat, connected=False)
+    one = make_fee_input(gone, state=state, earned_msat=0, earned_count=0, signals=signals)
+    others = [make_fee_input(make_channel(number)) for number in (2, 3)]
+    for number in range(1, 40):
+        snapshot = make_fee_snapshot(one, *others, taken_at=NOW + number * HOUR)
+        decision = decide_fees(snapshot, FeesConfig(strategy=strategy)).decisions[0]
+        assert (decision.outcome, decision.new_ppm) == (Outcome.SKIP, 100)
+        one = replace(one, state=decision.state)

@@ -81,7 +81,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy) if seen.routable else None
     wanted_ppm = best_ppm if probe_ppm is None else probe_ppm
     # Without revenue only a cheaper price can tell something.
-    dearer_unpaid = wanted_ppm > fee_ppm and seen.earned_count == 0 and seen.routable
+    dearer_unpaid = wanted_ppm > fee_ppm and seen.earned_count == 0 and not seen.sold_out
     if dearer_unpaid or abs(wanted_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
         return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state), value_ppm)
     if probe_ppm is not None:
@@ -112,9 +112,11 @@ def _judged(fee_ppm: int, known: DemandFigures | None, policy: FeesConfig, now: 
 
 def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> bool:
     """Whether enough time has passed since the last look to judge anew. It costs more than all the rest of a decision,
-    and a run every few minutes brings next to nothing new.
+    and a run every few minutes brings next to nothing new. While the channel was congested nothing was judged.
     """
     known, state = offer.state or seen.state, seen.state
+    if known.congested_since_at is not None:
+        return True
     turn_seconds = _turn_seconds(policy)
     before, after = known.counted_at - state.window_start_at, now - state.window_start_at
     return before // turn_seconds < after // turn_seconds
@@ -125,7 +127,7 @@ def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig
     prices = spread_prices(policy.min_ppm, min(dearest_sale_ppm(offer, policy), policy.max_ppm), VALUED_COUNT)
     rates = rates_per_hour(belief, prices)
     volume_msat: Sequence[float] = demand_per_day(seen.windows, offer.signals, rates, now)
-    if offer.channel.usable and not seen.routable:
+    if seen.sold_out:
         at_fee = [rate_per_hour(belief, seen.fee_ppm)]
         [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
         volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.openness import could_sell
+from revops.decide.openness import could_route, could_sell
 from revops.decide.proven import believed_interest, sale_price_ppm
 from revops.decide.value import value_ppm
 from revops.domain.decision import FeeState, PriceWindow
@@ -27,11 +27,16 @@ LEAST_INTEREST_COUNT: Final = 0.04
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a peer at its price: `windows` are the prices before it and itself, the oldest first."""
+    """What is known of a peer at its price: `windows` are the prices before it and itself, the oldest first.
+
+    `routable` is whether a payment could get there and leave now; `sold_out` whether it could get there only. One that
+    none can get to, or whose peer is away, is neither, and nothing is to be learnt there.
+    """
 
     fee_ppm: int
     state: FeeState
     routable: bool
+    sold_out: bool
     rate_msat: float
     error_msat: float
     interest_count: float
@@ -54,6 +59,7 @@ def look(offer: FeeInput, state: FeeState, policy: FeesConfig, now: float) -> Ev
         fee_ppm=fee_ppm,
         state=state,
         routable=could_sell(offer),
+        sold_out=offer.reachable and offer.channel.usable and not could_route(offer.channel),
         rate_msat=rate_msat,
         error_msat=error_msat,
         interest_count=interest_count,
@@ -93,8 +99,9 @@ def too_early(seen: Evidence, policy: FeesConfig, now: float) -> Reason | None:
 
 def _ripe(seen: Evidence, policy: FeesConfig, now: float) -> bool:
     """Whether the price has been seen long enough: open for the interval, or in force for it on a channel that can't
-    route for want of the liquidity that payments ask for.
+    route for want of the liquidity that payments ask for. Where none can get to, or the peer is away, no time
+    tells anything.
     """
-    if seen.routable or seen.value_ppm <= 0:
+    if not seen.sold_out or seen.value_ppm <= 0:
         return seen.state.open_seconds >= policy.min_interval_seconds
     return now - seen.state.window_start_at >= policy.min_interval_seconds

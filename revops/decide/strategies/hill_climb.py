@@ -101,7 +101,7 @@ def _climb(view: Evidence, slope: Slope, policy: FeesConfig) -> Proposal:
     if not (guided or view.routable):
         return _stay(view, state, why(ReasonCode.NOTHING_TO_LEARN, fee_ppm=view.fee_ppm), _slope_reason(view, slope))
     direction = _uphill(slope) if guided else _keep_or_turn(view)
-    if view.earned_count == 0 and view.routable and direction > 0:
+    if view.earned_count == 0 and not view.sold_out and direction > 0:
         if slope.interest_count > 0:
             return _stay(view, state, _inconclusive(view), _slope_reason(view, slope))
         direction = -1
