@@ -184,7 +184,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.FIRST_FEE_START: "new, and what others charge into its peer isn't known: start_ppm, {start_ppm} ppm",
     ReasonCode.CONGESTED_HOLD: (
         "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
-        " of the value are taken; the fee is held, nothing is learnt from it"
+        " of the value are taken; the fee is held meanwhile"
     ),
     ReasonCode.UNREACHABLE: (
         "no payment of usual size can get here: no other peer's channel has room for it to enter, so that want of "

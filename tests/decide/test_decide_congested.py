@@ -92,7 +92,7 @@ def test_a_held_fee_says_how_full_its_channel_is() -> None:
     known = make_state(congested_since_at=NOW - 2 * HOUR)
     assert decide(state=known, **full()).reasons[0].sentence == (
         "congested outwards for 2.0 h by slots: 93 % of the HTLC slots and 6 % of the value are taken; the fee is "
-        "held, nothing is learnt from it"
+        "held meanwhile"
     )
     freed = decide(state=known, **full(17))
     assert freed.state is not None
