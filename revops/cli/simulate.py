@@ -60,7 +60,7 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
 @click.command("simulate", cls=NamingCommand)
 @click.option(
     "--set", "set_name", type=click.Choice(["small", "tuning", "former", "judged"]), show_default="small",
-    help="small: a first look; tuning, former: what the product is tuned on; judged: what it is judged on, for hours.",
+    help="small: a first look; tuning, former: what the product is tuned on; judged: what it is judged on, in an hour.",
 )  # fmt: skip
 @click.option(
     "--like-my-node", is_flag=True,

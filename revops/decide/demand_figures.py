@@ -62,7 +62,7 @@ def demand_figures(outlook: Outlook, now: float) -> DemandFigures:
     belief = outlook.belief
     steepness, steepness_low, steepness_high = _holding(*elasticity(belief, outlook.fee_ppm))
     best_ppm, best_low_ppm, best_high_ppm = best_of_all(
-        belief, outlook.prices_ppm, outlook.rates_per_hour, outlook.cost_ppm
+        belief, outlook.prices_ppm, outlook.rates_per_hour, outlook.cost_ppm, outlook.fee_ppm
     )
     worths = sorted(outlook.worth(times) for times in demand_interval(belief, outlook.fee_ppm))
     value_ppm, value_low_ppm, value_high_ppm = _holding(outlook.value_ppm, *worths)
@@ -84,16 +84,17 @@ def demand_figures(outlook: Outlook, now: float) -> DemandFigures:
 
 
 def best_of_all(
-    belief: Belief, prices_ppm: Sequence[int], rates_per_hour: Sequence[float], cost_ppm: float
+    belief: Belief, prices_ppm: Sequence[int], rates_per_hour: Sequence[float], cost_ppm: float, fee_ppm: int
 ) -> tuple[int, int, int]:
-    """Given a belief, rising prices with the payments expected at each, and what a sold sat costs, return the price
-    that is expected to bring the most net income, also of those in between, and between which two of the given 80 % of
-    the belief has its own best one.
+    """Given a belief, rising prices with the payments expected at each, what a sold sat costs, and the price in force,
+    return the price that is expected to bring the most net income, of those in between as well, and of the one in force
+    where it is among them; and between which two of the given 80 % of the belief has its own best one.
     """
     margins = [price - cost_ppm for price in prices_ppm]
     place = _best_place(rates_per_hour, margins)
     around = prices_ppm[max(place - 1, 0)], prices_ppm[min(place + 1, len(prices_ppm) - 1)]
-    best_ppm = best_price(belief, spread_prices(*around, FINE_COUNT), cost_ppm)
+    in_force = [fee_ppm] if prices_ppm[0] <= fee_ppm <= prices_ppm[-1] else []
+    best_ppm = best_price(belief, [*spread_prices(*around, FINE_COUNT), *in_force], cost_ppm)
     likely = [weight >= _LEAST_WEIGHT for weight in belief.weights]
     paying = zip(*(tuple(compress(shares(price), likely)) for price in prices_ppm), strict=True)
     own = [float(prices_ppm[_best_place(column, margins)]) for column in paying]

@@ -132,11 +132,15 @@ def decide_peer(peer: PricedPeer, chain: Chain, channels: tuple[Channel, ...], n
         proposal = STRATEGIES[policy.strategy](offer, bounds, now)
     proposal = signed(remember_all(proposal, full), policy.strategy)
     routable = full is None and could_sell(offer)
-    decisions = []
-    for member in peer.members:
+
+    def decide(member: FeeInput, wanted: Proposal) -> FeeDecision:
         first = _decide_first(member, channels, policy, limits, now) if is_new(member, now) else None
-        decisions.append(first or _decide_member(peer, member, proposal, limits, routable, now))
-    return decisions
+        return first or _decide_member(peer, member, wanted, limits, routable, now)
+
+    lead = decide(peer.leader, proposal)
+    # What the governor keeps the leader from, the others wait for as well.
+    following = replace(proposal, ppm=float(lead.new_ppm if lead.outcome is Outcome.CHANGE else lead.old_ppm))
+    return [lead if member is peer.leader else decide(member, following) for member in peer.members]
 
 
 def _decide_first(

@@ -34,6 +34,7 @@ class ReasonCode(StrEnum):
     DEMAND_PROBE = "demand_probe"
     JUDGED_LATELY = "judged_lately"
     JUDGED_BEST = "judged_best"
+    JUDGED_WANTED = "judged_wanted"
     CALM = "calm"
     ASLEEP = "asleep"
     WOKEN = "woken"
@@ -163,6 +164,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.JUDGED_BEST: (
         "{fee_ppm} ppm is judged anew each {hours} h: kept till then; {hours_ago} h ago {best_ppm} ppm promised most"
     ),
+    ReasonCode.JUDGED_WANTED: "{hours_ago} h ago, at {fee_ppm} ppm, {best_ppm} ppm promised most: wanted since",
     ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
     ReasonCode.ASLEEP: (
         "asleep at {fee_ppm} ppm for {left_hours} h more: {interest_count} payments came, {expected_count} expected"

@@ -15,7 +15,7 @@ def told(figures: DemandFigures) -> str:
     return (
         f"demand, as judged {instant(figures.judged_at)} from {figures.interest_count:,} payments (in brackets: where "
         f"80 % of the belief lies): a fee 1 % above {figures.fee_ppm:,} ppm loses {_elasticity(figures, ' %')} of "
-        f"them; of prices up to {figures.dearest_ppm:,} ppm, beyond which no sale is expected so far, "
+        f"them; of prices up to {figures.dearest_ppm:,} ppm, the dearest that may be tried so far, "
         f"{_spread(*_prices(figures), ' ppm')} is best; a sat is worth {_value(figures, ' ppm')}"
     )
 

@@ -168,3 +168,17 @@ def test_it_goes_for_the_best_price_of_all_not_for_the_nearest_peak() -> None:
     assert figures is not None
     assert figures.best_ppm > 1_000
     assert proposal.ppm == 200
+
+
+def test_what_could_not_be_sent_is_wanted_still_at_the_next_look() -> None:
+    """Whoever agrees with what it would do has it done at once, not at the next judgement."""
+    first = propose(offer((60, 30.0), count=100, signals=Signals(inflow=AMPLE)), POLICY, NOW)
+    assert first.ppm > 100
+    again = offer(state=first.state, count=100, signals=Signals(inflow=AMPLE))
+    later = propose(again, POLICY, NOW + 60)
+    assert [reason.code for reason in later.reasons] == [ReasonCode.JUDGED_WANTED]
+    assert later.ppm == first.ppm
+    assert later.if_sent.windows[-1].fee_ppm == 100
+    sent = replace(first.if_sent, fee_ppm=int(first.ppm), window_start_at=NOW + 600, counted_at=NOW, open_seconds=0.0)
+    now_dearer = offer(state=sent, count=0, channel=make_channel(fee_ppm=int(first.ppm)))
+    assert codes(now_dearer) == [ReasonCode.OBSERVING]

@@ -72,18 +72,27 @@ def test_more_payments_make_the_level_surer(shapes: list[float]) -> None:
 
 def test_the_best_of_all_is_the_best_of_each_whole_price_nearly() -> None:
     belief = learn(tried(1_000, 120, 180, 260, 340), 200, NOW)
-    best, low, high = best_of_all(belief, PRICES, rates_per_hour(belief, PRICES), 50.0)
+    best, low, high = best_of_all(belief, PRICES, rates_per_hour(belief, PRICES), 50.0, 180)
     each = best_price(belief, range(10, 2_501), 50.0)
     net = [rate_per_hour(belief, ppm) * (ppm - 50.0) for ppm in (best, each)]
     assert net[0] > 0.97 * net[1]
     assert low <= best <= high < 2_500
 
 
+def test_the_price_in_force_is_among_those_that_are_compared() -> None:
+    """Else one beside it is said to promise most, which is expected to bring less."""
+    belief = learn(tried(1_000, 120, 180, 260, 340), 200, NOW)
+    best = best_price(belief, range(10, 2_501), 50.0)
+    assert best_of_all(belief, PRICES, rates_per_hour(belief, PRICES), 50.0, best)[0] == best
+    dear = best_of_all(belief, (10, 20, 30), rates_per_hour(belief, (10, 20, 30)), 0.0, 200)[0]
+    assert dear <= 30  # no sale is expected at it
+
+
 def test_few_payments_leave_every_figure_less_sure() -> None:
     many, few = (learn(tried(hours, 120, 180, 260, 340), 200, NOW) for hours in (1_000, 1))
     (low, high), (least, most) = demand_interval(many, 180), demand_interval(few, 180)
     assert least < 0.8 < low < 1 < high < 1.25 < most
-    sure, unsure = (best_of_all(one, PRICES, rates_per_hour(one, PRICES), 0.0) for one in (many, few))
+    sure, unsure = (best_of_all(one, PRICES, rates_per_hour(one, PRICES), 0.0, 180) for one in (many, few))
     assert math.log(unsure[2] / unsure[1]) > 2 * math.log(sure[2] / sure[1])
 
 
@@ -132,9 +141,12 @@ def test_figures_stay_until_they_are_judged_anew() -> None:
     assert first.if_sent.demand == first.state.demand
     lately = replace(due, state=replace(first.state, counted_at=NOW))
     again = propose(lately, POLICY, NOW + 60)
-    assert again.reasons[0].code is ReasonCode.JUDGED_BEST
+    assert again.reasons[0].code is ReasonCode.JUDGED_WANTED
     assert again.reasons[0].numbers["best_ppm"] == first.state.demand.best_ppm
     assert again.state.demand == first.state.demand
+    best = replace(first.state.demand, best_ppm=101)
+    kept = propose(replace(lately, state=replace(first.state, counted_at=NOW, demand=best)), POLICY, NOW + 60)
+    assert (kept.reasons[0].code, kept.ppm) == (ReasonCode.JUDGED_BEST, 100)
     assert due.state is not None
     early = replace(due.state, window_start_at=NOW - 2.5 * HOUR, open_seconds=1.5 * HOUR)
     watched = propose(replace(due, state=early), POLICY, NOW)

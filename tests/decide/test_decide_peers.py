@@ -90,6 +90,18 @@ def test_one_price_for_all_pipes_and_the_odd_one_follows() -> None:
     assert abs(odd.new_ppm - 130) <= 32
 
 
+def test_what_the_governor_keeps_the_leader_from_the_others_wait_for() -> None:
+    """Else the peer's channels drift apart, and each run corrects another of them."""
+    capped = pipe(1, own_updates_last_day_count=2)
+    assert price_together([capped, pipe(2)], POLICY)[0].leader is capped
+    first, second = decide(capped, pipe(2))
+    assert (first.outcome, second.outcome) == (Outcome.SKIP, Outcome.SKIP)
+    assert first.new_ppm > second.new_ppm == first.old_ppm == 100
+    _first, odd = decide(capped, pipe(2, fee_ppm=130))
+    assert (odd.outcome, odd.proposed_ppm) == (Outcome.CHANGE, 100)
+    assert 100 <= odd.new_ppm < 130
+
+
 def aged(one: FeeInput, days: float | None) -> FeeInput:
     """The same, opened so many days ago; None: the node doesn't know."""
     opened_at = None if days is None else int(NOW - days * DAY)

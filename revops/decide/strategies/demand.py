@@ -32,6 +32,7 @@ from revops.decide.proven import dearest_sale_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
 from revops.decide.strategies.evidence import Evidence, look, too_early
 from revops.decide.volume import demand_per_day, payment_msat, shown_per_day
+from revops.domain.decision import FeeState
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
@@ -63,8 +64,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     seen = look(offer, state, policy, now)
     early = too_early(seen, policy, now)
     if not _due(offer, seen, policy, now):
-        later = early or _judged(fee_ppm, state.demand, policy, now)
-        return Proposal(fee_ppm, seen.rate_msat, (later,), state, reset(state), offer.signals.value_ppm)
+        return _as_judged(offer, seen, early, policy, now)
     anchor_ppm = offer.signals.anchor_ppm
     if anchor_ppm is None:
         belief = learn(seen.windows, policy.start_ppm, now, BLIND_SPREAD)
@@ -80,34 +80,58 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     # An empty channel would be tried in vain, again and again.
     probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy) if seen.routable else None
     wanted_ppm = best_ppm if probe_ppm is None else probe_ppm
-    # Without revenue only a cheaper price can tell something.
-    dearer_unpaid = wanted_ppm > fee_ppm and seen.earned_count == 0 and not seen.sold_out
-    if dearer_unpaid or abs(wanted_ppm - fee_ppm) < dead_band_ppm(fee_ppm, policy):
+    if _stays(wanted_ppm, seen, policy):
         return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state), value_ppm)
     if probe_ppm is not None:
         lost_msat = _gain_msat(belief, best_ppm, probe_ppm, outlook.cost_ppm)
         reasons = (why(ReasonCode.DEMAND_PROBE, probe_ppm=probe_ppm, lost_msat=round(24 * lost_msat)), *reasons)
-    if_sent = replace(
+    return Proposal(wanted_ppm, seen.rate_msat, reasons, state, _if_sent(seen, state), value_ppm)
+
+
+def _stays(wanted_ppm: int, seen: Evidence, policy: FeesConfig) -> bool:
+    """Whether a price isn't worth an update, or would be a dearer one without revenue: only a cheaper one can tell
+    something then.
+    """
+    dearer_unpaid = wanted_ppm > seen.fee_ppm and seen.earned_count == 0 and not seen.sold_out
+    return dearer_unpaid or abs(wanted_ppm - seen.fee_ppm) < dead_band_ppm(seen.fee_ppm, policy)
+
+
+def _if_sent(seen: Evidence, state: FeeState) -> FeeState:
+    return replace(
         reset(state), windows=seen.windows, last_rate_msat=seen.rate_msat, last_rate_error_msat=seen.error_msat
     )
-    return Proposal(wanted_ppm, seen.rate_msat, reasons, state, if_sent, value_ppm)
+
+
+def _as_judged(offer: FeeInput, seen: Evidence, early: Reason | None, policy: FeesConfig, now: float) -> Proposal:
+    """What was found at the last look. What wasn't sent then is wanted still: the mode, the governor or the node's
+    daily cap may let it pass now.
+    """
+    fee_ppm, state, known = seen.fee_ppm, seen.state, seen.state.demand
+    value_ppm = offer.signals.value_ppm
+    if early is not None or known is None or known.fee_ppm != fee_ppm:
+        reason = early or why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=_turn_hours(policy))
+        return Proposal(fee_ppm, seen.rate_msat, (reason,), state, reset(state), value_ppm)
+    wanted_ppm = _towards(known.best_ppm, fee_ppm, policy)
+    hours_ago = round(max(now - known.judged_at, 0.0) / 3600, 1)
+    if _stays(wanted_ppm, seen, policy):
+        kept = why(
+            ReasonCode.JUDGED_BEST,
+            fee_ppm=fee_ppm,
+            hours=_turn_hours(policy),
+            hours_ago=hours_ago,
+            best_ppm=known.best_ppm,
+        )
+        return Proposal(fee_ppm, seen.rate_msat, (kept,), state, reset(state), value_ppm)
+    waits = why(ReasonCode.JUDGED_WANTED, fee_ppm=fee_ppm, hours_ago=hours_ago, best_ppm=known.best_ppm)
+    return Proposal(wanted_ppm, seen.rate_msat, (waits,), state, _if_sent(seen, state), value_ppm)
 
 
 def _turn_seconds(policy: FeesConfig) -> float:
     return policy.min_interval_seconds / TURNS_PER_INTERVAL
 
 
-def _judged(fee_ppm: int, known: DemandFigures | None, policy: FeesConfig, now: float) -> Reason:
-    hours = round(_turn_seconds(policy) / 3600, 1)
-    if known is None:
-        return why(ReasonCode.JUDGED_LATELY, fee_ppm=fee_ppm, hours=hours)
-    return why(
-        ReasonCode.JUDGED_BEST,
-        fee_ppm=fee_ppm,
-        hours=hours,
-        hours_ago=round(max(now - known.judged_at, 0.0) / 3600, 1),
-        best_ppm=known.best_ppm,
-    )
+def _turn_hours(policy: FeesConfig) -> float:
+    return round(_turn_seconds(policy) / 3600, 1)
 
 
 def _due(offer: FeeInput, seen: Evidence, policy: FeesConfig, now: float) -> bool:
