@@ -31,7 +31,7 @@ def demand_table(channels: Sequence[ChannelRecord], now: float) -> Iterator[Bloc
     rows = [_row(one, now) for one in channels if one.demand is not None or one.value_ppm is not None]
     yield Table("Demand (in brackets: where 80 % of the belief lies)", headings, tuple(rows))
     if any(one.demand is not None and _open_ended(one.demand) for one in channels):
-        yield Line("+: the dearest price at which a sale is expected so far; the best may lie beyond")
+        yield Line("+: the dearest price that may be tried so far; the best may lie beyond")
         yield Line("")
 
 

@@ -328,7 +328,7 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
         "1x1x1 2 h ago 1,234.5 100 1.20 (0.61 to 2.13) 140 (90 to 1,300+) 70 (41 to 113)",
         "3x3x3 - - - - - 33",
     ]
-    assert "+: the dearest price at which a sale is expected so far; the best may lie beyond" in lines
+    assert "+: the dearest price that may be tried so far; the best may lie beyond" in lines
     assert main(["report", "--json"]) == 0
     known, unknown = json.loads(capsys.readouterr().out)["channels"][:2]
     assert unknown["demand"] is None
@@ -352,7 +352,7 @@ def test_explain_tells_what_demand_looks_like(cycle, capsys):
     (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("demand, as judged")]
     assert told.endswith(
         "from 1,234.5 payments (in brackets: where 80 % of the belief lies): a fee 1 % above 100 ppm loses "
-        "1.20 % (0.61 to 2.13) of them; of prices up to 1,300 ppm, beyond which no sale is expected so far, "
+        "1.20 % (0.61 to 2.13) of them; of prices up to 1,300 ppm, the dearest that may be tried so far, "
         "140 ppm (90 to 1,300) is best; a sat is worth 70 ppm (41 to 113)"
     )
 
