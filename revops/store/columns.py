@@ -56,6 +56,7 @@ def refers(*columns: str, to: str) -> ForeignKeyConstraint:
         "peer": "peer_key",
         "run": "run_key",
         "rebalance_plan": "plan_key",
+        "rebalance_job": "job_key",
         "experiment": "experiment_key",
     }
     return ForeignKeyConstraint(["node_key", *columns], [f"{to}.node_key", f"{to}.{target[to]}"])

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from revops.store.columns import at, decayed, flag, key, msat, primary, refers, whole, words
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0010"
+SCHEMA_VERSION: Final = "0011"
 #: The `day` of sums over all days.
 EVER: Final = -1
 
@@ -293,12 +293,18 @@ rebalance_plan = Table(
     primary("plan_key"),
 )  # fmt: skip
 
+#: One attempt to fill one target. `source_channel_key` is the source that pays, or the best of `rebalance_source` until
+#: one is chosen. `terms_json` is what the plan weighed, `failure` which kind of failure it was, at `erring_scidd`.
+#: `retry_of_key` names the attempt before this one. `local_before_msat` is the target's balance when it was reserved.
 rebalance_job = Table(
     "rebalance_job", metadata, key("node_key"), key("job_key"), key("plan_key"), key("source_channel_key"),
     key("target_channel_key"), msat("amount"), msat("max_fee"), msat("expected_gain"), words("status"),
     at("created"), at("expires"), words("label", null=True), words("payment_hash", null=True),
     key("reserve_key", null=True), msat("fee", null=True), at("finished", null=True),
-    words("reason_json", null=True), primary("job_key"), refers("plan_key", to="rebalance_plan"),
+    words("reason_json", null=True), Column("executor", Text, nullable=False, server_default="native"),
+    Column("attempt", Integer, nullable=False, server_default="1"), key("retry_of_key", null=True),
+    words("terms_json", null=True), words("failure", null=True), words("erring_scidd", null=True),
+    msat("local_before", null=True), primary("job_key"), refers("plan_key", to="rebalance_plan"),
     refers("source_channel_key", to="channel"), refers("target_channel_key", to="channel"),
     Index(None, "node_key", "status"), Index(None, "node_key", "finished_at"), UniqueConstraint("node_key", "label"),
     CheckConstraint(
@@ -307,18 +313,54 @@ rebalance_job = Table(
     ),
 )  # fmt: skip
 
+#: The channels that may pay for a job, each with the most that it may cost from there and what a route was quoted at.
+rebalance_source = Table(
+    "rebalance_source", metadata, key("node_key"), key("job_key"), key("source_channel_key"), msat("max_fee"),
+    msat("quoted_fee", null=True), primary("job_key", "source_channel_key"), refers("job_key", to="rebalance_job"),
+    refers("source_channel_key", to="channel"), sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: The states that a job went through, in order.
+rebalance_step = Table(
+    "rebalance_step", metadata, key("node_key"), key("job_key"), Column("step", Integer, nullable=False),
+    words("status"), at("stepped"), key("run_key", null=True), words("note", null=True), primary("job_key", "step"),
+    refers("job_key", to="rebalance_job"), sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: Circular payments of ours as the node's ledger has them: each belongs to one job at most (0: to none that is known).
+rebalance_payment = Table(
+    "rebalance_payment", metadata, key("node_key"), Column("payment_hash", LargeBinary(32), nullable=False),
+    key("job_key"), key("source_channel_key"), key("target_channel_key"), msat("amount"), msat("fee"), at("moved"),
+    primary("payment_hash"), Index(None, "node_key", "target_channel_key", "moved_at"),
+    Index(None, "node_key", "job_key"), sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: Where funds are below their floor, and since when; a row goes when they are well above it again.
+reserve_state = Table(
+    "reserve_state", metadata, key("node_key"), words("place"), at("since"), primary("place"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: What CLBOSS was told to leave to us, and since when; `returned_at` once it was given back.
+clboss_tag = Table(
+    "clboss_tag", metadata, key("node_key"), key("peer_key"), words("tags"), at("taken"), at("returned", null=True),
+    primary("peer_key"), refers("peer_key", to="peer"), sqlite_with_rowid=False,
+)  # fmt: skip
+
 # ---- money: rows are only ever added
 
 #: A settle or release names in `reserve_key` the reservation that it closes; UNIQUE, so each is closed at most once.
 spend_ledger = Table(
     "spend_ledger", metadata, key("node_key"), key("entry_key"), words("kind"), key("reserve_key", null=True),
-    msat("amount"), at("entered"), key("job_key"), words("category"), key("run_key"),
+    msat("amount"), at("entered"), key("job_key", null=True), words("category"), key("run_key"),
     whole("blockheight", null=True), primary("entry_key"), UniqueConstraint("node_key", "reserve_key"),
     ForeignKeyConstraint(["node_key", "reserve_key"], ["spend_ledger.node_key", "spend_ledger.entry_key"]),
     ForeignKeyConstraint(["node_key", "job_key"], ["rebalance_job.node_key", "rebalance_job.job_key"]),
     CheckConstraint("kind IN ('reserve', 'settle', 'release')", name="kind"),
     CheckConstraint("(kind = 'reserve') = (reserve_key IS NULL)", name="linked"),
-    CheckConstraint("amount_msat >= 0", name="amount"), Index(None, "node_key", "kind", "entered_at"),
+    CheckConstraint("amount_msat >= 0", name="amount"),
+    CheckConstraint("category != 'rebalance' OR job_key IS NOT NULL", name="job"),
+    Index(None, "node_key", "kind", "entered_at"),
 )  # fmt: skip
 
 #: One row a node, updated first by every ledger transaction: it is the lock, and its run the fence.
