@@ -20,11 +20,11 @@ def rebalance() -> None:
 @common
 def plan(options: CommonOptions) -> None:
     """Choose circular rebalances that are worth their cost, store them as a plan, and print it (not with -q)."""
-    from revops.cycle import rebalance as cycle
+    from revops.cycle import rebalance_plan as cycle
 
     output = Output(options)
     with output.working() as watched:
-        chosen = cycle.plan(watched)
+        chosen = cycle.run(watched)
     if options.json or options.verbosity >= 0:
         output.product(
             "rebalance plan", chosen, lambda: summaries.rebalance_plan(chosen, each_skip=options.verbosity > 0)

@@ -19,7 +19,7 @@ from typing import Final
 from revops import config as configuration
 from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
-from revops.cycle import db, fees, init, rebalance, report, rollup, sync
+from revops.cycle import db, fees, init, rebalance, rebalance_plan, report, rollup, sync
 from revops.cycle.demo_books import compare, job_counts, too_dear_count
 from revops.domain.options import CommonOptions
 from revops.domain.summary import DemoSummary
@@ -185,7 +185,7 @@ def _live(node: SimulatedNode, options: CommonOptions, start_at: int, end_at: in
     commands: dict[str, Callable[[], object]] = {
         "sync": lambda: sync.run(options, clock=lambda: node.now_at),
         "fees adjust": lambda: fees.run(options, clock=lambda: node.now_at),
-        "rebalance plan": lambda: rebalance.plan(options, clock=lambda: node.now_at),
+        "rebalance plan": lambda: rebalance_plan.run(options, clock=lambda: node.now_at),
         "rebalance run": lambda: rebalance.run(options, clock=lambda: node.now_at),
         "rollup": lambda: rollup.run(options, clock=lambda: node.now_at),
     }

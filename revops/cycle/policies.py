@@ -15,6 +15,7 @@ from revops.domain.node import NodeEvent
 from revops.domain.policy import Config
 from revops.domain.record import ChannelRecord
 from revops.domain.rules import ChannelFacts, ChannelPolicy
+from revops.domain.snapshot import NodeView
 from revops.store import channels as stored_channels
 from revops.store import flows, moves, scids
 from revops.store.days import DAY_SECONDS
@@ -64,6 +65,12 @@ def channel_policies(tx: Tx, config: Config, channels: Sequence[Channel], now: f
     return {
         channel.channel_id: resolve(_facts_of(channel, known), config.fees, config.rules, now) for channel in channels
     }
+
+
+def permissions(tx: Tx, config: Config, view: NodeView) -> dict[str, str]:
+    """Given the configuration and the node, return what the rules let each channel_id take part in as."""
+    policies = channel_policies(tx, config, view.channels, view.taken_at)
+    return {channel_id: policy.rebalance for channel_id, policy in policies.items()}
 
 
 def recorded_policies(tx: Tx, config: Config, records: Sequence[ChannelRecord], now: float) -> list[ChannelPolicy]:

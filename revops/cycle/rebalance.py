@@ -1,7 +1,7 @@
-"""`revops rebalance plan` and `revops rebalance run`.
+"""`revops rebalance run`: settle what earlier runs left under way, then execute what is planned.
 
-A plan is stored and good for a while; `run` looks at the node again and executes only what still holds. Settling what
-earlier runs left in flight comes first and needs no budget, no reserve and no mode: it is a cure, not a risk.
+A plan is stored and good for a while; `run` looks at the node again and executes only what still holds. Settling comes
+first and needs no budget, no reserve and no mode: it is a cure, not a risk.
 """
 
 from __future__ import annotations
@@ -16,52 +16,21 @@ from revops.actuate.rebalance import Executor
 from revops.actuate.settle import JobOutcome
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
-from revops.cycle.policies import channel_policies
+from revops.cycle.policies import permissions
 from revops.cycle.session import Clock, Session, open_session
-from revops.cycle.verdict import limits_in_force, read_verdict
-from revops.decide.rebalance import permission_reason, plan_rebalances
-from revops.domain.decision import RebalancePlan
+from revops.cycle.verdict import limits_in_force
+from revops.decide.rebalance import mode_reasons, permission_reason
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
-from revops.domain.snapshot import NodeView, RebalanceSnapshot
+from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
-from revops.store import decisions, fees, flows, ledger, plans
-from revops.store.engine import Tx
+from revops.store import fees, ledger, plans
 
-PLAN = "rebalance plan"
-RUN = "rebalance run"
-DAY_SECONDS = 86_400
+COMMAND = "rebalance run"
 _log = logging.getLogger(__name__)
-
-
-def plan(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
-    """Given the flags, decide which channels are worth refilling, and store the plan."""
-    with open_session(options, PLAN, "rebalance", clock) as session:
-        synced = session.sync()
-        view = synced.view
-        suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
-        policy = session.config.rebalance
-        with session.database.read(session.node_key) as tx:
-            since_at = view.taken_at - policy.horizon_days * DAY_SECONDS
-            snapshot = RebalanceSnapshot(
-                view=view,
-                flows=flows.flows(tx, since_at),
-                in_flight=plans.in_flight_channels(tx),
-                pair_history=plans.pair_history(tx, since_at),
-                budget_left_msat=read_verdict(tx, session.config.budget, view.taken_at).left_msat,
-                permissions=_permissions(tx, session, view),
-                congested_since=fees.congested_since(tx),
-            )
-        decided = plan_rebalances(snapshot, policy, suspended)
-        session.count(decision.outcome for decision in decided.decisions)
-        if session.run_key is not None:
-            with session.database.transaction(session.node_key) as tx:
-                plans.add_plan(tx, session.run_key, decided)
-                decisions.record_rebalance_plan(tx, session.run_key, decided)
-        return decided
 
 
 def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
@@ -69,7 +38,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
 
     A dry run prices the routes of the planned jobs and sends nothing.
     """
-    with open_session(options, RUN, "rebalance", clock, writes=True) as session:
+    with open_session(options, COMMAND, "rebalance", clock, writes=True) as session:
         synced = session.sync()
         if session.run_key is None:
             return _dry_run(session, synced)
@@ -79,7 +48,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
         with session.database.read(session.node_key) as tx:
             left_open = plans.open_jobs(tx)
         outcomes, fault = _settle_open(executor, left_open)
-        suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
+        suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
         if not suspended and fault is None:
             suspended = _execute_planned(session, executor, synced, outcomes)
         session.count(outcome.status for outcome in outcomes)
@@ -88,15 +57,6 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
             raise fault
         session.insist_on_chain(suspended)
         return _summary(session, synced.view, outcomes, suspended)
-
-
-def _mode_reasons(session: Session) -> tuple[Reason, ...]:
-    reasons: list[Reason] = []
-    if session.config.rebalance.mode != "act":
-        reasons.append(why(ReasonCode.OBSERVE_MODE))
-    if session.config.rebalance.executor == "none":
-        reasons.append(why(ReasonCode.EXECUTOR_NONE))
-    return tuple(reasons)
 
 
 def _executor(session: Session) -> Executor:
@@ -174,18 +134,12 @@ def _execute_planned(
             outcomes.append(executor.give_up(job, prepared))
 
 
-def _permissions(tx: Tx, session: Session, view: NodeView) -> dict[str, str]:
-    """What the rules let each channel take part in as."""
-    policies = channel_policies(tx, session.config, view.channels, view.taken_at)
-    return {channel_id: policy.rebalance for channel_id, policy in policies.items()}
-
-
 def _forbidden(session: Session, job: JobRecord, view: NodeView) -> Reason | None:
     """Why a rule of now forbids a job that was planned before; None where none does."""
     with session.database.read(session.node_key) as tx:
-        permissions = _permissions(tx, session, view)
-    return permission_reason(permissions.get(job.source_channel_id, "both"), "source") or permission_reason(
-        permissions.get(job.target_channel_id, "both"), "target"
+        allowed = permissions(tx, session.config, view)
+    return permission_reason(allowed.get(job.source_channel_id, "both"), "source") or permission_reason(
+        allowed.get(job.target_channel_id, "both"), "target"
     )
 
 
@@ -200,7 +154,7 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
         planned = plans.planned_jobs(tx)
         busy = plans.in_flight_channels(tx)
         congested_since = fees.congested_since(tx)
-    suspended = (*_mode_reasons(session), *session.suspensions(synced, spending=True))
+    suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
     disabled = session.reader.layer_disabled_nodes(LAYER)
     layered = disabled is not None and synced.view.node.node_id in disabled
     cltv_blocks = final_cltv_blocks(session.reader)

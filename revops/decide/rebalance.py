@@ -173,6 +173,16 @@ def _waits(
     return (round((until_at - now) / 60), history.failure_count) if now < until_at else None
 
 
+def mode_reasons(policy: RebalanceConfig) -> tuple[Reason, ...]:
+    """Given the policy, return why nothing is executed at all; empty where it may be."""
+    reasons: list[Reason] = []
+    if policy.mode != "act":
+        reasons.append(why(ReasonCode.OBSERVE_MODE))
+    if policy.executor == "none":
+        reasons.append(why(ReasonCode.EXECUTOR_NONE))
+    return tuple(reasons)
+
+
 def _not_permitted(channel: Channel, permissions: Mapping[str, str], side: str) -> Reason | None:
     return permission_reason(permissions.get(channel.channel_id, "both"), side)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from revops.domain.demand import DemandFigures
 from revops.domain.reason import Reason, ReasonCode, says
+from revops.domain.rebalance import RebalanceTerms, SourceOffer
 from revops.domain.units import MAX_U32
 
 
@@ -119,7 +120,10 @@ class FeePlan:
 
 @dataclass(frozen=True, slots=True)
 class RebalanceDecision:
-    """One circular rebalance that is worth it (CHANGE), or why a channel is not refilled (SKIP, DEFER)."""
+    """One circular rebalance that is worth it (CHANGE), or why a channel is not refilled (SKIP, DEFER).
+
+    `source_*` is the best of `sources`, the channels that may pay, best first; `max_fee_msat` is the dearest of theirs.
+    """
 
     target_channel_id: str
     target_name: str
@@ -130,6 +134,8 @@ class RebalanceDecision:
     max_fee_msat: int
     expected_gain_msat: int
     reasons: tuple[Reason, ...]
+    sources: tuple[SourceOffer, ...] = ()
+    terms: RebalanceTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from revops.domain.forward import Flow
 from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
 from revops.domain.reason import Reason
+from revops.domain.rebalance import FailureKind, RebalanceTerms, SourceOffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,18 @@ class JobRecord:
     fee_msat: int | None = None
     finished_at: float | None = None
     reason: Reason | None = None
+    #: Who executes it: "native" or "sling".
+    executor: str = "native"
+    #: The channels that may pay for it, best first.
+    sources: tuple[SourceOffer, ...] = ()
+    #: Which attempt for this target it is, and the job that failed before it.
+    attempt: int = 1
+    retry_of_key: int | None = None
+    failure: FailureKind | None = None
+    erring_scidd: str | None = None
+    #: The target's balance when money was reserved.
+    local_before_msat: int | None = None
+    terms: RebalanceTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)

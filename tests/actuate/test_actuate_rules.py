@@ -9,7 +9,7 @@ import pytest
 
 from revops.actuate.fees import DryJournal, apply_fees
 from revops.config import load
-from revops.cycle import policy, rebalance
+from revops.cycle import policy, rebalance, rebalance_plan
 from revops.cycle.policies import channel_policies
 from revops.domain.decision import FeePlan
 from revops.domain.options import CommonOptions
@@ -67,7 +67,7 @@ def test_a_plan_outside_a_channel_s_own_bounds_is_not_carried_out(bench: Bench) 
 
 
 def test_a_rule_keeps_channels_out_of_rebalances(bench: Bench) -> None:
-    plan = rebalance.plan(with_rules(bench, '[[rule]]\nname = "still"\nrebalance = "none"\n'), bench.clock)
+    plan = rebalance_plan.run(with_rules(bench, '[[rule]]\nname = "still"\nrebalance = "none"\n'), bench.clock)
     assert plan.jobs == ()
     assert {one.reasons[0].code for one in plan.decisions} == {ReasonCode.NOT_PERMITTED}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from revops.actuate.fees import DryJournal, apply_fees
-from revops.cycle import rebalance
+from revops.cycle import rebalance_plan
 from revops.decide.valve import LEAST_HTLC_MAX_MSAT
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.policy import FeesConfig
@@ -125,7 +125,7 @@ def test_a_congested_channel_is_neither_planned_nor_executed(bench: Bench) -> No
     for channel in world.channels.values():
         channel.max_accepted_htlcs = channel.peer_max_accepted_htlcs = 1
         hold(bench, channel, 1, amount_msat=1_000)
-    plan = rebalance.plan(bench.options, bench.clock)
+    plan = rebalance_plan.run(bench.options, bench.clock)
     usable = [one for one in plan.decisions if one.reasons[0].code is not ReasonCode.NOT_USABLE]
     assert usable
     assert {one.reasons[0].code for one in usable} == {ReasonCode.CONGESTED}
@@ -137,7 +137,7 @@ def test_what_fees_have_seen_counts_for_rebalances(bench: Bench) -> None:
     hold(bench, channel, 20)
 
     def planned() -> ReasonCode:
-        decisions = rebalance.plan(bench.options, bench.clock).decisions
+        decisions = rebalance_plan.run(bench.options, bench.clock).decisions
         return next(one for one in decisions if one.target_channel_id == channel.channel_id).reasons[0].code
 
     assert planned() is not ReasonCode.CONGESTED

@@ -28,7 +28,8 @@ from tests.e2e.moments import Moments, killed_for_good, watched
 
 #: Imported before the start: what a command loads on its way would let twenty of them begin one by one.
 HEAVY = (
-    "revops.cli.main", "revops.cli.report", "revops.cycle.fees", "revops.cycle.rebalance", "revops.cycle.report",
+    "revops.cli.main", "revops.cli.report", "revops.cycle.fees", "revops.cycle.rebalance",
+    "revops.cycle.rebalance_plan", "revops.cycle.report",
     "revops.node.wire",
 )  # fmt: skip
 

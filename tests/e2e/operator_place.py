@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import revops
-from revops.cycle import db, fees, rebalance, rollup, sync
+from revops.cycle import db, fees, rebalance, rebalance_plan, rollup, sync
 from revops.domain.options import CommonOptions
 from revops.sim.faults import FaultPlan
 from revops.sim.server import SimServer
@@ -62,7 +62,7 @@ Commands = dict[str, Callable[[CommonOptions, Callable[[], float]], object]]
 HERE: Final[Commands] = {
     "sync": lambda options, clock: sync.run(options, clock=clock),
     "fees adjust": lambda options, clock: fees.run(options, clock=clock),
-    "rebalance plan": lambda options, clock: rebalance.plan(options, clock=clock),
+    "rebalance plan": lambda options, clock: rebalance_plan.run(options, clock=clock),
     "rebalance run": lambda options, clock: rebalance.run(options, clock=clock),
     "rollup": lambda options, clock: rollup.run(options, clock=clock),
 }

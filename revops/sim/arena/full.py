@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from revops.config_template import toml_value
-from revops.cycle import db, fees, rebalance, rollup, sync
+from revops.cycle import db, fees, rebalance, rebalance_plan, rollup, sync
 from revops.domain.options import CommonOptions
 from revops.domain.policy import (
     BudgetConfig,
@@ -135,7 +135,7 @@ class FullCycles:
         with self._served(server):
             fees.run(self._options, clock=clock)
             if self._spends and now % HOUR_SECONDS == 0:
-                rebalance.plan(self._options, clock=clock)
+                rebalance_plan.run(self._options, clock=clock)
                 rebalance.run(self._options, clock=clock)
             if now % DAY_SECONDS == ROLLUP_HOUR * HOUR_SECONDS:
                 rollup.run(self._options, clock=clock)

@@ -1,0 +1,82 @@
+"""What a rebalance is made of: the sources that may pay for it, what the plan weighed, and how attempts ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """Why an attempt failed. The values are stored: never change them, only add."""
+
+    #: The node knows no route at all.
+    NO_ROUTE = "no_route"
+    #: There is a route, and the limit is below what it asks.
+    FEE_TOO_LOW = "fee_too_low"
+    #: A channel on the way, or one of our own, had too little to send on.
+    LIQUIDITY = "liquidity"
+    #: It hung, and came back after a long time.
+    TIME_OUT = "time_out"
+    #: A node on the way, or our peer, was gone or refused.
+    UNREACHABLE = "unreachable"
+    #: Ours, or not known: says nothing of the way.
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOffer:
+    """A channel that may pay for a job: the most that the whole route may cost from there, and what the node last
+    quoted for it (None: it wasn't asked).
+    """
+
+    channel_id: str
+    name: str
+    max_fee_msat: int
+    quoted_fee_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceTerms:
+    """What a plan weighed for a job, each in ppm of the amount unless its name says otherwise.
+
+    `target_ppm` and `source_ppm` are what the amount is worth on the target and on the source, each with its chance of
+    sale in it; `route_ppm` what the node quoted; `risk_ppm` what failing, hanging or arriving too late is expected to
+    cost. `gain_ppm` is what is left. `income_ppm` is what a sat out of the target earned lately; `sale_ratio` is the
+    chance that the amount is sold within `horizon_days`, `sale_low_ratio` its lower credible bound, from `lot_count`
+    earlier lots, decayed. `odds_ratio` are the net odds, `kelly_ratio` the share of the bankroll that they are worth,
+    `stake_msat` what that leaves of what the budget has left; `wanted_msat` is the amount before that cut.
+    """
+
+    target_ppm: float
+    source_ppm: float
+    route_ppm: float
+    risk_ppm: float
+    gain_ppm: float
+    income_ppm: float
+    sale_ratio: float
+    sale_low_ratio: float
+    lot_count: float
+    horizon_days: float
+    odds_ratio: float
+    kelly_ratio: float
+    stake_msat: int
+    wanted_msat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended: `failure` None means that it settled."""
+
+    source_channel_id: str
+    target_channel_id: str
+    ended_at: float
+    failure: FailureKind | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStep:
+    """One state that a job went through. `note` is for people."""
+
+    status: str
+    stepped_at: float
+    note: str | None = None
