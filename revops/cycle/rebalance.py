@@ -19,7 +19,7 @@ from revops.cycle.ingest import Synced
 from revops.cycle.policies import permissions
 from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.verdict import limits_in_force
-from revops.decide.rebalance import mode_reasons, permission_reason
+from revops.decide.rebalance.obstacles import mode_reasons, permission_reason
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord

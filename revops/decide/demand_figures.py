@@ -45,7 +45,7 @@ _Z_80: Final = 1.2816
 class Outlook:
     """What the figures rest on: a belief, the price in force, prices from the lowest that is allowed to the dearest at
     which a sale may be expected, with the payments an hour at each, what a sold sat costs, and what a local sat is
-    worth, as it is and at so many times the expected demand.
+    worth, as it is and at so many times the expected demand; and from empty to full.
     """
 
     belief: Belief
@@ -55,6 +55,7 @@ class Outlook:
     cost_ppm: float
     value_ppm: float
     worth: Callable[[float], float]
+    values_ppm: Sequence[float] = ()
 
 
 def demand_figures(outlook: Outlook, now: float) -> DemandFigures:
@@ -80,6 +81,7 @@ def demand_figures(outlook: Outlook, now: float) -> DemandFigures:
         value_ppm=round(value_ppm, 1),
         value_low_ppm=round(value_low_ppm, 1),
         value_high_ppm=round(value_high_ppm, 1),
+        values_ppm=tuple(round(value, 1) for value in outlook.values_ppm),
     )
 
 

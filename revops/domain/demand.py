@@ -29,3 +29,5 @@ class DemandFigures:
     value_ppm: float
     value_low_ppm: float
     value_high_ppm: float
+    #: What a local sat was worth on equal steps of the balance, from empty to full, with no refill in sight.
+    values_ppm: tuple[float, ...] = ()

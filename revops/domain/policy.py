@@ -118,21 +118,30 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     #: Payments of ours that may be under way at once.
     max_in_flight: Annotated[int, Meta(ge=1, le=50)] = 2
     max_jobs_per_plan: Annotated[int, Meta(ge=1, le=100)] = 5
+    #: Channels that may pay for one job; they are tried one after the other.
+    max_sources: Annotated[int, Meta(ge=1, le=20)] = 4
+    #: Routes that a plan asks the node for: each takes it a fraction of a second.
+    max_quotes: Annotated[int, Meta(ge=0, le=1_000)] = 24
     min_amount_sat: Annotated[int, Meta(ge=1, le=100_000_000)] = 50_000
     max_amount_sat: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
     #: No route dearer than this is taken, whatever it promises.
     max_fee_ppm: Ppm = 1_000
-    #: The most of a target's realised income per sat that a refill may cost.
-    income_share_ratio: Ratio = 0.5
-    #: A target has less of its capacity on our side than `low_ratio`, a source more than `high_ratio`.
-    low_ratio: Ratio = 0.3
-    high_ratio: Ratio = 0.6
-    #: Realised forwards of this many days are the forecast for as many.
+    #: A job that is expected to bring less than this isn't worth the trouble.
+    min_gain_sat: Annotated[int, Meta(ge=0, le=100_000_000)] = 1
+    #: Which part of the Kelly criterion's share of the budget is staked on one job.
+    kelly_fraction: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    #: A source is drained to `low_ratio` of its capacity at most, a target filled to `high_ratio`; both move with the
+    #: flow, by up to a quarter of the capacity.
+    low_ratio: Ratio = 0.35
+    high_ratio: Ratio = 0.65
+    #: Within so many days what is bought should be sold; realised forwards of as many are what that is judged by.
     horizon_days: Annotated[int, Meta(ge=1, le=90)] = 14
+    #: Nothing more is bought for a channel where more than this part of what was bought is left after the horizon.
+    stop_loss_ratio: Ratio = 0.5
     plan_lifetime_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
-    #: After a failure a pair of channels is left alone for this long, doubled with each further failure.
+    #: After a failure a pair of channels is left alone for about this long, doubled with each further one.
     cooldown_seconds: Seconds = 2 * 3_600
-    #: How long a run waits for its payment before it leaves it to the next run.
+    #: How long a run waits for its payments before it leaves them to the next run.
     wait_seconds: Annotated[int, Meta(ge=0, le=600)] = 60
 
     def __post_init__(self) -> None:

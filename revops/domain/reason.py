@@ -100,6 +100,18 @@ class ReasonCode(StrEnum):
     TOO_SMALL = "too_small"
     BUDGET_EXHAUSTED = "budget_exhausted"
     REFILL = "refill"
+    WORTH = "worth"
+    KELLY = "kelly"
+    KELLY_REFUSED = "kelly_refused"
+    STAKE_TOO_SMALL = "stake_too_small"
+    GAIN_TOO_SMALL = "gain_too_small"
+    STOP_LOSS = "stop_loss"
+    FULL_ENOUGH = "full_enough"
+    NOTHING_CHEAPER = "nothing_cheaper"
+    LAST_HOP_ABOVE_WORTH = "last_hop_above_worth"
+    ROUTE_ABOVE_WORTH = "route_above_worth"
+    NO_QUOTE = "no_quote"
+    NOT_QUOTED = "not_quoted"
     PLAN_FULL = "plan_full"
     TAKEN = "taken"
     PLAN_EXPIRED = "plan_expired"
@@ -270,6 +282,43 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.BUDGET_EXHAUSTED: "budget: {left_sat} sat left, {wanted_sat} wanted ({window})",
     ReasonCode.REFILL: (
         "earned {income_ppm} ppm on {out_sat} sat in {horizon_days} days; refill at up to {max_fee_ppm} ppm"
+    ),
+    ReasonCode.WORTH: (
+        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}, the route costs {route_ppm} and its risk"
+        " {risk_ppm}: gains {gain_ppm} ppm, if it is made (chance {success_percent} %); up to {limit_ppm} ppm it is"
+        " worth making"
+    ),
+    ReasonCode.KELLY: (
+        "sold, a sat earns {income_ppm} ppm; the chance of that is {sale_percent} %, at least {low_percent} %"
+        " ({lot_count} earlier lots): at odds of {odds} to 1 that is worth staking {kelly_percent} % of the budget;"
+        " {amount_sat} of {wanted_sat} sat"
+    ),
+    ReasonCode.KELLY_REFUSED: (
+        "sold, a sat earns {income_ppm} ppm, but the chance of that may be as low as {low_percent} %: worth buying"
+        " below {dearest_ppm} ppm, from {source} it costs {cost_ppm}"
+    ),
+    ReasonCode.STAKE_TOO_SMALL: (
+        "{stake_sat} sat may be staked on it ({left_sat} are left, the Kelly share is {kelly_percent} %): at"
+        " {route_ppm} ppm that buys less than the least amount of {min_sat} sat"
+    ),
+    ReasonCode.GAIN_TOO_SMALL: "it would gain {gain_msat} msat, less than {min_gain_sat} sat",
+    ReasonCode.STOP_LOSS: (
+        "stop-loss: of {bought_sat} sat that were bought for it more than {horizon_days} days ago, for {cost_sat} sat,"
+        " {sold_percent} % were sold; nothing more is bought below {least_percent} %"
+    ),
+    ReasonCode.FULL_ENOUGH: "{local_percent} % is ours, it is filled to {high_percent} % at most",
+    ReasonCode.NOTHING_CHEAPER: "a sat more is worth {worth_ppm} ppm here, and no channel has one to spare for less",
+    ReasonCode.LAST_HOP_ABOVE_WORTH: (
+        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}, and is sold with a chance of"
+        " {low_percent} % at least: it may cost {limit_ppm} ppm, the peer alone asks {last_hop_ppm}"
+    ),
+    ReasonCode.ROUTE_ABOVE_WORTH: (
+        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}: a route may cost {limit_ppm} ppm, the"
+        " cheapest costs {route_ppm}"
+    ),
+    ReasonCode.NO_QUOTE: "no route from {source} for the {limit_ppm} ppm that it may cost: {message}",
+    ReasonCode.NOT_QUOTED: (
+        "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked for one now, its turn comes"
     ),
     ReasonCode.TAKEN: "takes part in a better job of this plan",
     ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",

@@ -80,3 +80,25 @@ class JobStep:
     status: str
     stepped_at: float
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Liquidity that was bought for a channel: how much arrived, at what cost, how long ago, and how much of it was
+    sold since, within the horizon: what the channel would have lacked without it.
+    """
+
+    amount_msat: int
+    fee_msat: int
+    age_days: float
+    sold_msat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the node answered when it was asked for a route: the cost of all of it, or why there is none."""
+
+    amount_msat: int
+    fee_msat: int | None
+    failure: FailureKind | None = None
+    message: str = ""

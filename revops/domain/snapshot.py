@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
+from revops.domain.demand import DemandFigures
 from revops.domain.experiment import Turn
 from revops.domain.forward import Flow
 from revops.domain.node import Feerates, NodeInfo, Wallet
+from revops.domain.reason import Reason
+from revops.domain.rebalance import Attempt, Lot
 from revops.domain.signals import UNKNOWN, Signals
 
 if TYPE_CHECKING:  # it needs msgspec, which `revops --help` doesn't load
@@ -100,27 +103,25 @@ class FeeSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class PairHistory:
-    """What became of earlier rebalances from one channel to another: failures in a row, and when the last one ended."""
-
-    failure_count: int
-    last_failed_at: float
-
-
-@dataclass(frozen=True, slots=True)
 class RebalanceSnapshot:
-    """What `rebalance plan` decides on. Flows are those of the horizon; keys are channel_ids.
+    """What `rebalance plan` decides on. Keys are channel_ids.
 
+    `flows` are those of the horizon, `attempts` how earlier ones ended, oldest first, `lots` what was bought in the
+    last two horizons. `permissions` is what the rules let each take part in as: "both" where none says otherwise.
+    `unstable` says why a channel's peer can't be relied on now. `figures` is what `demand` judged last.
     `congested_since` is when the channels that were congested at the last look became so.
     """
 
     view: NodeView
-    flows: dict[str, Flow]
+    flows: Mapping[str, Flow]
     in_flight: frozenset[str]
-    pair_history: dict[tuple[str, str], PairHistory]
     budget_left_msat: int
-    #: What the rules let each channel_id take part in as: "both" where none says otherwise.
+    signals: Mapping[str, Signals] = field(default_factory=dict)
+    figures: Mapping[str, DemandFigures] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
+    lots: Mapping[str, tuple[Lot, ...]] = field(default_factory=dict)
     permissions: Mapping[str, str] = field(default_factory=dict)
+    unstable: Mapping[str, Reason] = field(default_factory=dict)
     congested_since: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -28,6 +28,7 @@ _SYNCING: Final = _FEES | {
 }  # fmt: skip
 _LOOKING: Final = _SYNCING | {"init"}
 _RUN: Final = frozenset({"rebalance run"})
+_ROUTING: Final = _RUN | {"rebalance plan"}
 
 METHODS: Final[Mapping[str, Method]] = {
     # what sync copies; every command that may act starts with it
@@ -43,17 +44,17 @@ METHODS: Final[Mapping[str, Method]] = {
     "wait": Method(writes=False, commands=_LOOKING),
     "feerates": Method(writes=False, commands=_SYNCING),
     # settings of the node that bound what we send
-    "listconfigs": Method(writes=False, commands=_RUN),
+    "listconfigs": Method(writes=False, commands=_ROUTING),
     # fees: what others charge into a peer
     "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),
     # routes
-    "getroutes": Method(writes=False, commands=_RUN),
-    "askrene-listlayers": Method(writes=False, commands=_RUN),
-    "askrene-create-layer": Method(writes=True, commands=_RUN),
-    "askrene-disable-node": Method(writes=True, commands=_RUN),
+    "getroutes": Method(writes=False, commands=_ROUTING),
+    "askrene-listlayers": Method(writes=False, commands=_ROUTING),
+    "askrene-create-layer": Method(writes=True, commands=_ROUTING),
+    "askrene-disable-node": Method(writes=True, commands=_ROUTING),
     "askrene-inform-channel": Method(writes=True, commands=_RUN),
-    "askrene-age": Method(writes=True, commands=_RUN),
+    "askrene-age": Method(writes=True, commands=_ROUTING),
     # circular payments
     "invoice": Method(writes=True, commands=_RUN),
     "delinvoice": Method(writes=True, commands=_RUN),

@@ -86,6 +86,6 @@ def load_figures(document: str) -> DemandFigures | None:
 
 def _figures(stored: Any) -> DemandFigures | None:
     try:
-        return None if stored is None else DemandFigures(**stored)
+        return None if stored is None else DemandFigures(**stored | {"values_ppm": tuple(stored.get("values_ppm", ()))})
     except TypeError as error:
         raise DataError(f"database: figures can't be read ({error}); were they written by a newer revops?") from error

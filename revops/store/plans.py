@@ -17,7 +17,6 @@ from sqlalchemy import ColumnElement, Executable, Select, bindparam, insert, sel
 from revops.domain.decision import RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
-from revops.domain.snapshot import PairHistory
 from revops.domain.units import ppm_of_ceil
 from revops.errors import BugError
 from revops.store.codec import dump_reasons, load_reasons
@@ -38,10 +37,6 @@ _BEFORE: Final[dict[str, tuple[str, ...]]] = {
 }
 #: A clock is set back by so much now and then without being wrong.
 _CLOCK_SLACK_SECONDS: Final = 3_600
-#: Failures that say something of the way between two channels; others are ours, or the moment's.
-_PAIR_FAULTS: Final = frozenset(
-    {ReasonCode.NO_ROUTE, ReasonCode.ROUTE_TOO_DEAR, ReasonCode.ROUTE_REFUSED, ReasonCode.PAYMENT_FAILED}
-)
 
 
 def add_plan(tx: Tx, run_key: int, plan: RebalancePlan) -> int:
@@ -173,27 +168,6 @@ def recent_jobs(tx: Tx, limit: int) -> tuple[JobRecord, ...]:
 def in_flight_channels(tx: Tx) -> frozenset[str]:
     """Return the channel_ids, sources and targets, of open jobs."""
     return frozenset(name for job in open_jobs(tx) for name in (job.source_channel_id, job.target_channel_id))
-
-
-def pair_history(tx: Tx, since_at: float) -> dict[tuple[str, str], PairHistory]:
-    """Return for each (source, target) that failed since `since_at` and hasn't settled after: how often, and when
-    last.
-
-    Only failures that the way is to blame for count: no route, too dear, refused, payment failed.
-    """
-    ended = (rebalance_job.c.finished_at >= since_at) & rebalance_job.c.status.in_(("failed", "settled"))
-    statement = _select(tx).where(ended).order_by(rebalance_job.c.finished_at, rebalance_job.c.job_key)
-    history: dict[tuple[str, str], PairHistory] = {}
-    for row in tx.connection.execute(statement):
-        record = _record_of(row)
-        pair = (record.source_channel_id, record.target_channel_id)
-        if record.status == "settled":
-            history.pop(pair, None)
-        elif record.reason is not None and record.reason.code in _PAIR_FAULTS and record.finished_at is not None:
-            before = history.get(pair)
-            count = before.failure_count if before is not None else 0
-            history[pair] = PairHistory(count + 1, record.finished_at)
-    return history
 
 
 def refill_costs(tx: Tx, since_at: float) -> dict[str, int]:

@@ -13,7 +13,7 @@ Management Science 60, 2014). Then one update goes far enough to tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from revops.decide.demand_curve import (
@@ -155,26 +155,32 @@ def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig
         at_fee = [rate_per_hour(belief, seen.fee_ppm)]
         [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
         volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)
-    worth = _worth(offer, seen.entry_value_ppm, prices, volume_msat)
-    value_ppm = worth(1.0)
-    return Outlook(belief, seen.fee_ppm, prices, rates, value_ppm - seen.entry_value_ppm, value_ppm, worth)
-
-
-def _worth(
-    offer: FeeInput, entry_value_ppm: float, prices: Sequence[int], volume_msat: Sequence[float]
-) -> Callable[[float], float]:
-    """What a local sat is worth at so many times this demand at these prices, and no more than a refill costs."""
     signals, channel = offer.signals, offer.channel
     sendable_msat = max(channel.capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
     inflow_msat, step_msat = signals.inflow.msat_per_day, payment_msat(signals)
 
-    def worth(times: float) -> float:
+    def values(times: float) -> list[float]:
+        """From empty to full, at so many times the expected demand."""
         wanted_msat = [msat * times for msat in volume_msat]
-        values = marginal_values_ppm(prices, wanted_msat, inflow_msat, entry_value_ppm, sendable_msat, step_msat)
-        worth_ppm = value_at(values, channel.spendable_msat / sendable_msat)
+        return marginal_values_ppm(prices, wanted_msat, inflow_msat, seen.entry_value_ppm, sendable_msat, step_msat)
+
+    def here(values_ppm: Sequence[float]) -> float:
+        """No more than a refill costs."""
+        worth_ppm = value_at(values_ppm, channel.spendable_msat / sendable_msat)
         return worth_ppm if signals.refill_ppm is None else min(worth_ppm, float(signals.refill_ppm))
 
-    return worth
+    expected = values(1.0)
+    value_ppm = here(expected)
+    return Outlook(
+        belief=belief,
+        fee_ppm=seen.fee_ppm,
+        prices_ppm=prices,
+        rates_per_hour=rates,
+        cost_ppm=value_ppm - seen.entry_value_ppm,
+        value_ppm=value_ppm,
+        worth=lambda times: here(values(times)),
+        values_ppm=expected,
+    )
 
 
 def _towards(best_ppm: int, fee_ppm: int, policy: FeesConfig) -> int:

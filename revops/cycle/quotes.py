@@ -1,0 +1,78 @@
+"""Ask the node what routes cost, before anything is decided: a price that is guessed is no price.
+
+The routing layer that keeps our own node out of paths must be there; a dry run makes none, and asks only if there is
+one already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from revops.actuate.pricing import LAYER, NO_ROUTE_CODES, ensure_layer, final_cltv_blocks
+from revops.cycle.session import Session
+from revops.decide.rebalance.priced import Pair, Question
+from revops.decide.route import RouteRefusedError, circular_route, inbound_end, route_fee_msat
+from revops.domain.rebalance import FailureKind, Quote
+from revops.node.errors import NodeError
+
+#: Where no route is cheap enough, one more question, for the first source of a target, tells by how much.
+BEYOND_TIMES: Final = 4
+
+
+def ask_for_routes(session: Session, questions: Sequence[Question]) -> dict[Pair, Quote]:
+    """Given what to ask, return what the node answered, by (source, target); empty where it can't be asked.
+
+    Raise NodeError where the node doesn't answer.
+    """
+    if not questions or not _layered(session):
+        return {}
+    cltv_blocks = final_cltv_blocks(session.reader)
+    quotes: dict[Pair, Quote] = {}
+    told: set[str] = set()
+    for question in questions:
+        quote = _ask(session, question, cltv_blocks)
+        target_id = question.target.channel_id
+        if quote.fee_msat is None and target_id not in told:
+            told.add(target_id)
+            beyond = question._replace(max_fee_msat=BEYOND_TIMES * question.max_fee_msat)
+            dearer = _ask(session, beyond, cltv_blocks)
+            quote = dearer if dearer.fee_msat is not None else quote
+        quotes[question.source.channel_id, target_id] = quote
+    return quotes
+
+
+def _layered(session: Session) -> bool:
+    """Whether the layer is there; a run that may write makes sure of it."""
+    own_id = session.info.node_id
+    if session.run_key is not None:
+        ensure_layer(session.reader, session.writer, own_id, session.clock())
+        return True
+    disabled = session.reader.layer_disabled_nodes(LAYER)
+    return disabled is not None and own_id in disabled
+
+
+def _ask(session: Session, question: Question, cltv_blocks: int) -> Quote:
+    source, target, amount_msat, max_fee_msat = question
+    own_id = session.info.node_id
+    try:
+        end = inbound_end(target, amount_msat, cltv_blocks)
+        last_fee_msat = end.amount_msat - amount_msat
+        if last_fee_msat > max_fee_msat:
+            return Quote(amount_msat, None, FailureKind.FEE_TOO_LOW, "the last hop alone costs more")
+        path = session.reader.path(
+            source.peer_id,
+            target.peer_id,
+            end.amount_msat,
+            max_fee_msat - last_fee_msat,
+            end.cltv_blocks,
+            (LAYER,),
+        )
+        route = circular_route(own_id, source, target, path, amount_msat, cltv_blocks)
+    except RouteRefusedError as refused:
+        return Quote(amount_msat, None, FailureKind.OTHER, str(refused))
+    except NodeError as error:
+        if error.code not in NO_ROUTE_CODES:
+            raise
+        return Quote(amount_msat, None, FailureKind.NO_ROUTE, error.answer or "none found")
+    return Quote(amount_msat, route_fee_msat(route))

@@ -1,0 +1,16 @@
+"""`rebalance plan`, decided in two steps: what might be worth moving, and, once the node has quoted routes for the best
+of it, what is.
+
+    survey.py      every live channel as a target, with the sources that might fill it, or why not
+    priced.py      which routes to ask the node for, and what a pair comes to at its answer
+    plan.py        amount, limit and expected gain of each job, or why there is none
+      scene.py         the channels of one plan, with what is asked of them again and again
+      worth.py         what a sat is worth on a channel, from empty to full
+      bands.py         how far a channel may be filled or drained
+      sale_chance.py   the chance that what is bought is sold, and its lower bound
+      kelly.py         what may be staked on that
+      stop_loss.py     where what was bought did not sell
+      reliability.py   how often attempts end well, and when to try again
+      obstacles.py     what keeps a channel out
+      wording.py       the reasons, with their numbers
+"""

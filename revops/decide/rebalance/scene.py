@@ -1,0 +1,105 @@
+"""The channels of one plan, with what is asked of them again and again: income, worth, room, chance of sale."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from revops.decide.rebalance.bands import Band, band
+from revops.decide.rebalance.reliability import Reliability, reliability
+from revops.decide.rebalance.sale_chance import PAYMENTS_PER_LOT, SaleChance, sale_chance
+from revops.decide.rebalance.worth import Worth, worth
+from revops.decide.value import chance_of_need
+from revops.domain.channel import Channel
+from revops.domain.forward import TYPICAL_PAYMENT_MSAT, Flow
+from revops.domain.policy import RebalanceConfig
+from revops.domain.signals import UNKNOWN, Signals
+from revops.domain.snapshot import RebalanceSnapshot
+from revops.domain.units import MSAT_PER_SAT, PPM, forward_fee_msat, sat_ceil
+
+#: Left on a channel for the commitment fee and for other payments while ours is under way: one part of so many.
+MARGIN_SHARE: Final = 50
+_CHANCE_POINTS: Final = 4
+_IDLE: Final = Flow()
+
+
+class Scene:
+    """A snapshot and a policy. Figures are worked out when they are asked for, and once."""
+
+    def __init__(self, snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
+        self.snapshot, self.policy, self.now = snapshot, policy, snapshot.view.taken_at
+        self.attempts: Reliability = reliability(snapshot.attempts, self.now)
+        self.live = tuple(channel for channel in snapshot.view.channels if channel.live)
+        self.channels_of_peer = Counter(channel.peer_id for channel in self.live)
+        self._worths: dict[str, Worth] = {}
+
+    def flow(self, channel: Channel) -> Flow:
+        """Given a channel, return what went through it in the horizon."""
+        return self.snapshot.flows.get(channel.channel_id, _IDLE)
+
+    def signals(self, channel: Channel) -> Signals:
+        """Given a channel, return what is known of it."""
+        return self.snapshot.signals.get(channel.channel_id, UNKNOWN)
+
+    def income_ppm(self, channel: Channel) -> float:
+        """Given a channel, return what a sat that leaves by it earns: what it did lately, and no more than is asked for
+        now.
+        """
+        flow = self.flow(channel)
+        if flow.out_msat <= 0 or flow.earned_msat <= 0:
+            return 0.0
+        terms = channel.local_terms
+        asked_msat = forward_fee_msat(TYPICAL_PAYMENT_MSAT, terms.fee_base_msat, terms.fee_ppm)
+        return min(flow.earned_msat / flow.out_msat, asked_msat / TYPICAL_PAYMENT_MSAT) * PPM
+
+    def worth(self, channel: Channel) -> Worth:
+        """Given a channel, return what its liquidity is worth."""
+        known = self._worths.get(channel.channel_id)
+        if known is None:
+            known = worth(
+                channel,
+                self.signals(channel),
+                self.snapshot.figures.get(channel.channel_id),
+                self.income_ppm(channel),
+                self.policy.horizon_days,
+                self.now,
+            )
+            self._worths[channel.channel_id] = known
+        return known
+
+    def band(self, channel: Channel) -> Band:
+        """Given a channel, return how far it may be filled and drained."""
+        return band(self.flow(channel), self.policy)
+
+    def chance(self, target: Channel, amount_msat: int) -> SaleChance:
+        """Given a target and an amount that would be bought for it, return the chance that it is sold."""
+        signals, flow = self.signals(target), self.flow(target)
+        levels = (
+            target.spendable_msat + int(amount_msat * (place + 0.5) / _CHANCE_POINTS) for place in range(_CHANCE_POINTS)
+        )
+        days = self.policy.horizon_days
+        chances = [chance_of_need(signals.demand, signals.inflow, level, days) for level in levels]
+        own_lots = min(flow.out_msat / max(amount_msat, 1), flow.out_count / PAYMENTS_PER_LOT)
+        lots = self.snapshot.lots.get(target.channel_id, ())
+        return sale_chance(lots, days, sum(chances) / _CHANCE_POINTS, own_lots)
+
+    def least_msat(self, target: Channel) -> int:
+        """Given a target, return the least that is worth moving and that its peer would forward; whole sat."""
+        least_msat = self.policy.min_amount_sat * MSAT_PER_SAT
+        if target.remote_terms is not None:
+            least_msat = max(least_msat, sat_ceil(target.remote_terms.htlc_min_msat) * MSAT_PER_SAT)
+        return least_msat
+
+    def room_msat(self, target: Channel) -> int:
+        """Given a target, return the most that it may get: up to its band, and what fits."""
+        to_band_msat = int(target.capacity_msat * self.band(target).high_ratio) - target.local_msat
+        fits_msat = target.receivable_msat - target.capacity_msat // MARGIN_SHARE
+        largest_msat = self.policy.max_amount_sat * MSAT_PER_SAT
+        if target.remote_terms is not None:
+            largest_msat = min(largest_msat, target.remote_terms.htlc_max_msat)
+        return max(min(to_band_msat, fits_msat, largest_msat), 0)
+
+    def spare_msat(self, source: Channel) -> int:
+        """Given a source, return the most that it may give: down to its band, and what it can send."""
+        above_msat = source.local_msat - int(source.capacity_msat * self.band(source).low_ratio)
+        return max(min(above_msat, source.spendable_msat - source.capacity_msat // MARGIN_SHARE), 0)

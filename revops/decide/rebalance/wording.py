@@ -1,0 +1,73 @@
+"""The reasons of jobs, and of what came near to being one, with all the numbers that led to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from revops.decide.rebalance.kelly import dearest_ppm
+from revops.decide.rebalance.priced import Priced
+from revops.decide.rebalance.survey import Offer
+from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import Quote
+from revops.domain.units import PPM, ppm_of_ceil, sat_floor
+
+
+def worth(one: Priced) -> Reason:
+    """Given a priced offer, return each term of its expected value."""
+    found = one.offer
+    return why(
+        ReasonCode.WORTH,
+        source=found.source.name,
+        target_ppm=round(found.target_ppm),
+        source_ppm=round(found.source_ppm),
+        route_ppm=round(one.route_ppm),
+        risk_ppm=round(found.risk_ppm),
+        gain_ppm=round(one.gain_ppm),
+        limit_ppm=found.limit_ppm,
+        success_percent=round(100 * found.success_ratio),
+    )
+
+
+def bet(one: Priced, wanted_msat: int) -> Reason:
+    """Given a priced offer and the amount before it was cut, return the bet on its sale, and what that did to it."""
+    return why(
+        ReasonCode.KELLY,
+        income_ppm=round(one.income_ppm),
+        sale_percent=round(100 * one.chance.mean_ratio),
+        low_percent=round(100 * one.chance.low_ratio),
+        lot_count=round(one.chance.lot_count, 1),
+        odds=round(min(one.bet.odds_ratio, PPM), 2),
+        kelly_percent=round(100 * one.bet.kelly_ratio),
+        wanted_sat=sat_floor(wanted_msat),
+        amount_sat=sat_floor(one.amount_msat),
+    )
+
+
+def no_stake(one: Priced) -> Reason:
+    """Given a priced offer that isn't worth a stake, return why."""
+    return why(
+        ReasonCode.KELLY_REFUSED,
+        source=one.offer.source.name,
+        income_ppm=round(one.income_ppm),
+        low_percent=round(100 * one.chance.low_ratio),
+        cost_ppm=round(one.route_ppm + one.offer.source_ppm),
+        dearest_ppm=int(dearest_ppm(one.chance.low_ratio, one.income_ppm)),
+    )
+
+
+def too_dear(asked: Sequence[tuple[Offer, Quote]]) -> Reason:
+    """Given offers with what the node answered, of which none is worth it, return what came nearest."""
+    quoted = [(one, quote, ppm_of_ceil(quote.fee_msat, quote.amount_msat)) for one, quote in asked if quote.fee_msat]
+    if not quoted:
+        one, quote = asked[0]
+        message = quote.message or "no route"
+        return why(ReasonCode.NO_QUOTE, source=one.source.name, limit_ppm=one.limit_ppm, message=message)
+    one, _quote, route_ppm = min(quoted, key=lambda found: (found[2] - found[0].limit_ppm, found[0].source.channel_id))
+    return why(
+        ReasonCode.ROUTE_ABOVE_WORTH,
+        source=one.source.name,
+        route_ppm=route_ppm,
+        limit_ppm=one.limit_ppm,
+        target_ppm=round(one.target_ppm),
+        source_ppm=round(one.source_ppm),
+    )
