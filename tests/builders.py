@@ -12,7 +12,8 @@ from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.node import NodeInfo, Wallet, WalletOutput
 from revops.domain.policy import FeesConfig
-from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView, PairHistory, RebalanceSnapshot
+from revops.domain.signals import Rate, Signals
+from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView, RebalanceSnapshot
 
 #: The moment at which every snapshot is taken unless a test says otherwise.
 NOW = 1_750_000_000.0
@@ -161,22 +162,34 @@ def make_flow(**overrides: Any) -> Flow:
     return replace(base, **overrides)
 
 
+def make_wanted(flows: Mapping[str, Flow], days: float = 14.0) -> dict[str, Signals]:
+    """Signals of channels from which in so many days exactly what went out wanted to, by payments of 50,000 sat."""
+    return {
+        name: Signals(
+            demand=Rate(flow.out_msat / days, flow.out_msat / days * 50_000 * SAT),
+            inflow=Rate(flow.in_msat / days, flow.in_msat / days * 50_000 * SAT),
+        )
+        for name, flow in flows.items()
+    }
+
+
 def make_rebalance_snapshot(
     channels: Sequence[Channel] | None = None,
     *,
     flows: Mapping[str, Flow] | None = None,
     in_flight: Sequence[str] = (),
-    pair_history: Mapping[tuple[str, str], PairHistory] | None = None,
+    signals: Mapping[str, Signals] | None = None,
     budget_left_msat: int = 10_000 * SAT,
     taken_at: float = NOW,
 ) -> RebalanceSnapshot:
     """What `rebalance plan` sees: unless told otherwise, channel 1 is drained and sells well, channel 2 is full."""
     if channels is None:
         channels = (make_channel(1, local_msat=250_000 * SAT), make_channel(2, local_msat=4_750_000 * SAT))
+    sold = {channel_id(1): make_flow()} if flows is None else dict(flows)
     return RebalanceSnapshot(
         view=make_view(taken_at=taken_at, channels=tuple(channels)),
-        flows=dict({channel_id(1): make_flow()} if flows is None else flows),
+        flows=sold,
         in_flight=frozenset(in_flight),
-        pair_history=dict(pair_history or {}),
+        signals=dict(make_wanted(sold) if signals is None else signals),
         budget_left_msat=budget_left_msat,
     )

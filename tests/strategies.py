@@ -13,10 +13,22 @@ from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.policy import FeesConfig, RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import Attempt, FailureKind, Lot
 from revops.domain.signals import UNKNOWN, Rate, Signals
-from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, PairHistory, RebalanceSnapshot
+from revops.domain.snapshot import FeeInput, FeePin, FeeSnapshot, RebalanceSnapshot
 from revops.domain.units import MAX_MSAT, MAX_U32
-from tests.builders import DAY, HOUR, NOW, channel_id, make_channel, make_htlc, make_terms, make_view, node_id
+from tests.builders import (
+    DAY,
+    HOUR,
+    NOW,
+    channel_id,
+    make_channel,
+    make_htlc,
+    make_terms,
+    make_view,
+    make_wanted,
+    node_id,
+)
 
 STATES = (*sorted(LIVE_STATES), "CHANNELD_AWAITING_LOCKIN", "CHANNELD_SHUTTING_DOWN", "ONCHAIN")
 SUSPENDED: tuple[Reason, ...] = (why(ReasonCode.OBSERVE_MODE),)
@@ -238,7 +250,10 @@ def rebalance_policies(draw: st.DrawFn) -> RebalanceConfig:
     wild: dict[str, object] = {
         "max_jobs_per_plan": draw(st.one_of(st.integers(1, 3), st.integers(1, 100))),
         "max_fee_ppm": draw(st.one_of(st.integers(0, 2_000), st.integers(0, 1_000_000))),
-        "income_share_ratio": draw(st.one_of(st.just(1.0), st.floats(0, 1))),
+        "kelly_fraction": draw(st.one_of(st.just(1.0), st.floats(0.01, 1))),
+        "stop_loss_ratio": draw(st.floats(0, 1)),
+        "min_gain_sat": draw(st.integers(0, 10)),
+        "max_sources": draw(st.integers(1, 20)),
         "horizon_days": draw(st.integers(1, 90)),
         "plan_lifetime_seconds": draw(st.integers(60, 86_400)),
         "cooldown_seconds": draw(st.integers(0, 366 * 86_400)),
@@ -261,8 +276,8 @@ def flows(draw: st.DrawFn) -> Flow:
     return Flow(out_msat=out_msat, out_count=1, earned_msat=earned_msat, last_settled_at=NOW - HOUR)
 
 
-pair_histories: st.SearchStrategy[PairHistory] = st.builds(
-    PairHistory, st.integers(1, 12), st.one_of(st.floats(NOW - 3 * HOUR, NOW), moments)
+lots: st.SearchStrategy[Lot] = st.builds(
+    Lot, st.integers(10**6, 10**9), st.integers(0, 10**6), st.floats(0, 40), st.integers(0, 10**9)
 )
 
 
@@ -290,11 +305,17 @@ def rebalance_snapshots(draw: st.DrawFn, max_channels: int = 6) -> RebalanceSnap
         elif draw(st.booleans()):
             sold[own_id] = draw(flows())
     pairs = [(a, b) for a in ids for b in ids if a != b]
-    history = draw(st.dictionaries(st.sampled_from(pairs), pair_histories, max_size=6)) if pairs else {}
+    kinds = st.sampled_from([None, *FailureKind])
+    ended = st.builds(
+        lambda pair, at, kind: Attempt(*pair, at, kind), st.sampled_from(pairs), st.floats(NOW - DAY, NOW), kinds
+    )
+    history = draw(st.lists(ended, max_size=6)) if pairs else []
     return RebalanceSnapshot(
         view=make_view(channels=tuple(chosen)),
         flows=sold,
+        signals=make_wanted(sold),
         in_flight=frozenset(one for one in ids if draw(st.integers(0, 9)) == 9),
-        pair_history=history,
+        attempts=tuple(sorted(history, key=lambda one: one.ended_at)),
+        lots=draw(st.dictionaries(st.sampled_from(ids or ["none"]), st.lists(lots, max_size=4).map(tuple), max_size=2)),
         budget_left_msat=draw(st.one_of(st.integers(10**5, 10**10), st.integers(0, 10**6))),
     )

@@ -281,7 +281,7 @@ def test_full_cycles_come_to_the_same_to_the_msat(capsys, tmp_path):
 def test_rebalances_are_booked_beside_the_same_strategy_without(capsys, tmp_path, monkeypatch):
     """One that charges and pays enough for any route."""
     hasty = FeesConfig(strategy="static", fixed_ppm=900, max_step_ratio=10.0)
-    keen = Spending(RebalanceConfig(income_share_ratio=0.9), BudgetConfig(daily_sat=50_000, weekly_sat=200_000))
+    keen = Spending(RebalanceConfig(kelly_fraction=1.0), BudgetConfig(daily_sat=50_000, weekly_sat=200_000))
     monkeypatch.setattr("revops.sim.arena.runner.STRATEGIES", {"demand": hasty})
     monkeypatch.setattr("revops.sim.arena.full.SPENDING", keen)
     study, said = one_world(capsys, tmp_path, "--full-cycles", "--rebalance", family="elasticity 0.5", days="1")

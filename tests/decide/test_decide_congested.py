@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from revops.decide.fees import decide_fees
 from revops.decide.occupancy import congestion
-from revops.decide.rebalance import plan_rebalances
 from revops.decide.recheck import revalidate
 from revops.domain.channel import Htlc
 from revops.domain.decision import FeeDecision, Outcome, PriceWindow
@@ -34,6 +33,7 @@ from tests.builders import (
     make_state,
     node_id,
 )
+from tests.planning import planned
 from tests.strategies import fee_snapshots, fees_policies
 
 #: More comes in than anybody buys: liquidity is worth nothing.
@@ -259,22 +259,22 @@ SPENDS = RebalanceConfig(mode="act")
 @pytest.mark.parametrize(
     ("target", "source", "since", "target_reason"),
     [
-        (TARGET, SOURCE, {}, ReasonCode.REFILL),
+        (TARGET, SOURCE, {}, ReasonCode.WORTH),
         (replace(TARGET, **full()), SOURCE, {}, ReasonCode.CONGESTED),
-        (TARGET, replace(SOURCE, **full(direction="in")), {}, ReasonCode.NO_SOURCE),
-        (replace(TARGET, **full(20)), SOURCE, {}, ReasonCode.REFILL),
+        (TARGET, replace(SOURCE, **full(direction="in")), {}, ReasonCode.NOTHING_CHEAPER),
+        (replace(TARGET, **full(20)), SOURCE, {}, ReasonCode.WORTH),
         (replace(TARGET, **full(20)), SOURCE, {channel_id(1): NOW - HOUR}, ReasonCode.CONGESTED),
-        (TARGET, replace(SOURCE, **full(20)), {channel_id(2): NOW - HOUR}, ReasonCode.NO_SOURCE),
+        (TARGET, replace(SOURCE, **full(20)), {channel_id(2): NOW - HOUR}, ReasonCode.NOTHING_CHEAPER),
     ],
 )
 def test_a_congested_channel_is_neither_refilled_nor_drained(
     target: Any, source: Any, since: dict[str, float], target_reason: ReasonCode
 ) -> None:
     snapshot = replace(make_rebalance_snapshot((target, source)), congested_since=since)
-    decisions = {one.target_channel_id: one for one in plan_rebalances(snapshot, SPENDS).decisions}
+    decisions = {one.target_channel_id: one for one in planned(snapshot, SPENDS).decisions}
     assert decisions[target.channel_id].reasons[0].code is target_reason
     again = revalidate(source, target, 100_000 * SAT, [], since, NOW)
-    if target_reason is ReasonCode.REFILL:
+    if target_reason is ReasonCode.WORTH:
         assert again is None
     else:
         assert again is not None

@@ -1,8 +1,7 @@
-"""`plan_rebalances`: what holds for every node and every policy, and each reason to refill nothing."""
+"""A rebalance plan: what holds for every node, policy and market, and each reason to refill nothing."""
 
 from __future__ import annotations
 
-from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
@@ -11,14 +10,18 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from revops.decide.rebalance import MARGIN_SHARE, MOST_DOUBLINGS, pair_cooldown_seconds, plan_rebalances
-from revops.decide.recheck import revalidate
+from revops.decide.rebalance.bands import band
+from revops.decide.rebalance.obstacles import kept_out, mode_reasons, permission_reason
+from revops.decide.rebalance.priced import SOURCES_ASKED, priced_offers, questions
+from revops.decide.rebalance.scene import MARGIN_SHARE, Scene
+from revops.decide.rebalance.survey import fitting_msat, survey
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, RebalanceDecision
+from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
-from revops.domain.reason import Reason, ReasonCode
-from revops.domain.snapshot import PairHistory, RebalanceSnapshot
-from revops.domain.units import forward_fee_msat
+from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
+from revops.domain.snapshot import RebalanceSnapshot
 from tests.builders import (
     HOUR,
     NOW,
@@ -30,438 +33,466 @@ from tests.builders import (
     make_terms,
     node_id,
 )
+from tests.planning import Market, at_ppm, by_source, no_route, planned
 from tests.strategies import SUSPENDED, rebalance_policies, rebalance_snapshots
 
 POLICY = RebalanceConfig()
-DRAINED = make_channel(1, local_msat=250_000 * SAT)
+#: It sells 2,000,000 sat in 14 days at 500 ppm, and asks for as much now.
+DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
 FULL = make_channel(2, local_msat=4_750_000 * SAT)
+snapshots = rebalance_snapshots()
+policies = rebalance_policies()
+markets: st.SearchStrategy[Market] = st.one_of(st.just(no_route), st.integers(0, 2_000).map(at_ppm))
 
 
-def jobs_of(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> list[tuple[RebalanceDecision, Channel, Channel]]:
-    """Each job with its source and target."""
-    by_id = {channel.channel_id: channel for channel in snapshot.view.channels}
-    return [
-        (job, by_id[job.source_channel_id or ""], by_id[job.target_channel_id])
-        for job in plan_rebalances(snapshot, policy).jobs
-    ]
+def two(target: Channel = DRAINED, source: Channel = FULL, **overrides: object) -> RebalanceSnapshot:
+    """A drained channel and a full one."""
+    return replace(make_rebalance_snapshot((target, source)), **overrides)
 
 
-# What follows holds for any snapshot and policy.
+def first(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig = POLICY, market: Market | None = None
+) -> RebalanceDecision:
+    """The decision on channel 1."""
+    decided = planned(snapshot, policy, market).decisions
+    return next(one for one in decided if one.target_channel_id == channel_id(1))
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
+def reason_of(decision: RebalanceDecision, code: ReasonCode) -> Reason:
+    return next(one for one in decision.reasons if one.code is code)
+
+
+# What follows holds for any snapshot, policy and market.
+
+
+@given(snapshot=snapshots, policy=policies, market=markets)
 def test_each_channel_takes_part_in_one_job_at_most_and_none_that_is_in_flight(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
 ) -> None:
-    used = [one.channel_id for _job, source, target in jobs_of(snapshot, policy) for one in (source, target)]
-    assert len(set(used)) == len(used) <= 2 * policy.max_jobs_per_plan
+    jobs = planned(snapshot, policy, market).jobs
+    used = [name for job in jobs for name in (job.target_channel_id, *(one.channel_id for one in job.sources))]
+    assert len(set(used)) == len(used)
     assert not set(used) & snapshot.in_flight
+    assert len(jobs) <= policy.max_jobs_per_plan
+    assert all(1 <= len(job.sources) <= policy.max_sources for job in jobs)
+    assert all(job.source_channel_id == job.sources[0].channel_id for job in jobs)
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_all_jobs_together_stay_within_the_budget(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
-    jobs = plan_rebalances(snapshot, policy).jobs
-    assert all(job.max_fee_msat >= 0 for job in jobs)
-    assert sum(job.max_fee_msat for job in jobs) <= snapshot.budget_left_msat
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_all_jobs_together_stay_within_the_budget_and_each_within_its_stake(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
+) -> None:
+    left_msat = snapshot.budget_left_msat
+    for job in planned(snapshot, policy, market).jobs:
+        assert job.terms is not None
+        assert job.terms.kelly_ratio > 0
+        assert 0 <= job.max_fee_msat <= job.terms.stake_msat <= policy.kelly_fraction * max(left_msat, 0) + 1
+        assert job.max_fee_msat == max(one.max_fee_msat for one in job.sources)
+        assert all((one.quoted_fee_msat or 0) <= one.max_fee_msat + 1 for one in job.sources[:1])
+        left_msat -= job.max_fee_msat
+    assert left_msat >= min(snapshot.budget_left_msat, 0)
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_amounts_fit_policy_and_channels(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
-    for job, source, target in jobs_of(snapshot, policy):
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_amounts_fit_policy_channels_and_bands(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
+) -> None:
+    channels = {channel.channel_id: channel for channel in snapshot.view.channels}
+    for job in planned(snapshot, policy, market).jobs:
+        target = channels[job.target_channel_id]
         assert policy.min_amount_sat * SAT <= job.amount_msat <= policy.max_amount_sat * SAT
         assert job.amount_msat % SAT == 0
-        assert job.amount_msat <= source.spendable_msat - source.capacity_msat // MARGIN_SHARE
         assert job.amount_msat <= target.receivable_msat - target.capacity_msat // MARGIN_SHARE
         if target.remote_terms is not None:
             assert target.remote_terms.htlc_min_msat <= job.amount_msat <= target.remote_terms.htlc_max_msat
-        # Nothing is moved for a demand that was not there, nor past the middle of the band.
-        assert job.amount_msat <= snapshot.flows[target.channel_id].out_msat
-        middle = Fraction(policy.low_ratio + policy.high_ratio) / 2
-        assert target.local_msat + job.amount_msat <= target.capacity_msat * middle + 1_024
-        assert source.local_msat - job.amount_msat >= source.capacity_msat * Fraction(policy.high_ratio) - 1_024
+        high_ratio = Fraction(band(snapshot.flows[target.channel_id], policy).high_ratio)
+        assert target.local_msat + job.amount_msat <= target.capacity_msat * high_ratio + 1_024
+        for name in (one.channel_id for one in job.sources):
+            source = channels[name]
+            low_ratio = Fraction(band(snapshot.flows.get(name, Flow()), policy).low_ratio)
+            assert source.local_msat - job.amount_msat >= source.capacity_msat * low_ratio - 1_024
+            assert job.amount_msat <= source.spendable_msat - source.capacity_msat // MARGIN_SHARE
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_both_ends_are_usable_channels_of_two_peers_with_no_other_channel(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_both_ends_are_usable_channels_of_two_peers_and_arrival_can_be_told(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
 ) -> None:
-    live = Counter(channel.peer_id for channel in snapshot.view.channels if channel.live)
-    for _job, source, target in jobs_of(snapshot, policy):
-        assert source.usable
-        assert target.usable
-        assert source.peer_id != target.peer_id
-        assert live[source.peer_id] == live[target.peer_id] == 1
-        assert source.local_ratio > policy.high_ratio > policy.low_ratio > target.local_ratio
+    channels = {channel.channel_id: channel for channel in snapshot.view.channels}
+    for job in planned(snapshot, policy, market).jobs:
+        target = channels[job.target_channel_id]
+        assert sum(1 for other in channels.values() if other.live and other.peer_id == target.peer_id) == 1
+        for one in job.sources:
+            source = channels[one.channel_id]
+            assert source.usable
+            assert target.usable
+            assert source.peer_id != target.peer_id
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_no_job_costs_more_than_its_share_of_the_income(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
-    for job, source, target in jobs_of(snapshot, policy):
-        sold, given_up = snapshot.flows[target.channel_id], snapshot.flows.get(source.channel_id)
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_no_job_may_cost_more_than_realised_sales_earned_or_the_policy_allows(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
+) -> None:
+    for job in planned(snapshot, policy, market).jobs:
+        sold = snapshot.flows[job.target_channel_id]
         assert sold.earned_msat > 0
-        income = Fraction(sold.earned_msat, sold.out_msat)
+        assert job.max_fee_msat <= job.amount_msat * Fraction(sold.earned_msat, sold.out_msat)
         assert job.max_fee_msat <= job.amount_msat * Fraction(policy.max_fee_ppm, 10**6)
-        assert job.max_fee_msat <= job.amount_msat * income * Fraction(policy.income_share_ratio)
-        assert 0 <= job.expected_gain_msat <= job.amount_msat * income - job.max_fee_msat + 1
-        if given_up is not None and given_up.out_msat >= source.local_msat > 0:
-            # All of the source's liquidity is used up in the horizon: it is worth what it earns there.
-            opportunity = Fraction(given_up.earned_msat, given_up.out_msat) - Fraction(1, 10**6)
-            assert job.max_fee_msat <= max(job.amount_msat * (income - opportunity), Fraction(0))
+        assert policy.min_gain_sat * SAT <= job.expected_gain_msat
+        assert job.expected_gain_msat <= job.amount_msat * Fraction(sold.earned_msat, sold.out_msat) + 1
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_no_job_is_planned_that_the_last_hop_alone_makes_too_dear(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig
+@given(snapshot=snapshots, policy=policies)
+def test_a_market_without_routes_gets_no_job(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
+    assert planned(snapshot, policy, no_route).jobs == ()
+
+
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_each_live_channel_is_decided_once_with_a_reason_that_reads(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
 ) -> None:
-    for job, _source, target in jobs_of(snapshot, policy):
-        terms = target.remote_terms
-        assert terms is None or job.max_fee_msat >= forward_fee_msat(
-            job.amount_msat, terms.fee_base_msat, terms.fee_ppm
-        )
+    decided = planned(snapshot, policy, market).decisions
+    live = [channel.channel_id for channel in snapshot.view.channels if channel.live]
+    assert sorted(one.target_channel_id for one in decided) == sorted(live)
+    assert all(one.reasons and all(reason.sentence for reason in one.reasons) for one in decided)
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_pairs_that_failed_cool_down(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
-    for _job, source, target in jobs_of(snapshot, policy):
-        history = snapshot.pair_history.get((source.channel_id, target.channel_id))
-        if history is not None:
-            assert history.last_failed_at + pair_cooldown_seconds(history, policy) <= NOW
-
-
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies(), data=st.data())
-def test_the_plan_depends_on_nothing_but_its_arguments_and_not_on_their_order(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig, data: st.DataObject
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_a_plan_depends_on_nothing_but_its_arguments(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
 ) -> None:
+    shuffled = replace(snapshot, view=replace(snapshot.view, channels=snapshot.view.channels[::-1]))
     before = deepcopy(snapshot)
-    plan = plan_rebalances(snapshot, policy)
+    plan = planned(snapshot, policy, market)
+    assert planned(shuffled, policy, market) == plan == planned(snapshot, policy, market)
     assert snapshot == before
-    shuffled = replace(
-        snapshot,
-        view=replace(snapshot.view, channels=tuple(data.draw(st.permutations(snapshot.view.channels)))),
-        flows=dict(data.draw(st.permutations(list(snapshot.flows.items())))),
-        pair_history=dict(data.draw(st.permutations(list(snapshot.pair_history.items())))),
-    )
-    assert plan_rebalances(shuffled, policy) == plan == plan_rebalances(snapshot, policy)
-    assert (plan.created_at, plan.expires_at) == (NOW, NOW + policy.plan_lifetime_seconds)
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_each_live_channel_gets_one_decision_with_its_reasons(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_what_suspends_spending_puts_every_job_off(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
 ) -> None:
-    plan = plan_rebalances(snapshot, policy)
-    live = sorted(channel.channel_id for channel in snapshot.view.channels if channel.live)
-    assert sorted(decision.target_channel_id for decision in plan.decisions) == live
-    for decision in plan.decisions:
-        assert decision.reasons
-        assert all(reason.sentence for reason in decision.reasons)
-        assert (decision.source_channel_id is None) is (decision.outcome is Outcome.SKIP)
-
-
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_while_suspended_there_are_no_jobs_and_every_wish_says_why(
-    snapshot: RebalanceSnapshot, policy: RebalanceConfig
-) -> None:
-    plan = plan_rebalances(snapshot, policy, SUSPENDED)
+    plan = planned(snapshot, policy, market, SUSPENDED)
     assert plan.jobs == ()
-    wished = {job.target_channel_id for job in plan_rebalances(snapshot, policy).jobs}
-    told = {decision.target_channel_id for decision in plan.decisions if SUSPENDED[0] in decision.reasons}
-    assert wished <= told
+    for job in planned(snapshot, policy, market).jobs[:1]:
+        put_off = next(one for one in plan.decisions if one.target_channel_id == job.target_channel_id)
+        assert put_off.outcome is Outcome.DEFER
+        assert put_off.reasons[-1] in SUSPENDED
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_without_budget_or_income_there_is_no_cost(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
-    broke = replace(snapshot, budget_left_msat=0)
-    assert sum(job.max_fee_msat for job in plan_rebalances(broke, policy).jobs) == 0
-    assert plan_rebalances(replace(snapshot, budget_left_msat=-1), policy).jobs == ()
-    free = {key: replace(flow, earned_msat=0) for key, flow in snapshot.flows.items()}
-    assert plan_rebalances(replace(snapshot, flows=free), policy).jobs == ()
-    assert plan_rebalances(replace(snapshot, flows={}), policy).jobs == ()
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_without_budget_income_or_demand_nothing_is_planned(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
+) -> None:
+    assert planned(replace(snapshot, budget_left_msat=-1), policy, market).jobs == ()
+    free = {name: replace(flow, earned_msat=0) for name, flow in snapshot.flows.items()}
+    assert planned(replace(snapshot, flows=free), policy, market).jobs == ()
+    assert planned(replace(snapshot, flows={}), policy, market).jobs == ()
+    assert planned(replace(snapshot, signals={}), policy, market).jobs == ()
 
 
-@given(snapshot=rebalance_snapshots(), policy=rebalance_policies())
-def test_a_planned_job_is_still_sound_at_once(snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
-    for job, source, target in jobs_of(snapshot, policy):
-        assert revalidate(source, target, job.amount_msat, sorted(snapshot.in_flight), {}, NOW) is None
+@given(snapshot=snapshots, policy=policies)
+def test_no_more_routes_are_asked_for_than_the_policy_allows(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig
+) -> None:
+    scene = Scene(snapshot, policy)
+    asked = questions(survey(scene), scene)
+    assert len(asked) <= policy.max_quotes
+    assert len({(one.source.channel_id, one.target.channel_id) for one in asked}) == len(asked)
+    assert all(one.max_fee_msat >= 0 < one.amount_msat for one in asked)
 
 
-def test_the_strategies_reach_several_jobs() -> None:
-    """Guards the properties above against snapshots in which nothing ever happens."""
+def test_strategies_yield_plans_with_several_jobs() -> None:
+    """Else what holds for any plan would hold for want of plans."""
     found = find(
         rebalance_snapshots(),
-        lambda snapshot: len(plan_rebalances(snapshot, POLICY).jobs) >= 2,
-        settings=settings(max_examples=500, phases=[Phase.generate]),
+        lambda snapshot: len(planned(snapshot, POLICY, at_ppm(20)).jobs) >= 2,
+        settings=settings(max_examples=20_000, phases=(Phase.generate,), deadline=None),
     )
-    assert len(found.view.channels) >= 4
+    assert found
 
 
-# And single cases.
+# Figures by hand.
 
 
-def test_a_job_and_its_figures() -> None:
-    """5,000,000 sat, 5 % ours: 2,000,000 to the middle, but 1,000,000 is the most, and 500 ppm x 1/2 the price."""
-    job = plan_rebalances(make_rebalance_snapshot(), POLICY).jobs[0]
-    assert (job.target_name, job.source_name) == (DRAINED.name, FULL.name)
-    assert (job.amount_msat, job.max_fee_msat, job.expected_gain_msat) == (1_000_000 * SAT, 250 * SAT, 250 * SAT)
-    assert [reason.sentence for reason in job.reasons] == [
-        "earned 500 ppm on 2,000,000 sat in 14 days; refill at up to 250 ppm"
-    ]
+def test_a_drained_channel_that_sells_is_filled_from_a_full_one() -> None:
+    """500 ppm are earned; 142,857 sat a day want to leave, so that what is left is sold within 14 days as good as
+    surely; the route costs 50.
+    """
+    job = first(two())
+    assert job.outcome is Outcome.CHANGE
+    assert (job.source_channel_id, job.amount_msat) == (channel_id(2), 1_000_000 * SAT)
+    assert job.terms is not None
+    assert job.terms.income_ppm == 500
+    assert job.terms.target_ppm == pytest.approx(490, abs=15)
+    assert (job.terms.source_ppm, job.terms.route_ppm, job.terms.risk_ppm) == (0, 50, 0)
+    assert job.terms.gain_ppm == pytest.approx(job.terms.target_ppm - 50, abs=0.1)
+    # What is expected of it: with a chance of 60 %, for want of anything known of the pair.
+    assert job.expected_gain_msat == pytest.approx(0.6 * job.terms.gain_ppm * SAT, rel=0.01)
+    # 2 such amounts were sold in the horizon, as good as two lots.
+    low_ratio = job.terms.sale_low_ratio
+    assert low_ratio == pytest.approx(0.7, abs=0.05)
+    odds = 500 / 50 - 1
+    assert job.terms.odds_ratio == odds
+    assert job.terms.kelly_ratio == pytest.approx(low_ratio - (1 - low_ratio) / odds, abs=0.001)
+    # It may cost what keeps the bet worth a stake, not what is left after its price was taken off.
+    assert job.max_fee_msat / SAT == pytest.approx(low_ratio * 500, abs=1)
+    assert [reason.code for reason in job.reasons] == [ReasonCode.WORTH, ReasonCode.KELLY]
+
+
+def test_the_limit_does_not_depend_on_the_price_that_was_quoted() -> None:
+    limits = {first(two(), market=at_ppm(price)).max_fee_msat for price in (10, 50, 150)}
+    assert len(limits) == 1
 
 
 def test_what_the_source_would_earn_itself_is_taken_off() -> None:
-    """The source sells at 300 ppm, and half of what it holds: 150 ppm are forgone, 350 / 2 are left to pay."""
-    flows = {
-        channel_id(1): make_flow(),
-        channel_id(2): make_flow(out_msat=FULL.local_msat // 2, earned_msat=FULL.local_msat // 2 * 300 // 10**6),
-    }
-    job = plan_rebalances(make_rebalance_snapshot(flows=flows), POLICY).jobs[0]
-    assert (job.max_fee_msat, job.expected_gain_msat) == (175 * SAT, 175 * SAT)
+    flows = {channel_id(1): make_flow(), channel_id(2): make_flow(out_msat=20_000_000 * SAT, earned_msat=2_000 * SAT)}
+    busy = make_rebalance_snapshot((DRAINED, FULL), flows=flows)
+    job, alone = first(busy), first(two())
+    assert job.terms is not None
+    assert job.terms.source_ppm > 50
+    assert job.max_fee_msat < alone.max_fee_msat
 
 
-def test_the_budget_cuts_a_job_and_the_next_one_waits() -> None:
-    channels = (DRAINED, FULL, make_channel(3, local_msat=0), make_channel(4, local_msat=4_000_000 * SAT))
-    flows = {channel_id(1): make_flow(), channel_id(3): make_flow(earned_msat=999 * SAT)}
-    snapshot = make_rebalance_snapshot(channels, flows=flows, budget_left_msat=100 * SAT)
-    first, second, *_rest = plan_rebalances(snapshot, POLICY).decisions
-    assert (first.outcome, first.amount_msat, first.max_fee_msat) == (Outcome.CHANGE, 400_000 * SAT, 100 * SAT)
-    assert (second.outcome, second.amount_msat) == (Outcome.DEFER, 1_000_000 * SAT)
-    assert second.reasons[-1].sentence == "budget: 0 sat left, 249 wanted (day and week)"
+def test_no_more_is_moved_than_gains_at_its_price() -> None:
+    """The dearer the route, the less of it pays: later sats are less likely to be sold."""
+    wide = RebalanceConfig(max_amount_sat=5_000_000)
+    amounts = [first(two(), wide, at_ppm(price)).amount_msat for price in (1, 100, 200, 300)]
+    assert amounts == sorted(amounts, reverse=True)
+    assert amounts[0] > amounts[-1]
 
 
-def test_what_a_deferred_job_wanted_is_the_figure_beside_it() -> None:
-    """At 3 ppm, 50,001 sat cost 150 msat: a sat in the plan's column, and in the sentence."""
-    target = replace(DRAINED, receivable_msat=150_001 * SAT, remote_terms=make_terms(fee_ppm=0))
-    flows = {channel_id(1): make_flow(out_msat=10**9, earned_msat=6_000)}
-    broke = make_rebalance_snapshot((target, FULL), flows=flows, budget_left_msat=0)
-    deferred = plan_rebalances(broke, POLICY).decisions[0]
-    assert (deferred.outcome, deferred.max_fee_msat) == (Outcome.DEFER, 150)
-    assert deferred.reasons[-1].sentence == "budget: 0 sat left, 1 wanted (day and week)"
+def test_half_of_the_kelly_share_is_staked_and_cuts_the_amount() -> None:
+    """Of 100 sat a stake of about 33 is left; at 50 ppm that buys 660,000 sat."""
+    job = first(two(budget_left_msat=100 * SAT))
+    assert job.terms is not None
+    # The smaller amount is the surer one, so that the stake was that of the whole.
+    assert job.terms.stake_msat == pytest.approx(0.5 * 0.667 * 100 * SAT, rel=0.05)
+    assert job.amount_msat == pytest.approx(job.terms.stake_msat * 10**6 / 50, abs=SAT)
+    assert job.terms.wanted_msat == 1_000_000 * SAT
+    assert job.max_fee_msat == job.terms.stake_msat
+    assert "of 1,000,000 sat" in reason_of(job, ReasonCode.KELLY).sentence
 
 
-def test_a_budget_that_just_suffices_cuts_nothing() -> None:
-    """At 3 ppm, 150 msat are the price of 50,001 sat, floored: worked back from the price they would be 50,000."""
-    target = replace(DRAINED, receivable_msat=150_001 * SAT, remote_terms=make_terms(fee_ppm=0))
-    flows = {channel_id(1): make_flow(out_msat=10**9, earned_msat=6_000)}
-    wide = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows), POLICY)
-    just = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows, budget_left_msat=150), POLICY)
-    assert (wide.jobs[0].amount_msat, wide.jobs[0].max_fee_msat) == (50_001 * SAT, 150)
-    assert just.jobs == wide.jobs
+def test_a_stake_that_does_not_buy_the_least_amount_puts_the_job_off() -> None:
+    job = first(two(budget_left_msat=5 * SAT))
+    assert job.outcome is Outcome.DEFER
+    assert reason_of(job, ReasonCode.STAKE_TOO_SMALL).numbers["min_sat"] == POLICY.min_amount_sat
+    assert first(two(budget_left_msat=0)).outcome is Outcome.DEFER
 
 
-def test_a_peers_channel_that_closes_does_not_count() -> None:
-    closing = make_channel(3, peer_id=FULL.peer_id, state="CHANNELD_SHUTTING_DOWN")
-    dead = make_channel(4, peer_id=DRAINED.peer_id, state="ONCHAIN")
-    assert plan_rebalances(make_rebalance_snapshot((DRAINED, FULL, closing, dead)), POLICY).jobs
+def test_a_bet_that_does_not_pay_is_refused_with_its_numbers() -> None:
+    """What few sales tell leaves the bound low: worth buying at 350 ppm or less, and the route costs 400."""
+    decision = first(two(), market=at_ppm(400))
+    assert decision.outcome is Outcome.SKIP
+    (reason,) = decision.reasons
+    assert reason.code is ReasonCode.KELLY_REFUSED
+    assert reason.numbers["cost_ppm"] == 400
+    assert 0 < float(reason.numbers["dearest_ppm"]) < 400
 
 
-def test_a_full_plan_defers_the_rest() -> None:
-    channels = (DRAINED, FULL, make_channel(3, local_msat=0), make_channel(4, local_msat=4_000_000 * SAT))
-    flows = {channel_id(1): make_flow(), channel_id(3): make_flow(earned_msat=2_000 * SAT)}
-    plan = plan_rebalances(make_rebalance_snapshot(channels, flows=flows), RebalanceConfig(max_jobs_per_plan=1))
+def test_a_route_above_what_a_sat_is_worth_is_refused_with_the_difference() -> None:
+    decision = first(two(), market=at_ppm(700))
+    (reason,) = decision.reasons
+    assert reason.code is ReasonCode.ROUTE_ABOVE_WORTH
+    assert (reason.numbers["route_ppm"], reason.numbers["source"]) == (700, FULL.name)
+    assert 300 < float(reason.numbers["limit_ppm"]) < 500
+
+
+def test_a_channel_to_which_no_route_leads_says_so() -> None:
+    (reason,) = first(two(), market=no_route).reasons
+    assert (reason.code, reason.numbers["message"]) == (ReasonCode.NO_QUOTE, "nowhere to go")
+
+
+def test_a_target_whose_turn_has_not_come_waits_for_it() -> None:
+    decision = first(two(), RebalanceConfig(max_quotes=0))
+    assert decision.outcome is Outcome.DEFER
+    assert decision.reasons[0].code is ReasonCode.NOT_QUOTED
+
+
+def test_the_last_hop_alone_may_be_too_dear() -> None:
+    target = replace(DRAINED, remote_terms=make_terms(fee_ppm=600, fee_base_msat=0))
+    assert first(two(target)).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    dear = replace(DRAINED, remote_terms=make_terms(fee_ppm=450, fee_base_msat=0))
+    (reason,) = first(two(dear)).reasons
+    assert reason.code is ReasonCode.LAST_HOP_ABOVE_WORTH
+    assert reason.numbers["last_hop_ppm"] == 450
+
+
+def test_a_gain_of_less_than_the_least_is_not_worth_the_trouble() -> None:
+    (reason,) = first(two(), RebalanceConfig(min_gain_sat=100_000)).reasons
+    assert reason.code is ReasonCode.GAIN_TOO_SMALL
+
+
+def test_the_cheapest_source_pays_and_others_stand_by() -> None:
+    others = tuple(make_channel(number, local_msat=4_750_000 * SAT) for number in (3, 4, 5, 6))
+    prices = {channel_id(2): 120, channel_id(3): 40, channel_id(4): 80}
+    job = first(make_rebalance_snapshot((DRAINED, FULL, *others)), market=by_source(prices))
+    assert [one.channel_id for one in job.sources] == [channel_id(3), channel_id(4), channel_id(2)]
+    quoted = [(one.quoted_fee_msat or 0) * 10**6 // job.amount_msat for one in job.sources]
+    assert quoted == [40, 80, 120]
+    alone = first(make_rebalance_snapshot((DRAINED, FULL, *others)), RebalanceConfig(max_sources=1), by_source(prices))
+    assert len(alone.sources) == 1
+
+
+def test_jobs_choose_by_gain_and_what_one_takes_is_gone_for_the_next() -> None:
+    second = make_channel(3, local_msat=100_000 * SAT, local_terms=make_terms(fee_ppm=900, fee_base_msat=0))
+    flows = {channel_id(1): make_flow(), channel_id(3): make_flow(earned_msat=1_800 * SAT)}
+    plan = planned(make_rebalance_snapshot((DRAINED, FULL, second), flows=flows), POLICY)
     assert [job.target_channel_id for job in plan.jobs] == [channel_id(3)]
-    assert plan.decisions[1].outcome is Outcome.DEFER
-    assert plan.decisions[1].reasons[-1].sentence == "the plan holds 1 better jobs already"
+    assert plan.decisions[1].reasons[0].code is ReasonCode.TAKEN
+    fourth = make_channel(4, local_msat=4_750_000 * SAT)
+    snapshot = make_rebalance_snapshot((DRAINED, FULL, second, fourth), flows=flows)
+    assert [len(planned(snapshot, POLICY).jobs), len(planned(snapshot, RebalanceConfig(max_sources=1)).jobs)] == [1, 2]
+    full = planned(snapshot, RebalanceConfig(max_sources=1, max_jobs_per_plan=1)).decisions[1]
+    assert full.reasons[-1].code is ReasonCode.PLAN_FULL
+
+
+def test_routes_are_asked_for_the_best_first_and_for_the_rest_in_turn() -> None:
+    drained = [
+        make_channel(number, local_msat=200_000 * SAT, local_terms=make_terms(fee_ppm=500)) for number in range(1, 9)
+    ]
+    flows = {one.channel_id: make_flow(earned_msat=(1_000 - number) * SAT) for number, one in enumerate(drained)}
+    policy = RebalanceConfig(max_quotes=8)
+    full = [make_channel(number, local_msat=4_750_000 * SAT) for number in range(11, 15)]
+    seen: set[str] = set()
+    for hours in range(12):
+        snapshot = make_rebalance_snapshot((*drained, *full), flows=flows, taken_at=NOW + hours * HOUR)
+        scene = Scene(snapshot, policy)
+        candidates = survey(scene)
+        asked = [one.target.channel_id for one in questions(candidates, scene)]
+        assert asked[: 2 * SOURCES_ASKED] == [
+            one.target.channel_id for one in candidates[:2] for _source in range(SOURCES_ASKED)
+        ]
+        seen |= set(asked)
+    assert seen == {one.channel_id for one in drained}
 
 
 @pytest.mark.parametrize(
-    ("target", "flow", "code", "sentence"),
+    ("target", "flow", "code"),
     [
-        ({"connected": False}, {}, ReasonCode.NOT_USABLE, "not usable: peer is not connected"),
-        (
-            {"local_msat": 1_500_000 * SAT},
-            {},
-            ReasonCode.BALANCED,
-            "30 % is ours, a refill starts below 30 %",
-        ),
-        (
-            {"peer_id": node_id(7)},
-            {},
-            ReasonCode.SEVERAL_CHANNELS,
-            "its peer has 2 channels with us: arrival can't be verified",
-        ),
-        (
-            {},
-            {"earned_msat": 0},
-            ReasonCode.NO_INCOME,
-            "forwards out of it earned nothing in 14 days: not worth refilling",
-        ),
-        ({}, {"out_msat": 0}, ReasonCode.NO_INCOME, None),
-        (
-            {},
-            {"out_msat": 49_999_999},
-            ReasonCode.TOO_SMALL,
-            "49,999 sat is less than the least amount of 50,000",
-        ),
-        ({"receivable_msat": 149_999_999}, {}, ReasonCode.TOO_SMALL, None),
-        ({"receivable_msat": 0}, {}, ReasonCode.TOO_SMALL, "0 sat is less than the least amount of 50,000"),
-        ({"remote_terms": make_terms(htlc_max_msat=49_999_999)}, {}, ReasonCode.TOO_SMALL, None),
-        ({"capacity_msat": 100_000 * SAT, "local_msat": 10_000 * SAT}, {}, ReasonCode.TOO_SMALL, None),
-        (
-            {},
-            {"earned_msat": 1},
-            ReasonCode.NO_SOURCE,
-            "no channel has liquidity to spare cheaply enough",
-        ),
+        ({"connected": False}, {}, ReasonCode.NOT_USABLE),
+        ({"local_msat": 4_600_000 * SAT}, {}, ReasonCode.FULL_ENOUGH),
+        ({}, {"out_msat": 0}, ReasonCode.NO_INCOME),
+        ({}, {"earned_msat": 0}, ReasonCode.NO_INCOME),
+        ({"local_terms": make_terms(fee_ppm=0, fee_base_msat=0)}, {}, ReasonCode.NO_INCOME),
+        ({"remote_terms": make_terms(htlc_max_msat=40_000 * SAT)}, {}, ReasonCode.FULL_ENOUGH),
     ],
 )
-def test_what_is_not_refilled(
-    target: dict[str, object], flow: dict[str, object], code: ReasonCode, sentence: str | None
-) -> None:
-    channels = (make_channel(1, **{"local_msat": 250_000 * SAT, **target}), FULL, make_channel(7))
+def test_what_is_not_refilled(target: dict[str, object], flow: dict[str, object], code: ReasonCode) -> None:
+    channels = (replace(DRAINED, **target), FULL, make_channel(7))
     snapshot = make_rebalance_snapshot(channels, flows={channel_id(1): make_flow(**flow)})
-    decision = plan_rebalances(snapshot, POLICY).decisions[0]
-    assert decision.target_channel_id == channel_id(1)
+    decision = first(snapshot)
     assert (decision.outcome, decision.reasons[0].code) == (Outcome.SKIP, code)
-    assert sentence is None or decision.reasons[0].sentence == sentence
 
 
-@pytest.mark.parametrize(
-    ("fee_ppm", "base_msat", "planned"), [(250, 0, True), (251, 0, False), (249, 1_000, True), (249, 1_001, False)]
-)
-def test_a_last_hop_dearer_than_the_refill_may_be_is_not_tried(fee_ppm: int, base_msat: int, planned: bool) -> None:
-    """500 ppm of income, half of it for the route: 250 ppm of a million sat."""
-    target = replace(DRAINED, remote_terms=make_terms(fee_ppm=fee_ppm, fee_base_msat=base_msat))
-    plan = plan_rebalances(make_rebalance_snapshot((target, FULL)), POLICY)
-    assert bool(plan.jobs) is planned
-    if not planned:
-        assert plan.decisions[0].reasons[0].sentence == (
-            "its peer alone asks 251 ppm to let a refill in, which may cost 250 ppm at most"
-        )
+def test_a_peer_with_two_channels_is_no_target_but_may_be_a_source() -> None:
+    twin = replace(make_channel(3, local_msat=100_000 * SAT), peer_id=node_id(1))
+    assert first(make_rebalance_snapshot((DRAINED, FULL, twin))).reasons[0].code is ReasonCode.SEVERAL_CHANNELS
+    other = replace(make_channel(4, local_msat=100_000 * SAT), peer_id=node_id(2))
+    assert first(make_rebalance_snapshot((DRAINED, FULL, other))).outcome is Outcome.CHANGE
 
 
-def test_the_last_hops_base_fee_weighs_on_what_the_budget_leaves_of_a_job() -> None:
-    """Of 250 sat 30 are left, for 120,000 sat: 30 sat of base fee are within that, a msat more is not."""
-    for base_msat, planned in ((30_000, True), (30_001, False)):
-        target = replace(DRAINED, remote_terms=make_terms(fee_ppm=0, fee_base_msat=base_msat))
-        snapshot = make_rebalance_snapshot((target, FULL), budget_left_msat=30 * SAT)
-        assert bool(plan_rebalances(snapshot, POLICY).jobs) is planned
+def test_a_drained_and_dead_channel_gets_no_job() -> None:
+    """Nothing wants to leave by it, however empty it is, and whatever it once earned."""
+    dead = replace(make_rebalance_snapshot((DRAINED, FULL)), signals={})
+    assert first(dead).reasons[0].code is ReasonCode.NOTHING_CHEAPER
 
 
-def test_another_source_may_be_worth_a_dear_last_hop() -> None:
-    """What the first would earn itself leaves 175 ppm for the route, the second's idle liquidity 250."""
-    sold_msat = FULL.local_msat // 2
-    flows = {
-        channel_id(1): make_flow(),
-        channel_id(2): make_flow(out_msat=sold_msat, earned_msat=sold_msat * 3 // 10**4),
-    }
-    target = replace(DRAINED, remote_terms=make_terms(fee_ppm=200))
+def test_two_channels_of_one_peer_do_not_fill_each_other() -> None:
+    closing = replace(FULL, state="CHANNELD_SHUTTING_DOWN")
+    assert first(two(DRAINED, closing)).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    own = replace(FULL, peer_id=DRAINED.peer_id)
+    assert first(two(DRAINED, own)).reasons[0].code is ReasonCode.SEVERAL_CHANNELS
+
+
+def test_what_did_not_sell_is_not_bought_again() -> None:
+    lots = {channel_id(1): (Lot(1_000_000 * SAT, 100 * SAT, 20.0, 0),)}
+    assert first(two(lots=lots)).reasons[0].code is ReasonCode.STOP_LOSS
+
+
+def test_lots_that_sold_allow_for_a_dearer_route() -> None:
+    sold = (Lot(1_000_000 * SAT, 100 * SAT, 20.0, 1_000_000 * SAT),) * 6
+    assert first(two(lots={channel_id(1): sold}), market=at_ppm(400)).outcome is Outcome.CHANGE
+    assert first(two(), market=at_ppm(400)).outcome is Outcome.SKIP
+
+
+def test_an_unstable_peer_takes_part_in_nothing() -> None:
+    shaky = why(ReasonCode.NOT_USABLE, state="shaky")
+    assert first(two(unstable={channel_id(1): shaky})).reasons == (shaky,)
+    assert first(two(unstable={channel_id(2): shaky})).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+
+
+@pytest.mark.parametrize(("side", "number"), [("target", 1), ("source", 2)])
+def test_a_rule_keeps_a_channel_out(side: str, number: int) -> None:
+    for permission in ("both", side):
+        assert first(two(permissions={channel_id(number): permission})).outcome is Outcome.CHANGE
+    other = "source" if side == "target" else "target"
+    for permission in ("none", other):
+        assert first(two(permissions={channel_id(number): permission})).outcome is Outcome.SKIP
+    assert permission_reason("both", side) is None
+    reason = permission_reason(other, side)
+    assert reason is not None
+    assert reason.sentence == f'a rule says rebalance = "{other}": never a {side}'
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_channel_with_a_payment_under_way_takes_part_in_nothing(number: int) -> None:
+    snapshot = two(in_flight=frozenset({channel_id(number)}))
+    assert planned(snapshot, POLICY).jobs == ()
+    kept = kept_out(snapshot.view.channels[number - 1], "target", snapshot)
+    assert kept is not None
+    assert kept.code is ReasonCode.IN_FLIGHT
+
+
+def test_a_pair_that_failed_waits_and_another_source_may_pay() -> None:
+    failed = (Attempt(channel_id(2), channel_id(1), NOW - HOUR, FailureKind.FEE_TOO_LOW),)
+    decision = first(two(attempts=failed))
+    assert decision.reasons[0].sentence == "1 failures in a row, next try in 60 min"
     third = make_channel(3, local_msat=4_750_000 * SAT)
-    alone = plan_rebalances(make_rebalance_snapshot((target, FULL), flows=flows), POLICY)
-    assert alone.decisions[0].reasons[0].code is ReasonCode.LAST_HOP_TOO_DEAR
-    both = plan_rebalances(make_rebalance_snapshot((target, FULL, third), flows=flows), POLICY)
-    assert [job.source_channel_id for job in both.jobs] == [channel_id(3)]
+    job = first(replace(make_rebalance_snapshot((DRAINED, FULL, third)), attempts=failed))
+    assert job.source_channel_id == channel_id(3)
 
 
-def test_a_refill_that_the_peer_would_not_forward_is_not_planned() -> None:
-    target = replace(DRAINED, remote_terms=make_terms(htlc_min_msat=1_000_001 * SAT))
-    plan = plan_rebalances(make_rebalance_snapshot((target, FULL)), POLICY)
-    assert plan.jobs == ()
-    assert plan.decisions[0].reasons[0].code is ReasonCode.TOO_SMALL
+def test_a_target_that_failed_with_all_waits_itself() -> None:
+    failed = tuple(Attempt(channel_id(9), channel_id(1), NOW - HOUR, FailureKind.FEE_TOO_LOW) for _ in range(8))
+    assert first(two(attempts=failed)).reasons[0].code is ReasonCode.COOLING_DOWN
 
 
-def test_a_channel_with_a_payment_under_way_is_neither_refilled_nor_drained() -> None:
-    for busy, code in ((1, ReasonCode.IN_FLIGHT), (2, ReasonCode.NO_SOURCE)):
-        plan = plan_rebalances(make_rebalance_snapshot(in_flight=[channel_id(busy)]), POLICY)
-        assert plan.decisions[0].reasons[0].code is code
+def test_a_pair_that_hangs_costs_its_risk() -> None:
+    hung = (Attempt(channel_id(2), channel_id(1), NOW - 30 * HOUR, FailureKind.TIME_OUT),)
+    job = first(two(attempts=hung))
+    assert job.terms is not None
+    assert 0 < job.terms.risk_ppm < 50
+    assert job.expected_gain_msat < first(two()).expected_gain_msat
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        {"connected": False},
-        {"state": "CHANNELD_SHUTTING_DOWN"},
-        {"local_msat": 3_000_000 * SAT},
-        {"local_msat": 3_049_999 * SAT},
-        {"spendable_msat": 149_999_999},
-        {"peer_id": node_id(1)},
-        {"peer_id": node_id(7)},
-    ],
-)
-def test_who_does_not_give(source: dict[str, object]) -> None:
-    giver = make_channel(2, **{"local_msat": 4_750_000 * SAT, **source})
-    snapshot = make_rebalance_snapshot((DRAINED, giver, make_channel(7)))
-    assert plan_rebalances(snapshot, POLICY).jobs == ()
+def test_too_little_to_spare_is_too_small() -> None:
+    """A source that may give 40,000 sat gives nothing, one that may give more gives as far as that gains."""
+    poor = make_channel(2, capacity_msat=1_000_000 * SAT, local_msat=390_000 * SAT)
+    assert first(two(DRAINED, poor)).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    nearly = make_channel(
+        1, capacity_msat=5_000_000 * SAT, local_msat=2_000_000 * SAT, local_terms=make_terms(fee_ppm=500)
+    )
+    small = first(two(nearly, FULL), RebalanceConfig(min_amount_sat=900_000), at_ppm(450))
+    assert small.outcome is Outcome.SKIP
 
 
-def test_the_source_that_promises_most_is_taken() -> None:
-    busy = make_flow(out_msat=FULL.local_msat, earned_msat=FULL.local_msat // 4_000)
-    channels = (DRAINED, FULL, make_channel(3, local_msat=4_750_000 * SAT), make_channel(4, local_msat=3_200_000 * SAT))
-    snapshot = make_rebalance_snapshot(channels, flows={channel_id(1): make_flow(), channel_id(2): busy})
-    assert plan_rebalances(snapshot, POLICY).jobs[0].source_channel_id == channel_id(3)
+def test_what_gains_nothing_at_once_is_not_moved() -> None:
+    scene = Scene(two(), POLICY)
+    assert fitting_msat(scene, FULL, DRAINED, 10**9, 10_000) == 0
+    assert fitting_msat(scene, FULL, DRAINED, 10**9, 0) == 10**9
 
 
-def test_the_best_earner_chooses_first() -> None:
-    channels = (DRAINED, FULL, make_channel(3, local_msat=250_000 * SAT))
-    flows = {channel_id(1): make_flow(), channel_id(3): make_flow(earned_msat=1_001 * SAT)}
-    plan = plan_rebalances(make_rebalance_snapshot(channels, flows=flows), POLICY)
-    assert [job.target_channel_id for job in plan.jobs] == [channel_id(3)]
-    assert plan.decisions[1].reasons[0].code is ReasonCode.NO_SOURCE
+def test_an_answer_without_an_amount_is_no_price() -> None:
+    scene = Scene(two(), POLICY)
+    candidate = survey(scene)[0]
+    pair = (channel_id(2), channel_id(1))
+    assert priced_offers(scene, candidate, {pair: Quote(0, 5)}) == []
+    assert priced_offers(scene, candidate, {}) == []
 
 
-@pytest.mark.parametrize(
-    ("count", "hours"), [(0, 0), (1, 2), (2, 4), (3, 8), (1 + MOST_DOUBLINGS, 128), (50, 128), (10**9, 128)]
-)
-def test_a_pair_waits_twice_as_long_after_each_failure(count: int, hours: int) -> None:
-    assert pair_cooldown_seconds(PairHistory(count, NOW), POLICY) == hours * HOUR
-
-
-def test_a_pair_without_history_need_not_wait() -> None:
-    assert pair_cooldown_seconds(None, POLICY) == 0
-
-
-@pytest.mark.parametrize(
-    ("count", "failed_hours_ago", "planned"), [(1, 2, True), (1, 1.99, False), (2, 3.99, False), (1, -5, False)]
-)
-def test_a_failed_pair_is_left_alone_for_a_while(count: int, failed_hours_ago: float, planned: bool) -> None:
-    history = {(channel_id(2), channel_id(1)): PairHistory(count, NOW - failed_hours_ago * HOUR)}
-    plan = plan_rebalances(make_rebalance_snapshot(pair_history=history), POLICY)
-    assert bool(plan.jobs) is planned
-    if not planned:
-        assert plan.decisions[0].reasons[0].code is ReasonCode.COOLING_DOWN
-
-
-def test_the_pair_that_may_try_again_first_is_named_in_any_order() -> None:
-    third = make_channel(3, local_msat=4_750_000 * SAT)
-    history = {
-        (channel_id(2), channel_id(1)): PairHistory(3, NOW),
-        (channel_id(3), channel_id(1)): PairHistory(1, NOW - HOUR),
-    }
-    for channels in ((DRAINED, FULL, third), (third, FULL, DRAINED)):
-        plan = plan_rebalances(make_rebalance_snapshot(channels, pair_history=history), POLICY)
-        assert plan.decisions[0].reasons[0].sentence == "1 failures in a row, next try in 60 min"
-
-
-NEED_MSAT = 100_000 * SAT
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "in_flight", "sentence"),
-    [
-        (FULL, DRAINED, [], None),
-        (replace(FULL, spendable_msat=NEED_MSAT), replace(DRAINED, receivable_msat=NEED_MSAT), [], None),
-        (FULL, DRAINED, [channel_id(9)], None),
-        (None, DRAINED, [], "not usable: the source is gone"),
-        (FULL, None, [], "not usable: the target is gone"),
-        (replace(FULL, state="ONCHAIN"), DRAINED, [], "not usable: the source is ONCHAIN"),
-        (FULL, replace(DRAINED, connected=False), [], "not usable: the target is not connected"),
-        (FULL, DRAINED, [channel_id(2)], "a payment is already under way on it"),
-        (FULL, DRAINED, [channel_id(1)], "a payment is already under way on it"),
-        (
-            replace(FULL, spendable_msat=NEED_MSAT - 1),
-            DRAINED,
-            [],
-            "the source can move 99,999 sat now, 100,000 wanted",
-        ),
-        (
-            FULL,
-            replace(DRAINED, receivable_msat=NEED_MSAT - 1),
-            [],
-            "the target can move 99,999 sat now, 100,000 wanted",
-        ),
-    ],
-)
-def test_a_stored_job_is_judged_by_the_node_as_it_is(
-    source: Channel | None, target: Channel | None, in_flight: list[str], sentence: str | None
-) -> None:
-    reason: Reason | None = revalidate(source, target, NEED_MSAT, in_flight, {}, NOW)
-    assert (reason and reason.sentence) == sentence
+def test_what_keeps_everything_from_being_executed() -> None:
+    assert mode_reasons(RebalanceConfig(mode="act")) == ()
+    codes = [reason.code for reason in mode_reasons(RebalanceConfig(executor="none"))]
+    assert codes == [ReasonCode.OBSERVE_MODE, ReasonCode.EXECUTOR_NONE]

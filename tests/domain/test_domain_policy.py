@@ -78,7 +78,7 @@ def test_limits_that_meet_are_accepted(section: type[msgspec.Struct], values: di
         (ReserveConfig, {"exempt": ["rebalance"]}),
         (ReserveConfig, {"onchain_sat": -1}),
         (BudgetConfig, {"revenue_share_ratio": float("nan")}),
-        (RebalanceConfig, {"income_share_ratio": 1.01}),
+        (RebalanceConfig, {"stop_loss_ratio": 1.01}),
     ],
 )
 def test_what_is_out_of_range_or_unknown_is_refused(section: type[msgspec.Struct], values: dict[str, object]) -> None:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.fees import decide_fees
-from revops.decide.rebalance import plan_rebalances
 from revops.domain.channel import LIVE_STATES
 from revops.domain.decision import BudgetVerdict, FeePlan, Outcome, RebalancePlan, WindowBudget
 from revops.domain.forward import FORWARD_STATUS_OF, ForwardStatus
@@ -21,6 +20,7 @@ from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, Report, Totals
 from revops.domain.summary import Comparison, DemoSummary, RebalanceSummary, RollupSummary
 from tests.builders import NOW, make_channel, make_climb, make_fee_snapshot, make_rebalance_snapshot, make_view
+from tests.planning import planned
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_plans_say_what_is_to_be_done() -> None:
     fee_plan = decide_fees(make_fee_snapshot(), make_climb())
     assert fee_plan.changes == fee_plan.decisions
     assert FeePlan(NOW, ()).changes == ()
-    rebalance_plan = plan_rebalances(make_rebalance_snapshot(), RebalanceConfig())
+    rebalance_plan = planned(make_rebalance_snapshot(), RebalanceConfig())
     assert [decision.outcome for decision in rebalance_plan.decisions] == [Outcome.CHANGE, Outcome.SKIP]
     assert rebalance_plan.jobs == rebalance_plan.decisions[:1]
     assert RebalancePlan(NOW, NOW, ()).jobs == ()

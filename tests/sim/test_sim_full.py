@@ -100,7 +100,7 @@ def rebalanced(days: float) -> tuple[World, FullResult]:
     setting = replace(SETTING, channel_count=6, low_ppm=100.0, high_ppm=150.0, node_error=0.0, channel_error=0.0)
     world = make_world("elasticity 0.5", 3, days, setting)
     spending = Spending(
-        RebalanceConfig(income_share_ratio=0.9, max_in_flight=4),
+        RebalanceConfig(kelly_fraction=1.0, max_in_flight=4),
         BudgetConfig(daily_sat=50_000, weekly_sat=200_000, revenue_share_ratio=5.0),
     )
     return world, run_full(world, FeesConfig(strategy="static", fixed_ppm=900, max_step_ratio=10.0), spending)

@@ -1,0 +1,118 @@
+"""What a sat is worth along a channel, how far one may be filled, and where no more is bought."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revops.decide.rebalance.bands import LEAST_SIDE_RATIO, MOST_SHIFT_RATIO, band
+from revops.decide.rebalance.stop_loss import stop_loss
+from revops.decide.rebalance.worth import STALE_SECONDS, Worth, sendable_msat, worth
+from revops.decide.value import chance_of_need
+from revops.domain.forward import Flow
+from revops.domain.policy import RebalanceConfig
+from revops.domain.rebalance import Lot
+from revops.domain.signals import Rate, Signals
+from tests.builders import NOW, SAT, make_channel, make_demand
+
+CHANNEL = make_channel(1, capacity_msat=5_000_000 * SAT)
+WANTED = Signals(demand=Rate(200_000.0 * SAT, 200_000.0 * SAT * 50_000 * SAT))
+POLICY = RebalanceConfig()
+
+
+def test_a_curve_is_read_between_its_steps_and_averaged_over_a_stretch() -> None:
+    curve = Worth((400.0, 300.0, 200.0, 100.0), 4_000)
+    assert [curve.at_ppm(at) for at in (0, 500, 1_000, 3_500, 4_000, 9_999)] == [400, 400, 350, 100, 100, 100]
+    assert curve.mean_ppm(500, 3_500) == pytest.approx(250)
+    assert curve.mean_ppm(1_000, 1_000) == pytest.approx(350)
+    assert Worth((), 4_000).mean_ppm(0, 4_000) == 0
+
+
+def test_without_figures_a_sat_is_worth_its_sale_times_the_chance_that_it_is_missed() -> None:
+    curve = worth(CHANNEL, WANTED, None, 300.0, 14, NOW)
+    full_msat = sendable_msat(CHANNEL)
+    level_msat = int(7.5 / 20 * full_msat)
+    assert curve.at_ppm(level_msat) == pytest.approx(
+        300 * chance_of_need(WANTED.demand, Rate(), level_msat, 14), rel=0.01
+    )
+    assert list(curve.values_ppm) == sorted(curve.values_ppm, reverse=True)
+    assert curve.values_ppm[0] > 290
+    assert curve.values_ppm[-1] < 100
+
+
+@pytest.mark.parametrize(("signals", "income_ppm"), [(Signals(), 300.0), (WANTED, 0.0), (WANTED, -1.0)])
+def test_without_demand_or_without_income_nothing_is_worth_anything(signals: Signals, income_ppm: float) -> None:
+    assert worth(CHANNEL, signals, None, income_ppm, 14, NOW).values_ppm == ()
+
+
+def test_where_demand_was_judged_its_curve_counts_up_to_what_sales_have_earned() -> None:
+    figures = make_demand(judged_at=NOW - 60, values_ppm=(900.0, 250.0, 10.0))
+    assert worth(CHANNEL, WANTED, figures, 300.0, 14, NOW).values_ppm == (300.0, 250.0, 10.0)
+    assert worth(CHANNEL, WANTED, figures, 0.0, 14, NOW).values_ppm == (0.0, 0.0, 0.0)
+    stale = replace(figures, judged_at=NOW - STALE_SECONDS)
+    bare = replace(figures, values_ppm=())
+    for other in (stale, bare):
+        assert worth(CHANNEL, WANTED, other, 300.0, 14, NOW) == worth(CHANNEL, WANTED, None, 300.0, 14, NOW)
+
+
+@given(income=st.floats(0, 5_000), demand=st.floats(0, 1e12), size=st.floats(1, 1e11), inflow=st.floats(0, 1e12))
+def test_no_sat_is_worth_more_than_sales_have_earned(income: float, demand: float, size: float, inflow: float) -> None:
+    signals = Signals(demand=Rate(demand, demand * size), inflow=Rate(inflow, inflow * size))
+    assert all(0 <= value <= income for value in worth(CHANNEL, signals, None, income, 14, NOW).values_ppm)
+
+
+def test_a_channel_without_room_for_reserves_has_a_curve_all_the_same() -> None:
+    tiny = make_channel(1, capacity_msat=1, local_msat=0)
+    assert sendable_msat(tiny) >= 1
+    worth(tiny, WANTED, None, 300.0, 14, NOW)
+
+
+@pytest.mark.parametrize(
+    ("out_msat", "in_msat", "shift"), [(0, 0, 0), (10, 0, 1), (0, 10, -1), (10, 10, 0), (30, 10, 0.5)]
+)
+def test_a_band_moves_with_the_flow(out_msat: int, in_msat: int, shift: float) -> None:
+    found = band(Flow(out_msat=out_msat, in_msat=in_msat), POLICY)
+    assert found.low_ratio == pytest.approx(POLICY.low_ratio + shift * MOST_SHIFT_RATIO)
+    assert found.high_ratio == pytest.approx(POLICY.high_ratio + shift * MOST_SHIFT_RATIO)
+
+
+def test_a_band_leaves_something_on_either_side() -> None:
+    wide = RebalanceConfig(low_ratio=0.0, high_ratio=1.0)
+    assert (band(Flow(), wide).low_ratio, band(Flow(), wide).high_ratio) == (LEAST_SIDE_RATIO, 1 - LEAST_SIDE_RATIO)
+    assert band(Flow(in_msat=1), wide).low_ratio == LEAST_SIDE_RATIO
+
+
+def bought(sold_sat: int, age_days: float, amount_sat: int = 1_000_000) -> Lot:
+    return Lot(amount_sat * SAT, 250 * SAT, age_days, sold_sat * SAT)
+
+
+@pytest.mark.parametrize(
+    ("lots", "stops"),
+    [
+        ((), False),
+        ([bought(0, 13.9)], False),  # its time isn't over
+        ([bought(0, 14)], True),
+        ([bought(500_000, 20)], False),
+        ([bought(499_999, 20)], True),
+        ([bought(0, 28.1)], False),  # too old to tell of today
+        ([bought(0, 20), bought(1_000_000, 15)], False),
+        ([bought(0, 20), bought(900_000, 15)], True),
+        ([bought(0, 20, amount_sat=0)], False),
+        ([bought(9_000_000, 20), bought(0, 21)], False),  # no lot sells more than itself
+        ([bought(9_000_000, 20), bought(0, 21, 2_000_000)], True),
+    ],
+)
+def test_nothing_more_is_bought_where_what_was_bought_did_not_sell(lots: list[Lot], stops: bool) -> None:
+    assert (stop_loss(lots, POLICY) is not None) is stops
+
+
+def test_a_stop_says_what_was_bought_sold_and_lost() -> None:
+    reason = stop_loss([bought(100_000, 20), bought(0, 3)], POLICY)
+    assert reason is not None
+    assert reason.sentence == (
+        "stop-loss: of 1,000,000 sat that were bought for it more than 14 days ago, for 250 sat, 10 % were sold;"
+        " nothing more is bought below 50 %"
+    )
