@@ -8,7 +8,7 @@ from typing import Final
 from revops.decide.rebalance.bands import Band, band
 from revops.decide.rebalance.reliability import Reliability, reliability
 from revops.decide.rebalance.sale_chance import PAYMENTS_PER_LOT, SaleChance, sale_chance
-from revops.decide.rebalance.worth import Worth, worth
+from revops.decide.rebalance.worth import Rates, Worth, worth
 from revops.decide.value import chance_of_need
 from revops.domain.channel import Channel
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT, Flow
@@ -52,6 +52,10 @@ class Scene:
         asked_msat = forward_fee_msat(TYPICAL_PAYMENT_MSAT, terms.fee_base_msat, terms.fee_ppm)
         return min(flow.earned_msat / flow.out_msat, asked_msat / TYPICAL_PAYMENT_MSAT) * PPM
 
+    def _sourced_ppm(self, channel: Channel) -> float:
+        flow = self.flow(channel)
+        return flow.sourced_msat / flow.in_msat * PPM if flow.in_msat > 0 else 0.0
+
     def worth(self, channel: Channel) -> Worth:
         """Given a channel, return what its liquidity is worth."""
         known = self._worths.get(channel.channel_id)
@@ -60,7 +64,7 @@ class Scene:
                 channel,
                 self.signals(channel),
                 self.snapshot.figures.get(channel.channel_id),
-                self.income_ppm(channel),
+                Rates(self.income_ppm(channel), self._sourced_ppm(channel)),
                 self.policy.horizon_days,
                 self.now,
             )

@@ -1,17 +1,23 @@
-"""What a sat is worth on a channel, from empty to full: the value of liquidity (design: V) as a curve.
+"""What a sat is worth on a channel, from empty to full: the value of liquidity (design: V), less that of room, as a curve.
 
 A refill moves along it on the target, and down it on the source, so that one number for the balance of the moment would
-promise the gain of the first sat for all of them. Where `demand` prices the channel, the curve is the one that its own
-price rests on (`inventory.py`), as it was judged last. Elsewhere it is the chance that the balance runs out, times what
-a sold sat earned lately (`value.py`). What a refill costs caps neither of them: that is what is being asked here.
+promise the gain of the first sat for all of them.
 
-No sat is worth more than realised sales have earned: posted fees are wishes, and an earlier tool that priced refills by
-them lost money on each.
+A local sat can be sold. Where `demand` prices the channel, its worth is the curve that its own price rests on
+(`inventory.py`), as it was judged last; but who prices by demand could also ask for more instead of buying more, so
+that a further sat earns the marginal revenue p (1 - 1/ε) (A. P. Lerner, Review of Economic Studies 1, 1934), and of the
+elasticity ε the lower bound counts: buying on a mistaken one is what loses money. Elsewhere the price stays as it is,
+and the worth is the chance that the balance runs out, times what a sold sat earns (`value.py`). What a refill costs
+caps neither of them: that is what is being asked here. No sat is worth more than realised sales have earned: posted
+fees are wishes, and an earlier tool that priced refills by them lost money on each.
+
+A local sat also takes up room. Where a channel is so full that payments can't enter, what these would earn elsewhere is
+lost: the chance that the room runs out, times what its payments earned where they left, less what their liquidity was
+worth there. At the best price that is p - p (1 - 1/ε) = p/ε; an elasticity of 2 is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,24 +27,36 @@ from revops.domain.channel import Channel
 from revops.domain.demand import DemandFigures
 from revops.domain.signals import Signals
 
-#: Steps of a curve that is made here.
+#: Steps of a curve.
 STEPS: Final = 20
 #: Points by which a mean over a stretch is taken.
 _POINTS: Final = 8
 #: Figures that were judged longer ago tell nothing of now.
 STALE_SECONDS: Final = 2 * 86_400.0
+#: What is left of a fee where a payment leaves, less what its liquidity was worth there.
+MARGIN_RATIO: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a sat earned lately, in ppm: one that left by the channel, and elsewhere one that entered by it."""
+
+    income_ppm: float
+    sourced_ppm: float
 
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What a local sat is worth on equal steps of the balance, from empty to full, in ppm; `sendable_msat` is full."""
+    """What a local sat is worth on equal steps of the balance, from empty to full, in ppm; below 0 where it only takes
+    up room. `sendable_msat` is full.
+    """
 
     values_ppm: tuple[float, ...]
     sendable_msat: int
 
     def at_ppm(self, spendable_msat: float) -> float:
         """Given a balance, return what its last sat is worth."""
-        return value_at(self.values_ppm, spendable_msat / self.sendable_msat) if self.values_ppm else 0.0
+        return value_at(self.values_ppm, spendable_msat / self.sendable_msat)
 
     def mean_ppm(self, low_msat: float, high_msat: float) -> float:
         """Given two balances, return what the sats between them are worth on average."""
@@ -55,23 +73,28 @@ def worth(
     channel: Channel,
     signals: Signals,
     figures: DemandFigures | None,
-    income_ppm: float,
+    rates: Rates,
     horizon_days: float,
     now: float,
 ) -> Worth:
-    """Given a channel, what is known of it, what `demand` judged of it last (None: nothing), what a sat that left by it
-    earned lately (0: none did), and the horizon, return what its liquidity is worth.
+    """Given a channel, what is known of it, what `demand` judged of it last (None: nothing), what its sats earned
+    lately, and the horizon, return what its liquidity is worth.
     """
-    most_ppm = max(income_ppm, 0.0)
     whole_msat = sendable_msat(channel)
-    if figures is not None and figures.values_ppm and now - figures.judged_at < STALE_SECONDS:
-        return Worth(_capped(figures.values_ppm, most_ppm), whole_msat)
-    if signals.demand.msat_per_day <= 0 or most_ppm <= 0:
-        return Worth((), whole_msat)
-    levels = (round((step + 0.5) / STEPS * whole_msat) for step in range(STEPS))
-    chances = [chance_of_need(signals.demand, signals.inflow, level, horizon_days) for level in levels]
-    return Worth(_capped([chance * most_ppm for chance in chances], most_ppm), whole_msat)
+    fresh = figures is not None and figures.values_ppm and now - figures.judged_at < STALE_SECONDS
+    values_ppm = []
+    for step in range(STEPS):
+        ratio = (step + 0.5) / STEPS
+        level_msat = round(ratio * whole_msat)
+        if figures is not None and fresh:
+            sold_ppm = min(value_at(figures.values_ppm, ratio), marginal_revenue_ppm(rates.income_ppm, figures))
+        else:
+            sold_ppm = rates.income_ppm * chance_of_need(signals.demand, signals.inflow, level_msat, horizon_days)
+        blocked = chance_of_need(signals.inflow, signals.demand, whole_msat - level_msat, horizon_days)
+        values_ppm.append(sold_ppm - MARGIN_RATIO * rates.sourced_ppm * blocked)
+    return Worth(tuple(values_ppm), whole_msat)
 
 
-def _capped(values_ppm: Sequence[float], most_ppm: float) -> tuple[float, ...]:
-    return tuple(min(value, most_ppm) for value in values_ppm)
+def marginal_revenue_ppm(income_ppm: float, figures: DemandFigures) -> float:
+    """Given what a sold sat earns and how demand was judged, return what one more to sell would earn."""
+    return income_ppm * max(1.0 - 1.0 / max(figures.elasticity_low, 1.0), 0.0)

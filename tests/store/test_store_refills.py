@@ -1,0 +1,169 @@
+"""What earlier rebalances tell: ends of attempts, and what of bought liquidity was sold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import Attempt, FailureKind, Lot
+from revops.store import forwards, refills
+from revops.store.codec import dump_reasons
+from revops.store.engine import Database, Tx
+from revops.store.keys import channel_keys, next_keys
+from revops.store.tables import rebalance_job, rebalance_plan
+from tests.builders import DAY, HOUR, NOW, channel_id
+from tests.store.rows import FAILED, make_forward, record, scid
+
+DAYS = 14
+
+
+@pytest.fixture
+def tx(database: Database, node_key: int) -> Any:
+    with database.transaction(node_key) as opened:
+        record(opened, 1, 2, 3)
+        row = {"node_key": node_key, "plan_key": 1, "run_key": 1, "created_at": NOW, "expires_at": NOW}
+        opened.connection.execute(insert(rebalance_plan).values(row))
+        yield opened
+
+
+def add(tx: Tx, status: str, at: float | None, reason: Reason | None = None, **facts: Any) -> None:
+    """A job from channel 2 to channel 1."""
+    keys = channel_keys(tx)
+    row = {
+        "node_key": tx.node_key,
+        "job_key": next_keys(tx, "rebalance_job"),
+        "plan_key": 1,
+        "source_channel_key": keys[channel_id(facts.pop("source", 2))],
+        "target_channel_key": keys[channel_id(facts.pop("target", 1))],
+        "amount_msat": 1_000_000,
+        "max_fee_msat": 1_000,
+        "expected_gain_msat": 1,
+        "status": status,
+        "created_at": NOW - DAY,
+        "expires_at": NOW,
+        "fee_msat": 100,
+        "finished_at": at,
+        "reason_json": None if reason is None else dump_reasons([reason]),
+        **facts,
+    }
+    tx.connection.execute(insert(rebalance_job).values(row))
+
+
+def test_ends_of_attempts_are_told_oldest_first_with_their_kind(tx: Tx) -> None:
+    add(tx, "failed", NOW - 10, failure="time_out")
+    add(tx, "settled", NOW - 20, source=3)
+    add(tx, "failed", NOW - 30, why(ReasonCode.ROUTE_TOO_DEAR, fee_msat=2, max_fee_msat=1))  # of before kinds were kept
+    add(tx, "failed", NOW - DAY, failure="liquidity")
+    assert refills.attempts(tx, NOW - HOUR) == (
+        Attempt(channel_id(2), channel_id(1), NOW - 30, FailureKind.FEE_TOO_LOW),
+        Attempt(channel_id(3), channel_id(1), NOW - 20, None),
+        Attempt(channel_id(2), channel_id(1), NOW - 10, FailureKind.TIME_OUT),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("failed", None),
+        ("failed", why(ReasonCode.BUDGET_EXHAUSTED, left_sat=0, wanted_sat=1, window="daily")),
+        ("expired", why(ReasonCode.PLAN_REPLACED, age_minutes=1)),
+        ("planned", None),
+        ("in_flight", None),
+    ],
+)
+def test_what_the_way_is_not_to_blame_for_is_no_attempt(tx: Tx, status: str, reason: Reason | None) -> None:
+    add(tx, status, NOW - 1 if status in {"failed", "expired"} else None, reason)
+    assert refills.attempts(tx, NOW - HOUR) == ()
+
+
+def sell(tx: Tx, *moves: tuple[float, int]) -> None:
+    """Forwards out of channel 1 (into it for negative amounts) at so many hours after NOW - 2 days."""
+    page = []
+    for index, (hours, amount_msat) in enumerate(moves, start=1):
+        at = NOW - 2 * DAY + hours * HOUR
+        ends = (
+            {"in_scid": scid(2), "out_scid": scid(1)} if amount_msat > 0 else {"in_scid": scid(1), "out_scid": scid(2)}
+        )
+        size = abs(amount_msat)
+        page.append(make_forward(index, in_msat=size, out_msat=size, fee_msat=0, received_at=at, **ends))
+    forwards.ingest(tx, page, NOW)
+
+
+def bought(tx: Tx, hours: float = 0, before_msat: int | None = 200_000, **facts: Any) -> None:
+    """A lot of 1,000,000 msat for channel 1, which had 200,000."""
+    add(tx, "settled", NOW - 2 * DAY + hours * HOUR, local_before_msat=before_msat, **facts)
+
+
+def only(tx: Tx, now: float = NOW) -> Lot:
+    (lot,) = refills.lots(tx, now, DAYS)[channel_id(1)]
+    return lot
+
+
+@pytest.mark.parametrize(
+    ("moves", "sold_msat"),
+    [
+        ((), 0),
+        (((1, 200_000),), 0),  # what was there before goes first
+        (((1, 300_000),), 100_000),
+        (((1, 150_000), (2, 150_000)), 100_000),
+        (((1, 1_200_000),), 1_000_000),
+        (((1, 1_200_000), (2, 900_000)), 1_000_000),
+        (((1, 700_000), (2, -700_000), (3, 100_000)), 500_000),  # it fell so low once
+        (((1, -700_000), (2, 700_000)), 0),  # what came in was enough
+        (((-1, 900_000),), 0),  # before it was bought
+    ],
+)
+def test_sold_is_what_would_have_been_lacking_without_the_lot(
+    tx: Tx, moves: tuple[tuple[float, int], ...], sold_msat: int
+) -> None:
+    bought(tx)
+    sell(tx, *moves)
+    assert only(tx) == Lot(1_000_000, 100, 2.0, sold_msat)
+
+
+def test_what_failed_sold_nothing_nor_did_other_channels(tx: Tx) -> None:
+    bought(tx)
+    forwards.ingest(
+        tx,
+        [
+            make_forward(1, in_scid=scid(2), out_scid=scid(1), out_msat=900_000, received_at=NOW - DAY, status=FAILED),
+            make_forward(2, in_scid=scid(2), out_scid=scid(3), out_msat=900_000, received_at=NOW - DAY),
+        ],
+        NOW,
+    )
+    assert only(tx).sold_msat == 0
+
+
+def test_each_sat_is_sold_once_that_of_the_oldest_lot_first(tx: Tx) -> None:
+    bought(tx)
+    bought(tx, hours=5, before_msat=1_100_000)
+    sell(tx, (1, 100_000), (6, 800_000))
+    first, second = refills.lots(tx, NOW, DAYS)[channel_id(1)]
+    assert (first.sold_msat, second.sold_msat) == (700_000, 0)
+
+
+def test_what_is_sold_after_the_horizon_came_too_late(tx: Tx) -> None:
+    bought(tx)
+    sell(tx, (1, 300_000), (24, 400_000))
+    assert only(tx).sold_msat == 500_000
+    (lot,) = refills.lots(tx, NOW, 1)[channel_id(1)]
+    assert lot.sold_msat == 500_000  # a day after to the minute
+    sell(tx, (24.1, 400_000))
+    (lot,) = refills.lots(tx, NOW, 1)[channel_id(1)]
+    assert lot.sold_msat == 500_000
+
+
+def test_lots_of_more_than_two_horizons_ago_or_of_unknown_balance_are_left_out(tx: Tx) -> None:
+    bought(tx, before_msat=None)
+    bought(tx, hours=-24 * 27)
+    add(tx, "failed", NOW - 5, local_before_msat=1)
+    assert refills.lots(tx, NOW, DAYS) == {}
+    assert refills.lots(tx, NOW - 2 * DAY, DAYS)[channel_id(1)][0].age_days == 27
+
+
+def test_a_lot_of_the_future_has_no_age(tx: Tx) -> None:
+    bought(tx)
+    assert only(tx, NOW - 3 * DAY).age_days == 0
