@@ -36,7 +36,11 @@ MEMORY: Final = "/dev/shm"
 SETTINGS: Final[Mapping[str, Mapping[str, str | int | float]]] = {
     "fees": {"mode": '"act"', "min_ppm": 150},
     "rebalance": {
-        "mode": '"act"', "max_in_flight": 5, "max_attempts": 2, "wait_seconds": 15, "plan_lifetime_seconds": 86_400,
+        "mode": '"act"',
+        "max_in_flight": 5,
+        "max_attempts": 2,
+        "wait_seconds": 15,
+        "plan_lifetime_seconds": 86_400,
     },
     "budget": {"daily_sat": 1_000_000, "weekly_sat": 1_000_000, "revenue_share_ratio": 10.0},
     "reserve": {"onchain_sat": 0},
