@@ -26,6 +26,7 @@ from revops.sim.faults import Fault, FaultKind, FaultPlan
 from revops.sim.payments import Failure, end_failed
 from revops.sim.server import SimServer
 from revops.sim.world import SimConfig, SimulatedNode
+from revops.store import jobs as store_jobs
 from revops.store import ledger, plans
 from revops.store.engine import Database
 from revops.store.upgrade import upgrade
@@ -67,7 +68,13 @@ class Bench:
             "node": {"rpc_path": str(folder / "rpc"), "rpc_timeout_seconds": 5},
             "database": {"url": f"sqlite:///{folder / 'db'}"},
             "fees": {"mode": "act", "min_ppm": 1, "max_ppm": 5_000},
-            "rebalance": {"mode": "act", "max_in_flight": 2, "wait_seconds": 20, "plan_lifetime_seconds": 3_600},
+            "rebalance": {
+                "mode": "act",
+                "max_in_flight": 2,
+                "wait_seconds": 20,
+                "plan_lifetime_seconds": 3_600,
+                "max_attempts": 1,
+            },
             "budget": {"daily_sat": 100, "weekly_sat": 300, "revenue_share_ratio": 10.0},
         }
         self.database = Database.open(self.settings["database"]["url"])
@@ -158,7 +165,7 @@ class Bench:
 
     def jobs(self) -> list[JobRecord]:
         with self.database.read(NODE_KEY) as tx:
-            return sorted(plans.recent_jobs(tx, 1_000), key=lambda job: job.job_key)
+            return sorted(store_jobs.recent_jobs(tx, 1_000), key=lambda job: job.job_key)
 
     def job(self) -> JobRecord:
         """The newest job."""
@@ -237,7 +244,7 @@ class Bench:
             row.job_key: row.amount_msat for row in rows if row.kind == "reserve" and row.entry_key not in closing
         }
         jobs = {job.payment_hash: job for job in self.jobs() if job.payment_hash is not None}
-        assert set(open_msat) == {job.job_key for job in self.jobs() if job.status in plans.OPEN}
+        assert set(open_msat) == {job.job_key for job in self.jobs() if job.status in store_jobs.OPEN}
         complete = [row["payment_hash"] for row in self.payments() if row["status"] == "complete"]
         assert len(complete) == len(set(complete))
         for row in self.payments():

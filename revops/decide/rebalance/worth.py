@@ -1,4 +1,4 @@
-"""What a sat is worth on a channel, from empty to full: the value of liquidity (design: V), less that of room, as a curve.
+"""What a sat is worth on a channel, from empty to full: the value of liquidity (design: V) less that of room, a curve.
 
 A refill moves along it on the target, and down it on the source, so that one number for the balance of the moment would
 promise the gain of the first sat for all of them.
