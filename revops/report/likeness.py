@@ -53,15 +53,16 @@ def _figure(value: float) -> str:
 
 
 def _channel_row(one: ChannelDemand) -> tuple[str, ...]:
-    tried = "-"
+    tried, open_days = "-", "-"
     if one.least_tried_ppm is not None and one.most_tried_ppm is not None:
         same = one.least_tried_ppm == one.most_tried_ppm
         tried = f"{one.most_tried_ppm:,}" if same else f"{one.least_tried_ppm:,}-{one.most_tried_ppm:,}"
+        open_days = f"{one.open_days:.1f}"
     return (
         one.name,
         one.alias or "",
         f"{one.attempt_count:,}",
-        f"{one.open_days:.1f}",
+        open_days,
         tried,
         _figure(one.customers_per_day),
         f"{_figure(one.customers_low)} to {_figure(one.customers_high)}",

@@ -23,6 +23,7 @@ def list_gaps(fit: Calibration, ruled: bool = False) -> tuple[str, ...]:
     matters most first.
     """
     return (
+        *_unpriced(fit),
         *_named(fit.channels, _untried),
         *_named(fit.channels, _hardly_open),
         *_named(fit.channels, _lifted),
@@ -45,24 +46,45 @@ def _named(channels: Sequence[ChannelFit], sentence_of: Callable[[ChannelFit], s
         yield f"the same holds for {counted(len(sentences) - NAMED_COUNT, 'more channel')}"
 
 
+def _unpriced(fit: Calibration) -> Iterator[str]:
+    """Of payments from before revops first looked."""
+    never = [one.past for one in fit.channels if not one.past.priced]
+    if never:
+        payments = counted(sum(past.attempt_count for past in never), "payment")
+        yield (
+            f"prices go on record from the first `revops fees adjust` on that is no dry run: what {payments} by "
+            f"{counted(len(never), 'channel')} were asked before isn't known, nor for how long these channels could "
+            f"have forwarded. Here all of them count as if they had been asked today's fee; what another one does is a "
+            f"guess from the prior"
+        )
+    early_count = sum(one.past.unpriced_count for one in fit.channels if one.past.priced)
+    if early_count:
+        yield (
+            f"{counted(early_count, 'payment')} came before the first price on record: what they were asked isn't "
+            f"known, and they say nothing here of what customers would pay"
+        )
+
+
 def _untried(one: ChannelFit) -> str | None:
     """Of a channel whose prices hardly differed."""
+    if not one.past.priced:
+        return None  # said of all such channels at once
     if not one.tried_ppm:
         return f"{full_name(one.past)} has no price on record that was open: its demand is a guess from the prior"
     if one.tried_apart:
         return None
     least, most = one.tried_ppm[0], one.tried_ppm[-1]
-    tried = f"at {most} ppm" if least == most else f"between {least} and {most} ppm"
+    tried = f"{most:,} ppm" if least == most else f"{least:,} to {most:,} ppm"
     return (
-        f"{full_name(one.past)} was only ever priced {tried}: what happens at {2 * max(most, 1)} is a guess from the "
-        f"prior"
+        f"{full_name(one.past)} has no other price on record than {tried}: what happens at "
+        f"{2 * max(most, 1):,} is a guess from the prior"
     )
 
 
 def _hardly_open(one: ChannelFit) -> str | None:
     """Of a channel for which refused payments stand in for open hours."""
     refused_count = sum(hour.refused_count for hour in one.past.hours)
-    if not one.by_refusals or refused_count == 0:
+    if not one.by_refusals or refused_count == 0 or not one.past.priced:
         return None
     open_hours = sum(window.open_hours for window in one.past.windows)
     return (
@@ -86,7 +108,7 @@ def _lifted(one: ChannelFit) -> str | None:
 def _of_the_node(fit: Calibration) -> Iterator[str]:
     most_ppm = max((one.tried_ppm[-1] for one in fit.channels if one.tried_ppm), default=0)
     yield (
-        f"no channel was ever priced above {most_ppm} ppm; above its own highest price each market lets a channel's "
+        f"no price above {most_ppm:,} ppm is on record; above its own highest price each market lets a channel's "
         f"customers end somewhere else, up to {max(MAX_WILLINGNESS_PPM, most_ppm):,.0f} ppm"
     )
     unseen = sum(not any(hour.settled_count for hour in one.past.entries) for one in fit.channels)
