@@ -113,12 +113,12 @@ def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     lines = out.splitlines()
     assert calls[0][0][0].dry_run
     assert lines[2].split()[:4] == ["1x1x1", NODE_ID[:12], "100", "125"]
-    assert lines[2].split()[4] == "change"
+    assert lines[2].split()[4:7] == ["would", "be", "sent"]
     assert "step limited to 125 ppm" in lines[2]
     assert lines[3].split()[0] == "4x1x1"
-    assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
+    assert any(line.split()[:4] == ["2", "not", "sent", "dead_band"] and "2x1x1" in line for line in lines)
     assert "3x1x1" not in out
-    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
+    assert lines[-1] == "4 channels: 1 would be sent, 3 not sent, 0 kept"
 
 
 def test_who_names_channels_is_told_of_each(cycle, capsys):
@@ -135,9 +135,9 @@ def test_the_valve_has_a_column_where_it_turns(cycle, capsys):
     cycle("fees", "run", replace(PLAN, decisions=(turned, *others)))
     assert main(["fees", "adjust", "-n"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split()[:6] == ["1x1x1", NODE_ID[:12], "100", "125", "1,237,500", "change"]
+    assert lines[2].split()[:6] == ["1x1x1", NODE_ID[:12], "100", "125", "1,237,500", "would"]
     assert "as it is" in lines[3]
-    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
+    assert lines[-1] == "4 channels: 1 would be sent, 3 not sent, 0 kept"
 
 
 def test_fees_adjust_verbose_lists_each_skip(cycle, capsys):
