@@ -15,6 +15,7 @@ from revops.report.amounts import instant
 _GATES: Final = frozenset(
     {
         ReasonCode.DEAD_BAND,
+        ReasonCode.UNPAID,
         ReasonCode.MIN_INTERVAL,
         ReasonCode.CHANNEL_CAP,
         ReasonCode.DAILY_CAP,
