@@ -27,6 +27,7 @@ from revops.domain.decision import (
     RebalancePlan,
     WindowBudget,
 )
+from revops.domain.experiment import Experiment
 from revops.domain.explanation import Explained, Explanation
 from revops.domain.forward import Flow
 from revops.domain.options import CommonOptions
@@ -326,7 +327,11 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
     assert rows[-1].endswith(" 140 (90 to 1,300+) 70")
     assert rows[-3:-1] == [
         "1x1x1 2 h ago 1,234.5 100 1.20 (0.61 to 2.13) 140 (90 to 1,300+) 70 (41 to 113)",
-        "3x3x3 - - - - - 33",
+        "3x3x3 not judged 33",
+    ]
+    why = [line for line in lines if line.startswith("not judged: ")]
+    assert why == [
+        "not judged: another strategy prices it, or demand hasn't judged it yet; a sat's worth is known all the same"
     ]
     assert "+: the dearest price that may be tried so far; the best may lie beyond" in lines
     assert main(["report", "--json"]) == 0
@@ -337,6 +342,20 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
         "elasticity_high": 2.134, "best_ppm": 140, "best_low_ppm": 90, "best_high_ppm": 1_300, "dearest_ppm": 1_300,
         "value_ppm": 70.4, "value_low_ppm": 41.3, "value_high_ppm": 112.7,
     }  # fmt: skip
+
+
+def test_under_an_experiment_the_report_says_why_demand_is_not_judged(cycle, capsys):
+    judged = replace(CHANNEL, demand=make_demand(judged_at=-6_500.0), value_ppm=70.4)
+    turns = Experiment(7, 0.0, "hill_climb", "demand", 1, 100_000, 30_000, 4, 0.9, 0.01, "0")
+    cycle(
+        "report", "run",
+        replace(REPORT, channels=(judged, replace(CHANNEL, name="3x3x3", value_ppm=33.4)), experiment=turns),
+    )  # fmt: skip
+    assert main(["report"]) == 0
+    assert "\nnot judged: under the experiment it is another strategy's turn, or demand" in capsys.readouterr().out
+    cycle("report", "run", replace(REPORT, channels=(judged,), experiment=turns))
+    assert main(["report"]) == 0
+    assert "not judged" not in capsys.readouterr().out
 
 
 def test_report_of_other_strategies_has_no_table_of_demand(cycle, capsys):

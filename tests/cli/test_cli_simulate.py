@@ -102,12 +102,12 @@ def test_json_has_stable_keys(asked, capsys):
         "families", "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "full_cycles", "rebalance",
         "figures", "seconds", "elapsed_seconds",
     ]  # fmt: skip
-    assert list(document["figures"]) == ["subject", "spans", "null_tests"]
+    assert list(document["figures"]) == ["subject", "spans", "null_tests", "same"]
     assert list(document["figures"]["spans"][0]) == [
         "first_day", "last_day", "world_count", "oracle_msat", "leader", "policies", "versus", "families", "losses",
     ]  # fmt: skip
     assert document["figures"]["spans"][0]["losses"][0]["family"] in {"calm", "wild"}
-    assert document["figures"]["null_tests"][0]["sees_nothing"] is True
+    assert document["figures"]["null_tests", "same"][0]["sees_nothing"] is True
 
 
 def test_what_is_stored_is_shown_again(asked, capsys, tmp_path):

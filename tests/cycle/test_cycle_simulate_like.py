@@ -152,6 +152,17 @@ def test_strategies_are_compared_in_markets_like_the_node(place: Place, capsys: 
     assert not (place.file.parent / "state").exists()
 
 
+def test_rows_that_are_alike_are_said_to_be(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who leaves fees alone does nothing, by whatever name."""
+    text = place.config.read_text(encoding="utf-8")
+    place.fill(opened(1, 2, 3, 4), busy(900, 20.0, Random(1)))
+    assert place.simulate("--seeds", "1", "--days", "2") == 0
+    assert "are alike" not in capsys.readouterr().out
+    place.config.write_text(f'{text}[fees]\nstrategy = "off"\n', encoding="utf-8")
+    assert place.simulate("--seeds", "1", "--days", "2") == 0
+    assert "The rows of off and nothing are alike: they came to the same in these markets." in capsys.readouterr().out
+
+
 def test_what_the_ranking_rests_on_comes_before_all_else(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """As after the first sync: three days of forwards, and no price on record."""
     place.fill(opened(1, 2, 3, 4), busy(900, 3.0, Random(1)))
