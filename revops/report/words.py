@@ -16,6 +16,7 @@ _GATES: Final = frozenset(
     {
         ReasonCode.DEAD_BAND,
         ReasonCode.UNPAID,
+        ReasonCode.AT_BOUND,
         ReasonCode.MIN_INTERVAL,
         ReasonCode.CHANNEL_CAP,
         ReasonCode.DAILY_CAP,

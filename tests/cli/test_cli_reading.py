@@ -31,6 +31,8 @@ DROPPED = why(ReasonCode.ZERO_FLOW_DROP, idle_hours=72.0, fee_ppm=85)
 BASE = why(ReasonCode.BASE_FEE, base_msat=1_000, wanted_base_msat=0)
 NOTED = why(ReasonCode.CHAIN_RATE_UNKNOWN, days=3)
 WAITS = why(ReasonCode.MIN_INTERVAL, age_hours=1.0, interval_hours=8.0)
+BOUND = why(ReasonCode.AT_BOUND, fee_ppm=100, bound_ppm=104)
+UNPAID = why(ReasonCode.UNPAID, fee_ppm=100, wanted_ppm=200)
 OBSERVED = why(ReasonCode.OBSERVE_MODE)
 PINNED = why(ReasonCode.PINNED, pin_ppm=900, span="until it is released")
 
@@ -42,6 +44,8 @@ PINNED = why(ReasonCode.PINNED, pin_ppm=900, span="until it is released")
         ("skip", (WATCHED,), True, WATCHED),
         ("skip", (WATCHED, NOTED), True, WATCHED),
         ("skip", (CLIMBED, LIMITED, WAITS), False, WAITS),
+        ("skip", (WATCHED, BOUND), True, BOUND),
+        ("skip", (WATCHED, UNPAID), True, UNPAID),
         ("defer", (CLIMBED, WAITS, OBSERVED), False, WAITS),
         ("defer", (CLIMBED, LIMITED, OBSERVED), False, CLIMBED),
         ("defer", (WATCHED, DROPPED, OBSERVED), False, DROPPED),

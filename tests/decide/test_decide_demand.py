@@ -20,6 +20,8 @@ from tests.strategies import fee_inputs, fees_policies
 
 POLICY = FeesConfig(strategy="demand")
 JUDGED = (ReasonCode.DEMAND, ReasonCode.DEMAND_OUTSIDE, ReasonCode.JUDGED_BEST)
+#: Why a price is kept that isn't the best.
+KEPT_BY = {ReasonCode.DEAD_BAND, ReasonCode.UNPAID, ReasonCode.AT_BOUND}
 #: More comes in than anybody buys: liquidity is worth nothing.
 AMPLE = Rate(1e14, 1e21)
 
@@ -156,9 +158,8 @@ def test_a_proposal_is_in_reach_and_worth_an_announcement_or_the_fee_in_force(
     figures = proposal.state.demand
     if proposal.ppm == fee_ppm:
         judged = any(reason.code in JUDGED for reason in proposal.reasons)
-        within = figures is not None and policy.min_ppm <= fee_ppm <= policy.max_ppm
-        if judged and within and figures and figures.best_ppm != fee_ppm:
-            assert {reason.code for reason in proposal.reasons} & {ReasonCode.DEAD_BAND, ReasonCode.UNPAID}
+        if judged and figures is not None and figures.best_ppm != fee_ppm:
+            assert KEPT_BY & {reason.code for reason in proposal.reasons}
         return
     assert abs(proposal.ppm - fee_ppm) >= dead_band_ppm(fee_ppm, policy)
     assert policy.min_ppm <= proposal.ppm <= policy.max_ppm
@@ -182,6 +183,16 @@ def test_a_change_that_is_too_small_to_announce_says_so_with_its_figures() -> No
         assert proposal.ppm == 100
         assert [reason.code for reason in proposal.reasons] == [first, ReasonCode.DEAD_BAND]
         assert proposal.reasons[-1].sentence == said
+
+
+def test_a_price_that_a_bound_keeps_from_the_best_says_so() -> None:
+    """The next price that is compared lies beyond the bound."""
+    scarce = Signals(demand=Rate(1e12, 1e21), anchor_ppm=200)
+    near = offer((60, 20.0), (100, 20.0), (150, 20.0), count=16, fee_ppm=1_327, signals=scarce)
+    proposal = propose(near, FeesConfig(strategy="demand", max_ppm=1_385), NOW)
+    assert proposal.ppm == 1_327
+    assert [reason.code for reason in proposal.reasons] == [ReasonCode.DEMAND, ReasonCode.AT_BOUND]
+    assert proposal.reasons[-1].sentence == "1,327 ppm is as near the bound of 1,385 ppm as a step can go: kept"
 
 
 def test_a_fee_above_the_dearest_that_may_be_tried_promises_no_negative_gain() -> None:

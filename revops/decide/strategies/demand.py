@@ -77,7 +77,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     # An empty channel would be tried in vain, again and again.
     probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy) if seen.routable else None
     wanted_ppm = best_ppm if probe_ppm is None else probe_ppm
-    kept = why_kept(wanted_ppm, seen, policy)
+    kept = why_kept(figures.best_ppm, wanted_ppm, seen, policy)
     if kept or wanted_ppm == fee_ppm:
         return Proposal(fee_ppm, seen.rate_msat, (*reasons, *kept), state, reset(state), value_ppm)
     if probe_ppm is not None:
@@ -102,7 +102,7 @@ def _as_judged(offer: FeeInput, seen: Evidence, early: Reason | None, policy: Fe
         return Proposal(fee_ppm, seen.rate_msat, (reason,), state, reset(state), value_ppm)
     wanted_ppm = _towards(known.best_ppm, fee_ppm, policy)
     hours_ago = round(max(now - known.judged_at, 0.0) / 3600, 1)
-    kept = why_kept(wanted_ppm, seen, policy)
+    kept = why_kept(known.best_ppm, wanted_ppm, seen, policy)
     if kept or wanted_ppm == fee_ppm:
         judged = why(
             ReasonCode.JUDGED_BEST,

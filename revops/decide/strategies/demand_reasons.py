@@ -61,11 +61,15 @@ def probing(belief: Belief, best_ppm: int, probe_ppm: int, cost_ppm: float) -> R
     return why(ReasonCode.DEMAND_PROBE, probe_ppm=probe_ppm, lost_msat=lost_msat)
 
 
-def why_kept(wanted_ppm: int, seen: Evidence, policy: FeesConfig) -> tuple[Reason, ...]:
-    """Given the price that would be asked for, return why the one in force is kept; nothing where it is not, or where
-    it is the one. It is where another isn't worth an update, or would be a dearer one without revenue: only a cheaper
-    one can tell something then.
+def why_kept(best_ppm: int, wanted_ppm: int, seen: Evidence, policy: FeesConfig) -> tuple[Reason, ...]:
+    """Given the best price of all, and the one that would be asked for on the way to it, return why the one in force is
+    kept; nothing where it is not, or where it is the best. It is kept where a bound lies nearer than the next price
+    that is compared, where another isn't worth an update, or would be a dearer one without revenue: only a cheaper one
+    can tell something then.
     """
+    if best_ppm != wanted_ppm == seen.fee_ppm:
+        bound_ppm = policy.max_ppm if best_ppm > seen.fee_ppm else policy.min_ppm
+        return (why(ReasonCode.AT_BOUND, fee_ppm=seen.fee_ppm, bound_ppm=bound_ppm),)
     change_ppm, band_ppm = abs(wanted_ppm - seen.fee_ppm), dead_band_ppm(seen.fee_ppm, policy)
     if 0 < change_ppm < band_ppm:
         return (why(ReasonCode.DEAD_BAND, change_ppm=change_ppm, band_ppm=band_ppm),)
