@@ -123,11 +123,14 @@ class ChannelPast:
     @property
     def unpriced_count(self) -> int:
         """What wanted to leave before the first price on record: what it was asked isn't known."""
-        if not self.priced:
-            return self.attempt_count
+        return self.attempt_count - sum(hour.attempt_count for hour in self.priced_hours)
+
+    @property
+    def priced_hours(self) -> tuple[TrafficHour, ...]:
+        """The hours from the first price on record on; none where there is none."""
         if not self.prices:
-            return 0
-        return sum(hour.attempt_count for hour in self.hours if (hour.hour + 0.5) * _HOUR_SECONDS < self.prices[0][0])
+            return self.hours if self.windows else ()
+        return tuple(hour for hour in self.hours if (hour.hour + 0.5) * _HOUR_SECONDS >= self.prices[0][0])
 
 
 @dataclass(frozen=True, slots=True)

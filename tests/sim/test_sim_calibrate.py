@@ -274,11 +274,21 @@ def test_prices_from_before_the_first_look_are_said_to_be_unknown() -> None:
     assert [(one.least_tried_ppm, one.most_tried_ppm) for one in channels_found(fit)] == [(None, None)] * 2
 
 
+def test_at_the_first_price_on_record_demand_does_not_rest_on_what_was_refused_before() -> None:
+    """Moments after the first run of `fees adjust`."""
+    now = 30 * DAY_SECONDS
+    looked_at = [past(number, (TrafficHour(30, 40, 0, 200, 40.0, 0.0),), prices=((now, 200),)) for number in range(2)]
+    gaps = list_gaps(calibrate(traffic(*looked_at), 200))
+    assert not any("on record as open" in gap or "above 0 ppm" in gap for gap in gaps)
+    assert any("no price that was open is on record" in gap for gap in gaps)
+    assert sum("has no price on record that was open" in gap for gap in gaps) == 2
+
+
 def test_payments_from_before_the_first_price_on_record_are_counted_apart() -> None:
     """Those of the hours before it, not those after."""
     hours = (TrafficHour(30, 40, 0, 0, 40.0, 0.0), TrafficHour(300, 7, 0, 0, 7.0, 0.0))
     one = past(0, hours, prices=((100 * 3_600.0, 200),))
-    assert (one.priced, one.unpriced_count) == (True, 40)
+    assert (one.priced, one.unpriced_count, one.priced_hours) == (True, 40, hours[1:])
     gaps = list_gaps(calibrate(traffic(one, past(1, flat_hours(Random(1), 30, 1.0))), 200))
     assert any(gap.startswith("40 payments came before the first price on record") for gap in gaps)
     assert not any("the first `revops fees adjust`" in gap for gap in gaps)

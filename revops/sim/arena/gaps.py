@@ -83,12 +83,12 @@ def _untried(one: ChannelFit) -> str | None:
 
 def _hardly_open(one: ChannelFit) -> str | None:
     """Of a channel for which refused payments stand in for open hours."""
-    refused_count = sum(hour.refused_count for hour in one.past.hours)
-    if not one.by_refusals or refused_count == 0 or not one.past.priced:
+    refused_count = sum(hour.refused_count for hour in one.past.priced_hours)
+    if not one.by_refusals or refused_count == 0:
         return None
     open_hours = sum(window.open_hours for window in one.past.windows)
     return (
-        f"{full_name(one.past)} is on record as open for {open_hours:.0f} hours only, less than "
+        f"{full_name(one.past)} is on record as open for {open_hours:.1f} hours only, less than "
         f"{LEAST_OPEN_HOURS:.0f}: its demand rests on {counted(refused_count, 'payment')} that it refused; who saw "
         f"that it was empty never asked"
     )
@@ -98,7 +98,7 @@ def _lifted(one: ChannelFit) -> str | None:
     """Of a channel that refused more than its prices' windows know of."""
     if one.lift <= 1.0:
         return None
-    refused_count = sum(hour.refused_count for hour in one.past.hours)
+    refused_count = sum(hour.refused_count for hour in one.past.priced_hours or one.past.hours)
     return (
         f"{full_name(one.past)} refused {counted(refused_count, 'payment')} for want of liquidity: its demand is taken "
         f"for {one.lift:.2g} times what its open hours show; how many of these were the same sender's isn't known"
@@ -107,9 +107,10 @@ def _lifted(one: ChannelFit) -> str | None:
 
 def _of_the_node(fit: Calibration) -> Iterator[str]:
     most_ppm = max((one.tried_ppm[-1] for one in fit.channels if one.tried_ppm), default=0)
+    tried = f"above {most_ppm:,} ppm" if most_ppm else "that was open"
     yield (
-        f"no price above {most_ppm:,} ppm is on record; above its own highest price each market lets a channel's "
-        f"customers end somewhere else, up to {max(MAX_WILLINGNESS_PPM, most_ppm):,.0f} ppm"
+        f"no price {tried} is on record; above its own highest price each market lets a channel's customers end "
+        f"somewhere else, up to {max(MAX_WILLINGNESS_PPM, most_ppm):,.0f} ppm"
     )
     unseen = sum(not any(hour.settled_count for hour in one.past.entries) for one in fit.channels)
     if unseen:
