@@ -36,8 +36,15 @@ def suggest(
             plain_name(seen.view.node.alias, seen.view.node.node_id),
             "From its alias; it names the files for node_exporter.",
         ),
-        "fees.mode": Suggestion("observe", "Look at `revops fees adjust --dry-run` for some days before you say act."),
-        "rebalance.mode": Suggestion("observe", "Look at `revops rebalance plan` for some days before you say act."),
+        "fees.mode": Suggestion(
+            "observe",
+            "Cron's runs record what they would do: look at `revops report` for some days before you say act. A dry "
+            "run records nothing, so that nothing is learnt from it.",
+        ),
+        "rebalance.mode": Suggestion(
+            "observe",
+            "`revops rebalance plan` records what it would move: look at it for some days before you say act.",
+        ),
         **_database(database_url),
         **_metrics(seen, metrics_dir),
         **_fee_bounds(live),
@@ -69,7 +76,7 @@ def _fee_bounds(live: list[Channel]) -> dict[str, Suggestion]:
     below, above = sum(rate < low for rate in rates), sum(rate > high for rate in rates)
     base: int = default_of("fees.base_msat")
     others = sum(channel.local_terms.fee_base_msat != base for channel in live)
-    now = f"{len(rates)} channels charge {rates[0]} to {rates[-1]} ppm now, the median {rates[len(rates) // 2]};"
+    now = f"{len(rates)} channels charge {rates[0]:,} to {rates[-1]:,} ppm now, the median {rates[len(rates) // 2]:,};"
     return {
         "fees.base_msat": Suggestion(base, f"{others} of {len(live)} channels have another now; mode act changes it."),
         "fees.min_ppm": Suggestion(low, f"{now} {below} of them less than this, which mode act would raise."),

@@ -40,6 +40,11 @@ def start(options: CommonOptions, a: str, b: str, block_hours: int, days: int, s
 
     Blocks are drawn for each peer: half of them A's, half B's. What is compared, how long, and when it is stopped
     early is written down now and can't be changed. Channels take part that no pin or rule says otherwise of.
+
+    \b
+    For example, whether demand earns more than the hill_climb that is configured:
+      revops experiment start --a hill_climb --b demand
+      revops experiment start --a hill_climb --b demand --block-hours 48 --days 28
     """
     from revops.cycle import experiment as cycle
 

@@ -49,7 +49,7 @@ def adjust(options: CommonOptions, channels: tuple[str, ...]) -> None:
     output.news(
         "fees adjust",
         plan,
-        lambda: fee_plans.fee_plan(plan, with_skips=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
+        lambda: fee_plans.fee_plan(plan, dry_run=options.dry_run, each_skip=options.verbosity > 0 or bool(channels)),
     )
 
 

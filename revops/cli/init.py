@@ -81,9 +81,9 @@ def _blocks(summary: InitSummary) -> Iterator[Block]:
     for step, why in (
         (f"$EDITOR {summary.config_path}", "budget, reserve, fee bounds; modes stay observe"),
         (f"{program} sync{named}", "copy the node's history; the first time takes longest"),
-        (f"{program} fees adjust --dry-run{named}", "what it would charge, and why"),
+        (f"{program} fees adjust --dry-run{named}", "what its first run would do, and why; it records nothing"),
         (f"{program} report{named}", "what the node earned"),
-        ("crontab -e", 'the lines of crontab.example; then, when you agree, mode = "act"'),
+        ("crontab -e", 'the lines of crontab.example: they watch and record; after days of reports, mode = "act"'),
     ):
         yield Line(f"  {step:<44}  {why}")
     for setting in cron_settings(Path(summary.config_path)):

@@ -17,7 +17,7 @@ def policy() -> None:
 
 
 @policy.command("show", cls=Command)
-@click.argument("name", required=False, metavar="[SCID|CHANNEL_ID|PEER_ID]")
+@click.argument("name", required=False, metavar="[SCID|CHANNEL_ID|PEER_ID|ALIAS]")
 @common
 def show(options: CommonOptions, name: str | None) -> None:
     """Which rules match each channel and what results; of one that is named, each rule and setting.

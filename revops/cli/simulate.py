@@ -122,6 +122,7 @@ def simulate(
     _make_sure_of(page_path, save_path)
     question["set_name"] = question["set_name"] or "small"
     from revops.cycle import simulate as cycle
+    from revops.cycle import studies
 
     output = Output(options)
     if freeze:
@@ -131,12 +132,12 @@ def simulate(
         return
     subject = next(iter(question["policies"]), None)
     if from_path is not None:
-        found = cycle.load(from_path, subject)
+        found = cycle.Simulation(studies.load(from_path, subject))
     else:
         with output.working() as told:
             found = cycle.run(cycle.Question(**question), process_count=process_count, progress=told.progress)
     if save_path is not None:
-        cycle.save(save_path, found.study)
+        studies.save(save_path, found.study)
         again = f"{called()} simulate --from {shlex.quote(str(save_path))}"
         output.message(f"{counted(found.study.world_count, 'world')} stored in {save_path}; `{again}` shows them again")
     _show(output, found, page_path, subject=subject, profile=profile)

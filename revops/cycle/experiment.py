@@ -21,7 +21,7 @@ from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import NodeView
 from revops.errors import ConfigError, ExperimentRuns, NoExperiment, TemporaryError
 from revops.report.amounts import instant
-from revops.store import experiments
+from revops.store import experiment_blocks, experiments
 from revops.store.engine import Tx
 
 START_COMMAND = "experiment start"
@@ -140,8 +140,10 @@ def _status(tx: Tx, now: float) -> ExperimentStatus:
     if found is None:
         return ExperimentStatus(now, None)
     block = block_at(found, now)
-    inside = {channel_id for channel_id, within in experiments.block_times(tx, found.experiment_key) if within == block}
-    members = experiments.members(tx, found)
+    inside = {
+        channel_id for channel_id, within in experiment_blocks.block_times(tx, found.experiment_key) if within == block
+    }
+    members = experiment_blocks.members(tx, found)
     turns = {one.channel_id: turn_of(found, one.peer_id, now) for one in members if one.channel_id in inside}
     return ExperimentStatus(
         now,
@@ -164,7 +166,7 @@ def report(options: CommonOptions, experiment_key: int | None = None, clock: Clo
             found = experiments.latest(tx) if experiment_key is None else experiments.by_key(tx, experiment_key)
             if found is None:
                 raise NoExperiment("no such experiment: `revops experiment start` begins one")
-            results = {one: experiments.results(tx, one.experiment_key) for one in experiments.every(tx)}
+            results = {one: experiment_blocks.results(tx, one.experiment_key) for one in experiments.every(tx)}
         now = clock()
         shown = {one: reported(one, of, now, random.Random(one.seed).getrandbits) for one, of in results.items()}
         value = shown.pop(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from revops.cycle.named import Names, goes_by
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.explanation import Explained
@@ -19,21 +20,19 @@ COMMAND = "explain"
 def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock = time.time) -> Explained:
     """Given a channel or peer by any of its names, and a moment (None: now), explain its fee then.
 
-    Raise UnknownChannel where the records know no such channel or peer.
+    Raise UnknownChannel where the records know no such channel or peer, or the name fits several peers.
     """
     with open_records(options, COMMAND, clock) as records:
         now = clock()
         days = records.config.report.window_days
         with records.database.read(records.node_key) as tx:
             known = queries.channel_records(tx, now - days * DAY_SECONDS)
-            chosen = [channel for channel in known if _goes_by(channel, name)]
+            chosen = goes_by(name, known, _names)
             if not chosen:
                 raise UnknownChannel(f"the records know no channel or peer {name}")
             moment = now if at is None else at
             return Explained(tuple(explain.explanation(tx, channel, moment, now, days) for channel in chosen))
 
 
-def _goes_by(channel: ChannelRecord, name: str) -> bool:
-    return name in {channel.channel_id, channel.name, channel.peer_id} or (
-        channel.alias is not None and channel.alias.casefold() == name.casefold()
-    )
+def _names(channel: ChannelRecord) -> Names:
+    return Names(frozenset({channel.channel_id, channel.name}), channel.peer_id, channel.alias)

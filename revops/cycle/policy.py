@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+from revops.cycle.named import Names, goes_by
 from revops.cycle.policies import recorded_policies
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.options import CommonOptions
-from revops.domain.rules import PoliciesReport
+from revops.domain.rules import ChannelPolicy, PoliciesReport
 from revops.errors import UnknownChannel
 from revops.store import experiments, nodes, pins, queries
 
@@ -18,7 +19,7 @@ COMMAND = "policy show"
 def run(options: CommonOptions, name: str | None = None, clock: Clock = time.time) -> PoliciesReport:
     """Given the flags and a channel or peer by any of its names (None: all open channels), return their policies.
 
-    Raise UnknownChannel where the records know none of that name.
+    Raise UnknownChannel where the records know none of that name, or it fits several peers.
     """
     with open_records(options, COMMAND, clock) as records:
         now = clock()
@@ -29,7 +30,11 @@ def run(options: CommonOptions, name: str | None = None, clock: Clock = time.tim
             experiment = experiments.running(tx)
             synced_at = nodes.node_row(tx).synced_at
         if name is not None:
-            policies = [one for one in policies if name in one.facts.names or name == one.facts.peer_id]
+            policies = goes_by(name, policies, _names)
             if not policies:
                 raise UnknownChannel(f"the records know no open channel or peer {name}")
         return PoliciesReport(now, synced_at, tuple(policies), pinned, experiment)
+
+
+def _names(one: ChannelPolicy) -> Names:
+    return Names(one.facts.names, one.facts.peer_id, one.facts.alias)

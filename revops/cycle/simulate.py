@@ -1,31 +1,28 @@
-"""`revops simulate`: fee policies compared in the arena's worlds; or a comparison from before, read from its file."""
+"""`revops simulate`: fee policies compared in the arena's worlds."""
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
 from typing import Final
 
 from revops import __version__
+from revops.cycle import studies
 from revops.domain.options import Progress, no_progress
-from revops.errors import DataError, OutputError, UnknownName
+from revops.errors import UnknownName
 from revops.sim.arena import frozen
 from revops.sim.arena.families import FAMILIES
-from revops.sim.arena.null_test import copies_of, original_of
-from revops.sim.arena.outcome import Outcome, Study, from_document, to_document
+from revops.sim.arena.null_test import copies_of
+from revops.sim.arena.outcome import Outcome, Study
 from revops.sim.arena.policies import POLICIES, REBALANCING, STRATEGIES
 from revops.sim.arena.pool import core_count, run_all
 from revops.sim.arena.runner import Cycles, Done, Job, hash_job, run_job
 from revops.sim.arena.sets import SETS
 
-GIT_SECONDS: Final = 10.0
 #: The policy that the null test is made with where none is named: the one that has most to break ties by.
 CHECKED: Final = "demand"
 
@@ -90,7 +87,7 @@ def run(
         setting=world_set.setting.name,
         made_at=int(time.time() if now is None else now),
         version=__version__,
-        commit=commit(),
+        commit=studies.commit(),
         days=days,
         seeds=seeds,
         families=families,
@@ -119,77 +116,6 @@ def freeze(*, process_count: int | None = None, progress: Progress = no_progress
     frozen_set = frozen.FrozenSet(judged.days, worlds)
     frozen.store(frozen_set)
     return frozen_set
-
-
-def save(path: Path, study: Study) -> None:
-    """Given a path, store a study there. Raise OutputError where that can't be written."""
-    try:
-        path.write_text(json.dumps(to_document(study), separators=(",", ":")) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from error
-
-
-def load(path: Path, subject: str | None = None) -> Simulation:
-    """Given a path, return the study that is stored there, held against the set that is frozen now.
-
-    Raise DataError for anything but a study, UnknownName where the policy of interest was not compared, OSError where
-    the file can't be read.
-    """
-    content = path.read_bytes()
-    try:
-        study = from_document(json.loads(content))
-    except ValueError as error:  # msgspec's, json's and the decoder's errors are ValueErrors
-        raise DataError(_no_study(path, error)) from error
-    if subject is not None and subject not in study.policies:
-        named = ", ".join(policy for policy in study.policies if not original_of(policy)[1])
-        raise UnknownName(f"{subject} is not in it; there are: {named}")
-    return Simulation(study if study.frozen_hash is None else _held_against(frozen.load(), study))
-
-
-def _no_study(path: Path, error: ValueError) -> str:
-    """What is wrong with a file that holds no study, and what to do."""
-    wrong = "it isn't JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
-    return (
-        f"{path} holds no result of `revops simulate`: {wrong}. Name a file that `revops simulate --save FILE` wrote, "
-        f"or run that anew"
-    )
-
-
-def _held_against(frozen_set: frozen.FrozenSet, study: Study) -> Study:
-    """A stored study with what keeps its worlds from being the frozen ones, whatever its file says of that."""
-    strange = []
-    if study.frozen_hash != frozen_set.hash:
-        strange.append("all: since then the set was frozen anew")
-    if study.set_name != frozen.JUDGED_SET.name or study.setting != frozen.JUDGED_SET.setting.name:
-        strange.append(f"all: they are of set {study.set_name}")
-    if study.days != frozen_set.days:
-        strange.append(f"all: they last {study.days:g} d, not {frozen_set.days:g}")
-    strange += [
-        f"{family}, seed {seed}"
-        for family, seed in product(study.families, study.seeds)
-        if seed not in frozen_set.worlds.get(family, {})
-    ]
-    known = (one for one in study.strange if one not in strange)
-    return replace(study, strange=(*strange, *known), frozen_count=frozen_set.world_count)
-
-
-def commit() -> str | None:
-    """Return the commit that runs, "-dirty" where files differ from it; None outside a checkout of our own."""
-    root = Path(__file__).resolve().parents[2]
-    top = _git(root, "rev-parse", "--show-toplevel")
-    if top is None or Path(top).resolve() != root:
-        return None
-    return _git(root, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(root), *arguments]
-    try:
-        # A list, so no shell; every word of it stands in this module.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None  # no git, or no repository: the version has to do
-    return done.stdout.strip()
 
 
 def _known(kind: str, wanted: Sequence[str], names: tuple[str, ...]) -> tuple[str, ...]:

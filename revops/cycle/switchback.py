@@ -16,7 +16,7 @@ from revops.domain.experiment import Ending, Experiment, Look
 from revops.domain.policy import FeesConfig
 from revops.domain.rules import ChannelPolicy
 from revops.domain.snapshot import FeeInput, NodeView
-from revops.store import experiments
+from revops.store import experiment_blocks, experiments
 from revops.store.engine import Tx
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def go_on(
             priced = inputs if experiment is not None and one.experiment_key == experiment.experiment_key else ()
             _count(tx, one, view, priced)
             due_count = due_blocks(one, now)
-            experiments.record_blocks(tx, one, due_count, now)
+            experiment_blocks.record_blocks(tx, one, due_count, now)
             if one.ended_at is None and due_count == one.block_count:
                 experiments.end(tx, one, one.ends_at, Ending.COMPLETE)
 
@@ -68,10 +68,10 @@ def _count(tx: Tx, experiment: Experiment, view: NodeView, inputs: Sequence[FeeI
     looks = {channel.channel_id: Look(channel) for channel in view.channels} | {
         one.channel.channel_id: Look(one.channel, one.turn, one.away_since_at, one.external_since_at) for one in inputs
     }
-    known = experiments.block_times(tx, experiment.experiment_key)
+    known = experiment_blocks.block_times(tx, experiment.experiment_key)
     times, gone = counted(experiment, known, looks.values(), view.taken_at)
-    experiments.drop_times(tx, experiment.experiment_key, gone)
-    experiments.save_times(tx, experiment.experiment_key, times)
+    experiment_blocks.drop_times(tx, experiment.experiment_key, gone)
+    experiment_blocks.save_times(tx, experiment.experiment_key, times)
 
 
 def look_for_harm(session: Session, now: float) -> None:
@@ -86,7 +86,7 @@ def look_for_harm(session: Session, now: float) -> None:
         over_count = look_due(experiment, now)
         if over_count is None:
             return
-        pairs, _used = counting(experiment, experiments.results(tx, experiment.experiment_key))
+        pairs, _used = counting(experiment, experiment_blocks.results(tx, experiment.experiment_key))
     draws = random.Random(f"{experiment.seed}/{over_count}")
     harm = harmful(experiment, pairs, over_count, draws.getrandbits)
     with session.database.transaction(session.node_key) as tx:

@@ -20,7 +20,7 @@ class Parameter:
 class ChannelDemand:
     """What is believed of one channel's customers: how many come a day at price 0, and the price at which half of them
     stay away, both at the middle of the belief; 80 % of it lies between `*_low` and `*_high`. Prices tried are None
-    where none was. `entry_ratio` is the share of all payments that would enter by it.
+    where none is on record. `entry_ratio` is the share of all payments that would enter by it.
     """
 
     name: str

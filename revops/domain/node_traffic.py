@@ -6,9 +6,11 @@ It holds what reached the node. Payments that never came leave no trace here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from revops.domain.decision import PriceWindow
+
+_HOUR_SECONDS: Final = 3_600
 
 
 class TrafficHour(NamedTuple):
@@ -112,6 +114,23 @@ class ChannelPast:
     def attempt_count(self) -> int:
         """All that wanted to leave by it."""
         return sum(hour.attempt_count for hour in self.hours)
+
+    @property
+    def priced(self) -> bool:
+        """Whether any of its prices is on record: they are from the first run of `fees adjust` on."""
+        return bool(self.prices or self.windows)
+
+    @property
+    def unpriced_count(self) -> int:
+        """What wanted to leave before the first price on record: what it was asked isn't known."""
+        return self.attempt_count - sum(hour.attempt_count for hour in self.priced_hours)
+
+    @property
+    def priced_hours(self) -> tuple[TrafficHour, ...]:
+        """The hours from the first price on record on; none where there is none."""
+        if not self.prices:
+            return self.hours if self.windows else ()
+        return tuple(hour for hour in self.hours if (hour.hour + 0.5) * _HOUR_SECONDS >= self.prices[0][0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,13 @@ class ReasonCode(StrEnum):
     CLIMB_REVERSE = "climb_reverse"
     CLIMB_PROBE = "climb_probe"
     CLIMB_SLOPE = "climb_slope"
+    CLIMB_WORTH = "climb_worth"
     AT_BOUND = "at_bound"
     NOTHING_TO_LEARN = "nothing_to_learn"
     DEMAND = "demand"
+    DEMAND_OUTSIDE = "demand_outside"
     DEMAND_PROBE = "demand_probe"
+    UNPAID = "unpaid"
     JUDGED_LATELY = "judged_lately"
     JUDGED_BEST = "judged_best"
     JUDGED_WANTED = "judged_wanted"
@@ -153,13 +156,16 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{step_percent} %"
     ),
     ReasonCode.CLIMB_PROBE: (
-        "{fee_ppm} ppm earned {rate_msat} msat per open hour, and there is no other price to compare: try "
-        "{step_percent} %"
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, the first price of this search: try {step_percent} %"
     ),
     ReasonCode.CLIMB_SLOPE: (
         "prices tried lately: {window_count}; by them a fee 1 % higher changes the net income by {slope_percent} % "
         "(give or take {error_percent} %); a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where its "
         "payments enter"
+    ),
+    ReasonCode.CLIMB_WORTH: (
+        "what is remembered is of one price alone, which shows no slope; a sat is worth {value_ppm} ppm here and "
+        "{entry_value_ppm} ppm where its payments enter"
     ),
     ReasonCode.NOTHING_TO_LEARN: "it can't forward now, so that no price would prove better: {fee_ppm} ppm is kept",
     ReasonCode.AT_BOUND: "{fee_ppm} ppm is as near the bound of {bound_ppm} ppm as a step can go: kept",
@@ -167,6 +173,16 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
         "{elasticity} % of them ({low} to {high}); of all prices {best_ppm} ppm promises most, {gain_msat} "
         "msat a day more; a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where they enter"
+    ),
+    ReasonCode.DEMAND_OUTSIDE: (
+        "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
+        "{elasticity} % of them ({low} to {high}); {fee_ppm} ppm is none of the prices that may be tried so far, "
+        "{cheapest_ppm} to {dearest_ppm} ppm: of those {best_ppm} ppm promises most, though {lost_msat} msat a day "
+        "less than {fee_ppm} ppm would bring if the belief held there; a sat is worth {value_ppm} ppm here and "
+        "{entry_value_ppm} ppm where they enter"
+    ),
+    ReasonCode.UNPAID: (
+        "nobody has paid {fee_ppm} ppm since it is in force: {wanted_ppm} ppm isn't tried before somebody has"
     ),
     ReasonCode.DEMAND_PROBE: (
         "nearly all payments came at one price: {probe_ppm} ppm is tried to see what they mind, which may cost "
@@ -340,6 +356,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
 
 #: Numbers that are shown with their sign.
 SIGNED: Final = frozenset({"step_percent", "slope_percent"})
+#: Numbers that are shown to the hundredth, so that "0.0 to 0.26" isn't read as two kinds of figures.
+HUNDREDTHS: Final = frozenset({"per_day", "elasticity", "low", "high", "slope_percent", "error_percent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +376,8 @@ class Reason:
 def _shown(name: str, number: Number) -> str:
     if isinstance(number, str):
         return number
-    return f"{number:+,}" if name in SIGNED else f"{number:,}"
+    sign = "+" if name in SIGNED else ""
+    return f"{number:{sign},.2f}" if name in HUNDREDTHS else f"{number:{sign},}"
 
 
 def says(reasons: Iterable[Reason], *codes: ReasonCode) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from revops.domain.demand import DemandFigures
 from revops.domain.record import ChannelRecord
 from revops.report.amounts import age, instant
 from revops.report.blocks import Block, Line, Table
+
+#: Of a channel for which `demand` has no figures.
+NOT_JUDGED: Final = "not judged"
 
 
 def told(figures: DemandFigures) -> str:
@@ -20,25 +24,32 @@ def told(figures: DemandFigures) -> str:
     )
 
 
-def demand_table(channels: Sequence[ChannelRecord], now: float) -> Iterator[Block]:
-    """Given open channels and the time, render what demand looks like on each; nothing where no channel has figures.
+def demand_table(channels: Sequence[ChannelRecord], now: float, *, by_turns: bool = False) -> Iterator[Block]:
+    """Given open channels, the time, and whether an experiment prices by turns, render what demand looks like on each;
+    nothing where no channel has figures.
 
-    Beside one that has, a channel that another strategy prices shows what its liquidity is worth, where that is known.
+    Beside one that has, a channel that another strategy prices shows what its liquidity is worth, where that is known,
+    and it is said why it has no more.
     """
     if not any(channel.demand for channel in channels):
         return
     headings = ("channel", "judged", ">payments", ">at ppm", ">elasticity", ">best ppm", ">a sat is worth, ppm")
     rows = [_row(one, now) for one in channels if one.demand is not None or one.value_ppm is not None]
     yield Table("Demand (in brackets: where 80 % of the belief lies)", headings, tuple(rows))
+    notes = []
     if any(one.demand is not None and _open_ended(one.demand) for one in channels):
-        yield Line("+: the dearest price that may be tried so far; the best may lie beyond")
-        yield Line("")
+        notes.append("+: the dearest price that may be tried so far; the best may lie beyond")
+    if any(one.demand is None and one.value_ppm is not None for one in channels):
+        other = "under the experiment it is another strategy's turn" if by_turns else "another strategy prices it"
+        notes.append(f"{NOT_JUDGED}: {other}, or demand hasn't judged it yet; a sat's worth is known all the same")
+    if notes:
+        yield from (Line(note) for note in (*notes, ""))
 
 
 def _row(channel: ChannelRecord, now: float) -> tuple[str, ...]:
     figures = channel.demand
     if figures is None:
-        return (channel.name, "-", "-", "-", "-", "-", "-" if channel.value_ppm is None else _ppm(channel.value_ppm))
+        return (channel.name, NOT_JUDGED, "", "", "", "", "-" if channel.value_ppm is None else _ppm(channel.value_ppm))
     return (
         channel.name,
         age(figures.judged_at, now),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from revops.domain.likeness import ChannelDemand, Contender, Likeness, Parameter
 from revops.domain.text import counted
@@ -53,15 +53,16 @@ def _figure(value: float) -> str:
 
 
 def _channel_row(one: ChannelDemand) -> tuple[str, ...]:
-    tried = "-"
+    tried, open_days = "-", "-"
     if one.least_tried_ppm is not None and one.most_tried_ppm is not None:
         same = one.least_tried_ppm == one.most_tried_ppm
         tried = f"{one.most_tried_ppm:,}" if same else f"{one.least_tried_ppm:,}-{one.most_tried_ppm:,}"
+        open_days = f"{one.open_days:.1f}"
     return (
         one.name,
         one.alias or "",
         f"{one.attempt_count:,}",
-        f"{one.open_days:.1f}",
+        open_days,
         tried,
         _figure(one.customers_per_day),
         f"{_figure(one.customers_low)} to {_figure(one.customers_high)}",
@@ -78,6 +79,7 @@ def _contest(value: Likeness) -> Iterator[Block]:
         "strategy", ">net sat a month", ">more than configured", ">in 80 % of markets", ">better in", ">updates a day",
     )  # fmt: skip
     yield Table(title, headings, tuple(_contender_row(one, value.market_count) for one in value.contenders))
+    yield from _alike(value.contenders)
     yield Line(
         "Each strategy starts with this node's balances and fees and without memory, under the configured rails; net "
         "is income less on-chain costs, and what the change of balances is worth; updates are per channel."
@@ -92,6 +94,19 @@ def _contest(value: Likeness) -> Iterator[Block]:
         f"{_verdict(value)} What a strategy earns on this node only a switch-back test on it can show: `revops "
         f"experiment`."
     )
+
+
+def _alike(contenders: Sequence[Contender]) -> Iterator[Line]:
+    """Which rows are the same, or they would look like a mistake."""
+    groups: dict[tuple[int, float], list[str]] = {}
+    for one in contenders:
+        groups.setdefault((one.net_msat_per_month, one.updates_per_day), []).append(one.strategy)
+    for names in groups.values():
+        if len(names) > 1:
+            yield Line(
+                f"The rows of {', '.join(names[:-1])} and {names[-1]} are alike: they came to the same in these "
+                "markets."
+            )
 
 
 def _verdict(value: Likeness) -> str:

@@ -100,7 +100,8 @@ def _channels(value: Report) -> Iterator[Block]:
         )  # fmt: skip
         rows = tuple(_channel_row(channel, value.blockheight) for channel in _best_first(standing))
         yield Table("Channels (sat)", headings, rows)
-        yield from demand_table(_best_first(standing), value.taken_at)
+        turns = by_turns(value.experiment, value.taken_at) is not None
+        yield from demand_table(_best_first(standing), value.taken_at, by_turns=turns)
     if gone:
         earned_msat = sum(channel.lifetime.earned_msat for channel in gone)
         spent_msat = sum(channel.lifetime_rebalance_fees_msat for channel in gone)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from revops.domain.decision import (
     BudgetVerdict,
@@ -28,6 +29,8 @@ from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
 from revops.report.words import deciding, shortened
 
+Decided = TypeVar("Decided", FeeDecision, RebalanceDecision)
+
 
 def sentences(reasons: Sequence[Reason]) -> str:
     """Given reasons, return them as one text."""
@@ -42,14 +45,18 @@ def _same_ppm(decision: FeeDecision | RebalanceDecision) -> bool:
     return isinstance(decision, FeeDecision) and decision.old_ppm == decision.new_ppm
 
 
-def grouped(decisions: Sequence[FeeDecision] | Sequence[RebalanceDecision]) -> Iterator[Block]:
-    """Given skips, render them by the reason that decided, with one channel as the example."""
-    groups: dict[tuple[str, str], list[FeeDecision | RebalanceDecision]] = defaultdict(list)
+def grouped(
+    decisions: Sequence[Decided], outcome_of: Callable[[Decided], str] = lambda decision: str(decision.outcome)
+) -> Iterator[Block]:
+    """Given skips, and the word for what became of each, render them by that and by the reason that decided, with one
+    channel as the example.
+    """
+    groups: dict[tuple[str, str], list[Decided]] = defaultdict(list)
     for decision in decisions:
         reason = deciding(decision.outcome, decision.reasons, same_ppm=_same_ppm(decision))
-        groups[decision.outcome, str(reason.code) if reason is not None else "no_reason"].append(decision)
+        groups[outcome_of(decision), str(reason.code) if reason is not None else "no_reason"].append(decision)
     rows = tuple(
-        (f"{len(group):,}", str(outcome), code, f"{_name(group[0])}: {_shortened(group[0])}")
+        (f"{len(group):,}", outcome, code, f"{_name(group[0])}: {_shortened(group[0])}")
         for (outcome, code), group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     )
     yield Table("", (">channels", "outcome", "reason", "for example"), rows)

@@ -15,6 +15,8 @@ from revops.report.amounts import instant
 _GATES: Final = frozenset(
     {
         ReasonCode.DEAD_BAND,
+        ReasonCode.UNPAID,
+        ReasonCode.AT_BOUND,
         ReasonCode.MIN_INTERVAL,
         ReasonCode.CHANNEL_CAP,
         ReasonCode.DAILY_CAP,

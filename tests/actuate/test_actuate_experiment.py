@@ -23,7 +23,7 @@ from revops.report import overview, policies
 from revops.report.amounts import instant
 from revops.report.explanation import explained
 from revops.report.text import page
-from revops.store import experiments, pins
+from revops.store import experiment_blocks, pins
 from revops.store.fees import fee_states
 from tests.actuate.bench import DAY, HOUR, NODE_KEY, Bench, Killed, killing, open_bench
 from tests.actuate.test_actuate_hand import pick
@@ -74,7 +74,7 @@ def pay(bench: Bench, fee_msat: int, number: int = 0) -> None:
 
 def results(bench: Bench) -> tuple[BlockResult, ...]:
     with bench.database.read(NODE_KEY) as tx:
-        return experiments.results(tx, 1)
+        return experiment_blocks.results(tx, 1)
 
 
 def turns_of(plan: FeePlan) -> dict[str, Arm]:

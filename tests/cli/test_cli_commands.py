@@ -27,6 +27,7 @@ from revops.domain.decision import (
     RebalancePlan,
     WindowBudget,
 )
+from revops.domain.experiment import Experiment
 from revops.domain.explanation import Explained, Explanation
 from revops.domain.forward import Flow
 from revops.domain.options import CommonOptions
@@ -113,12 +114,12 @@ def test_fees_adjust_dry_run_says_changes_and_groups_the_rest(cycle, capsys):
     lines = out.splitlines()
     assert calls[0][0][0].dry_run
     assert lines[2].split()[:4] == ["1x1x1", NODE_ID[:12], "100", "125"]
-    assert lines[2].split()[4] == "change"
+    assert lines[2].split()[4:7] == ["would", "be", "sent"]
     assert "step limited to 125 ppm" in lines[2]
     assert lines[3].split()[0] == "4x1x1"
-    assert any(line.split()[:3] == ["2", "skip", "dead_band"] and "2x1x1" in line for line in lines)
+    assert any(line.split()[:4] == ["2", "not", "sent", "dead_band"] and "2x1x1" in line for line in lines)
     assert "3x1x1" not in out
-    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
+    assert lines[-1] == "4 channels: 1 would be sent, 3 not sent, 0 kept"
 
 
 def test_who_names_channels_is_told_of_each(cycle, capsys):
@@ -135,9 +136,9 @@ def test_the_valve_has_a_column_where_it_turns(cycle, capsys):
     cycle("fees", "run", replace(PLAN, decisions=(turned, *others)))
     assert main(["fees", "adjust", "-n"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split()[:6] == ["1x1x1", NODE_ID[:12], "100", "125", "1,237,500", "change"]
+    assert lines[2].split()[:6] == ["1x1x1", NODE_ID[:12], "100", "125", "1,237,500", "would"]
     assert "as it is" in lines[3]
-    assert lines[-1] == "4 channels: 1 to change, 1 deferred, 2 unchanged"
+    assert lines[-1] == "4 channels: 1 would be sent, 3 not sent, 0 kept"
 
 
 def test_fees_adjust_verbose_lists_each_skip(cycle, capsys):
@@ -326,7 +327,11 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
     assert rows[-1].endswith(" 140 (90 to 1,300+) 70")
     assert rows[-3:-1] == [
         "1x1x1 2 h ago 1,234.5 100 1.20 (0.61 to 2.13) 140 (90 to 1,300+) 70 (41 to 113)",
-        "3x3x3 - - - - - 33",
+        "3x3x3 not judged 33",
+    ]
+    why = [line for line in lines if line.startswith("not judged: ")]
+    assert why == [
+        "not judged: another strategy prices it, or demand hasn't judged it yet; a sat's worth is known all the same"
     ]
     assert "+: the dearest price that may be tried so far; the best may lie beyond" in lines
     assert main(["report", "--json"]) == 0
@@ -337,6 +342,20 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
         "elasticity_high": 2.134, "best_ppm": 140, "best_low_ppm": 90, "best_high_ppm": 1_300, "dearest_ppm": 1_300,
         "value_ppm": 70.4, "value_low_ppm": 41.3, "value_high_ppm": 112.7,
     }  # fmt: skip
+
+
+def test_under_an_experiment_the_report_says_why_demand_is_not_judged(cycle, capsys):
+    judged = replace(CHANNEL, demand=make_demand(judged_at=-6_500.0), value_ppm=70.4)
+    turns = Experiment(7, 0.0, "hill_climb", "demand", 1, 100_000, 30_000, 4, 0.9, 0.01, "0")
+    cycle(
+        "report", "run",
+        replace(REPORT, channels=(judged, replace(CHANNEL, name="3x3x3", value_ppm=33.4)), experiment=turns),
+    )  # fmt: skip
+    assert main(["report"]) == 0
+    assert "\nnot judged: under the experiment it is another strategy's turn, or demand" in capsys.readouterr().out
+    cycle("report", "run", replace(REPORT, channels=(judged,), experiment=turns))
+    assert main(["report"]) == 0
+    assert "not judged" not in capsys.readouterr().out
 
 
 def test_report_of_other_strategies_has_no_table_of_demand(cycle, capsys):

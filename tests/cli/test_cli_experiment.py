@@ -258,3 +258,8 @@ def test_an_experiment_of_before_says_how_it_is_counted_now(cycle: Any, capsys: 
     cycle("report", replace(REPORT, experiment=replace(REPORT.experiment, metric="net msat per open hour")))
     assert main(["report", "experiment"]) == 0
     assert "registered as net msat per open hour, counted as net msat per hour" in capsys.readouterr().out
+
+
+def test_the_help_shows_a_whole_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["experiment", "start", "--help"]) == 0
+    assert "  revops experiment start --a hill_climb --b demand\n" in capsys.readouterr().out

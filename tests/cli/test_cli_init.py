@@ -191,6 +191,8 @@ def test_init_makes_a_configuration_and_a_database(node, home, capsys):
     assert database.stat().st_mode & 0o777 == 0o600
     assert str(path) in out
     assert "revops fees adjust --dry-run" in out
+    assert "it records nothing" in out
+    assert "they watch and record" in out
     assert main(["db", "check"]) == 0
     assert main(["init", "--rpc-path", str(node)]) == 78
     assert "--force" in capsys.readouterr().err

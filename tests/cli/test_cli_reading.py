@@ -17,6 +17,7 @@ from revops.cli.main import main
 from revops.cli.output import folded
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.snapshot import FeePin
 from revops.report import fee_plans
 from revops.report.blocks import Line, Table
 from revops.report.text import page
@@ -30,6 +31,8 @@ DROPPED = why(ReasonCode.ZERO_FLOW_DROP, idle_hours=72.0, fee_ppm=85)
 BASE = why(ReasonCode.BASE_FEE, base_msat=1_000, wanted_base_msat=0)
 NOTED = why(ReasonCode.CHAIN_RATE_UNKNOWN, days=3)
 WAITS = why(ReasonCode.MIN_INTERVAL, age_hours=1.0, interval_hours=8.0)
+BOUND = why(ReasonCode.AT_BOUND, fee_ppm=100, bound_ppm=104)
+UNPAID = why(ReasonCode.UNPAID, fee_ppm=100, wanted_ppm=200)
 OBSERVED = why(ReasonCode.OBSERVE_MODE)
 PINNED = why(ReasonCode.PINNED, pin_ppm=900, span="until it is released")
 
@@ -41,6 +44,8 @@ PINNED = why(ReasonCode.PINNED, pin_ppm=900, span="until it is released")
         ("skip", (WATCHED,), True, WATCHED),
         ("skip", (WATCHED, NOTED), True, WATCHED),
         ("skip", (CLIMBED, LIMITED, WAITS), False, WAITS),
+        ("skip", (WATCHED, BOUND), True, BOUND),
+        ("skip", (WATCHED, UNPAID), True, UNPAID),
         ("defer", (CLIMBED, WAITS, OBSERVED), False, WAITS),
         ("defer", (CLIMBED, LIMITED, OBSERVED), False, CLIMBED),
         ("defer", (WATCHED, DROPPED, OBSERVED), False, DROPPED),
@@ -88,20 +93,57 @@ def decision(**overrides: Any) -> FeeDecision:
 def test_a_plan_tells_the_deciding_reason_of_each_or_all_one_a_line() -> None:
     skipped = decision(name="2x1x0", outcome=Outcome.SKIP, reasons=(CLIMBED, LIMITED, WAITS), strategy="hill_climb")
     plan = FeePlan(NOW, (decision(), skipped))
-    short = page(fee_plans.fee_plan(plan, with_skips=True, each_skip=False))
+    short = page(fee_plans.fee_plan(plan, dry_run=True, each_skip=False))
     assert "pinned by hand at 900 ppm, until it is released (+1)" in short
     assert "min_interval" in short
     assert "2x1x0: last changed 1.0 h ago, least interval 8.0 h (+2)" in short
     assert "step limited" not in short
-    lines = page(fee_plans.fee_plan(plan, with_skips=True, each_skip=True)).splitlines()
+    lines = page(fee_plans.fee_plan(plan, dry_run=True, each_skip=True)).splitlines()
     assert lines == [
-        f"1x1x0  {node_id(1)[:12]}  change: 100 -> 125 ppm",
+        f"1x1x0  {node_id(1)[:12]}  would be sent: 100 -> 125 ppm",
         "  - pinned by hand at 900 ppm, until it is released",
         "  - step limited to 25 ppm",
-        f"2x1x0  {node_id(1)[:12]}  skip: 100 ppm (125 wanted)",
+        f"2x1x0  {node_id(1)[:12]}  not sent: 100 ppm (125 wanted)",
         *(f"  - {reason.sentence}" for reason in (CLIMBED, LIMITED, WAITS)),
-        "2 channels: 1 to change, 0 deferred, 1 unchanged",
+        "2 channels: 1 would be sent, 1 not sent, 0 kept",
     ]
+
+
+def test_what_became_of_a_fee_is_told_in_the_same_words_by_all_that_set_fees() -> None:
+    """`adjust`, dry or not, in a table or one a line, and what is set by hand."""
+    plan = FeePlan(
+        NOW,
+        (
+            decision(),
+            decision(name="2x1x0", outcome=Outcome.DEFER, reasons=(CLIMBED, OBSERVED)),
+            decision(name="3x1x0", outcome=Outcome.SKIP, new_ppm=100, reasons=(WATCHED,)),
+        ),
+    )
+    dry, done = (
+        {each: page(fee_plans.fee_plan(plan, dry_run=dry, each_skip=each)) for each in (False, True)}
+        for dry in (True, False)
+    )
+    for told, sent in ((dry, "would be sent"), (done, "sent")):
+        assert f"  {sent}: 100 -> 125 ppm" in told[True]
+        assert f"  {sent}  " in told[False]
+        for text in told.values():
+            assert text.splitlines()[-1] == f"3 channels: 1 {sent}, 1 not sent, 1 kept"
+            assert "change" not in text
+            assert "skip" not in text
+    assert "not sent: 100 ppm (125 wanted)" in done[True]
+    assert "kept: 100 ppm" in done[True]
+    kept = FeePlan(NOW, plan.decisions[2:])
+    assert (
+        page(fee_plans.fee_set(kept, FeePin(100, NOW, None, forced=False), dry_run=False)).splitlines()[1]
+        == "kept: 100 ppm"
+    )
+
+
+def test_a_dry_run_says_that_watching_has_not_begun() -> None:
+    first = why(ReasonCode.FIRST_SEEN, fee_ppm=100)
+    plan = FeePlan(NOW, (decision(outcome=Outcome.SKIP, new_ppm=100, reasons=(first,)),))
+    assert "a dry run records nothing" in page(fee_plans.fee_plan(plan, dry_run=True, each_skip=False))
+    assert "a dry run" not in page(fee_plans.fee_plan(plan, dry_run=False, each_skip=True))
 
 
 @pytest.fixture
@@ -140,7 +182,7 @@ def test_a_fee_by_hand_says_what_comes_of_it(by_hand: Callable[..., str]) -> Non
 def test_in_observe_mode_each_row_tells_its_own_reason_and_the_mode_is_said_once() -> None:
     watched = decision(outcome=Outcome.DEFER, reasons=(CLIMBED, OBSERVED))
     limited = decision(outcome=Outcome.DEFER, reasons=(CLIMBED, LIMITED, OBSERVED))
-    blocks = list(fee_plans.fee_plan(FeePlan(0.0, (watched, limited)), with_skips=True, each_skip=False))
+    blocks = list(fee_plans.fee_plan(FeePlan(0.0, (watched, limited)), dry_run=True, each_skip=False))
     (table,) = [block for block in blocks if isinstance(block, Table)]
     assert [row[-1] for row in table.rows] == [CLIMBED.sentence, f"{CLIMBED.sentence} (+1)"]
     assert sum("observe mode" in block.text for block in blocks if isinstance(block, Line)) == 1
@@ -150,7 +192,7 @@ def test_a_release_says_who_goes_on(by_hand: Callable[..., str]) -> None:
     after = decision(strategy="hill_climb", outcome=Outcome.SKIP, new_ppm=100, reasons=(WATCHED,))
     out = by_hand(after, "fees", "unset", "1x1x0")
     assert out.splitlines() == [
-        "1x1x0 released at 100 ppm to strategy hill_climb", "nothing to send: 100 ppm", f"  - {WATCHED.sentence}"
+        "1x1x0 released at 100 ppm to strategy hill_climb", "kept: 100 ppm", f"  - {WATCHED.sentence}"
     ]  # fmt: skip
     assert by_hand(after, "fees", "unset", "1x1x0", "-n").startswith("1x1x0 would be released at 100 ppm")
 

@@ -18,6 +18,7 @@ from revops.cli import simulate_names as names
 from revops.cli.main import main
 from revops.cli.simulate import simulate
 from revops.cycle import simulate as cycle
+from revops.cycle import studies
 from revops.cycle.simulate import Question, Simulation
 from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.sim.arena.families import FAMILIES
@@ -102,7 +103,7 @@ def test_json_has_stable_keys(asked, capsys):
         "families", "policies", "frozen_hash", "frozen_count", "strange", "outcomes", "full_cycles", "rebalance",
         "figures", "seconds", "elapsed_seconds",
     ]  # fmt: skip
-    assert list(document["figures"]) == ["subject", "spans", "null_tests"]
+    assert list(document["figures"]) == ["subject", "spans", "null_tests", "same"]
     assert list(document["figures"]["spans"][0]) == [
         "first_day", "last_day", "world_count", "oracle_msat", "leader", "policies", "versus", "families", "losses",
     ]  # fmt: skip
@@ -213,7 +214,7 @@ def test_nonsense_is_refused(asked, capsys, arguments, complaint):
 
 def test_a_subject_that_was_not_compared_is_refused(asked, capsys, tmp_path):
     path = tmp_path / "study.json"
-    cycle.save(path, STUDY)
+    studies.save(path, STUDY)
     assert main(["simulate", "--from", str(path), "--policy", "clboss"]) == 2
     assert "clboss is not in it; there are: demand, constant" in capsys.readouterr().err
 
@@ -255,7 +256,7 @@ def one_world(
     assert main(["simulate", *arguments, "--jobs", "1", "--save", str(path), *options]) == 0
     told = capsys.readouterr()
     assert told.err.startswith(f"revops: 1 world stored in {path}; ")
-    return cycle.load(path).study, told.out
+    return studies.load(path), told.out
 
 
 def test_headings_of_full_cycles_say_the_days_that_were_run(capsys, tmp_path):

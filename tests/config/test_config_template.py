@@ -97,7 +97,7 @@ def test_suggestions_say_their_figures():
     assert values["budget.weekly_sat"].value == 10_000
     assert "3 forwards earned 20,000 sat" in values["budget.weekly_sat"].why
     assert values["budget.daily_sat"].value == 3_333
-    assert "5 to 9000 ppm" in values["fees.min_ppm"].why
+    assert "5 to 9,000 ppm" in values["fees.min_ppm"].why
     assert "1 of them less" in values["fees.min_ppm"].why
     assert "250,000 sat" in values["reserve.onchain_sat"].why
     assert "nothing is written" not in values["reserve.onchain_sat"].why
@@ -159,3 +159,10 @@ def test_the_effective_configuration_hides_the_password_and_says_origins():
     assert parsed["database"]["url"] == "postgresql+psycopg://me:***@host/db"
     assert sum(len(keys) for keys in parsed.values()) == len(all_keys())
     assert sum("# default" in line for line in text.splitlines()) == len(all_keys()) - 2
+
+
+def test_what_init_promises_is_what_a_dry_run_does() -> None:
+    """Nobody is sent to look for days at what records nothing."""
+    said = suggest(first_look())["fees.mode"].why
+    assert "look at `revops report` for some days" in said
+    assert "A dry run records nothing" in said

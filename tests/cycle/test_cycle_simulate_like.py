@@ -146,14 +146,25 @@ def test_strategies_are_compared_in_markets_like_the_node(place: Place, capsys: 
     ):
         assert name in out
     assert "Fewer than 5 markets tell nothing apart" in out
-    assert "was only ever priced at 200 ppm: what happens at 400 is a guess from the prior" in out
+    assert "no price above 200 ppm is on record" in out
     # It only reads: no row, no lock.
     assert place.file.read_bytes() == before
     assert not (place.file.parent / "state").exists()
 
 
+def test_rows_that_are_alike_are_said_to_be(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who leaves fees alone does nothing, by whatever name."""
+    text = place.config.read_text(encoding="utf-8")
+    place.fill(opened(1, 2, 3, 4), busy(900, 20.0, Random(1)))
+    assert place.simulate("--seeds", "1", "--days", "2") == 0
+    assert "are alike" not in capsys.readouterr().out
+    place.config.write_text(f'{text}[fees]\nstrategy = "off"\n', encoding="utf-8")
+    assert place.simulate("--seeds", "1", "--days", "2") == 0
+    assert "The rows of off and nothing are alike: they came to the same in these markets." in capsys.readouterr().out
+
+
 def test_what_the_ranking_rests_on_comes_before_all_else(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """As after the first sync: three days of forwards, at one price."""
+    """As after the first sync: three days of forwards, and no price on record."""
     place.fill(opened(1, 2, 3, 4), busy(900, 3.0, Random(1)))
     assert place.simulate("--seeds", "1", "--days", "1") == 0
     first, *rest = capsys.readouterr().out.splitlines()
@@ -162,11 +173,16 @@ def test_what_the_ranking_rests_on_comes_before_all_else(place: Place, capsys: p
         "- on record: 3.0 days (it takes 14), 900 payments (it takes 300), and prices 2 times apart on 0 of 4 "
         "channels, with 0 % of the payments (it takes 50 %)"
     )
-    assert rest[1] == f"- it begins to mean something with all three, not before {instant(NOW + 11 * DAY)}"
-    assert "`revops fees adjust` in mode act" in rest[2]
+    assert rest[1].startswith("- what was asked before revops first looked isn't known, whatever the forwards paid")
+    assert rest[2] == f"- it begins to mean something with all three, not before {instant(NOW + 11 * DAY)}"
+    assert "`revops fees adjust` in mode act" in rest[3]
+    told = "\n".join(rest)
+    assert "what 900 payments by 4 channels were asked before isn't known" in told
+    assert "open for 0 hours" not in told
 
 
 def test_an_alias_of_a_stranger_is_shown_escaped(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.remembered = True
     place.fill(opened(1, 2, 3, 4), busy(900, 20.0, Random(1)))
     assert place.simulate("--seeds", "1", "--days", "1") == 0
     out = capsys.readouterr().out

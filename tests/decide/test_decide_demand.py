@@ -19,6 +19,9 @@ from tests.builders import HOUR, NOW, SAT, make_channel, make_fee_input, make_st
 from tests.strategies import fee_inputs, fees_policies
 
 POLICY = FeesConfig(strategy="demand")
+JUDGED = (ReasonCode.DEMAND, ReasonCode.DEMAND_OUTSIDE, ReasonCode.JUDGED_BEST)
+#: Why a price is kept that isn't the best.
+KEPT_BY = {ReasonCode.DEAD_BAND, ReasonCode.UNPAID, ReasonCode.AT_BOUND}
 #: More comes in than anybody buys: liquidity is worth nothing.
 AMPLE = Rate(1e14, 1e21)
 
@@ -137,7 +140,11 @@ def test_few_payments_are_no_reason_to_try_another_price() -> None:
 def test_without_revenue_it_is_not_raised_by_what_others_charge() -> None:
     dear_market = Signals(anchor_ppm=2_000)
     idle = offer(count=0, signals=dear_market)
-    assert propose(idle, POLICY, NOW).ppm == 100
+    kept = propose(idle, POLICY, NOW)
+    assert kept.ppm == 100
+    assert kept.reasons[-1].sentence == (
+        "nobody has paid 100 ppm since it is in force: 200 ppm isn't tried before somebody has"
+    )
     assert propose(replace(idle, earned_count=1), POLICY, NOW).ppm > 100
 
 
@@ -148,13 +155,66 @@ def test_a_proposal_is_in_reach_and_worth_an_announcement_or_the_fee_in_force(
     proposal = propose(fee_input, policy, NOW)
     fee_ppm = fee_input.channel.local_terms.fee_ppm
     assert [reason.sentence for reason in proposal.reasons]
+    figures = proposal.state.demand
     if proposal.ppm == fee_ppm:
+        judged = any(reason.code in JUDGED for reason in proposal.reasons)
+        if judged and figures is not None and figures.best_ppm != fee_ppm:
+            assert KEPT_BY & {reason.code for reason in proposal.reasons}
         return
     assert abs(proposal.ppm - fee_ppm) >= dead_band_ppm(fee_ppm, policy)
     assert policy.min_ppm <= proposal.ppm <= policy.max_ppm
     most = 1 + policy.max_step_ratio
     assert round(max(fee_ppm, 1) / most) <= proposal.ppm <= round(max(fee_ppm, 1) * most)
     assert propose(fee_input, policy, NOW) == proposal
+
+
+def test_a_change_that_is_too_small_to_announce_says_so_with_its_figures() -> None:
+    """When it is judged, and at each look from then on."""
+    one = offer((80, 30.0), count=30, signals=Signals(inflow=AMPLE))
+    best_ppm = propose(one, POLICY, NOW).state.demand.best_ppm  # type: ignore[union-attr]
+    change_ppm = min(best_ppm, 200) - 100
+    wide = FeesConfig(strategy="demand", dead_band_ppm=change_ppm + 1)
+    assert change_ppm > 0
+    judged = propose(one, wide, NOW)
+    state = replace(judged.state, counted_at=NOW)
+    later = propose(replace(one, state=state), wide, NOW + 60)
+    said = f"a change of {change_ppm} ppm is not worth an announcement (dead band {wide.dead_band_ppm})"
+    for proposal, first in ((judged, ReasonCode.DEMAND), (later, ReasonCode.JUDGED_BEST)):
+        assert proposal.ppm == 100
+        assert [reason.code for reason in proposal.reasons] == [first, ReasonCode.DEAD_BAND]
+        assert proposal.reasons[-1].sentence == said
+
+
+def test_a_price_that_a_bound_keeps_from_the_best_says_so() -> None:
+    """The next price that is compared lies beyond the bound."""
+    scarce = Signals(demand=Rate(1e12, 1e21), anchor_ppm=200)
+    near = offer((60, 20.0), (100, 20.0), (150, 20.0), count=16, fee_ppm=1_327, signals=scarce)
+    proposal = propose(near, FeesConfig(strategy="demand", max_ppm=1_385), NOW)
+    assert proposal.ppm == 1_327
+    assert [reason.code for reason in proposal.reasons] == [ReasonCode.DEMAND, ReasonCode.AT_BOUND]
+    assert proposal.reasons[-1].sentence == "1,327 ppm is as near the bound of 1,385 ppm as a step can go: kept"
+
+
+def test_a_fee_above_the_dearest_that_may_be_tried_promises_no_negative_gain() -> None:
+    """Liquidity is worth nearly the dearest price at which a sale may be expected: by the belief a fee that others have
+    set above it brings more.
+    """
+    scarce = Signals(demand=Rate(1e12, 1e21), anchor_ppm=200)
+    far = offer((60, 20.0), (100, 20.0), (150, 20.0), count=0, fee_ppm=500, signals=scarce)
+    (reason, *_more) = propose(far, POLICY, NOW).reasons
+    assert reason.code is ReasonCode.DEMAND_OUTSIDE
+    assert "500 ppm is none of the prices that may be tried so far, 10 to 400 ppm: of those" in reason.sentence
+    assert "more" not in reason.sentence
+    assert " -" not in reason.sentence
+
+
+@given(fee_input=fee_inputs(), policy=fees_policies())
+def test_no_sentence_tells_a_gain_or_a_loss_below_nothing(fee_input: FeeInput, policy: FeesConfig) -> None:
+    for reason in propose(fee_input, policy, NOW).reasons:
+        for name in ("gain_msat", "lost_msat"):
+            amount = reason.numbers.get(name, 0)
+            assert isinstance(amount, int)
+            assert amount >= 0
 
 
 def test_it_goes_for_the_best_price_of_all_not_for_the_nearest_peak() -> None:

@@ -113,7 +113,7 @@ def test_each_step_of_who_knows_only_two_prices(
     state = make_state(fee_ppm=fee, open_seconds=40 * HOUR, direction=direction, step_ratio=step, last_rate_msat=last)
     fee_input = make_fee_input(make_channel(fee_ppm=fee), state=state, earned_msat=40 * rate, earned_count=min(rate, 9))
     proposal = propose(fee_input, POLICY, NOW)
-    assert [reason.code for reason in proposal.reasons] == [code, ReasonCode.CLIMB_SLOPE]
+    assert [reason.code for reason in proposal.reasons] == [code, ReasonCode.CLIMB_WORTH]
     assert proposal.ppm == proposed
     assert proposal.if_sent.direction == next_direction
     assert proposal.if_sent.step_ratio == pytest.approx(next_step)
@@ -212,6 +212,18 @@ def test_interest_is_no_revenue() -> None:
         asleep_never = replace(calm_input(), interest_count=480.0, **fields)
         assert ReasonCode.CALM not in codes(asleep_never)
     assert ReasonCode.CALM in codes(replace(calm_input(), interest_count=480.0, settled_interest_count=400.0))
+
+
+def test_of_one_price_alone_no_slope_is_told() -> None:
+    """What a sold sat costs shows the way, and is told; a slope "by the prices tried" there is none of."""
+    state = make_state(open_seconds=40 * HOUR, last_rate_msat=None)
+    alone = make_fee_input(state=state, earned_msat=40_000, earned_count=9, signals=Signals(demand=Rate(1e12, 1e21)))
+    told = [reason.sentence for reason in propose(alone, POLICY, NOW).reasons]
+    assert any("the first price of this search: try +" in sentence for sentence in told)
+    assert not any("a fee 1 % higher" in sentence for sentence in told)
+    same = replace(alone, state=replace(state, windows=remembered((100, 50.0))))
+    assert ReasonCode.CLIMB_SLOPE not in codes(same)
+    assert ReasonCode.CLIMB_SLOPE in codes(replace(alone, state=replace(state, windows=remembered((80, 50.0)))))
 
 
 def test_what_failed_later_tells_of_the_price_what_settled_does() -> None:

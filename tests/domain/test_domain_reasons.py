@@ -58,6 +58,14 @@ def test_every_code_is_given_somewhere() -> None:
     assert {code for _, code, _ in EMITTED} | CHOSEN_AT_RUN_TIME == set(ReasonCode)
 
 
+def test_figures_side_by_side_have_the_same_digits() -> None:
+    numbers: dict[str, float] = dict.fromkeys(fields_of(ReasonCode.DEMAND), 7)
+    sentence = Reason(ReasonCode.DEMAND, {**numbers, "elasticity": 0.2, "low": 0.0, "high": 1.256}).sentence
+    assert "loses 0.20 % of them (0.00 to 1.26)" in sentence
+    slope = dict.fromkeys(fields_of(ReasonCode.CLIMB_SLOPE), 7) | {"slope_percent": 0.0, "error_percent": 2.0}
+    assert "by +0.00 % (give or take 2.00 %)" in Reason(ReasonCode.CLIMB_SLOPE, slope).sentence
+
+
 def test_a_reason_without_its_numbers_is_a_bug_that_shows() -> None:
     with pytest.raises(KeyError):
         _ = why(ReasonCode.FLOOR).sentence

@@ -85,6 +85,11 @@ def test_it_says_what_it_is_and_where_who_loses(text: str) -> None:
         assert words in text
 
 
+def test_rows_that_are_alike_are_said_to_be() -> None:
+    study = make_study(make_outcomes({"nothing": noisy(0.3, 0.1), "constant": noisy(0.3, 0.1)}))
+    assert "The rows of nothing and constant are alike" in shown(study)
+
+
 def test_the_same_study_is_the_same_page(text: str) -> None:
     one = make_study(make_outcomes({"a": noisy(0.5, 0.1)}, ("calm",), (1, 2)))
     assert shown(one) == shown(one) != text

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import pytest
 
-from revops.cycle import simulate
+from revops.cycle import simulate, studies
 from revops.cycle.simulate import Question
 from revops.domain.policy import FeesConfig
 from revops.errors import DataError, OutputError, UnavailableError, UnknownName
@@ -292,10 +292,10 @@ def test_names_that_are_not_there_are_refused(question: Question, complaint: str
 def test_what_is_stored_is_held_against_the_set_that_is_frozen_now(tmp_path: Path) -> None:
     outcomes = make_outcomes({"a": noisy(0.5, 0.1)})
     path = tmp_path / "study.json"
-    simulate.save(path, make_study(outcomes))
-    assert simulate.load(path).study == make_study(outcomes)
-    simulate.save(path, make_study(outcomes, "ab" * 32))
-    found = simulate.load(path).study
+    studies.save(path, make_study(outcomes))
+    assert studies.load(path) == make_study(outcomes)
+    studies.save(path, make_study(outcomes, "ab" * 32))
+    found = studies.load(path)
     assert found.strange[0] == "all: since then the set was frozen anew"
     assert "calm, seed 1" in found.strange  # no such family is frozen
     assert (found.judged, found.frozen_count) == (False, frozen.load().world_count)
@@ -303,13 +303,13 @@ def test_what_is_stored_is_held_against_the_set_that_is_frozen_now(tmp_path: Pat
 
 def test_files_that_can_not_be_are_said(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"none/study\.json: No such file"):
-        simulate.save(tmp_path / "none" / "study.json", make_study(make_outcomes({"a": noisy(0.5, 0.1)})))
+        studies.save(tmp_path / "none" / "study.json", make_study(make_outcomes({"a": noisy(0.5, 0.1)})))
     for text in ("{", "[]", "{}", '"x"'):
         (tmp_path / "study.json").write_text(text, encoding="utf-8")
         with pytest.raises(DataError, match=r"study\.json holds no result"):
-            simulate.load(tmp_path / "study.json")
+            studies.load(tmp_path / "study.json")
     with pytest.raises(FileNotFoundError, match=r"other\.json"):
-        simulate.load(tmp_path / "other.json")
+        studies.load(tmp_path / "other.json")
 
 
 def test_the_frozen_set_survives_its_file(tmp_path: Path) -> None:
@@ -320,5 +320,5 @@ def test_the_frozen_set_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_the_commit_is_ours_or_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(simulate, "__file__", str(tmp_path / "revops" / "cycle" / "simulate.py"))
-    assert simulate.commit() is None
+    monkeypatch.setattr(studies, "__file__", str(tmp_path / "revops" / "cycle" / "studies.py"))
+    assert studies.commit() is None

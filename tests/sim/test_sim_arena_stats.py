@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revops.report.blocks import Line
 from revops.sim.arena import sample
 from revops.sim.arena.figures import figures_of
+from revops.sim.arena.headings import same_line
 from revops.sim.arena.null_test import copies_of, null_test
 from revops.sim.arena.outcome import from_document, to_document
 from revops.sim.arena.sample import Sample
 from revops.sim.arena.stats import compare, span_figures, world_shares, worst_mean
+from revops.sim.arena.tables import blocks
 from tests.sim.studies import make_outcomes, make_study, noisy
 
 RISING = {1: 0.2, 2: 0.4, 3: 0.9}
@@ -176,6 +179,19 @@ def test_copies_appear_in_the_null_test_alone() -> None:
     figures = figures_of(make_study(with_copies(noisy(0.5, 0.1), noisy(0.5, 0.1))))
     assert [one.policy for one in figures.spans[0].policies] == ["a"]
     assert [test.policy for test in figures.null_tests] == ["a"]
+
+
+def test_policies_that_came_to_the_same_in_each_world_are_named() -> None:
+    """Else their rows look like a mistake. Those that differ in one world are not."""
+    shares = {"nothing": noisy(0.3, 0.1), "demand": noisy(0.5, 0.1, "other"), "constant": noisy(0.3, 0.1)}
+    figures = figures_of(make_study(make_outcomes(shares)))
+    assert figures.same == (("nothing", "constant"),)
+    assert "begin with the 200 ppm that constant asks for" in same_line(figures.same[0])
+    assert "200 ppm" not in same_line(("lndg", "nothing"))
+    told = [block.text for block in blocks(make_study(make_outcomes(shares)), figures) if isinstance(block, Line)]
+    assert sum("The rows of nothing and constant are alike" in text for text in told) == 1
+    one_world = {**shares, "constant": lambda family, seed: noisy(0.3, 0.1)(family, seed) + 0.1 * (seed == 2)}
+    assert figures_of(make_study(make_outcomes(one_world))).same == ()
 
 
 def test_a_study_survives_its_file() -> None:

@@ -185,7 +185,7 @@ def flat_hours(rng: Random, days: int, per_hour: float) -> tuple[TrafficHour, ..
 def past(number: int, hours: tuple[TrafficHour, ...] = (), days: float = 30.0, **changes: object) -> ChannelPast:
     base = ChannelPast(
         channel_id=f"{number:064x}", name=f"{number}x1x0", alias=None, capacity_msat=10**9, local_msat=5 * 10**8,
-        fee_ppm=200, fee_base_msat=0, since_at=0.0, hours=hours,
+        fee_ppm=200, fee_base_msat=0, since_at=0.0, hours=hours, prices=((0.0, 200),),
     )  # fmt: skip
     return replace(base, **changes)  # type: ignore[arg-type]  # a test's own words
 
@@ -251,16 +251,47 @@ def test_gaps_name_prices_that_were_never_tried() -> None:
         PriceWindow(10 * DAY_SECONDS, 100, 200.0, 90.0), PriceWindow(20 * DAY_SECONDS, 900, 200.0, 80.0)
     ))  # fmt: skip
     gaps = list_gaps(calibrate(traffic(narrow, wide), 200))
-    said = "0x1x0 was only ever priced between 180 and 220 ppm: what happens at 440 is a guess from the prior"
+    said = "0x1x0 has no other price on record than 180 to 220 ppm: what happens at 440 is a guess from the prior"
     assert said in gaps
-    assert not any(gap.startswith("1x1x0 was only ever priced") for gap in gaps)
-    assert any("no channel was ever priced above 900 ppm" in gap for gap in gaps)
+    assert not any(gap.startswith("1x1x0 has no other price") for gap in gaps)
+    assert any("no price above 900 ppm is on record" in gap for gap in gaps)
 
 
 def test_gaps_of_many_channels_are_counted() -> None:
     fit = calibrate(traffic(*(past(number, flat_hours(Random(number), 30, 1.0)) for number in range(12))), 200)
     assert "the same holds for 4 more channels" in list_gaps(fit, ruled=True)
-    assert sum("only ever priced" in gap for gap in list_gaps(fit)) == 8
+    assert sum("no other price on record" in gap for gap in list_gaps(fit)) == 8
+
+
+def test_prices_from_before_the_first_look_are_said_to_be_unknown() -> None:
+    """As after the first sync of a node with history: not "only ever priced at 200", and not "open for 0 hours"."""
+    new = past(0, (TrafficHour(30, 40, 0, 200, 40.0, 0.0),), prices=())
+    other = past(1, flat_hours(Random(1), 30, 1.0), prices=())
+    fit = calibrate(traffic(new, other), 200)
+    first, *gaps = list_gaps(fit)
+    assert f"what {new.attempt_count + other.attempt_count:,} payments by 2 channels were asked before isn't" in first
+    assert not any("no other price" in gap or "on record as open" in gap for gap in gaps)
+    assert [(one.least_tried_ppm, one.most_tried_ppm) for one in channels_found(fit)] == [(None, None)] * 2
+
+
+def test_at_the_first_price_on_record_demand_does_not_rest_on_what_was_refused_before() -> None:
+    """Moments after the first run of `fees adjust`."""
+    now = 30 * DAY_SECONDS
+    looked_at = [past(number, (TrafficHour(30, 40, 0, 200, 40.0, 0.0),), prices=((now, 200),)) for number in range(2)]
+    gaps = list_gaps(calibrate(traffic(*looked_at), 200))
+    assert not any("on record as open" in gap or "above 0 ppm" in gap for gap in gaps)
+    assert any("no price that was open is on record" in gap for gap in gaps)
+    assert sum("has no price on record that was open" in gap for gap in gaps) == 2
+
+
+def test_payments_from_before_the_first_price_on_record_are_counted_apart() -> None:
+    """Those of the hours before it, not those after."""
+    hours = (TrafficHour(30, 40, 0, 0, 40.0, 0.0), TrafficHour(300, 7, 0, 0, 7.0, 0.0))
+    one = past(0, hours, prices=((100 * 3_600.0, 200),))
+    assert (one.priced, one.unpriced_count, one.priced_hours) == (True, 40, hours[1:])
+    gaps = list_gaps(calibrate(traffic(one, past(1, flat_hours(Random(1), 30, 1.0))), 200))
+    assert any(gap.startswith("40 payments came before the first price on record") for gap in gaps)
+    assert not any("the first `revops fees adjust`" in gap for gap in gaps)
 
 
 def test_unknown_figures_are_none_and_not_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from revops.cycle.simulate import load
+from revops.cycle.studies import load
 from revops.errors import DataError
 from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.figures import Figures, figures_of
@@ -26,7 +26,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return load(RESULT).study
+    return load(RESULT)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_part_of_it_or_other_worlds_are_not_judged_whatever_the_file_says(
     doctor(document)
     path = tmp_path / "doctored.json"
     path.write_text(json.dumps(document), encoding="utf-8")
-    assert not load(path).study.judged
+    assert not load(path).judged
 
 
 def test_a_family_that_stands_twice_is_no_study(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from revops.domain.experiment import Arm, BlockTime, Ending, Experiment
 from revops.domain.forward import Forward
 from revops.errors import BugError
-from revops.store import cursors, experiments, forwards, rollup
+from revops.store import cursors, experiment_blocks, experiments, forwards, rollup
 from revops.store.engine import Database, Tx
 from tests.builders import DAY, HOUR, NOW, channel_id, node_id
 from tests.decide.test_decide_experiment import BLOCK, make_experiment
@@ -75,30 +75,30 @@ def test_time_is_counted_up_until_the_block_is_recorded(database: Database, node
     first = time_of(1, 0)
     with database.transaction(node_key) as tx:
         one = begin(tx)
-        experiments.save_times(tx, 1, [])
-        experiments.save_times(tx, 1, [first, time_of(2, 0)])
+        experiment_blocks.save_times(tx, 1, [])
+        experiment_blocks.save_times(tx, 1, [first, time_of(2, 0)])
         later = first._replace(counted_at=NOW + 4 * DAY, open_seconds=41 * HOUR, seen_seconds=48 * HOUR)
         # Where a block began, and whose it is, was settled by its first run.
-        experiments.save_times(tx, 1, [later._replace(measured_at=0.0, arm=Arm.B)])
-        assert experiments.block_times(tx, 1)[channel_id(1), 0] == later
-        assert experiments.record_blocks(tx, one, 1, NOW + 4 * DAY) == 2
-        assert experiments.block_times(tx, 1) == {}
-        experiments.save_times(tx, 1, [later._replace(open_seconds=0.0)])
-        assert {found.open_seconds for found in experiments.results(tx, 1)} == {40 * HOUR, 41 * HOUR}
+        experiment_blocks.save_times(tx, 1, [later._replace(measured_at=0.0, arm=Arm.B)])
+        assert experiment_blocks.block_times(tx, 1)[channel_id(1), 0] == later
+        assert experiment_blocks.record_blocks(tx, one, 1, NOW + 4 * DAY) == 2
+        assert experiment_blocks.block_times(tx, 1) == {}
+        experiment_blocks.save_times(tx, 1, [later._replace(open_seconds=0.0)])
+        assert {found.open_seconds for found in experiment_blocks.results(tx, 1)} == {40 * HOUR, 41 * HOUR}
 
 
 def test_a_block_that_was_left_is_forgotten_and_may_be_entered_anew(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         one = begin(tx)
-        experiments.save_times(tx, 1, [time_of(1, 0), time_of(1, 1), time_of(2, 1)])
-        experiments.record_blocks(tx, one, 1, NOW + 4 * DAY)
-        experiments.drop_times(tx, 1, [])
-        experiments.drop_times(tx, 1, [(channel_id(1), 0), (channel_id(1), 1)])
-        assert experiments.block_times(tx, 1) == {(channel_id(2), 1): time_of(2, 1)}
-        assert [found.block for found in experiments.results(tx, 1)] == [0]  # recorded: it stands
+        experiment_blocks.save_times(tx, 1, [time_of(1, 0), time_of(1, 1), time_of(2, 1)])
+        experiment_blocks.record_blocks(tx, one, 1, NOW + 4 * DAY)
+        experiment_blocks.drop_times(tx, 1, [])
+        experiment_blocks.drop_times(tx, 1, [(channel_id(1), 0), (channel_id(1), 1)])
+        assert experiment_blocks.block_times(tx, 1) == {(channel_id(2), 1): time_of(2, 1)}
+        assert [found.block for found in experiment_blocks.results(tx, 1)] == [0]  # recorded: it stands
         later = time_of(1, 1, measured_at=NOW + 6 * DAY)
-        experiments.save_times(tx, 1, [later])
-        assert experiments.block_times(tx, 1)[channel_id(1), 1] == later
+        experiment_blocks.save_times(tx, 1, [later])
+        assert experiment_blocks.block_times(tx, 1)[channel_id(1), 1] == later
 
 
 def paid(index: int, received_at: float, **overrides: Any) -> Forward:
@@ -128,7 +128,7 @@ PAGE = (
 def sums(tx: Tx) -> dict[tuple[str, int], tuple[int, int, int]]:
     return {
         (found.channel_id, found.block): (found.score_msat, found.fee_msat, found.forward_count)
-        for found in experiments.results(tx, 1)
+        for found in experiment_blocks.results(tx, 1)
     }
 
 
@@ -137,11 +137,11 @@ def test_a_block_brought_what_was_received_while_it_was_measured(database: Datab
         one = begin(tx)
         ingest(tx, PAGE)
         tx.connection.execute(text("UPDATE forward SET score_msat = 7 WHERE created_index = 2"))
-        experiments.save_times(tx, 1, [time_of(1, 0), time_of(3, 0), time_of(1, 1, Arm.B)])
-        assert experiments.record_blocks(tx, one, 0, SEEN_AT) == 0
-        assert experiments.record_blocks(tx, one, 1, SEEN_AT) == 2
+        experiment_blocks.save_times(tx, 1, [time_of(1, 0), time_of(3, 0), time_of(1, 1, Arm.B)])
+        assert experiment_blocks.record_blocks(tx, one, 0, SEEN_AT) == 0
+        assert experiment_blocks.record_blocks(tx, one, 1, SEEN_AT) == 2
         assert sums(tx) == {(channel_id(1), 0): (7 + 10**3, 10**2 + 10**3, 2), (channel_id(3), 0): (0, 0, 0)}
-        (first, _other) = experiments.results(tx, 1)
+        (first, _other) = experiment_blocks.results(tx, 1)
         assert (first.peer_id, first.arm, first.open_seconds) == (node_id(1), Arm.A, 40 * HOUR)
 
 
@@ -149,38 +149,38 @@ def test_it_is_recorded_once_and_stands_when_the_forwards_are_gone(database: Dat
     with database.transaction(node_key) as tx:
         one = begin(tx)
         ingest(tx, PAGE)
-        experiments.save_times(tx, 1, [time_of(1, 0)])
-        assert experiments.record_blocks(tx, one, 1, SEEN_AT) == 1
-        before = experiments.results(tx, 1)
+        experiment_blocks.save_times(tx, 1, [time_of(1, 0)])
+        assert experiment_blocks.record_blocks(tx, one, 1, SEEN_AT) == 1
+        before = experiment_blocks.results(tx, 1)
         assert rollup.prune_forwards(tx, SEEN_AT, 100) == 7
         ingest(tx, [paid(9, NOW + 2 * DAY)])  # came late: the block is closed
-        assert experiments.record_blocks(tx, one, 1, SEEN_AT + DAY) == 0
-        assert experiments.results(tx, 1) == before
+        assert experiment_blocks.record_blocks(tx, one, 1, SEEN_AT + DAY) == 0
+        assert experiment_blocks.results(tx, 1) == before
 
 
 def test_an_interrupted_recording_leaves_all_of_it_to_the_next(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         one = begin(tx)
         ingest(tx, PAGE)
-        experiments.save_times(tx, 1, [time_of(1, 0), time_of(2, 0)])
+        experiment_blocks.save_times(tx, 1, [time_of(1, 0), time_of(2, 0)])
     with suppress(KeyboardInterrupt), database.transaction(node_key) as tx:
-        experiments.record_blocks(tx, one, 1, SEEN_AT)
+        experiment_blocks.record_blocks(tx, one, 1, SEEN_AT)
         raise KeyboardInterrupt
     with database.transaction(node_key) as tx:
-        assert experiments.results(tx, 1) == ()
-        assert experiments.record_blocks(tx, one, 1, SEEN_AT) == 2
+        assert experiment_blocks.results(tx, 1) == ()
+        assert experiment_blocks.record_blocks(tx, one, 1, SEEN_AT) == 2
         assert len(sums(tx)) == 2
 
 
 def test_an_end_drops_the_block_that_is_cut_short_and_keeps_the_whole_ones(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         one = begin(tx)
-        experiments.save_times(tx, 1, [time_of(1, 0), time_of(1, 1, Arm.B), time_of(1, 2)])
-        experiments.record_blocks(tx, one, 1, SEEN_AT)
+        experiment_blocks.save_times(tx, 1, [time_of(1, 0), time_of(1, 1, Arm.B), time_of(1, 2)])
+        experiment_blocks.record_blocks(tx, one, 1, SEEN_AT)
         assert experiments.end(tx, one, NOW + 2.5 * BLOCK, Ending.STOPPED)
-        assert set(experiments.block_times(tx, 1)) == {(channel_id(1), 1)}
+        assert set(experiment_blocks.block_times(tx, 1)) == {(channel_id(1), 1)}
         (waiting,) = experiments.open_experiments(tx)
         assert waiting.ending is Ending.STOPPED
-        assert experiments.record_blocks(tx, waiting, 2, SEEN_AT) == 1
+        assert experiment_blocks.record_blocks(tx, waiting, 2, SEEN_AT) == 1
         assert experiments.open_experiments(tx) == ()
         assert set(sums(tx)) == {(channel_id(1), 0), (channel_id(1), 1)}

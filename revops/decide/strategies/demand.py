@@ -26,19 +26,16 @@ from revops.decide.demand_curve import (
     rates_per_hour,
 )
 from revops.decide.demand_figures import Outlook, demand_figures, spread_prices
-from revops.decide.governor import dead_band_ppm
 from revops.decide.inventory import marginal_values_ppm, value_at
 from revops.decide.proven import dearest_sale_ppm
 from revops.decide.strategies.base import Proposal, reset, watch
+from revops.decide.strategies.demand_reasons import found, probing, why_kept
 from revops.decide.strategies.evidence import Evidence, look, too_early
 from revops.decide.volume import demand_per_day, payment_msat, shown_per_day
 from revops.domain.decision import FeeState
-from revops.domain.demand import DemandFigures
-from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
-from revops.domain.units import PPM
 from revops.domain.values import replace
 
 #: Prices that are compared, evenly in the logarithm, between one step down and one step up.
@@ -76,24 +73,16 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     if early is not None:
         return Proposal(fee_ppm, seen.rate_msat, (early,), state, reset(state), value_ppm)
     best_ppm = _towards(figures.best_ppm, fee_ppm, policy)
-    reasons: tuple[Reason, ...] = (_reason(seen, belief, figures, value_ppm),)
+    reasons: tuple[Reason, ...] = (found(seen, outlook, figures),)
     # An empty channel would be tried in vain, again and again.
     probe_ppm = _probe(belief, best_ppm, fee_ppm, outlook.cost_ppm, policy) if seen.routable else None
     wanted_ppm = best_ppm if probe_ppm is None else probe_ppm
-    if _stays(wanted_ppm, seen, policy):
-        return Proposal(fee_ppm, seen.rate_msat, reasons, state, reset(state), value_ppm)
+    kept = why_kept(figures.best_ppm, wanted_ppm, seen, policy)
+    if kept or wanted_ppm == fee_ppm:
+        return Proposal(fee_ppm, seen.rate_msat, (*reasons, *kept), state, reset(state), value_ppm)
     if probe_ppm is not None:
-        lost_msat = _gain_msat(belief, best_ppm, probe_ppm, outlook.cost_ppm)
-        reasons = (why(ReasonCode.DEMAND_PROBE, probe_ppm=probe_ppm, lost_msat=round(24 * lost_msat)), *reasons)
+        reasons = (probing(belief, best_ppm, probe_ppm, outlook.cost_ppm), *reasons)
     return Proposal(wanted_ppm, seen.rate_msat, reasons, state, _if_sent(seen, state), value_ppm)
-
-
-def _stays(wanted_ppm: int, seen: Evidence, policy: FeesConfig) -> bool:
-    """Whether a price isn't worth an update, or would be a dearer one without revenue: only a cheaper one can tell
-    something then.
-    """
-    dearer_unpaid = wanted_ppm > seen.fee_ppm and seen.earned_count == 0 and not seen.sold_out
-    return dearer_unpaid or abs(wanted_ppm - seen.fee_ppm) < dead_band_ppm(seen.fee_ppm, policy)
 
 
 def _if_sent(seen: Evidence, state: FeeState) -> FeeState:
@@ -113,15 +102,16 @@ def _as_judged(offer: FeeInput, seen: Evidence, early: Reason | None, policy: Fe
         return Proposal(fee_ppm, seen.rate_msat, (reason,), state, reset(state), value_ppm)
     wanted_ppm = _towards(known.best_ppm, fee_ppm, policy)
     hours_ago = round(max(now - known.judged_at, 0.0) / 3600, 1)
-    if _stays(wanted_ppm, seen, policy):
-        kept = why(
+    kept = why_kept(known.best_ppm, wanted_ppm, seen, policy)
+    if kept or wanted_ppm == fee_ppm:
+        judged = why(
             ReasonCode.JUDGED_BEST,
             fee_ppm=fee_ppm,
             hours=_turn_hours(policy),
             hours_ago=hours_ago,
             best_ppm=known.best_ppm,
         )
-        return Proposal(fee_ppm, seen.rate_msat, (kept,), state, reset(state), value_ppm)
+        return Proposal(fee_ppm, seen.rate_msat, (judged, *kept), state, reset(state), value_ppm)
     waits = why(ReasonCode.JUDGED_WANTED, fee_ppm=fee_ppm, hours_ago=hours_ago, best_ppm=known.best_ppm)
     return Proposal(wanted_ppm, seen.rate_msat, (waits,), state, _if_sent(seen, state), value_ppm)
 
@@ -214,26 +204,3 @@ def _probe(belief: Belief, best_ppm: int, fee_ppm: int, cost_ppm: float, policy:
         return None
     far = [ppm for ppm in _prices(fee_ppm, policy) if not cheap_ppm < ppm < dear_ppm]
     return best_price(belief, far, cost_ppm) if far else None
-
-
-def _reason(seen: Evidence, belief: Belief, figures: DemandFigures, value_ppm: float) -> Reason:
-    return why(
-        ReasonCode.DEMAND,
-        fee_ppm=seen.fee_ppm,
-        interest_count=round(belief.interest_count, 1),
-        per_day=round(24 * rate_per_hour(belief, seen.fee_ppm), 2),
-        elasticity=round(figures.elasticity, 2),
-        low=round(figures.elasticity_low, 2),
-        high=round(figures.elasticity_high, 2),
-        best_ppm=figures.best_ppm,
-        gain_msat=round(24 * _gain_msat(belief, figures.best_ppm, seen.fee_ppm, value_ppm - seen.entry_value_ppm)),
-        value_ppm=round(value_ppm),
-        entry_value_ppm=round(seen.entry_value_ppm),
-    )
-
-
-def _gain_msat(belief: Belief, better_ppm: int, than_ppm: int, cost_ppm: float) -> float:
-    """What the better price is expected to bring more in an hour, for payments of the typical size."""
-    better = rate_per_hour(belief, better_ppm) * (better_ppm - cost_ppm)
-    worse = rate_per_hour(belief, than_ppm) * (than_ppm - cost_ppm)
-    return (better - worse) * TYPICAL_PAYMENT_MSAT / PPM

@@ -36,6 +36,8 @@ MOST_STEP_RATIO: Final = 0.25
 STEP_PER_SLOPE: Final = 0.3
 #: A slope less well known than this, and flat, is no guide: then a better rate than the last keeps the direction.
 UNKNOWN_ERROR: Final = 1.0
+#: A slope is told of so many prices at least.
+LEAST_PRICES: Final = 2
 
 
 def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
@@ -180,11 +182,15 @@ def _inconclusive(view: Evidence) -> Reason:
 
 
 def _slope_reason(view: Evidence, slope: Slope) -> Reason:
+    """What the direction rests on: of one price alone there is no slope to be told, but what a sold sat costs."""
+    value_ppm, entry_value_ppm = round(view.value_ppm), round(view.entry_value_ppm)
+    if len({window.fee_ppm for window in view.windows}) < LEAST_PRICES:
+        return why(ReasonCode.CLIMB_WORTH, value_ppm=value_ppm, entry_value_ppm=entry_value_ppm)
     return why(
         ReasonCode.CLIMB_SLOPE,
         window_count=len(view.windows),
         slope_percent=round(slope.ratio, 2),
         error_percent=round(slope.error, 2),
-        value_ppm=round(view.value_ppm),
-        entry_value_ppm=round(view.entry_value_ppm),
+        value_ppm=value_ppm,
+        entry_value_ppm=entry_value_ppm,
     )

@@ -9,5 +9,5 @@ would (`node.py`, `bridge.py`). They decide exactly as records alone do, which a
 (`revops simulate --full-cycles --rebalance`).
 
 `runner.py` lets policies live through a world, `pool.py` on all cores; `outcome.py` is what is kept of it, `stats.py`
-and `null_test.py` say what it proves, `tables.py`, `plots.py` and `page.py` show it (`revops simulate`).
+and `null_test.py` say what it proves, `headings.py`, `tables.py`, `plots.py` and `page.py` show it (`revops simulate`).
 """

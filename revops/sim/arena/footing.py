@@ -63,8 +63,8 @@ def _sentences(fit: Calibration, ratio: float) -> Iterator[str]:
     priced = sum(one.tried_apart for one in fit.channels)
     if priced == 0:
         yield (
-            f"The ranking below is the prior's alone, not this node's: of none of its {channels} prices were tried of "
-            f"which one is {NARROW_RATIO:g} times the other; what customers do at another price is a guess."
+            f"The ranking below is the prior's alone, not this node's: of none of its {channels} prices are on record "
+            f"of which one is {NARROW_RATIO:g} times the other; what customers do at another price is a guess."
         )
     elif ratio < FIRM_PRICED_RATIO:
         yield (
@@ -78,6 +78,11 @@ def _sentences(fit: Calibration, ratio: float) -> Iterator[str]:
         f"(it takes {FIRM_ATTEMPTS}), and prices {NARROW_RATIO:g} times apart on {priced} of {channels}, with "
         f"{100 * ratio:.0f} % of the payments (it takes {100 * FIRM_PRICED_RATIO:.0f} %)"
     )
+    if not all(one.past.priced for one in fit.channels):
+        yield (
+            "what was asked before revops first looked isn't known, whatever the forwards paid: prices go on record "
+            "from the first `revops fees adjust` on that is no dry run"
+        )
     at = _reached_at(traffic, FIRM_DAYS, FIRM_ATTEMPTS)
     soonest = "" if at is None or at <= traffic.taken_at else f", not before {instant(at)}"
     yield f"it begins to mean something with all three{soonest}"

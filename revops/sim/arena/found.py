@@ -52,13 +52,14 @@ def _channel(one: ChannelFit, fit: Calibration, entering: float) -> ChannelDeman
     drawn = [draw_demand(one, fit, rng) for _draw in range(DRAW_COUNT)]
     volumes = sorted(demand.per_day for demand in drawn)
     scales = sorted(demand.scale_ppm for demand in drawn)
+    tried = one.tried_ppm if one.past.priced else ()
     return ChannelDemand(
         name=one.past.name,
         alias=one.past.alias,
         attempt_count=one.past.attempt_count,
         open_days=one.open_hours / 24,
-        least_tried_ppm=one.tried_ppm[0] if one.tried_ppm else None,
-        most_tried_ppm=one.tried_ppm[-1] if one.tried_ppm else None,
+        least_tried_ppm=tried[0] if tried else None,
+        most_tried_ppm=tried[-1] if tried else None,
         customers_per_day=between(volumes, MIDDLE),
         customers_low=between(volumes, LOW_SHARE),
         customers_high=between(volumes, HIGH_SHARE),

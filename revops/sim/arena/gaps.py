@@ -23,6 +23,7 @@ def list_gaps(fit: Calibration, ruled: bool = False) -> tuple[str, ...]:
     matters most first.
     """
     return (
+        *_unpriced(fit),
         *_named(fit.channels, _untried),
         *_named(fit.channels, _hardly_open),
         *_named(fit.channels, _lifted),
@@ -45,28 +46,49 @@ def _named(channels: Sequence[ChannelFit], sentence_of: Callable[[ChannelFit], s
         yield f"the same holds for {counted(len(sentences) - NAMED_COUNT, 'more channel')}"
 
 
+def _unpriced(fit: Calibration) -> Iterator[str]:
+    """Of payments from before revops first looked."""
+    never = [one.past for one in fit.channels if not one.past.priced]
+    if never:
+        payments = counted(sum(past.attempt_count for past in never), "payment")
+        yield (
+            f"prices go on record from the first `revops fees adjust` on that is no dry run: what {payments} by "
+            f"{counted(len(never), 'channel')} were asked before isn't known, nor for how long these channels could "
+            f"have forwarded. Here all of them count as if they had been asked today's fee; what another one does is a "
+            f"guess from the prior"
+        )
+    early_count = sum(one.past.unpriced_count for one in fit.channels if one.past.priced)
+    if early_count:
+        yield (
+            f"{counted(early_count, 'payment')} came before the first price on record: what they were asked isn't "
+            f"known, and they say nothing here of what customers would pay"
+        )
+
+
 def _untried(one: ChannelFit) -> str | None:
     """Of a channel whose prices hardly differed."""
+    if not one.past.priced:
+        return None  # said of all such channels at once
     if not one.tried_ppm:
         return f"{full_name(one.past)} has no price on record that was open: its demand is a guess from the prior"
     if one.tried_apart:
         return None
     least, most = one.tried_ppm[0], one.tried_ppm[-1]
-    tried = f"at {most} ppm" if least == most else f"between {least} and {most} ppm"
+    tried = f"{most:,} ppm" if least == most else f"{least:,} to {most:,} ppm"
     return (
-        f"{full_name(one.past)} was only ever priced {tried}: what happens at {2 * max(most, 1)} is a guess from the "
-        f"prior"
+        f"{full_name(one.past)} has no other price on record than {tried}: what happens at "
+        f"{2 * max(most, 1):,} is a guess from the prior"
     )
 
 
 def _hardly_open(one: ChannelFit) -> str | None:
     """Of a channel for which refused payments stand in for open hours."""
-    refused_count = sum(hour.refused_count for hour in one.past.hours)
+    refused_count = sum(hour.refused_count for hour in one.past.priced_hours)
     if not one.by_refusals or refused_count == 0:
         return None
     open_hours = sum(window.open_hours for window in one.past.windows)
     return (
-        f"{full_name(one.past)} is on record as open for {open_hours:.0f} hours only, less than "
+        f"{full_name(one.past)} is on record as open for {open_hours:.1f} hours only, less than "
         f"{LEAST_OPEN_HOURS:.0f}: its demand rests on {counted(refused_count, 'payment')} that it refused; who saw "
         f"that it was empty never asked"
     )
@@ -76,7 +98,7 @@ def _lifted(one: ChannelFit) -> str | None:
     """Of a channel that refused more than its prices' windows know of."""
     if one.lift <= 1.0:
         return None
-    refused_count = sum(hour.refused_count for hour in one.past.hours)
+    refused_count = sum(hour.refused_count for hour in one.past.priced_hours or one.past.hours)
     return (
         f"{full_name(one.past)} refused {counted(refused_count, 'payment')} for want of liquidity: its demand is taken "
         f"for {one.lift:.2g} times what its open hours show; how many of these were the same sender's isn't known"
@@ -85,9 +107,10 @@ def _lifted(one: ChannelFit) -> str | None:
 
 def _of_the_node(fit: Calibration) -> Iterator[str]:
     most_ppm = max((one.tried_ppm[-1] for one in fit.channels if one.tried_ppm), default=0)
+    tried = f"above {most_ppm:,} ppm" if most_ppm else "that was open"
     yield (
-        f"no channel was ever priced above {most_ppm} ppm; above its own highest price each market lets a channel's "
-        f"customers end somewhere else, up to {max(MAX_WILLINGNESS_PPM, most_ppm):,.0f} ppm"
+        f"no price {tried} is on record; above its own highest price each market lets a channel's customers end "
+        f"somewhere else, up to {max(MAX_WILLINGNESS_PPM, most_ppm):,.0f} ppm"
     )
     unseen = sum(not any(hour.settled_count for hour in one.past.entries) for one in fit.channels)
     if unseen:

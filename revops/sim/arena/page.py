@@ -11,6 +11,7 @@ from revops.report.blocks import Table
 from revops.report.text import side_of
 from revops.sim.arena import tables
 from revops.sim.arena.figures import Figures
+from revops.sim.arena.headings import heading, same_line, span_title
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.plots import Plot, plots
 
@@ -52,7 +53,7 @@ def _lines(study: Study, figures: Figures) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>Fee policies compared: {_text(study.set_name)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>"
     yield "<h1>Fee policies compared in simulated markets</h1>"
-    *made, verdict = tables.heading(study)
+    *made, verdict = heading(study)
     yield from (f"<p>{_text(text)}</p>" for text in made)
     yield f'<p class="notice{" good" if study.judged else ""}">{_text(verdict)}</p>'
     for test in figures.null_tests:
@@ -62,8 +63,9 @@ def _lines(study: Study, figures: Figures) -> Iterator[str]:
     yield from map(_plot, plots(study, figures))
     yield "</div>"
     for number, span in enumerate(figures.spans):
-        yield f"<h2>{_text(tables.span_title(span, number, len(figures.spans)))}</h2>"
+        yield f"<h2>{_text(span_title(span, number, len(figures.spans)))}</h2>"
         yield from map(_table, tables.span_tables(span, figures.subject))
+    yield from (f"<p>{_text(same_line(policies))}</p>" for policies in figures.same)
     yield "</body>\n</html>"
 
 

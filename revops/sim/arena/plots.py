@@ -1,65 +1,28 @@
 """Plots of a study as SVG that stands inside a page: text stays text, and ink takes the page's colours.
 
-Only the extra `html` brings matplotlib; nothing else imports this module. Figures are narrow, so that their text is
-readable on a phone.
+Only the extra `html` brings matplotlib; nothing else imports this module and `drawing.py`. Figures are narrow, so that
+their text is readable on a phone.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from revops.domain.text import printable
+from revops.sim.arena.drawing import COLORS, INK, ROW_INCHES, STYLE, WIDTH_INCHES, new_figure, short_name, svg_of
 from revops.sim.arena.figures import Figures, own_outcomes
 from revops.sim.arena.outcome import Outcome, Study
 from revops.sim.arena.stats import SpanFigures, world_shares
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-#: Stands for the page's own colours, which differ by light and dark.
-INK, FAINT = "#010203", "#040506"
-#: M. Okabe & K. Ito's palette without black and yellow, which one of two backgrounds swallows, and four more.
-COLORS: Final = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#999933", "#888888", "#AA4466", "#44AA99",
-)  # fmt: skip
-WIDTH_INCHES: Final = 4.6
-ROW_INCHES: Final = 0.27
 #: More updates a day than this, and gossip no longer carries them.
 MOST_UPDATES: Final = 2.0
 SAMPLE_WORLDS: Final = 6
-NAME_LENGTH: Final = 20
-#: Some versions of matplotlib type the keys, others don't.
-_STYLE: Final[Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a "$" in a name is a "$"
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.titlesize": 9,
-    "grid.color": FAINT,
-    "grid.alpha": 0.35,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +37,7 @@ class Plot:
 def plots(study: Study, figures: Figures) -> Iterator[Plot]:
     """Given a study and its figures, draw them."""
     colors = {one.policy: COLORS[place % len(COLORS)] for place, one in enumerate(figures.spans[-1].policies)}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         yield Plot(
             "Share of the oracle",
             "Of what the best constant fees in hindsight make, over all worlds; bars are 95 % intervals.",
@@ -109,17 +72,11 @@ def _days(span: SpanFigures) -> str:
     return f"days {span.first_day:g} to {span.last_day:g}"
 
 
-def _name(name: str) -> str:
-    """A name beside an axis: a plot has little room."""
-    shown = printable(name)
-    return shown if len(shown) <= NAME_LENGTH else f"{shown[: NAME_LENGTH - 1]}…"
-
-
 def _shares(figures: Figures, colors: dict[str, str]) -> str:
     last = figures.spans[-1]
     ranked = sorted(last.policies, key=lambda one: one.share.value)
     names = [one.policy for one in ranked]
-    figure, axes = _figure(0.9 + len(names) * (ROW_INCHES + 0.1 * (len(figures.spans) - 1)))
+    figure, axes = new_figure(0.9 + len(names) * (ROW_INCHES + 0.1 * (len(figures.spans) - 1)))
     for number, span in enumerate(figures.spans):
         offset = (number - (len(figures.spans) - 1) / 2) * 0.3
         latest = number == len(figures.spans) - 1
@@ -132,19 +89,19 @@ def _shares(figures: Figures, colors: dict[str, str]) -> str:
                 [100 * one.share.value], [y], "o" if latest else "D", markersize=6 if latest else 5,
                 color=colors[one.policy], markerfacecolor=colors[one.policy] if latest else "none",
             )  # fmt: skip
-    axes.set_yticks(range(len(names)), [_name(name) for name in names])
+    axes.set_yticks(range(len(names)), [short_name(name) for name in names])
     spans = [_days(span) for span in figures.spans]
     axes.set_xlabel("per cent" + (f"   (open: {spans[0]}; full: {spans[-1]})" if len(spans) > 1 else ""))
     axes.axvline(100, color=INK, linewidth=0.8, linestyle=":")
-    return _svg(figure, "shares")
+    return svg_of(figure, "shares")
 
 
 def _heat_map(span: SpanFigures) -> str:
     policies = [one.policy for one in span.policies]
     families = list(dict.fromkeys(one.family for one in span.families))
     shares = {(one.family, one.policy): one.share.value for one in span.families}
-    longest = max(len(_name(policy)) for policy in policies)
-    figure, axes = _figure(0.3 + ROW_INCHES * len(families) + 0.06 * longest)
+    longest = max(len(short_name(policy)) for policy in policies)
+    figure, axes = new_figure(0.3 + ROW_INCHES * len(families) + 0.06 * longest)
     cells = [[shares[family, policy] for policy in policies] for family in families]
     colormap = mpl.colormaps["viridis"]
     axes.pcolormesh(cells, cmap=colormap, vmin=0.0, vmax=1.0, edgecolors="none")
@@ -162,24 +119,24 @@ def _heat_map(span: SpanFigures) -> str:
             [y + 0.06, y + 0.06, y + 0.94, y + 0.94, y + 0.06], color="#ff5533", linewidth=1.6,
         )  # fmt: skip
     axes.set_xticks(
-        [x + 0.5 for x in range(len(policies))], [_name(policy) for policy in policies],
+        [x + 0.5 for x in range(len(policies))], [short_name(policy) for policy in policies],
         rotation=45, rotation_mode="anchor", horizontalalignment="left",
     )  # fmt: skip
     axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
-    axes.set_yticks([y + 0.5 for y in range(len(families))], [_name(family) for family in families])
+    axes.set_yticks([y + 0.5 for y in range(len(families))], [short_name(family) for family in families])
     axes.tick_params(length=0)
     axes.set_ylim(len(families), 0)
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return _svg(figure, f"families {span.first_day:g}")
+    return svg_of(figure, f"families {span.first_day:g}")
 
 
 def _worlds(study: Study, span: int, colors: dict[str, str]) -> str:
     outcomes = own_outcomes(study)
     shares = {policy: world_shares(outcomes, span, policy) for policy in colors}
     names = sorted(colors, key=lambda policy: _median(shares[policy]))
-    figure, axes = _figure(0.9 + ROW_INCHES * 1.25 * len(names))
+    figure, axes = new_figure(0.9 + ROW_INCHES * 1.25 * len(names))
     for y, policy in enumerate(names):
         found = [100 * share for share in shares[policy]]
         # Neighbours in order of their share lie on different heights, so that dots don't hide each other.
@@ -188,24 +145,24 @@ def _worlds(study: Study, span: int, colors: dict[str, str]) -> str:
         if found:
             middle = 100 * _median(shares[policy])
             axes.plot([middle, middle], [y - 0.4, y + 0.4], color=INK, linewidth=1.5)
-    axes.set_yticks(range(len(names)), [_name(name) for name in names])
+    axes.set_yticks(range(len(names)), [short_name(name) for name in names])
     axes.set_xlabel("per cent of the oracle")
     axes.axvline(100, color=INK, linewidth=0.8, linestyle=":")
-    return _svg(figure, "worlds")
+    return svg_of(figure, "worlds")
 
 
 def _updates(figures: Figures, colors: dict[str, str]) -> str:
     span = figures.spans[-1]
     ranked = sorted(span.policies, key=lambda one: -one.updates_per_day)
-    figure, axes = _figure(0.9 + ROW_INCHES * len(ranked))
+    figure, axes = new_figure(0.9 + ROW_INCHES * len(ranked))
     for y, one in enumerate(ranked):
         axes.barh(y, one.updates_per_day, height=0.6, color=colors[one.policy])
         axes.text(one.updates_per_day, y, f" {one.updates_per_day:.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(ranked)), [_name(one.policy) for one in ranked])
+    axes.set_yticks(range(len(ranked)), [short_name(one.policy) for one in ranked])
     axes.axvline(MOST_UPDATES, color=INK, linewidth=0.8, linestyle=":")
     axes.set_xlim(0, max(MOST_UPDATES, *(one.updates_per_day for one in ranked)) * 1.15)
     axes.set_xlabel(_days(span))
-    return _svg(figure, "updates")
+    return svg_of(figure, "updates")
 
 
 def _curves(study: Study, colors: dict[str, str]) -> str:
@@ -226,33 +183,15 @@ def _curves(study: Study, colors: dict[str, str]) -> str:
     for axes, ((family, seed), outcomes) in zip(places, chosen, strict=False):
         for outcome in outcomes:
             thousands = [earned_msat / 1e6 for earned_msat in outcome.curve_msat]
-            axes.plot(thousands, color=colors[outcome.policy], linewidth=1.3, label=_name(outcome.policy))
-        axes.set_title(f"{_name(family)}, seed {seed}")
+            axes.plot(thousands, color=colors[outcome.policy], linewidth=1.3, label=short_name(outcome.policy))
+        axes.set_title(f"{short_name(family)}, seed {seed}")
         axes.tick_params(labelsize=8)
     for axes in places[len(chosen) :]:
         axes.set_visible(False)
     handles, labels = places[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-    return _svg(figure, "curves")
+    return svg_of(figure, "curves")
 
 
 def _median(shares: Sequence[float]) -> float:
     return statistics.median(shares) if shares else -math.inf
-
-
-def _figure(height_inches: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH_INCHES, max(height_inches, 1.4)), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _svg(figure: Figure, name: str) -> str:
-    """The drawing alone, the same for the same study, with ids of its own."""
-    drawn = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = drawn.getvalue()
-    text = text[text.index("<svg") :].replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
-    own = re.sub(r"\W+", "-", name)
-    text = re.sub(r' id="([^"]+)"', rf' id="{own}-\1"', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{own}-", text)
-    return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from revops.domain.text import counted
-from revops.report.amounts import cost, income, instant
+from revops.report.amounts import cost, income
 from revops.report.blocks import Block, Line, Table
 from revops.sim.arena.figures import Figures
+from revops.sim.arena.headings import heading, same_line, span_title
 from revops.sim.arena.null_test import MADE_WORSE_RATIO, NullTest
 from revops.sim.arena.outcome import Study
-from revops.sim.arena.policies import REBALANCING, STRATEGIES
+from revops.sim.arena.policies import REBALANCING
 from revops.sim.arena.runner import Cycles
-from revops.sim.arena.sample import LEAST_SPARE_COUNT, Estimate
+from revops.sim.arena.sample import Estimate
 from revops.sim.arena.stats import FamilyFigures, SpanFigures
-
-#: So many strange worlds are named; the rest is counted.
-NAMED_COUNT = 5
 
 
 def blocks(study: Study, figures: Figures) -> Iterator[Block]:
     """Given a study and its figures, render them."""
     for text in heading(study):
         yield Line(text)
+    for policies in figures.same:
+        yield Line(same_line(policies))
     for number, span in enumerate(figures.spans):
         yield Line("")
         yield Line(span_title(span, number, len(figures.spans)))
@@ -39,54 +38,6 @@ def span_tables(span: SpanFigures, subject: str) -> Iterator[Table]:
     if len(span.policies) > 1:
         yield versus_table(span, subject)
         yield family_table(span, subject)
-
-
-def heading(study: Study) -> Iterator[str]:
-    """Given a study, say what it is, when and by what it was made, and whether it may be quoted."""
-    made_by = f"revops {study.version}" + (f", commit {study.commit}" if study.commit else "")
-    families = "1 family" if len(study.families) == 1 else f"{len(study.families)} families"
-    first, last = min(study.seeds), max(study.seeds)
-    seeds = f"{counted(len(study.seeds), 'seed')} ({first if first == last else f'{first} to {last}'})"
-    yield (
-        f"set {study.set_name} (market {study.setting}): {families} x {seeds}, {study.days:g} d each; "
-        f"made {instant(study.made_at)} by {made_by}"
-    )
-    if len(study.seeds) <= LEAST_SPARE_COUNT:
-        yield f"No more than {LEAST_SPARE_COUNT} worlds of a family: for a single family no interval is given."
-    if study.full_cycles:
-        yield _full_cycles_line(study)
-    if study.judged:
-        yield f"Judged: its worlds are all those of the frozen set, sha256 {(study.frozen_hash or '')[:16]}."
-    elif study.frozen_hash is not None and not study.strange:
-        yield (
-            f"NOT JUDGED: {study.world_count} of the {counted(study.frozen_count, 'frozen world')} only; "
-            "nobody may choose among them"
-        )
-    elif study.frozen_hash is not None:
-        named = "; ".join(study.strange[:NAMED_COUNT])
-        more = f"; and {len(study.strange) - NAMED_COUNT} more" if len(study.strange) > NAMED_COUNT else ""
-        yield f"NOT JUDGED: these worlds are not the frozen ones: {named}{more}"
-    else:
-        yield "Not judged: what the product is tuned on proves nothing; only --set judged may be quoted."
-
-
-def _full_cycles_line(study: Study) -> str:
-    own = [policy for policy in study.policies if policy in STRATEGIES]
-    others = any(policy.removesuffix(REBALANCING) not in STRATEGIES for policy in study.policies)
-    line = f"Full cycles: {' and '.join(own)}, as from cron on a simulated node"
-    line += "; the others only decide." if others else "."
-    if study.rebalance:
-        line += " Where it says so rebalances were made too, within the product's own limits; the oracle makes none."
-    return line
-
-
-def span_title(span: SpanFigures, number: int, span_count: int) -> str:
-    """Given a span and its place among so many, return its title."""
-    name = "Steady state" if number > 0 and number == span_count - 1 else "Learning"
-    return (
-        f"{name}, days {span.first_day:g} to {span.last_day:g}: {counted(span.world_count, 'world')}, "
-        f"the oracle makes {income(span.oracle_msat)} sat"
-    )
 
 
 def policy_table(span: SpanFigures) -> Table:
