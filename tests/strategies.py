@@ -307,7 +307,10 @@ def rebalance_snapshots(draw: st.DrawFn, max_channels: int = 6) -> RebalanceSnap
     pairs = [(a, b) for a in ids for b in ids if a != b]
     kinds = st.sampled_from([None, *FailureKind])
     ended = st.builds(
-        lambda pair, at, kind: Attempt(*pair, at, kind), st.sampled_from(pairs), st.floats(NOW - DAY, NOW), kinds
+        lambda pair, at, kind: Attempt(pair[0], pair[1], at, kind),
+        st.sampled_from(pairs),
+        st.floats(NOW - DAY, NOW),
+        kinds,
     )
     history = draw(st.lists(ended, max_size=6)) if pairs else []
     return RebalanceSnapshot(

@@ -7,8 +7,8 @@ a motion with drift m and variance s² per day passes L within H days is, by the
 
     P(max_{t <= H} D_t >= L) = Phi((mH - L) / (s sqrt(H))) + exp(2 m L / s²) Phi((-L - mH) / (s sqrt(H)))
 
-(J. M. Harrison, Brownian Motion and Stochastic Flow Systems, 1985, section 1.8). What is missed is then the sale, or
-the refill that makes up for it, whichever is cheaper: a dual price, never below 0.
+(J. M. Harrison, Brownian Motion and Stochastic Flow Systems, 1985, section 1.8). What is missed is then the sale: a dual
+price, never below 0.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ _FAR: Final = 25.0
 def value_ppm(signals: Signals, spendable_msat: int, price_ppm: float) -> float:
     """Given what is known of a channel, what it can send and what a sale earns, return what its marginal sat is worth.
 
-    Without demand that is 0, however empty the channel is. Never more than the price, nor than the cheapest refill
-    known, nor than the sat itself.
+    Without demand that is 0, however empty the channel is. Never more than the price, nor than the sat itself. What a
+    refill cost lately is no bound: it may not be had again, and who sells as if it could sells what is scarce for too
+    little.
     """
     if signals.demand.msat_per_day <= 0:
         return 0.0
     worth_ppm = min(max(price_ppm, 0.0), PPM)
-    if signals.refill_ppm is not None:
-        worth_ppm = min(worth_ppm, signals.refill_ppm)
     return worth_ppm * chance_of_need(signals.demand, signals.inflow, spendable_msat)
 
 

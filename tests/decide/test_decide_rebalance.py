@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import Phase, find, given, settings
@@ -45,7 +46,7 @@ policies = rebalance_policies()
 markets: st.SearchStrategy[Market] = st.one_of(st.just(no_route), st.integers(0, 2_000).map(at_ppm))
 
 
-def two(target: Channel = DRAINED, source: Channel = FULL, **overrides: object) -> RebalanceSnapshot:
+def two(target: Channel = DRAINED, source: Channel = FULL, **overrides: Any) -> RebalanceSnapshot:
     """A drained channel and a full one."""
     return replace(make_rebalance_snapshot((target, source)), **overrides)
 
@@ -379,7 +380,7 @@ def test_routes_are_asked_for_the_best_first_and_for_the_rest_in_turn() -> None:
         ({"remote_terms": make_terms(htlc_max_msat=40_000 * SAT)}, {}, ReasonCode.FULL_ENOUGH),
     ],
 )
-def test_what_is_not_refilled(target: dict[str, object], flow: dict[str, object], code: ReasonCode) -> None:
+def test_what_is_not_refilled(target: dict[str, Any], flow: dict[str, Any], code: ReasonCode) -> None:
     channels = (replace(DRAINED, **target), FULL, make_channel(7))
     snapshot = make_rebalance_snapshot(channels, flows={channel_id(1): make_flow(**flow)})
     decision = first(snapshot)

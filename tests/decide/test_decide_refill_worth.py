@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from revops.decide.rebalance.bands import LEAST_SIDE_RATIO, MOST_SHIFT_RATIO, band
 from revops.decide.rebalance.stop_loss import stop_loss
-from revops.decide.rebalance.worth import STALE_SECONDS, Worth, sendable_msat, worth
+from revops.decide.rebalance.worth import (
+    STALE_SECONDS,
+    Rates,
+    Worth,
+    marginal_revenue_ppm,
+    sendable_msat,
+    worth,
+)
 from revops.decide.value import chance_of_need
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
@@ -28,46 +35,72 @@ def test_a_curve_is_read_between_its_steps_and_averaged_over_a_stretch() -> None
     assert [curve.at_ppm(at) for at in (0, 500, 1_000, 3_500, 4_000, 9_999)] == [400, 400, 350, 100, 100, 100]
     assert curve.mean_ppm(500, 3_500) == pytest.approx(250)
     assert curve.mean_ppm(1_000, 1_000) == pytest.approx(350)
-    assert Worth((), 4_000).mean_ppm(0, 4_000) == 0
 
 
 def test_without_figures_a_sat_is_worth_its_sale_times_the_chance_that_it_is_missed() -> None:
-    curve = worth(CHANNEL, WANTED, None, 300.0, 14, NOW)
-    full_msat = sendable_msat(CHANNEL)
-    level_msat = int(7.5 / 20 * full_msat)
-    assert curve.at_ppm(level_msat) == pytest.approx(
-        300 * chance_of_need(WANTED.demand, Rate(), level_msat, 14), rel=0.01
-    )
+    curve = worth(CHANNEL, WANTED, None, Rates(300.0, 0.0), 14, NOW)
+    level_msat = int(7.5 / 20 * sendable_msat(CHANNEL))
+    chance = chance_of_need(WANTED.demand, Rate(), level_msat, 14)
+    assert curve.at_ppm(level_msat) == pytest.approx(300 * chance, rel=0.01)
     assert list(curve.values_ppm) == sorted(curve.values_ppm, reverse=True)
     assert curve.values_ppm[0] > 290
     assert curve.values_ppm[-1] < 100
 
 
-@pytest.mark.parametrize(("signals", "income_ppm"), [(Signals(), 300.0), (WANTED, 0.0), (WANTED, -1.0)])
+@pytest.mark.parametrize(("signals", "income_ppm"), [(Signals(), 300.0), (WANTED, 0.0)])
 def test_without_demand_or_without_income_nothing_is_worth_anything(signals: Signals, income_ppm: float) -> None:
-    assert worth(CHANNEL, signals, None, income_ppm, 14, NOW).values_ppm == ()
+    assert set(worth(CHANNEL, signals, None, Rates(income_ppm, 0.0), 14, NOW).values_ppm) == {0.0}
 
 
-def test_where_demand_was_judged_its_curve_counts_up_to_what_sales_have_earned() -> None:
-    figures = make_demand(judged_at=NOW - 60, values_ppm=(900.0, 250.0, 10.0))
-    assert worth(CHANNEL, WANTED, figures, 300.0, 14, NOW).values_ppm == (300.0, 250.0, 10.0)
-    assert worth(CHANNEL, WANTED, figures, 0.0, 14, NOW).values_ppm == (0.0, 0.0, 0.0)
+def test_where_demand_was_judged_its_curve_counts_up_to_the_marginal_revenue() -> None:
+    """At the lower bound of the elasticity, 2, a further sat earns half of what sales have earned."""
+    figures = make_demand(judged_at=NOW - 60, elasticity_low=2.0, values_ppm=(900.0, 120.0, 10.0))
+    curve = worth(CHANNEL, WANTED, figures, Rates(300.0, 0.0), 14, NOW)
+    full_msat = sendable_msat(CHANNEL)
+    assert [curve.at_ppm(at) for at in (0, full_msat // 2, full_msat)] == pytest.approx([150, 131, 10], abs=2)
     stale = replace(figures, judged_at=NOW - STALE_SECONDS)
     bare = replace(figures, values_ppm=())
     for other in (stale, bare):
-        assert worth(CHANNEL, WANTED, other, 300.0, 14, NOW) == worth(CHANNEL, WANTED, None, 300.0, 14, NOW)
+        again = worth(CHANNEL, WANTED, other, Rates(300.0, 0.0), 14, NOW)
+        assert again == worth(CHANNEL, WANTED, None, Rates(300.0, 0.0), 14, NOW)
 
 
-@given(income=st.floats(0, 5_000), demand=st.floats(0, 1e12), size=st.floats(1, 1e11), inflow=st.floats(0, 1e12))
-def test_no_sat_is_worth_more_than_sales_have_earned(income: float, demand: float, size: float, inflow: float) -> None:
+@pytest.mark.parametrize(
+    ("elasticity_low", "revenue_ppm"), [(0.2, 0.0), (1.0, 0.0), (1.25, 60.0), (2.0, 150.0), (4.0, 225.0)]
+)
+def test_one_more_sat_to_sell_earns_the_price_less_what_the_others_lose(
+    elasticity_low: float, revenue_ppm: float
+) -> None:
+    figures = make_demand(elasticity_low=elasticity_low)
+    assert marginal_revenue_ppm(300.0, figures) == pytest.approx(revenue_ppm)
+
+
+def test_a_sat_that_takes_up_room_is_worth_less_than_nothing() -> None:
+    """Payments that enter by it earn 400 ppm elsewhere; where they surely find no room half of that is lost."""
+    entered = Signals(inflow=Rate(2_000_000.0 * SAT, 2_000_000.0 * SAT * 50_000 * SAT))
+    curve = worth(CHANNEL, entered, None, Rates(0.0, 400.0), 14, NOW)
+    assert curve.values_ppm[-1] == pytest.approx(-200, abs=1)
+    assert list(curve.values_ppm) == sorted(curve.values_ppm, reverse=True)
+    calm = Signals(inflow=Rate(10_000.0 * SAT, 10_000.0 * SAT * 50_000 * SAT))
+    assert worth(CHANNEL, calm, None, Rates(0.0, 400.0), 14, NOW).values_ppm[0] == pytest.approx(0, abs=0.1)
+
+
+@given(
+    income=st.floats(0, 5_000), sourced=st.floats(0, 5_000), demand=st.floats(0, 1e12), size=st.floats(1, 1e11),
+    inflow=st.floats(0, 1e12),
+)  # fmt: skip
+def test_no_sat_is_worth_more_than_sales_have_earned_nor_costs_more_than_entries_have(
+    income: float, sourced: float, demand: float, size: float, inflow: float
+) -> None:
     signals = Signals(demand=Rate(demand, demand * size), inflow=Rate(inflow, inflow * size))
-    assert all(0 <= value <= income for value in worth(CHANNEL, signals, None, income, 14, NOW).values_ppm)
+    curve = worth(CHANNEL, signals, None, Rates(income, sourced), 14, NOW)
+    assert all(-sourced <= value <= income for value in curve.values_ppm)
 
 
 def test_a_channel_without_room_for_reserves_has_a_curve_all_the_same() -> None:
     tiny = make_channel(1, capacity_msat=1, local_msat=0)
     assert sendable_msat(tiny) >= 1
-    worth(tiny, WANTED, None, 300.0, 14, NOW)
+    worth(tiny, WANTED, None, Rates(300.0, 100.0), 14, NOW)
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,7 @@ def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig
         return marginal_values_ppm(prices, wanted_msat, inflow_msat, seen.entry_value_ppm, sendable_msat, step_msat)
 
     def here(values_ppm: Sequence[float]) -> float:
-        """No more than a refill costs."""
-        worth_ppm = value_at(values_ppm, channel.spendable_msat / sendable_msat)
-        return worth_ppm if signals.refill_ppm is None else min(worth_ppm, float(signals.refill_ppm))
+        return value_at(values_ppm, channel.spendable_msat / sendable_msat)
 
     expected = values(1.0)
     value_ppm = here(expected)
