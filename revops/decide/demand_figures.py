@@ -13,8 +13,7 @@ belief may lie beyond it).
 - What a sat is worth: as it would be with so much less demand, or more, at every price, as there is at the price in
   force with a chance of 10 % each. That is how many pay there by the points of the grid, and the gamma distribution of
   each point's level, as of independent errors. How steep demand is, the inflow, and what liquidity is worth where
-  payments enter are taken as they are expected: the true interval is wider. What a refill costs caps all three
-  alike, so that the interval may be none.
+  payments enter are taken as they are expected: the true interval is wider.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ a motion with drift m and variance s² per day passes L within H days is, by the
 
     P(max_{t <= H} D_t >= L) = Phi((mH - L) / (s sqrt(H))) + exp(2 m L / s²) Phi((-L - mH) / (s sqrt(H)))
 
-(J. M. Harrison, Brownian Motion and Stochastic Flow Systems, 1985, section 1.8). What is missed is then the sale: a dual
-price, never below 0.
+(J. M. Harrison, Brownian Motion and Stochastic Flow Systems, 1985, section 1.8). What is missed is then the sale: a
+dual price, never below 0.
 """
 
 from __future__ import annotations

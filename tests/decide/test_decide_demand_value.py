@@ -114,10 +114,9 @@ def test_a_channel_that_brings_payments_in_where_liquidity_is_scarce_gets_cheape
     assert helpful < 100 < plain
 
 
-def test_it_is_worth_no_more_than_a_refill() -> None:
-    dear = propose(channel_at(0.0), POLICY, NOW)
-    refilled = propose(channel_at(0.0, refill_ppm=120), POLICY, NOW)
-    assert (dear.value_ppm or 0.0) > 120 == refilled.value_ppm
+def test_what_a_refill_cost_once_makes_nothing_cheaper() -> None:
+    """It may not be had again; who sells as if it could sells what is scarce for too little."""
+    assert propose(channel_at(0.0), POLICY, NOW).ppm == propose(channel_at(0.0, refill_ppm=120), POLICY, NOW).ppm
 
 
 @pytest.mark.parametrize("settle_ratio", [1.0, 0.25])
