@@ -96,6 +96,10 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "rebalance.plan_lifetime_seconds": "An older plan isn't executed any more.",
     "rebalance.cooldown_seconds": "After a failure a pair of channels is left alone for this long, doubled with each"
     " further failure.",
+    "rebalance.min_uptime_ratio": "Nothing is moved to or from a peer that was connected for less than this share of"
+    " the last 24 hours. Times of which nothing is known, and outages of our own, count for nothing. 0: whatever.",
+    "rebalance.max_flaps_per_day": "Nothing is moved to or from a peer whose connection was lost more often than this"
+    " in the last 24 hours.",
     "rebalance.wait_seconds": "How long a run waits for its payment before it leaves it to the next run.",
     "budget.daily_sat": "Routing fees in any 24 hours at most.",
     "budget.weekly_sat": "Routing fees in any 7 days at most.",

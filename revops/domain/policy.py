@@ -132,6 +132,9 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     plan_lifetime_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
     #: After a failure a pair of channels is left alone for this long, doubled with each further failure.
     cooldown_seconds: Seconds = 2 * 3_600
+    #: A peer takes part only if it was connected for this share of the last 24 hours, and dropped no more often.
+    min_uptime_ratio: Ratio = 0.9
+    max_flaps_per_day: Annotated[int, Meta(ge=0, le=100_000)] = 12
     #: How long a run waits for its payment before it leaves it to the next run.
     wait_seconds: Annotated[int, Meta(ge=0, le=600)] = 60
 
@@ -202,7 +205,8 @@ class Match(Section, frozen=True, kw_only=True):
     max_age_days: Age | None = None
     private: bool | None = None
     opener: Literal["local", "remote"] | None = None
-    #: The share of the last 30 days in which the peer was connected; of the channel's life where that is shorter.
+    #: The share of the last 30 days in which the peer was connected; of the channel's life, or of what is on record,
+    #: where that is shorter. Not known where less than half of that is.
     min_uptime_ratio: Ratio | None = None
     max_uptime_ratio: Ratio | None = None
     #: By the forwards of the last 14 days: more comes in by a source, more leaves by a sink.
