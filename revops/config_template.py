@@ -30,6 +30,7 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
     "reserve": "Funds below which nothing is written to the node.",
+    "clboss": "For nodes that run the plugin CLBOSS as well. Two tools that set the same fees fight.",
     "retention": "How long single rows are kept, in days. What they add up to is kept for ever.",
     "report": "What `revops report` shows by default.",
 }
@@ -108,6 +109,9 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " force-close.",
     "reserve.offchain_sat": "What the usable channels can send, together.",
     "reserve.exempt": 'Operations that go on below the reserve: "fees", since setting a fee costs nothing.',
+    "clboss.unmanage": 'What CLBOSS is told to leave to revops (clboss-unmanage): "lnfee" for peers whose channels it'
+    ' prices, "balance" for those that it rebalances, by the commands in mode act. What you have unmanaged yourself'
+    " stays. `revops clboss status` shows it, `revops clboss release` gives it back.",
     "retention.forwards_days": "Forwards.",
     "retention.moves_days": "Movements of money.",
     "retention.events_days": "Peers that connected and disconnected.",

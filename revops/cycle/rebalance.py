@@ -14,6 +14,7 @@ from dataclasses import replace
 from revops.actuate.pricing import LAYER, Prepared, ensure_layer, final_cltv_blocks, prepare
 from revops.actuate.rebalance import Executor
 from revops.actuate.settle import JobOutcome
+from revops.cycle.clboss import keep_clboss_out
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
 from revops.cycle.policies import permissions
@@ -49,6 +50,9 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
             left_open = plans.open_jobs(tx)
         outcomes, fault = _settle_open(executor, left_open)
         suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
+        if not suspended and fault is None:
+            # Two that fill the same channels pay twice: where CLBOSS should leave them and doesn't, none is filled.
+            fault = keep_clboss_out(session, "balance", synced.view.channels, synced.view.taken_at)
         if not suspended and fault is None:
             suspended = _execute_planned(session, executor, synced, outcomes)
         session.count(outcome.status for outcome in outcomes)

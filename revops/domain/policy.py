@@ -19,6 +19,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[int, Meta(ge=0, le=366 * 86_400)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Mode = Literal["observe", "act"]
+ClbossTag = Literal["lnfee", "balance"]
 Strategy = Literal["demand", "hill_climb", "proportional", "static", "match_peer", "off"]
 
 
@@ -166,6 +167,13 @@ class ReserveConfig(Section, frozen=True, kw_only=True):
     exempt: tuple[Literal["fees"], ...] = ()
 
 
+class ClbossConfig(Section, frozen=True, kw_only=True):
+    """The plugin CLBOSS beside us. It is left alone unless tags are named."""
+
+    #: What CLBOSS is told to leave to us, of peers whose channels we price (lnfee) or rebalance (balance).
+    unmanage: tuple[ClbossTag, ...] = ()
+
+
 class RetentionConfig(Section, frozen=True, kw_only=True):
     """How long raw rows are kept; what they add up to is kept for ever."""
 
@@ -244,6 +252,7 @@ class Config(Section, frozen=True, kw_only=True):
     rebalance: RebalanceConfig = field(default_factory=RebalanceConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     reserve: ReserveConfig = field(default_factory=ReserveConfig)
+    clboss: ClbossConfig = field(default_factory=ClbossConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     rules: tuple[Rule, ...] = ()
