@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from revops.cycle import clboss, fees
-from revops.domain.clboss import ClbossPeer
+from revops.domain.clboss import ClbossPeer, ClbossRelease, ClbossStatus
 from revops.domain.options import CommonOptions
 from revops.errors import RevopsError, UnavailableError, UnknownName
 from revops.node.errors import NodeError
@@ -53,15 +53,15 @@ def statuses(bench: Bench) -> list[str]:
     return [row.status for row in bench.rows(f"SELECT status FROM action WHERE method = '{UNMANAGE}'")]
 
 
-def release(bench: Bench, *peer_ids: str) -> Any:
+def release(bench: Bench, *peer_ids: str) -> ClbossRelease:
     return clboss.release(bench.options, peer_ids, bench.clock)
 
 
-def status(bench: Bench) -> Any:
+def status(bench: Bench) -> ClbossStatus:
     return clboss.status(bench.options, bench.clock)
 
 
-def of(found: Any, peer_id: str) -> ClbossPeer:
+def of(found: ClbossStatus, peer_id: str) -> ClbossPeer:
     (one,) = [peer for peer in found.peers if peer.peer_id == peer_id]
     return one
 
@@ -96,7 +96,7 @@ def test_what_is_acted_on_is_taken_and_what_the_operator_said_stays(shared: Benc
     first, second, third, *others = peers(shared)
     assert tags(shared) == before | {first: {"close", "open", "lnfee"}} | {peer_id: {"lnfee"} for peer_id in others}
     # What was there before isn't ours, and isn't sent again.
-    assert held(shared) == {peer_id: "lnfee" for peer_id in (first, *others)}
+    assert held(shared) == dict.fromkeys((first, *others), "lnfee")
     assert {call["nodeid"] for call in shared.calls(UNMANAGE)} == set(held(shared))
     assert {call["tags"] for call in shared.calls(UNMANAGE)} == {"close,lnfee,open", "lnfee"}
     assert set(statuses(shared)) == {"done"}
@@ -163,9 +163,8 @@ def test_peers_that_rules_keep_us_from_are_left_to_clboss(shared: Bench) -> None
         stream.write("final = false\n")
         stream.write(f'[[rule]]\nname = "none"\nmatch = {{ peer = ["{neither}"] }}\nrebalance = "none"\n')
     found = clboss.status(options, shared.clock)
-    assert {one.peer_id: one.wanted for one in found.peers} == {off: ("balance",)} | {
-        peer_id: ("balance", "lnfee") for peer_id in others
-    }
+    wanted = {off: ("balance",)} | dict.fromkeys(others, ("balance", "lnfee"))
+    assert {one.peer_id: one.wanted for one in found.peers} == wanted
     fees.run(options, clock=shared.clock)
     assert tags(shared) == {peer_id: {"lnfee"} for peer_id in others}
 
@@ -258,11 +257,8 @@ def test_killed_at_any_moment_nothing_of_the_operators_is_lost_and_nothing_of_ou
         for at in range(1, 200):
             if act is give and not held(shared):
                 take()
-            with killing(monkeypatch, at, start_method=UNMANAGE) as killer:
-                try:
-                    act()
-                except Killed:
-                    pass
+            with killing(monkeypatch, at, start_method=UNMANAGE) as killer, suppress(Killed):
+                act()
             if not killer.dead:
                 break
             moments += 1
@@ -287,7 +283,7 @@ def test_a_dry_run_sends_and_records_nothing(shared: Bench) -> None:
     shared.fees()
     taken, calls = tags(shared), len(shared.calls(UNMANAGE))
     given = clboss.release(dry(), (), shared.clock)
-    assert {one.peer_id: one.given for one in given.changes} == {peer_id: ("lnfee",) for peer_id in taken}
+    assert {one.peer_id: one.given for one in given.changes} == dict.fromkeys(taken, ("lnfee",))
     assert (tags(shared), len(shared.calls(UNMANAGE))) == (taken, calls)
     assert len(held(shared)) == len(taken)
 
