@@ -303,3 +303,18 @@ def test_a_list_that_cannot_be_read_changes_nothing(shared: Bench, unmanaged: ob
             act()
         assert bad.value.exit_code == 65
     assert shared.calls(UNMANAGE) == []
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_clboss_that_goes_away_meanwhile_leaves_no_doubt_behind(shared: Bench, looks: int) -> None:
+    """Before the first call there is nothing to take; after it, only its list can tell what came of the call."""
+    shared.refuse("clboss-status", -32601, "Unknown command 'clboss-status'", after=looks)
+    if looks == 1:
+        shared.fees()
+        assert statuses(shared) == []
+    else:
+        with pytest.raises(NodeError, match="CLBOSS is gone"):
+            shared.fees()
+        assert (statuses(shared), held(shared)) == (["pending"], {})
+    shared.fees()
+    assert set(held(shared)) == set(peers(shared))
