@@ -30,6 +30,7 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
     "reserve": "Funds below which nothing is written to the node.",
+    "clboss": "For nodes that run the plugin CLBOSS as well. Two tools that set the same fees fight.",
     "retention": "How long single rows are kept, in days. What they add up to is kept for ever.",
     "report": "What `revops report` shows by default.",
 }
@@ -101,6 +102,10 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "rebalance.plan_lifetime_seconds": "An older plan isn't executed any more.",
     "rebalance.cooldown_seconds": "After a failure a pair of channels is left alone for this long, doubled with each"
     " further failure.",
+    "rebalance.min_uptime_ratio": "Nothing is moved to or from a peer that was connected for less than this share of"
+    " the last 24 hours. Times of which nothing is known, and outages of our own, count for nothing. 0: whatever.",
+    "rebalance.max_flaps_per_day": "Nothing is moved to or from a peer whose connection was lost more often than this"
+    " in the last 24 hours.",
     "rebalance.max_attempts": "Payments tried for one refill, each by another way, before it is given up.",
     "rebalance.wait_seconds": "How long a run waits after its last start, before it leaves the rest to the next.",
     "budget.daily_sat": "Routing fees in any 24 hours at most.",
@@ -110,6 +115,9 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " force-close.",
     "reserve.offchain_sat": "What the usable channels can send, together.",
     "reserve.exempt": 'Operations that go on below the reserve: "fees", since setting a fee costs nothing.',
+    "clboss.unmanage": 'What CLBOSS is told to leave to revops (clboss-unmanage): "lnfee" for peers whose channels it'
+    ' prices, "balance" for those that it rebalances, by the commands in mode act. What you have unmanaged yourself'
+    " stays. `revops clboss status` shows it, `revops clboss release` gives it back.",
     "retention.forwards_days": "Forwards.",
     "retention.moves_days": "Movements of money.",
     "retention.events_days": "Peers that connected and disconnected.",

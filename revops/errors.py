@@ -27,7 +27,9 @@ class UnknownChannel(RevopsError):
 
 
 class UnknownName(RevopsError):
-    """`simulate` is asked for a family or a policy that it doesn't have: usage, as a misspelt option is."""
+    """A name that isn't there: a family or policy of `simulate`, a peer of which nothing was taken from CLBOSS. That is
+    usage, as a misspelt option is.
+    """
 
     exit_code = 2
 

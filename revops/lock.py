@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from revops.errors import DiskError, PermissionDenied, RevopsError, TemporaryError
 
-Domain = Literal["sync", "fees", "rebalance", "capital"]
+Domain = Literal["sync", "fees", "rebalance", "capital", "clboss"]
 
 _POLL_SECONDS: Final = 0.2
 _MAX_CONTENT_BYTES: Final = 500

@@ -112,3 +112,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("node_key", "peer_key", name=op.f("pk_clboss_tag")),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        op.f("ix_peer_event_node_key_peer_key_created_index"),
+        "peer_event",
+        ["node_key", "peer_key", "created_index"],
+        unique=False,
+    )

@@ -53,6 +53,7 @@ cli = LazyGroup(
         "explain": "revops.cli.explain:explain",
         "policy": "revops.cli.policy:policy",
         "experiment": "revops.cli.experiment:experiment",
+        "clboss": "revops.cli.clboss:clboss",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "demo": "revops.cli.demo:demo",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from revops.cycle.stability import recorded_stability
 from revops.cycle.verdict import read_verdict
 from revops.decide.standing import peer_records
 from revops.domain.policy import Config
@@ -34,5 +35,6 @@ def export_node(
     with database.read(node_key) as tx:
         verdict = read_verdict(tx, config.budget, now, suspended)
         report = queries.standing(tx, now, verdict)
-        peers = peer_records(report.channels, signals.load(tx), now)
+        stability = recorded_stability(tx, report.channels, report.synced_at)
+        peers = peer_records(report.channels, signals.load(tx), now, stability)
     write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from revops.actuate.fee_findings import METHOD, FeeFinding, given_back, look_back, read_records, record_findings
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees
+from revops.cycle.clboss import keep_clboss_out
 from revops.cycle.expiry import warn_of_expiry
 from revops.cycle.fee_inputs import names, read_inputs
 from revops.cycle.ingest import Synced
@@ -141,6 +142,8 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
     policy = session.config.fees
     suspended = (*session.suspensions(synced, exempt="fees" in session.config.reserve.exempt), *doubts)
     held = (*_observing(policy.mode), *suspended)
+    priced = tuple(one.channel for one in snapshot.inputs)
+    clboss_fault = None if held else keep_clboss_out(session, "lnfee", priced, view.taken_at)
     plan = decide_fees(snapshot, policy, held)
     session.count(decision.outcome for decision in plan.decisions)
     own = {one.channel.channel_id: one.policy for one in snapshot.inputs if one.policy is not None}
@@ -154,7 +157,7 @@ def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: 
     except NodeError:
         _show_what_was_sent(session, synced)
         raise
-    failure = _failures(outcome) or _failed_strategies(plan)
+    failure = _failures(outcome) or _failed_strategies(plan) or clboss_fault
     if failure is not None:
         _show_what_was_sent(session, synced)
         raise failure

@@ -21,7 +21,7 @@ from revops.domain.summary import SyncSummary
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
-from revops.store import books, channels, cursors, forwards, moves, nodes, samples, scids, signals
+from revops.store import books, channels, cursors, events, forwards, moves, nodes, samples, scids, signals
 from revops.store.engine import Database, Tx
 from revops.store.faults import UNSPENT
 
@@ -213,7 +213,7 @@ class _Ingest:
         """The node's own ledger of channel and chain moves, and its peers' comings and goings."""
         self.move_count += self._plain("channelmoves", self.reader.channel_moves, moves.ingest_channel_moves)
         self.move_count += self._plain("chainmoves", self.reader.chain_moves, moves.ingest_chain_moves)
-        self.event_count += self._plain("networkevents", self.reader.node_events, moves.ingest_events)
+        self.event_count += self._plain("networkevents", self.reader.node_events, events.ingest_events)
 
     def _plain(
         self,

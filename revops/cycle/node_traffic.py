@@ -15,7 +15,8 @@ from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.node import NodeEvent
 from revops.domain.node_traffic import ChannelPast, EntryHour, NodeTraffic, TrafficHour
 from revops.domain.record import ChannelRecord
-from revops.store import anchors, fees, moves, queries, samples, signals
+from revops.store import anchors, fees, queries, samples, signals
+from revops.store import events as peer_events
 from revops.store import node_traffic as stored
 from revops.store.days import DAY_SECONDS
 from revops.store.earned import Earned, earned_since
@@ -82,7 +83,7 @@ def _read(
 ) -> _Known:
     channel_ids = [one.channel_id for members in chosen for one in members]
     states = {channel_id: put_right(state, now) for channel_id, state in fees.fee_states(tx).items()}
-    recorded_at, events = moves.comings_and_goings(tx, since_at)
+    recorded_at, events = peer_events.comings_and_goings(tx, since_at)
     return _Known(
         now=now,
         since_at=since_at,

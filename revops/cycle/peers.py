@@ -6,6 +6,7 @@ import time
 
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
+from revops.cycle.stability import recorded_stability
 from revops.decide.standing import peer_records
 from revops.domain.options import CommonOptions
 from revops.domain.record import PeersReport
@@ -24,5 +25,7 @@ def run(options: CommonOptions, window_days: int | None = None, clock: Clock = t
             synced_at = nodes.node_row(tx).synced_at
             channels = queries.channel_records(tx, now - days * DAY_SECONDS)
             traffic = signals.load(tx)
-    peers = tuple(peer for peer in peer_records(channels, traffic, now) if peer.channel_count or peer.moved_msat)
+            stability = recorded_stability(tx, channels, synced_at)
+    known = peer_records(channels, traffic, now, stability)
+    peers = tuple(peer for peer in known if peer.channel_count or peer.moved_msat)
     return PeersReport(now, synced_at, days, peers)

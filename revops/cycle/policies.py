@@ -8,7 +8,8 @@ from typing import Final
 
 from revops.decide.flow_kind import FLOW_DAYS, flow_kind
 from revops.decide.rules import resolve
-from revops.decide.uptime import uptime_ratio
+from revops.decide.stability import window_of
+from revops.decide.uptime import stretches
 from revops.domain.channel import Channel
 from revops.domain.forward import Flow
 from revops.domain.node import NodeEvent
@@ -17,7 +18,8 @@ from revops.domain.record import ChannelRecord
 from revops.domain.rules import ChannelFacts, ChannelPolicy
 from revops.domain.snapshot import NodeView
 from revops.store import channels as stored_channels
-from revops.store import flows, moves, scids
+from revops.store import events as peer_events
+from revops.store import flows, scids
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import Tx
 
@@ -38,13 +40,14 @@ class _Known:
     events: Mapping[str, Sequence[NodeEvent]]
 
     def uptime_ratio(self, peer_id: str | None, connected: bool, opened_at: float | None) -> float | None:
-        """None where the node has no record of its peers' comings and goings. What a peer did before the channel was
+        """None where too little is known of the peer's comings and goings. What a peer did before the channel was
         there is not held against it.
         """
         if peer_id is None or self.recorded_since_at is None:
             return None
         since_at = max(self.now - UPTIME_DAYS * DAY_SECONDS, self.recorded_since_at, opened_at or 0.0)
-        return uptime_ratio(self.events.get(peer_id, ()), connected, since_at, self.now)
+        found = stretches(self.events.get(peer_id, ()), connected, since_at, self.now)
+        return window_of(found, self.now, self.now - since_at).uptime_ratio
 
     def names_of(self, channel_id: str, *now: str | None) -> frozenset[str]:
         """What a channel is called now, and what it ever was: a rule that names an scid outlives a splice."""
@@ -80,7 +83,7 @@ def recorded_policies(tx: Tx, config: Config, records: Sequence[ChannelRecord], 
 
 
 def _read(tx: Tx, now: float) -> _Known:
-    since_at, events = moves.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
+    since_at, events = peer_events.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
     return _Known(
         now=now,
         names=scids.names_by_channel(tx),

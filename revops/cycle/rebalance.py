@@ -14,6 +14,7 @@ from dataclasses import replace
 from revops.actuate.native import NativeExecutor
 from revops.actuate.pricing import LAYER, Prepared, final_cltv_blocks, prepare
 from revops.actuate.settle import JobOutcome
+from revops.cycle.clboss import keep_clboss_out
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
 from revops.cycle.rebalance_queue import Queue, permitted
@@ -48,6 +49,9 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
         queue = _queue(session, synced)
         queue.settle_left(left_open)
         suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
+        if not suspended and queue.fault is None:
+            # Two that fill the same channels pay twice: where CLBOSS should leave them and doesn't, none is filled.
+            queue.fault = keep_clboss_out(session, "balance", synced.view.channels, synced.view.taken_at)
         if not suspended and queue.fault is None:
             suspended = queue.work()
         outcomes = tuple(queue.outcomes.values())

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from revops.decide.uptime import stretches
 from revops.domain.node import NodeEvent
 from revops.domain.node_traffic import Absence
+from revops.domain.stability import Presence
 
 
 def absences_of(events: Sequence[NodeEvent], connected: bool, since_at: float, now: float) -> tuple[Absence, ...]:
-    """Given a peer's connects and disconnects in order (those of a window, and the last one before it), whether it is
-    connected now, and the window, return when it was away.
-
-    A connect that follows a connect tells of our absence, not of the peer's. A peer that is away and whose last event
-    is a connect left while we were: since when isn't known.
+    """Given a peer's events in order (those of a window, and the last one before it), whether it is connected now, and
+    the window, return when it was away as far as that is known, the first absence first.
     """
     found: list[Absence] = []
-    gone_at: float | None = None
-    for event in events:
-        if event.kind == "disconnect":
-            gone_at = float(event.happened_at) if gone_at is None else gone_at
-        elif event.kind == "connect" and gone_at is not None:
-            found.append(Absence(max(gone_at, since_at), min(float(event.happened_at), now)))
-            gone_at = None
-    if gone_at is not None and not connected:
-        found.append(Absence(max(gone_at, since_at), now))
-    return tuple(absence for absence in found if absence.until_at > absence.from_at)
+    for one in stretches(events, connected, since_at, now):
+        if one.presence is not Presence.DOWN or not one.seconds:
+            continue
+        if found and found[-1].until_at == one.from_at:
+            found[-1] = Absence(found[-1].from_at, one.until_at)
+        else:
+            found.append(Absence(one.from_at, one.until_at))
+    return tuple(found)

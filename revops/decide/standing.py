@@ -7,20 +7,31 @@ from collections.abc import Iterable, Mapping
 
 from revops.decide.reputation import STRANGER, hold_seconds_of, score_of
 from revops.domain.record import ChannelRecord, PeerRecord, Standing
+from revops.domain.stability import Stability
 from revops.domain.traffic import Reputation, Traffic
 
 
-def peer_records(channels: Iterable[ChannelRecord], traffic: Traffic, now: float) -> tuple[PeerRecord, ...]:
-    """Given channels, open and closed, and the sums, return their peers, the best earner first."""
+def peer_records(
+    channels: Iterable[ChannelRecord],
+    traffic: Traffic,
+    now: float,
+    stability: Mapping[str, Stability] | None = None,
+) -> tuple[PeerRecord, ...]:
+    """Given channels, open and closed, the sums, and how steady each peer_id is, return their peers, the best earner
+    first.
+    """
     by_peer: Mapping[str, list[ChannelRecord]] = defaultdict(list)
     for channel in channels:
         if channel.peer_id is not None:
             by_peer[channel.peer_id].append(channel)
-    peers = (_peer(peer_id, members, traffic, now) for peer_id, members in by_peer.items())
+    steady = stability or {}
+    peers = (_peer(peer_id, members, traffic, now, steady.get(peer_id)) for peer_id, members in by_peer.items())
     return tuple(sorted(peers, key=lambda peer: (-peer.earned_msat, -peer.moved_msat, peer.peer_id)))
 
 
-def _peer(peer_id: str, members: list[ChannelRecord], traffic: Traffic, now: float) -> PeerRecord:
+def _peer(
+    peer_id: str, members: list[ChannelRecord], traffic: Traffic, now: float, stability: Stability | None
+) -> PeerRecord:
     receiver = traffic.receivers.get(peer_id, STRANGER).at(now)
     return PeerRecord(
         peer_id=peer_id,
@@ -34,6 +45,7 @@ def _peer(peer_id: str, members: list[ChannelRecord], traffic: Traffic, now: flo
         out_msat=sum(one.window.out_msat for one in members),
         earned_msat=sum(one.window.earned_msat for one in members),
         sourced_msat=sum(one.window.sourced_msat for one in members),
+        stability=stability,
     )
 
 

@@ -19,6 +19,7 @@ Ratio = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[int, Meta(ge=0, le=366 * 86_400)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Mode = Literal["observe", "act"]
+ClbossTag = Literal["lnfee", "balance"]
 Strategy = Literal["demand", "hill_climb", "proportional", "static", "match_peer", "off"]
 
 
@@ -141,6 +142,9 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     plan_lifetime_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
     #: After a failure a pair of channels is left alone for about this long, doubled with each further one.
     cooldown_seconds: Seconds = 2 * 3_600
+    #: A peer takes part only if it was connected for this share of the last 24 hours, and dropped no more often.
+    min_uptime_ratio: Ratio = 0.9
+    max_flaps_per_day: Annotated[int, Meta(ge=0, le=100_000)] = 12
     #: Payments that are tried for one refill, one after the other, each by another way, before it is given up.
     max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
     #: How long a run waits for its payments, from the last that it started on, before it leaves them to the next run.
@@ -172,6 +176,13 @@ class ReserveConfig(Section, frozen=True, kw_only=True):
     onchain_sat: Sat = 100_000
     offchain_sat: Sat = 0
     exempt: tuple[Literal["fees"], ...] = ()
+
+
+class ClbossConfig(Section, frozen=True, kw_only=True):
+    """The plugin CLBOSS beside us. It is left alone unless tags are named."""
+
+    #: What CLBOSS is told to leave to us, of peers whose channels we price (lnfee) or rebalance (balance).
+    unmanage: tuple[ClbossTag, ...] = ()
 
 
 class RetentionConfig(Section, frozen=True, kw_only=True):
@@ -213,7 +224,8 @@ class Match(Section, frozen=True, kw_only=True):
     max_age_days: Age | None = None
     private: bool | None = None
     opener: Literal["local", "remote"] | None = None
-    #: The share of the last 30 days in which the peer was connected; of the channel's life where that is shorter.
+    #: The share of the last 30 days in which the peer was connected; of the channel's life, or of what is on record,
+    #: where that is shorter. Not known where less than half of that is.
     min_uptime_ratio: Ratio | None = None
     max_uptime_ratio: Ratio | None = None
     #: By the forwards of the last 14 days: more comes in by a source, more leaves by a sink.
@@ -251,6 +263,7 @@ class Config(Section, frozen=True, kw_only=True):
     rebalance: RebalanceConfig = field(default_factory=RebalanceConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     reserve: ReserveConfig = field(default_factory=ReserveConfig)
+    clboss: ClbossConfig = field(default_factory=ClbossConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     rules: tuple[Rule, ...] = ()

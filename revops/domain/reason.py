@@ -100,6 +100,7 @@ class ReasonCode(StrEnum):
     COOLING_DOWN = "cooling_down"
     IN_FLIGHT = "in_flight"
     CONGESTED = "congested"
+    UNSTABLE = "unstable"
     TOO_SMALL = "too_small"
     BUDGET_EXHAUSTED = "budget_exhausted"
     REFILL = "refill"
@@ -293,6 +294,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.CONGESTED: (
         "congested {direction} by {cause}: {slot_percent} % of the HTLC slots and {value_percent} % of the value are"
         " taken; left alone"
+    ),
+    ReasonCode.UNSTABLE: (
+        "its peer is unsteady: connected {uptime_percent} % of the {covered_hours} h known of the last 24, away for "
+        "{down_minutes} min, dropped {flap_count} times; asked for are {min_percent} % and {max_flaps} times at most"
     ),
     ReasonCode.TOO_SMALL: "{amount_sat} sat is less than the least amount of {min_sat}",
     ReasonCode.BUDGET_EXHAUSTED: "budget: {left_sat} sat left, {wanted_sat} wanted ({window})",

@@ -13,6 +13,7 @@ from revops.domain.occupancy import NEAR_EXPIRY_BLOCKS, Occupancy
 from revops.domain.payment import PaymentStatus
 from revops.domain.reason import Reason
 from revops.domain.rebalance import FailureKind, RebalanceTerms, SourceOffer
+from revops.domain.stability import Stability
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ class ChannelRecord:
     value_ppm: float | None = None
     #: What the strategy `demand` judged last; None under other strategies.
     demand: DemandFigures | None = None
+    last_stable_connection_at: int | None = None
 
     def near_expiry_blocks(self, blockheight: int) -> int | None:
         """Given the height of the chain, return the blocks to the end of the first HTLC; None unless that is near."""
@@ -232,6 +234,8 @@ class PeerRecord:
     out_msat: int
     earned_msat: int
     sourced_msat: int
+    #: As of the last sync; None where it has no channel with us, or nothing is recorded yet.
+    stability: Stability | None = None
 
     @property
     def moved_msat(self) -> int:

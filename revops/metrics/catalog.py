@@ -46,6 +46,7 @@ _CHANNEL: Final = ("node", "channel", "peer_id")
 _CHANNEL_BOUND: Final = (*_CHANNEL, "bound")
 _CHANNEL_WAY: Final = (*_CHANNEL, "direction")
 _PEER: Final = ("node", "peer_id", "role")
+_PEER_WINDOW: Final = ("node", "peer_id", "window")
 _BUDGET: Final = ("node", "window")
 _COMMAND: Final = ("node", "command")
 
@@ -259,6 +260,25 @@ class Metric(Enum):
         "revops_peer_hold_seconds",
         ("node", "peer_id"),
         "How long the peer typically takes to settle or fail a payment; absent where nothing is known.",
+    )
+    PEER_UPTIME = _state(
+        "revops_peer_uptime_ratio",
+        _PEER_WINDOW,
+        "Share of the known part of the window (24h, 7d) in which the peer was connected; absent where less than half "
+        "is known.",
+    )
+    PEER_DOWN = _state(
+        "revops_peer_down_seconds",
+        _PEER_WINDOW,
+        "How long the peer was away within the window (24h, 7d), outages of our own left out.",
+    )
+    PEER_COVERED = _state(
+        "revops_peer_covered_seconds",
+        _PEER_WINDOW,
+        "Of how much of the window (24h, 7d) it is known whether the peer was connected.",
+    )
+    PEER_FLAPS = _state(
+        "revops_peer_flaps", _PEER_WINDOW, "How often the peer's connection was lost within the window (24h, 7d)."
     )
 
     COMMAND_LAST_RUN = _run(

@@ -17,6 +17,7 @@ from revops.domain.demand import DemandFigures
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Totals
+from revops.domain.stability import Stability
 from revops.domain.text import printable
 from revops.domain.traffic import Role
 from revops.errors import NothingLeft
@@ -173,6 +174,21 @@ def _peer(peer: PeerRecord) -> list[_Row]:
         rows += [
             (Metric.PEER_REPUTATION, (peer.peer_id, role), standing.score_ratio),
             (Metric.PEER_PAYMENTS, (peer.peer_id, role), standing.payment_count),
+        ]
+    return [*rows, *_stability(peer.stability)]
+
+
+def _stability(stability: Stability | None) -> list[_Row]:
+    if stability is None:
+        return []
+    rows: list[_Row] = []
+    for name, window in (("24h", stability.day), ("7d", stability.week)):
+        labels = (stability.peer_id, name)
+        rows += [
+            (Metric.PEER_UPTIME, labels, window.uptime_ratio),
+            (Metric.PEER_DOWN, labels, window.down_seconds),
+            (Metric.PEER_COVERED, labels, window.covered_seconds),
+            (Metric.PEER_FLAPS, labels, window.flap_count),
         ]
     return rows
 

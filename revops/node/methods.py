@@ -27,13 +27,14 @@ _SYNCING: Final = _FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "experiment start", "experiment stop",
 }  # fmt: skip
 _LOOKING: Final = _SYNCING | {"init"}
+_CLBOSS: Final = frozenset({"clboss status", "clboss release"})
 _RUN: Final = frozenset({"rebalance run"})
 _ROUTING: Final = _RUN | {"rebalance plan"}
 
 METHODS: Final[Mapping[str, Method]] = {
     # what sync copies; every command that may act starts with it
-    "getinfo": Method(writes=False, commands=_LOOKING),
-    "listpeerchannels": Method(writes=False, commands=_LOOKING),
+    "getinfo": Method(writes=False, commands=_LOOKING | _CLBOSS),
+    "listpeerchannels": Method(writes=False, commands=_LOOKING | _CLBOSS),
     "listfunds": Method(writes=False, commands=_LOOKING),
     "listclosedchannels": Method(writes=False, commands=_SYNCING),
     "listnodes": Method(writes=False, commands=_SYNCING),
@@ -62,6 +63,9 @@ METHODS: Final[Mapping[str, Method]] = {
     "sendpay": Method(writes=True, commands=_RUN),
     "waitsendpay": Method(writes=False, commands=_RUN),
     "listsendpays": Method(writes=False, commands=_RUN),
+    # another tool on the node: what it leaves to us, where [clboss] asks for that
+    "clboss-status": Method(writes=False, commands=_FEES | _RUN | _CLBOSS),
+    "clboss-unmanage": Method(writes=True, commands=_FEES | _RUN | {"clboss release"}),
 }
 
 

@@ -11,11 +11,20 @@ from dataclasses import replace
 from typing import Final, Literal, Protocol
 
 from revops.domain.channel import Channel, ClosedChannel, PeerInfo
+from revops.domain.clboss import Tags
 from revops.domain.forward import ChainMove, ChannelMove, Forward
 from revops.domain.gossip import GossipEdge
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
-from revops.node import parse_channels, parse_forwards, parse_gossip, parse_node, parse_payments, parse_routes
+from revops.node import (
+    parse_channels,
+    parse_clboss,
+    parse_forwards,
+    parse_gossip,
+    parse_node,
+    parse_payments,
+    parse_routes,
+)
 from revops.node.errors import NodeError, garbage
 from revops.node.rpc import Caller
 
@@ -23,6 +32,7 @@ ForwardIndex = Literal["created", "updated"]
 Subsystem = Literal["forwards", "channelmoves", "chainmoves", "networkevents", "invoices", "sendpays", "htlcs"]
 IndexName = Literal["created", "updated", "deleted"]
 
+_UNKNOWN_METHOD: Final = -32601
 _INVALID_PARAMS: Final = -32602
 #: `waitsendpay`: still pending when the time was up. Every other code of it is final (lightningd/pay.c).
 _STILL_PENDING: Final = 200
@@ -64,6 +74,7 @@ class Reader(Protocol):
     ) -> tuple[PathStep, ...]: ...
     def layer_disabled_nodes(self, layer: str) -> frozenset[str] | None: ...
     def config_int(self, name: str) -> int | None: ...
+    def clboss_unmanaged(self) -> dict[str, Tags] | None: ...
 
 
 class NodeReader:
@@ -223,6 +234,15 @@ class NodeReader:
         """
         reply = self._call_or_none("listconfigs", {"config": name})
         return None if reply is None else parse_node.config_value(reply, name)
+
+    def clboss_unmanaged(self) -> dict[str, Tags] | None:
+        """Return what CLBOSS leaves to others, by peer_id; None where the plugin isn't there."""
+        try:
+            return parse_clboss.unmanaged(self._rpc.call("clboss-status"))
+        except NodeError as error:
+            if error.code == _UNKNOWN_METHOD:
+                return None
+            raise
 
     def _call_or_none(self, method: str, params: dict[str, object]) -> dict[str, object] | None:
         """Both methods refuse a name that they don't know as an invalid parameter."""

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from revops.domain.clboss import Tags
 from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
 from revops.node.errors import NodeError
 from revops.node.fields import Fields
 from revops.node.parse_channels import FeesReply, fees_reply
+from revops.node.parse_clboss import tags_text
 from revops.node.parse_payments import new_invoice, payment, route_json
 from revops.node.rpc import Caller
 
@@ -37,6 +39,7 @@ class Writer(Protocol):
     def disable_node(self, layer: str, node_id: str) -> None: ...
     def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None: ...
     def age_layer(self, layer: str, cutoff_at: int) -> None: ...
+    def clboss_unmanage(self, peer_id: str, tags: Tags) -> None: ...
 
 
 class NodeWriter:
@@ -114,6 +117,10 @@ class NodeWriter:
         """Given a layer and an instant, forget what the layer learnt before it."""
         self._rpc.call("askrene-age", {"layer": layer, "cutoff": cutoff_at})
 
+    def clboss_unmanage(self, peer_id: str, tags: Tags) -> None:
+        """Given a peer and all tags that CLBOSS shall not manage there, put them in the place of those before."""
+        self._rpc.call("clboss-unmanage", {"nodeid": peer_id, "tags": tags_text(tags)})
+
 
 class DryRunWriter:
     """A writer that sends nothing and answers as the node would, were all well. Its invoices belong to nobody."""
@@ -166,4 +173,7 @@ class DryRunWriter:
         """Do nothing."""
 
     def age_layer(self, layer: str, cutoff_at: int) -> None:
+        """Do nothing."""
+
+    def clboss_unmanage(self, peer_id: str, tags: Tags) -> None:
         """Do nothing."""

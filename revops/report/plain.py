@@ -17,6 +17,7 @@ from revops.domain.experiment import Experiment
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import Reason
 from revops.domain.record import Books, Totals
+from revops.domain.stability import StabilityWindow
 from revops.domain.summary import Comparison, DemoSummary
 
 SCHEMA_VERSION: Final = 1
@@ -31,6 +32,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Occupancy: ("slot_ratio", "value_ratio"),
     DemoSummary: ("net_msat",),
     Experiment: ("ends_at", "pair_count"),
+    StabilityWindow: ("covered_seconds", "uptime_ratio"),
 }
 
 

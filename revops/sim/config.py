@@ -15,6 +15,7 @@ WRITING_METHODS = frozenset(
         "askrene-disable-node",
         "askrene-inform-channel",
         "askrene-remove-layer",
+        "clboss-unmanage",
         "delinvoice",
         "invoice",
         "sendpay",

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from revops.sim import params as p
-from revops.sim import rpc_channels, rpc_graph, rpc_invoice, rpc_layers, rpc_lists, rpc_node, rpc_pay, rpc_setchannel
+from revops.sim import (
+    rpc_channels,
+    rpc_clboss,
+    rpc_graph,
+    rpc_invoice,
+    rpc_layers,
+    rpc_lists,
+    rpc_node,
+    rpc_pay,
+    rpc_setchannel,
+)
 from revops.sim.params import Param
 from revops.sim.state import World
 from revops.sim.version import takes_channel_id
@@ -106,6 +116,7 @@ READING: dict[str, Method] = {
         ),
     ),
     "askrene-listlayers": Method(rpc_layers.list_layers, (Param("layer", p.string),)),
+    "clboss-status": Method(rpc_clboss.status),
     "waitsendpay": Method(
         rpc_pay.waitsendpay,
         (
@@ -177,4 +188,5 @@ WRITING: dict[str, Method] = {
         ),
     ),
     "askrene-age": Method(rpc_layers.age, (LAYER, required("cutoff", p.U64))),
+    "clboss-unmanage": Method(rpc_clboss.unmanage, (required("nodeid", p.string), required("tags", p.string))),
 }

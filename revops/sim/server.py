@@ -39,6 +39,7 @@ HOOKS = (
     "hold_payments",
     "pause_market",
     "restore_to_index",
+    "run_clboss",
     "set_fee_externally",
     "set_syncing",
     "splice_channel",

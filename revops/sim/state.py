@@ -104,6 +104,7 @@ class Knobs:
     feerates_missing: bool = False
     syncing: bool = False
     market_paused: bool = False
+    clboss: bool = False
     waiting_takes_time: bool = True
 
 
@@ -125,6 +126,7 @@ class World:
         self.closed: list[Channel] = []
         self.graph = Graph()
         self.outputs: list[Output] = []
+        self.clboss_tags: dict[str, set[str]] = {}
         self.layers: dict[str, Layer] = {"xpay": Layer("xpay", True)}
         self.forwards: IndexedTable[ForwardRow] = IndexedTable()
         self.channelmoves: IndexedTable[ChannelMove] = IndexedTable()

@@ -87,7 +87,7 @@ class SimulatedNode:
         """Do as `handle` does, unlogged: for a server that asks again while it waits."""
         with self.lock:
             known = self._methods.get(method)
-            if known is None:
+            if known is None or (method.startswith("clboss-") and not self.world.knobs.clboss):
                 raise SimRpcError(METHOD_NOT_FOUND, f"Unknown command '{method}'")
             if not isinstance(given, dict | list):
                 raise SimRpcError(INVALID_PARAMS, "Expected array or object for params")
@@ -145,6 +145,10 @@ class SimulatedNode:
     def false_reply(self, method: str, changes: Mapping[str, Any] | None) -> None:
         """Overwrite members of a method's results from now on: {"channels.0.fee_base_msat": 5}; None ends it."""
         self._false_replies[method] = dict(changes or {})
+
+    def run_clboss(self, running: bool = True) -> None:
+        """Let the plugin CLBOSS run on the node, as far as `clboss-status` and `clboss-unmanage` go, or end it."""
+        self.world.knobs.clboss = running
 
     def disconnect_peer(self, peer_id: str) -> None:
         """Take a peer down until `connect_peer`."""

@@ -190,6 +190,7 @@ def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], 
         occupancy_out=_occupancy(slot_count, row.htlc_out_count, row.htlc_out_msat, row.htlc_out_limit_msat),
         occupancy_in=_occupancy(slot_count, row.htlc_in_count, row.htlc_in_msat, row.htlc_in_limit_msat),
         nearest_expiry_blockheight=row.nearest_expiry_blockheight,
+        last_stable_connection_at=row.last_stable_connection_at,
     )
 
 

@@ -15,6 +15,7 @@ from revops.store import tables
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, PRUNED, cursor, set_cursor
 from revops.store.days import DAY_SUMS, add_days, day_of
 from revops.store.engine import Tx
+from revops.store.events import prune_events
 from revops.store.fees import REVOPS, VALVE
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
@@ -111,7 +112,7 @@ def prune_other(
 
     With the decisions go fee changes, ended pins, settled actions, and jobs that cost nothing. What stays whatever its
     age: the last run and the last success of each command, each channel's last fee change and last announcement, pins
-    in force, calls and jobs that are still open, settled jobs and the spend ledger.
+    in force, each peer's last event, calls and jobs that are still open, settled jobs and the spend ledger.
     """
     return {
         "decisions": _prune(tx, decision, decision.c.last_at < decisions_before_at),
@@ -140,7 +141,7 @@ def prune_other(
             run.c.run_key.not_in(_newest(tx, run.c.run_key, run.c.command)),
             run.c.run_key.not_in(_newest(tx, run.c.run_key, run.c.command, run.c.exit_code == 0)),
         ),
-        "events": _prune(tx, tables.peer_event, tables.peer_event.c.happened_at < events_before_at),
+        "events": prune_events(tx, events_before_at),
         "feerates": _prune(tx, tables.feerate_sample, tables.feerate_sample.c.sampled_at < samples_before_at),
         "channel_moves": _prune(tx, tables.channel_move, tables.channel_move.c.moved_at < moves_before_at),
         "chain_moves": _prune(tx, tables.chain_move, tables.chain_move.c.moved_at < moves_before_at),

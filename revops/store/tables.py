@@ -184,7 +184,7 @@ chain_move = Table(
 peer_event = Table(
     "peer_event", metadata, key("node_key"), whole("created_index"), key("peer_key"), words("kind"),
     whole("happened_at"), Column("duration_seconds", Double), primary("created_index"),
-    refers("peer_key", to="peer"), sqlite_with_rowid=False,
+    Index(None, "node_key", "peer_key", "created_index"), refers("peer_key", to="peer"), sqlite_with_rowid=False,
 )  # fmt: skip
 
 feerate_sample = Table(

@@ -44,6 +44,7 @@ from revops.domain.record import (
     Standing,
     Totals,
 )
+from revops.domain.stability import Stability, StabilityWindow
 from revops.domain.summary import (
     BackupSummary,
     Comparison,
@@ -171,7 +172,7 @@ SKIP = RebalanceDecision("aa" * 32, "3x3x3", None, None, Outcome.SKIP, 0, 0, 0, 
 
 
 def test_rebalance_plan_prints_its_product(cycle, capsys):
-    cycle("rebalance", "plan", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
@@ -418,6 +419,11 @@ PEERS = PeersReport(
         PeerRecord(
             NODE_ID, "evil\x1b[2J\nalias", 2, True, Standing(0.875, 1_234.5), Standing(0.5, 0.0), 1.25, 1_999,
             2_000_000, 7_999, 999,
+            Stability(
+                NODE_ID,
+                StabilityWindow(86_400.0, 77_500.0, 2_500.0, 3),
+                StabilityWindow(604_800.0, 90_000.0, 2_500.0, 4),
+            ),
         ),
         PeerRecord("03" + "ab" * 32, None, 0, False, Standing(0.9, 0.2), Standing(0.25, 9), 86_400.0, 0, 0, 0, 0),
         PeerRecord("02" + "cd" * 32, None, 1, False, Standing(0.5, 0), Standing(0.5, 0), None, 0, 0, 0, 0),
@@ -434,11 +440,15 @@ def test_report_peers_shows_whom_to_believe(cycle, capsys):
     assert "3 peers; synced 5 min ago" in out
     rows = out.splitlines()
     known = next(line for line in rows if line.startswith("evil\\x1b[2J\\x0aalias"))
-    assert known.split()[1:] == ["2", "88", "%", "1,234.5", "-", "0.0", "1.2", "s", "1", "2,000", "7", "0"]
+    assert known.split()[1:] == [
+        "2", "88", "%", "1,234.5", "-", "0.0", "1.2", "s", "96.9", "%", "-", "4", "1", "2,000", "7", "0",
+    ]  # fmt: skip
     unnamed = next(line for line in rows if line.startswith("03abababab"))
-    assert unnamed.split()[1:] == ["0", "90", "%", "0.2", "25", "%", "9.0", "24", "h", "0", "0", "0", "0"]
+    assert unnamed.split()[1:] == [
+        "0", "90", "%", "0.2", "25", "%", "9.0", "24", "h", "-", "-", "-", "0", "0", "0", "0",
+    ]  # fmt: skip
     idle = next(line for line in rows if line.startswith("02cdcdcdcd"))
-    assert idle.split()[1:] == ["1", "-", "0.0", "-", "0.0", "-", "0", "0", "0", "0"]
+    assert idle.split()[1:] == ["1", "-", "0.0", "-", "0.0", "-", "-", "-", "-", "0", "0", "0", "0"]
 
 
 def test_report_peers_takes_the_window_wherever_it_stands(cycle, capsys):
@@ -461,6 +471,17 @@ def test_report_peers_json_has_stable_keys(cycle, capsys):
         "sender": {"score_ratio": 0.875, "payment_count": 1_234.5},
         "receiver": {"score_ratio": 0.5, "payment_count": 0.0}, "hold_seconds": 1.25, "in_msat": 1_999,
         "out_msat": 2_000_000, "earned_msat": 7_999, "sourced_msat": 999,
+        "stability": {
+            "peer_id": NODE_ID,
+            "day": {
+                "window_seconds": 86_400.0, "up_seconds": 77_500.0, "down_seconds": 2_500.0, "flap_count": 3,
+                "covered_seconds": 80_000.0, "uptime_ratio": 0.96875,
+            },
+            "week": {
+                "window_seconds": 604_800.0, "up_seconds": 90_000.0, "down_seconds": 2_500.0, "flap_count": 4,
+                "covered_seconds": 92_500.0, "uptime_ratio": None,
+            },
+        },
     }  # fmt: skip
 
 

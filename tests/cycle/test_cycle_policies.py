@@ -13,7 +13,7 @@ from revops.domain.forward import Forward
 from revops.domain.node import NodeEvent
 from revops.domain.policy import Config, NodeConfig
 from revops.domain.rules import ChannelFacts
-from revops.store import channels, forwards, moves, queries
+from revops.store import channels, events, forwards, queries
 from revops.store.engine import Database, Tx
 from revops.store.upgrade import upgrade
 from tests.builders import DAY, HOUR, NOW, SAT, make_channel, node_id
@@ -50,7 +50,7 @@ def test_uptime_counts_as_far_back_as_the_record_the_window_and_the_channel_go(t
         NodeEvent(4, node_id(1), "connect", int(NOW - 12 * DAY), None),
         NodeEvent(5, node_id(2), "connect", int(NOW - 3 * DAY), None),
     ]
-    moves.ingest_events(tx, away)
+    events.ingest_events(tx, away)
     found = facts(tx)
     assert found[old.name].uptime_ratio == pytest.approx(27 / 30)
     assert found[new.name].uptime_ratio == 1.0

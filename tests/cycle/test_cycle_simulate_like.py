@@ -19,7 +19,7 @@ from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.node import NodeEvent, NodeInfo
 from revops.domain.node_traffic import Absence
 from revops.report.amounts import instant
-from revops.store import anchors, channels, fees, forwards, moves, nodes
+from revops.store import anchors, channels, events, fees, forwards, nodes
 from revops.store.engine import Database, Tx
 from revops.store.upgrade import upgrade
 from tests.builders import DAY, HOUR, NOW, OWN_ID, SAT, make_channel, node_id
@@ -66,7 +66,7 @@ class Place:
         channels.record_alias(tx, node_id(2), HOSTILE, NOW)
         anchors.record_anchors(tx, {node_id(2): 300}, (), NOW)
         gone = NodeEvent(1, node_id(3), "disconnect", int(NOW - 5 * DAY), 9.0)
-        moves.ingest_events(tx, [gone, NodeEvent(2, node_id(3), "connect", int(NOW - 5 * DAY + 60), None)])
+        events.ingest_events(tx, [gone, NodeEvent(2, node_id(3), "connect", int(NOW - 5 * DAY + 60), None)])
 
     def simulate(self, *arguments: str) -> int:
         return main(["simulate", "--like-my-node", "--config", str(self.config), "--jobs", "1", *arguments])

@@ -13,12 +13,10 @@ from msgspec.structs import asdict
 
 from revops.decide.flow_kind import flow_kind
 from revops.decide.rules import resolve
-from revops.decide.uptime import uptime_ratio
 from revops.domain.forward import Flow
-from revops.domain.node import NodeEvent
 from revops.domain.policy import FeesConfig, Match, Rule
 from revops.domain.rules import ChannelFacts
-from tests.builders import DAY, HOUR, NOW, SAT, channel_id, node_id
+from tests.builders import DAY, NOW, SAT, channel_id, node_id
 
 FEES = FeesConfig()
 
@@ -210,46 +208,3 @@ def test_a_condition_on_what_is_not_known_never_holds(missing: str) -> None:
 )
 def test_flow_kinds(in_sat: int, out_sat: int, kind: str) -> None:
     assert flow_kind(Flow(in_msat=in_sat * SAT, out_msat=out_sat * SAT), 5_000_000 * SAT) == kind
-
-
-def event(kind: str, hours_ago: float, connected_hours: float | None = None) -> NodeEvent:
-    duration = None if connected_hours is None else connected_hours * HOUR
-    return NodeEvent(1, node_id(1), kind, int(NOW - hours_ago * HOUR), duration)
-
-
-@pytest.mark.parametrize(
-    ("events", "connected", "ratio"),
-    [
-        ((), True, 1.0),
-        ((), False, 0.0),
-        ((event("connect", 6),), True, 0.25),
-        ((event("disconnect", 6, 6),), False, 0.25),
-        ((event("disconnect", 18, 100),), False, 0.25),
-        ((event("disconnect", 18, 6), event("connect", 6)), True, 0.5),
-        ((event("disconnect", 18, 6), event("connect", 12), event("disconnect", 6, 6)), False, 0.5),
-        ((event("disconnect", 12, 12), event("connect", 12)), True, 1.0),
-        # lightningd started anew 6 h ago, and 12 h ago: it says nothing of the ends that it made itself.
-        ((event("connect", 18), event("connect", 6)), True, 0.75),
-        ((event("connect", 400), event("connect", 6)), True, 1.0),
-        ((event("connect", 400), event("connect", 12), event("disconnect", 6, 6)), False, 0.75),
-        ((event("disconnect", 30, 99), event("connect", 6)), True, 0.25),
-        ((event("connect", 400),), True, 1.0),
-        ((event("connect", 400),), False, 0.0),
-        ((event("disconnect", 30, 99),), False, 0.0),
-    ],
-)
-def test_uptime_is_the_share_of_a_day(events: tuple[NodeEvent, ...], connected: bool, ratio: float) -> None:
-    assert uptime_ratio(events, connected, NOW - DAY, NOW) == pytest.approx(ratio)
-
-
-@given(
-    events=st.lists(
-        st.builds(event, st.sampled_from(("connect", "disconnect")), st.floats(0, 48), st.floats(0, 1_000)), max_size=8
-    ),
-    connected=st.booleans(),
-)
-def test_uptime_is_a_share_whatever_the_node_says(events: list[NodeEvent], connected: bool) -> None:
-    found = uptime_ratio(events, connected, NOW - DAY, NOW)
-    assert found is not None
-    assert 0 <= found <= 1
-    assert uptime_ratio(events, connected, NOW, NOW) is None

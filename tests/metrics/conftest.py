@@ -10,6 +10,7 @@ from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Standing, Totals
+from revops.domain.stability import Stability, StabilityWindow
 from revops.metrics.collect import CommandRun
 
 NODE_ID = "02" + "ab" * 32
@@ -71,6 +72,11 @@ def peer() -> PeerRecord:
         out_msat=2,
         earned_msat=3,
         sourced_msat=4,
+        stability=Stability(
+            PEER_ID,
+            day=StabilityWindow(86_400.0, up_seconds=60_000.0, down_seconds=20_000.0, flap_count=5),
+            week=StabilityWindow(604_800.0, up_seconds=300_000.0, down_seconds=100_000.5, flap_count=17),
+        ),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import ChannelRecord, PeerRecord, Report
+from revops.domain.stability import StabilityWindow
 from revops.metrics.catalog import CATALOG, Place
 from revops.metrics.collect import CommandRun, Family, command_families, node_families
 
@@ -108,15 +109,30 @@ def test_command_families_are_the_run(run: CommandRun) -> None:
     assert series(command_families("main", run)) == EXPECTED_RUN
 
 
-def test_peers_have_a_reputation_in_each_role(report: Report, peer: PeerRecord) -> None:
+def test_peers_have_a_reputation_in_each_role_and_a_past(report: Report, peer: PeerRecord) -> None:
     sender, receiver = ("main", peer.peer_id, "sender"), ("main", peer.peer_id, "receiver")
+    day, week = ("main", peer.peer_id, "24h"), ("main", peer.peer_id, "7d")
     assert series(node_families("main", report, (peer,))) == EXPECTED_NODE | {
+        "revops_peer_uptime_ratio": {day: 0.75, week: pytest.approx(300_000 / 400_000.5)},
+        "revops_peer_down_seconds": {day: 20_000, week: 100_000.5},
+        "revops_peer_covered_seconds": {day: 80_000, week: 400_000.5},
+        "revops_peer_flaps": {day: 5, week: 17},
         "revops_peer_reputation_ratio": {sender: 0.625, receiver: 0.75},
         "revops_peer_reputation_payments": {sender: 5.5, receiver: 6.25},
         "revops_peer_hold_seconds": {("main", peer.peer_id): 2.125},
     }
     held_nothing = series(node_families("main", report, (replace(peer, hold_seconds=None),)))
     assert "revops_peer_hold_seconds" not in held_nothing
+    # Seen for less than half of the week: how long it was away is told, the share isn't.
+    assert peer.stability is not None
+    short = replace(peer.stability, week=StabilityWindow(604_800.0, 0.0, 100.0, 1))
+    little = series(node_families("main", report, (replace(peer, stability=short),)))
+    assert (little["revops_peer_uptime_ratio"], little["revops_peer_down_seconds"]) == (
+        {day: 0.75},
+        {day: 20_000, week: 100},
+    )
+    unrecorded = series(node_families("main", report, (replace(peer, stability=None),)))
+    assert not {"revops_peer_uptime_ratio", "revops_peer_flaps", "revops_peer_covered_seconds"} & set(unrecorded)
     # A peer that is gone has no series, as a channel that is closed has none.
     assert series(node_families("main", report, (replace(peer, channel_count=0),))) == EXPECTED_NODE
 

@@ -14,6 +14,7 @@ from revops.node.methods import METHODS, permitted
 FEES = {"fees adjust", "fees set", "fees unset"}
 COMMANDS = FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "init", "doctor", "experiment start", "experiment stop",
+    "clboss status", "clboss release",
 }  # fmt: skip
 ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {
@@ -25,6 +26,7 @@ WRITING = {
     "askrene-disable-node": {"rebalance run"},
     "askrene-inform-channel": {"rebalance run"},
     "askrene-age": {"rebalance run"},
+    "clboss-unmanage": FEES | {"rebalance run", "clboss release"},
 }
 
 

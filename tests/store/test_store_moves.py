@@ -1,16 +1,16 @@
-"""Moves, events and samples: stored once, the redundant ones not at all."""
+"""Moves and samples: stored once, the redundant ones not at all."""
 
 from __future__ import annotations
 
 from sqlalchemy import select
 
 from revops.domain.forward import ChainMove
-from revops.domain.node import Feerates, NodeEvent
+from revops.domain.node import Feerates
 from revops.domain.snapshot import ClockMark
 from revops.store import moves, queries, samples
 from revops.store.engine import Database
-from revops.store.tables import chain_move, channel_move, feerate_sample, peer_event
-from tests.builders import DAY, HOUR, NOW, channel_id, node_id
+from revops.store.tables import chain_move, channel_move, feerate_sample
+from tests.builders import DAY, HOUR, NOW, channel_id
 from tests.store.rows import make_move, record
 
 
@@ -54,50 +54,6 @@ def test_chain_moves(database: Database, node_key: int) -> None:
             (1, "opener"),
         ]
         assert (rows[1].spending_txid, rows[1].blockheight) == ("ef" * 32, 900_001)
-
-
-def test_events_without_pings_and_strangers(database: Database, node_key: int) -> None:
-    page = [
-        NodeEvent(1, node_id(1), "connect", int(NOW), None),
-        NodeEvent(2, node_id(1), "ping", int(NOW), 0.2),
-        NodeEvent(3, node_id(7), "connect", int(NOW), None),
-        NodeEvent(4, node_id(1), "disconnect", int(NOW) + 5, 5.125),
-    ]
-    with database.transaction(node_key) as tx:
-        record(tx, 1)
-        assert moves.ingest_events(tx, page) == 2
-        assert moves.ingest_events(tx, page) == 0
-        rows = tx.connection.execute(select(peer_event).order_by(peer_event.c.created_index)).all()
-        assert [(row.created_index, row.kind, row.duration_seconds) for row in rows] == [
-            (1, "connect", None),
-            (4, "disconnect", 5.125),
-        ]
-
-
-def test_comings_and_goings_know_how_the_window_began(database: Database, node_key: int) -> None:
-    days_ago = [
-        (1, 40, "disconnect"),
-        (1, 35, "connect"),
-        (2, 33, "connect"),
-        (2, 32, "disconnect"),
-        (1, 31, "connect_fail"),
-        (1, 3, "connect"),
-    ]
-    page = [
-        NodeEvent(number, node_id(peer), kind, int(NOW - days * DAY), 5.0)
-        for number, (peer, days, kind) in enumerate(days_ago, 1)
-    ]
-    with database.transaction(node_key) as tx:
-        assert moves.comings_and_goings(tx, NOW - 30 * DAY) == (None, {})
-        record(tx, 1)
-        record(tx, 2)
-        assert moves.ingest_events(tx, page) == 6
-        first_at, events = moves.comings_and_goings(tx, NOW - 30 * DAY)
-    assert first_at == int(NOW - 40 * DAY)
-    assert {peer_id: [event.created_index for event in found] for peer_id, found in events.items()} == {
-        node_id(1): [2, 6],
-        node_id(2): [4],
-    }
 
 
 def test_feerates(database: Database, node_key: int) -> None:

@@ -13,6 +13,7 @@ from revops.store import (
     actions,
     cursors,
     decisions,
+    events,
     fees,
     flows,
     forwards,
@@ -162,16 +163,17 @@ def test_each_kind_has_its_own_retention(database: Database, node_key: int) -> N
     old, new = NOW - 10 * DAY, NOW
     with database.transaction(node_key) as tx:
         record(tx, 1)
-        events = [NodeEvent(index, node_id(1), "connect", int(at), None) for index, at in ((1, old), (2, new))]
-        moves.ingest_events(tx, events)
+        happened = [(1, old - 5), (2, old), (3, new)]
+        events.ingest_events(tx, [NodeEvent(index, node_id(1), "connect", int(at), None) for index, at in happened])
         moves.ingest_channel_moves(tx, [make_move(1, moved_at=int(old)), make_move(2, moved_at=int(new))])
         for at in (old, new):
             samples.record_feerates(tx, Feerates(at, 1, 2, 3, 4, 5, 6, None))
         gone = prune_all(tx, NOW - DAY)
         assert (gone["events"], gone["channel_moves"], gone["feerates"], gone["chain_moves"]) == (1, 1, 1, 0)
+        # A peer's last event before that stays: it says where the peer was from there on.
         assert [count(tx, table) for table in (tables.peer_event, tables.channel_move, tables.feerate_sample)] == [
-            1
-        ] * 3
+            2, 1, 1,
+        ]  # fmt: skip
         untouched = rollup.prune_other(
             tx,
             decisions_before_at=0,
