@@ -20,6 +20,8 @@ class Method:
 
     writes: bool
     commands: frozenset[str]
+    #: The result is a bare list, not an object.
+    lists: bool = False
 
 
 _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
@@ -61,6 +63,12 @@ METHODS: Final[Mapping[str, Method]] = {
     "sendpay": Method(writes=True, commands=_RUN),
     "waitsendpay": Method(writes=False, commands=_RUN),
     "listsendpays": Method(writes=False, commands=_RUN),
+    # the plugin sling. What the operator has set up there can be neither deleted nor overwritten: that isn't listed
+    "sling-version": Method(writes=False, commands=_RUN),
+    "sling-jobsettings": Method(writes=False, commands=_RUN),
+    "sling-stats": Method(writes=False, commands=_RUN, lists=True),
+    "sling-once": Method(writes=True, commands=_RUN),
+    "sling-stop": Method(writes=True, commands=_RUN),
 }
 
 

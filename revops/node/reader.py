@@ -15,8 +15,10 @@ from revops.domain.forward import ChainMove, ChannelMove, Forward
 from revops.domain.gossip import GossipEdge
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
+from revops.domain.sling import SentPayment, SlingJob, SlingTask
 from revops.node import parse_channels, parse_forwards, parse_gossip, parse_node, parse_payments, parse_routes
 from revops.node.errors import NodeError, garbage
+from revops.node.reader_sling import SlingReading
 from revops.node.rpc import Caller
 
 ForwardIndex = Literal["created", "updated"]
@@ -64,9 +66,14 @@ class Reader(Protocol):
     ) -> tuple[PathStep, ...]: ...
     def layer_disabled_nodes(self, layer: str) -> frozenset[str] | None: ...
     def config_int(self, name: str) -> int | None: ...
+    def sling_version(self) -> str: ...
+    def sling_jobs(self) -> tuple[SlingJob, ...]: ...
+    def sling_tasks(self) -> tuple[SlingTask, ...]: ...
+    def sent_payments(self, start: int, limit: int) -> tuple[SentPayment, ...]: ...
+    def pending_payments(self) -> tuple[SentPayment, ...]: ...
 
 
-class NodeReader:
+class NodeReader(SlingReading):
     """The reader of a real node. Every method raises NodeError where there is no answer, or one that can't be true."""
 
     def __init__(self, rpc: Caller) -> None:

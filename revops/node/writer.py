@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
+from revops.domain.sling import SlingOrder
+from revops.node import parse_sling
 from revops.node.errors import NodeError
 from revops.node.fields import Fields
 from revops.node.parse_channels import FeesReply, fees_reply
@@ -22,6 +24,8 @@ __all__ = ["DryRunWriter", "FeesReply", "NodeWriter", "Writer"]
 
 _NO_SUCH_INVOICE: Final = 905
 _OTHER_STATUS: Final = 906
+#: sling takes less than 1.
+_NO_SHARE: Final = 0.999
 
 
 class Writer(Protocol):
@@ -37,6 +41,8 @@ class Writer(Protocol):
     def disable_node(self, layer: str, node_id: str) -> None: ...
     def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None: ...
     def age_layer(self, layer: str, cutoff_at: int) -> None: ...
+    def sling_once(self, order: SlingOrder) -> None: ...
+    def sling_stop(self, scid: str, timeout_seconds: float) -> int: ...
 
 
 class NodeWriter:
@@ -114,6 +120,31 @@ class NodeWriter:
         """Given a layer and an instant, forget what the layer learnt before it."""
         self._rpc.call("askrene-age", {"layer": layer, "cutoff": cutoff_at})
 
+    def sling_once(self, order: SlingOrder) -> None:
+        """Given an order, let sling begin with it. It goes on by itself until all is moved, or somebody stops it.
+
+        Amounts are in sat. Of a source sling leaves the larger of a chunk + 10,000 sat and the smaller of
+        `depleteuptopercent` of its capacity and `depleteuptoamount`: the share is set to where it doesn't bind.
+        """
+        params = {
+            "scid": order.scid,
+            "direction": "pull",
+            "amount": order.chunk_sat,
+            "onceamount": order.chunk_sat * order.payment_count,
+            "maxppm": order.max_ppm,
+            "candidates": list(order.source_scids),
+            "depleteuptopercent": _NO_SHARE,
+            "depleteuptoamount": order.floor_sat,
+            "paralleljobs": 1,
+        }
+        parse_sling.started(self._rpc.call("sling-once", params))
+
+    def sling_stop(self, scid: str, timeout_seconds: float) -> int:
+        """Given a channel, let sling stop what it does there; return how many tasks were told to. It answers when they
+        have stopped, which takes as long as the payment that a task is waiting for (`sling-timeoutpay`).
+        """
+        return parse_sling.stopped(self._rpc.call("sling-stop", [scid], timeout_seconds=timeout_seconds))
+
 
 class DryRunWriter:
     """A writer that sends nothing and answers as the node would, were all well. Its invoices belong to nobody."""
@@ -167,3 +198,10 @@ class DryRunWriter:
 
     def age_layer(self, layer: str, cutoff_at: int) -> None:
         """Do nothing."""
+
+    def sling_once(self, order: SlingOrder) -> None:
+        """Do nothing."""
+
+    def sling_stop(self, scid: str, timeout_seconds: float) -> int:
+        """Stop nothing."""
+        return 0

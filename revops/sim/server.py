@@ -35,6 +35,7 @@ HOOKS = (
     "disconnect_peer",
     "fail_payments",
     "false_reply",
+    "forget_sling",
     "hide_feerates",
     "hold_payments",
     "pause_market",
