@@ -119,6 +119,18 @@ def release(tx: Tx, reserve_key: int, at: float, run_key: int) -> int:
     return _close(tx, "release", reserve_key, 0, at, run_key)
 
 
+def correct(tx: Tx, *, run_key: int, job_key: int, amount_msat: int, at: float) -> None:
+    """Given a job whose reservation is closed and what it cost beyond what was booked, book that as well.
+
+    The money is gone: no limit is asked. Raise as `settle` does.
+    """
+    if amount_msat <= 0:
+        raise BugError(f"a correction of {amount_msat} msat")
+    take_fence(tx, run_key)
+    reserve_key = _append(tx, "reserve", None, amount_msat, at, job_key, "rebalance", run_key)
+    settle(tx, reserve_key, amount_msat, at, run_key)
+
+
 def _close(tx: Tx, kind: str, reserve_key: int, amount_msat: int, at: float, run_key: int) -> int:
     take_fence(tx, run_key)
     entry = spend_ledger.c

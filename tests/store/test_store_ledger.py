@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode, why
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
-from revops.store import forwards, ledger, plans, runs
+from revops.store import forwards, jobs, ledger, plans, runs
 from revops.store.engine import Database, Tx
 from revops.store.tables import ledger_head, node, spend_ledger
 from revops.store.upgrade import check
@@ -39,7 +39,7 @@ def add_jobs(tx: Tx, count: int, run_key: int = 1) -> list[int]:
         reasons=(why(ReasonCode.NO_SOURCE),),
     )
     plans.add_plan(tx, run_key, RebalancePlan(NOW, NOW + 60, (decision,) * count))
-    return [job.job_key for job in plans.planned_jobs(tx)]
+    return [job.job_key for job in jobs.planned_jobs(tx)]
 
 
 @dataclass
