@@ -16,7 +16,8 @@ from revops.domain.units import forward_fee_msat
 MSAT_PER_SAT: Final = 1_000
 _TEXT: Final = re.compile(
     r"sling (?P<scid>\S+) (?P<chunk>[0-9]{1,15})x(?P<count>[0-9]{1,6}) (?P<ppm>[0-9]{1,9}) ppm "
-    r"down to (?P<floor>[0-9]{1,15}) from (?P<sources>\S+) at (?P<at>[0-9]{1,12}) for (?P<job>[0-9]+-[0-9]+-[0-9]+)"
+    r"down to (?P<floor>[0-9]{1,15}) from (?P<sources>\S+) at (?P<at>[0-9]{1,12}) "
+    r"after (?P<payment>[0-9]{1,18})/(?P<move>[0-9]{1,18}) for (?P<job>[0-9]+-[0-9]+-[0-9]+)"
 )
 
 
@@ -25,8 +26,9 @@ class SlingOrder:
     """A job as sling is asked for it: pull `payment_count` payments of `chunk_sat` each into `scid`, none dearer than
     `max_ppm`, out of `source_scids`, each of which is left alone once it has no more than `floor_sat` on our side.
 
-    `chunk_sat` is the mark of the job: no other job that is known asks for the same. `ordered_at` is in whole seconds,
-    `job` names ours: NODE-JOB-RUN.
+    `chunk_sat` is the mark of the job: no other job that is known asks for the same. `ordered_at` is in whole seconds.
+    `after_payment` and `after_move` are created indexes: what sling does for this job comes after them in the node's
+    lists, whatever clocks do. `job` names ours: NODE-JOB-RUN.
     """
 
     scid: str
@@ -36,6 +38,8 @@ class SlingOrder:
     floor_sat: int
     source_scids: tuple[str, ...]
     ordered_at: int
+    after_payment: int
+    after_move: int
     job: str
 
     @property
@@ -57,7 +61,8 @@ class SlingOrder:
         """Return the order as it is kept with our job; `order_of` reads it."""
         return (
             f"sling {self.scid} {self.chunk_sat}x{self.payment_count} {self.max_ppm} ppm down to {self.floor_sat}"
-            f" from {','.join(self.source_scids)} at {self.ordered_at} for {self.job}"
+            f" from {','.join(self.source_scids)} at {self.ordered_at} after {self.after_payment}/{self.after_move}"
+            f" for {self.job}"
         )
 
 
@@ -77,6 +82,8 @@ def order_of(text: str | None) -> SlingOrder | None:
         floor_sat=int(match["floor"]),
         source_scids=scids,
         ordered_at=int(match["at"]),
+        after_payment=int(match["payment"]),
+        after_move=int(match["move"]),
         job=match["job"],
     )
 
@@ -116,3 +123,17 @@ class SentPayment:
     destination: str | None
     created_at: int
     labelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Circular:
+    """A payment that went around, as the node's ledger of channel moves has it: out over one channel, in over the
+    other.
+    """
+
+    payment_hash: str
+    source_channel_id: str
+    target_channel_id: str
+    amount_msat: int
+    fee_msat: int
+    moved_at: int

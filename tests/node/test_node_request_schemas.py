@@ -73,7 +73,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         reader.sling_tasks,
         lambda: reader.sent_payments(1, 2),
         reader.pending_payments,
-        lambda: writer.sling_once(SlingOrder("1x1x1", 1, 1, 1, 1, ("2x1x1",), 1, "1-1-1")),
+        lambda: writer.sling_once(SlingOrder("1x1x1", 1, 1, 1, 1, ("2x1x1",), 1, 1, 1, "1-1-1")),
         lambda: writer.sling_stop("1x1x1", 1.0),
     ]
     for call in calls:

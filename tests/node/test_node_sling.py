@@ -18,7 +18,7 @@ from revops.node.writer import DryRunWriter, NodeWriter
 from tests.node.fake_node import FakeNode, error, result
 from tests.node.samples import FOLDER, Replay, reply
 
-ORDER = SlingOrder("125x1x1", 20_011, 5, 700, 300_000, ("122x1x0", "124x1x0"), 1_795_305_600, "1-7-9")
+ORDER = SlingOrder("125x1x1", 20_011, 5, 700, 300_000, ("122x1x0", "124x1x0"), 1_795_305_600, 17, 23, "1-7-9")
 #: As src/lib.rs writes a job (v4.2.1); v2 and v3 write the same members.
 SETTINGS: dict[str, Any] = {
     "125x1x1": {
@@ -169,7 +169,7 @@ def test_a_dry_run_starts_and_stops_nothing() -> None:
 def test_an_order_is_kept_as_text() -> None:
     assert order_of(ORDER.as_text()) == ORDER
     assert ORDER.as_text() == (
-        "sling 125x1x1 20011x5 700 ppm down to 300000 from 122x1x0,124x1x0 at 1795305600 for 1-7-9"
+        "sling 125x1x1 20011x5 700 ppm down to 300000 from 122x1x0,124x1x0 at 1795305600 after 17/23 for 1-7-9"
     )
     assert (ORDER.chunk_msat, ORDER.amount_msat, ORDER.chunk_fee_msat) == (20_011_000, 100_055_000, 14_007)
     for text in (None, "", "revops-1-2-3-4", ORDER.as_text() + "x", ORDER.as_text().replace("125x1x1", "99999999x1x1")):
