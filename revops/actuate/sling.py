@@ -139,10 +139,8 @@ class SlingExecutor(Settler):
             raise DataError(f"rebalance job {job.job_key} is {job.status} without an order for sling, or a reservation")
         with self.database.read(self.node_key) as tx:
             stops = [step for step in jobs.steps(tx, job.job_key) if step.status == STOPPED]
-        now, heard = (
-            self.clock(),
-            job.status == "in_flight" or bool(stops and (stops[-1].note or "").startswith(REFUSED)),
-        )
+        now, last_note = self.clock(), (stops[-1].note or "") if stops else ""
+        heard = job.status == "in_flight" or last_note.startswith(REFUSED)
         try:
             state = state_of(order.scid, self.reader)
         except NodeError as error:
