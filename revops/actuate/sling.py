@@ -157,7 +157,7 @@ class SlingExecutor(Settler):
         if now < stops[-1].stepped_at + (STOPPED_SECONDS if heard else UNHEARD_SECONDS) or seen.pending_count:
             return pending(job)
         if seen.half_seen and now < stops[-1].stepped_at + MOVES_SECONDS:
-            return _unclear(job, "listchannelmoves lacks a payment that listsendpays calls complete")
+            return _unclear(job, "listchannelmoves doesn't show what listsendpays calls complete")
         return self._close(job, order, seen, last_note)
 
     def _seen(self, job: JobRecord, order: SlingOrder) -> Seen:
@@ -197,6 +197,10 @@ class SlingExecutor(Settler):
         """
         now = self.clock()
         paid = seen.paid + tuple(_assumed(job, order, one, now) for one in seen.half_seen)
+        for one in paid:
+            if one.fee_msat > order.chunk_fee_msat:
+                what = f"a payment of job {job.job_key} cost {one.fee_msat} msat"
+                raise DataError(f"listchannelmoves: {what}, and sling was allowed {order.chunk_fee_msat}")
         fee_msat, moved_msat = sum(one.fee_msat for one in paid), sum(one.amount_msat for one in paid)
         status = "settled" if paid else "failed"
         reason = why(ReasonCode.PAYMENT_SETTLED, amount_msat=moved_msat, fee_msat=fee_msat)

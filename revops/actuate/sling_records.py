@@ -9,7 +9,7 @@ delivers, and belong to no other job. What the operator lets sling do on the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -52,7 +52,7 @@ def look(order: SlingOrder, own_id: str, source_ids: frozenset[str], reader: Rea
     waiting |= {row.payment_hash for row in sent if row.status == "pending"}
     moves = [row for row in _all(reader.channel_moves, order.after_move) if row.tag == INVOICE_TAG]
     known = {row.payment_hash: row for row in sent if row.status == "complete"}
-    paid = _circular(moves, order, frozenset(known), frozenset(row.payment_hash for row in listed))
+    paid = _circular(moves, order, known, frozenset(row.payment_hash for row in listed))
     seen_hashes = {one.payment_hash for one in paid}
     half_seen = tuple(row for name, row in known.items() if name not in seen_hashes)
     hanging = {
@@ -82,9 +82,11 @@ def _like_ours(row: SentPayment, order: SlingOrder, own_id: str) -> bool:
 
 
 def _circular(
-    moves: Sequence[ChannelMove], order: SlingOrder, ours: frozenset[str], listed: frozenset[str]
+    moves: Sequence[ChannelMove], order: SlingOrder, ours: Mapping[str, SentPayment], listed: frozenset[str]
 ) -> tuple[Circular, ...]:
-    """Payments with both halves. What `listsendpays` doesn't list any more is told by what arrived."""
+    """Payments with both halves, of which the two lists say the same. What `listsendpays` doesn't list any more is told
+    by what arrived.
+    """
     by_hash: dict[str, list[ChannelMove]] = {}
     for row in moves:
         if row.payment_hash is not None:
@@ -92,7 +94,10 @@ def _circular(
     found = []
     for name, rows in by_hash.items():
         credit_msat, debit_msat = sum(row.credit_msat for row in rows), sum(row.debit_msat for row in rows)
-        mine = name in ours or (name not in listed and credit_msat == order.chunk_msat)
+        if name in ours:
+            mine = debit_msat == ours[name].amount_sent_msat
+        else:
+            mine = name not in listed and credit_msat == order.chunk_msat
         if not mine or not 0 < credit_msat <= debit_msat:
             continue
         found.append(
