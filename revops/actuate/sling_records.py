@@ -94,10 +94,11 @@ def _circular(
     found = []
     for name, rows in by_hash.items():
         credit_msat, debit_msat = sum(row.credit_msat for row in rows), sum(row.debit_msat for row in rows)
-        if name in ours:
-            mine = debit_msat == ours[name].amount_sent_msat
-        else:
+        row = ours.get(name)
+        if row is None:
             mine = name not in listed and credit_msat == order.chunk_msat
+        else:
+            mine = debit_msat == row.amount_sent_msat and credit_msat >= order.chunk_msat
         if not mine or not 0 < credit_msat <= debit_msat:
             continue
         found.append(
