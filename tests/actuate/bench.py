@@ -68,7 +68,13 @@ class Bench:
             "node": {"rpc_path": str(folder / "rpc"), "rpc_timeout_seconds": 5},
             "database": {"url": f"sqlite:///{folder / 'db'}"},
             "fees": {"mode": "act", "min_ppm": 1, "max_ppm": 5_000},
-            "rebalance": {"mode": "act", "max_in_flight": 2, "wait_seconds": 20, "plan_lifetime_seconds": 3_600},
+            "rebalance": {
+                "mode": "act",
+                "max_in_flight": 2,
+                "wait_seconds": 20,
+                "plan_lifetime_seconds": 3_600,
+                "max_attempts": 1,
+            },
             "budget": {"daily_sat": 100, "weekly_sat": 300, "revenue_share_ratio": 10.0},
         }
         self.database = Database.open(self.settings["database"]["url"])
