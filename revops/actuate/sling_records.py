@@ -94,11 +94,11 @@ def _circular(
     found = []
     for name, rows in by_hash.items():
         credit_msat, debit_msat = sum(row.credit_msat for row in rows), sum(row.debit_msat for row in rows)
-        row = ours.get(name)
-        if row is None:
+        listed_row = ours.get(name)
+        if listed_row is None:
             mine = name not in listed and credit_msat == order.chunk_msat
         else:
-            mine = debit_msat == row.amount_sent_msat and credit_msat >= order.chunk_msat
+            mine = debit_msat == listed_row.amount_sent_msat and credit_msat >= order.chunk_msat
         if not mine or not 0 < credit_msat <= debit_msat:
             continue
         found.append(
