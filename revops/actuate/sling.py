@@ -125,8 +125,10 @@ class SlingExecutor(Settler):
     def settle(self, job: JobRecord, wait_seconds: int = 0) -> JobOutcome:
         """Given an open job, close it if it is over and the node's own records leave no doubt; else leave it as it is.
 
-        sling can't be waited for: it is looked at once, whatever `wait_seconds` says.
+        A job that this run has begun can't end in it: with `wait_seconds` nothing is asked.
         """
+        if wait_seconds > 0:
+            return pending(job)
         if job.status == "reserved":
             # The order may have been sent only after the next commit; a database that was put back may have lost that.
             self._mark_sending(job)
@@ -214,15 +216,7 @@ class SlingExecutor(Settler):
             else:
                 ledger.release(tx, _reserve_key(job), now, self.run_key)
             jobs.finish_job(
-                tx,
-                job.job_key,
-                status,
-                fee_msat,
-                now,
-                reason,
-                run_key=self.run_key,
-                seen=job.status,
-                failure=failure,
+                tx, job.job_key, status, fee_msat, now, reason, run_key=self.run_key, seen=job.status, failure=failure
             )
         # Without a kind: sling has tried every source already, so there is no other to try next.
         return JobOutcome(job, status, fee_msat, reason)

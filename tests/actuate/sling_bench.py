@@ -82,7 +82,8 @@ class SlingBench(Bench):
         assert order is not None
         return order
 
-    def steps(self) -> list[str]:
+    def words(self) -> list[str]:
+        """What the newest job went through."""
         with self.database.read(NODE_KEY) as tx:
             return [step.status for step in store_jobs.steps(tx, self.job().job_key)]
 

@@ -50,7 +50,7 @@ def test_all_is_moved_and_booked_at_what_it_cost(bench: SlingBench) -> None:
     assert asked["amount"] * order.payment_count == asked["onceamount"] <= AMOUNT_MSAT // 1_000
     assert asked["paralleljobs"] == 1
     bench.later(600)
-    assert bench.steps()[-1] == "stopped"
+    assert bench.words()[-1] == "stopped"
     assert bench.job().status == "in_flight"
     bench.check()
     bench.later(STOPPED_SECONDS)
@@ -97,9 +97,9 @@ def test_a_job_that_finds_nothing_is_stopped_and_released(bench: SlingBench) -> 
     bench.run()
     bench.later(HOUR / 2)
     assert bench.states() == ["1:NoCheapRoute"]
-    assert bench.steps()[-1] == "in_flight"
+    assert bench.words()[-1] == "in_flight"
     bench.later(HOUR / 2)
-    assert bench.steps()[-1] == "stopped"
+    assert bench.words()[-1] == "stopped"
     bench.later(STOPPED_SECONDS)
     job = bench.job()
     assert (job.status, job.failure) == ("failed", FailureKind.FEE_TOO_LOW)
@@ -118,7 +118,7 @@ def test_a_job_that_vanished_is_settled_by_the_moves(bench: SlingBench, gone: bo
     bench.node.advance_by(11)
     bench.node.forget_sling(gone=gone)
     bench.later(60)
-    assert bench.steps()[-1] == "stopped"
+    assert bench.words()[-1] == "stopped"
     bench.later(STOPPED_SECONDS)
     assert bench.job().status == "settled"
     assert 0 < len([row for row in bench.payments() if row["status"] == "complete"]) < bench.order().payment_count
@@ -313,7 +313,7 @@ def test_a_lost_reply_to_the_order(bench: SlingBench) -> None:
     assert caught.value.outcome_unknown
     assert bench.job().status == "sending"
     bench.later(10)
-    assert bench.steps()[-1] == "stopped"
+    assert bench.words()[-1] == "stopped"
     bench.later(STOPPED_SECONDS)
     assert bench.job().status == "sending", "it is looked at for longer than any call waits"
     bench.end()
@@ -327,7 +327,7 @@ def test_an_order_that_arrives_after_the_stop_is_stopped_again(bench: SlingBench
     with pytest.raises(NodeError):
         bench.run()
     bench.run()
-    assert bench.steps()[-1] == "stopped"
+    assert bench.words()[-1] == "stopped"
     order = bench.order()
     asked = {"scid": order.scid, "direction": "pull", "amount": order.chunk_sat,
              "onceamount": order.chunk_sat * order.payment_count, "maxppm": order.max_ppm,
@@ -335,7 +335,7 @@ def test_an_order_that_arrives_after_the_stop_is_stopped_again(bench: SlingBench
     bench.node.advance_by(300)
     bench.node.answer("sling-once", asked)
     bench.later(8)
-    assert bench.steps()[-2:] == ["stopped", "stopped"]
+    assert bench.words()[-2:] == ["stopped", "stopped"]
     bench.later(800)
     assert bench.job().status == "sending"
     bench.end()
@@ -346,7 +346,7 @@ def test_an_order_that_is_refused_costs_nothing(bench: SlingBench) -> None:
     bench.order_plan()
     bench.refuse("sling-once", -32700, "Channel not found")
     bench.run()
-    assert bench.steps()[-1] == "stopped"
+    assert bench.words()[-1] == "stopped"
     bench.later(STOPPED_SECONDS)
     job = bench.job()
     assert (job.status, job.fee_msat, bench.entries()[-1][0]) == ("failed", 0, "release")
@@ -365,7 +365,7 @@ def test_a_plugin_that_says_nothing_useful_keeps_the_job_open(bench: SlingBench,
     summary = bench.run()
     assert summary.jobs[0].reason is not None
     assert summary.jobs[0].reason.code is ReasonCode.PAYMENT_UNCLEAR
-    assert "stopped" not in bench.steps()
+    assert "stopped" not in bench.words()
     bench.end()
     assert bench.job().status == "settled"
 
