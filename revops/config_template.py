@@ -84,7 +84,10 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "fees.zero_flow_drop_seconds": "Open time without revenue after which a fee is lowered.",
     "fees.zero_flow_drop_ratio": "What such a drop leaves of the fee.",
     "rebalance.mode": '"observe" plans and records, "act" pays for it.',
-    "rebalance.executor": 'How jobs are executed. "none": plans only.',
+    "rebalance.executor": 'How jobs are executed. "native": one payment over a route asked of the node, at a price that'
+    ' is known before; "sling": by the plugin sling (v4.1.3 or later), in pieces over many sources, for which more must'
+    ' be reserved than is spent; "auto": natively, or by sling where the node has no router (askrene); "none": plans'
+    " only.",
     "rebalance.max_in_flight": "Payments of ours that may be under way at once.",
     "rebalance.max_jobs_per_plan": "Jobs in one plan at most, the best ones first.",
     "rebalance.max_sources": "Channels that may pay for one job; they are tried one after the other.",

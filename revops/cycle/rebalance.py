@@ -11,22 +11,24 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from revops.actuate.native import NativeExecutor
 from revops.actuate.pricing import LAYER, Prepared, final_cltv_blocks, prepare
 from revops.actuate.settle import JobOutcome
+from revops.actuate.sling import NAME as SLING
+from revops.actuate.sling_order import ordered
 from revops.cycle.clboss import keep_clboss_out
+from revops.cycle.executors import NATIVE, executors, starter
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
 from revops.cycle.rebalance_queue import Queue, permitted
 from revops.cycle.refilled import compare_with_moves
 from revops.cycle.session import Clock, Session, open_session
-from revops.cycle.verdict import limits_in_force
 from revops.decide.rebalance.obstacles import mode_reasons
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
+from revops.errors import ConfigError
 from revops.store import fees, jobs, ledger, plans
 
 COMMAND = "rebalance run"
@@ -46,14 +48,15 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
             ledger.take_fence(tx, session.run_key)
         with session.database.read(session.node_key) as tx:
             left_open = jobs.open_jobs(tx)
-        queue = _queue(session, synced)
+        native, all_executors = executors(session)
+        queue = Queue(session, synced, settler=native, executors=all_executors, starter=NATIVE)
         queue.settle_left(left_open)
         suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
         if not suspended and queue.fault is None:
             # Two that fill the same channels pay twice: where CLBOSS should leave them and doesn't, none is filled.
             queue.fault = keep_clboss_out(session, "balance", synced.view.channels, synced.view.taken_at)
         if not suspended and queue.fault is None:
-            suspended = queue.work()
+            suspended = _work(session, queue)
         outcomes = tuple(queue.outcomes.values())
         for outcome in outcomes:
             if outcome.reason.code is ReasonCode.PAYMENT_UNCLEAR:
@@ -68,19 +71,17 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
         return _summary(session, synced.view, outcomes, suspended)
 
 
-def _queue(session: Session, synced: Synced) -> Queue:
-    budget = session.config.budget
-    native = NativeExecutor(
-        database=session.database,
-        node_key=session.node_key,
-        run_key=session.recorded_run_key(),
-        reader=session.reader,
-        writer=session.writer,
-        clock=session.clock,
-        policy=session.config.rebalance,
-        limits=lambda tx, at: limits_in_force(tx, budget, at),
-    )
-    return Queue(session, synced, settler=native, executors={plans.NATIVE: native}, starter=plans.NATIVE)
+def _work(session: Session, queue: Queue) -> tuple[Reason, ...]:
+    """Execute what is planned. Where nobody can, that is the run's fault, after what was left open is settled."""
+    with session.database.read(session.node_key) as tx:
+        if not jobs.planned_jobs(tx):
+            return ()
+    try:
+        queue.starter = starter(session.config.rebalance.executor, session.reader)
+    except ConfigError as error:
+        queue.fault = error
+        return ()
+    return queue.work()
 
 
 def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
@@ -90,6 +91,8 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
         busy = plans.in_flight_channels(tx)
         congested_since = fees.congested_since(tx)
     suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
+    if planned and starter(session.config.rebalance.executor, session.reader) == SLING:
+        return _summary(session, synced.view, [_would_order(session, synced.view, job) for job in planned], suspended)
     disabled = session.reader.layer_disabled_nodes(LAYER)
     layered = disabled is not None and synced.view.node.node_id in disabled
     cltv_blocks = final_cltv_blocks(session.reader)
@@ -97,6 +100,35 @@ def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
         _priced(session, synced.view, job, busy, cltv_blocks, congested_since, layered=layered) for job in planned
     ]
     return _summary(session, synced.view, outcomes, suspended)
+
+
+def _would_order(session: Session, view: NodeView, job: JobRecord) -> JobOutcome:
+    """What a run would ask of sling for one job."""
+    allowed = permitted(session, job, view)
+    order = (
+        allowed
+        if isinstance(allowed, Reason)
+        else ordered(
+            allowed,
+            view,
+            session.reader,
+            session.database,
+            session.node_key,
+            session.config.rebalance.max_fee_ppm,
+            others=(),
+            name=f"{session.node_key}-{job.job_key}-0",
+        )
+    )
+    if isinstance(order, Reason):
+        return JobOutcome(job, job.status, 0, order)
+    reason = why(
+        ReasonCode.SLING_ORDER,
+        payment_count=order.order.payment_count,
+        chunk_sat=order.order.chunk_sat,
+        max_ppm=order.order.max_ppm,
+        worst_msat=order.worst_msat,
+    )
+    return JobOutcome(replace(job, source_channel_id=order.first_source_id), job.status, order.worst_msat, reason)
 
 
 def _priced(

@@ -115,7 +115,7 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     """Circular rebalancing."""
 
     mode: Mode = "observe"
-    executor: Literal["auto", "native", "none"] = "auto"
+    executor: Literal["auto", "native", "sling", "none"] = "auto"
     #: Payments of ours that may be under way at once.
     max_in_flight: Annotated[int, Meta(ge=1, le=50)] = 2
     max_jobs_per_plan: Annotated[int, Meta(ge=1, le=100)] = 5

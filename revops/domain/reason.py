@@ -126,6 +126,7 @@ class ReasonCode(StrEnum):
     ROUTE_TOO_DEAR = "route_too_dear"
     ROUTE_REFUSED = "route_refused"
     ROUTE_FOUND = "route_found"
+    SLING_ORDER = "sling_order"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_PENDING = "payment_pending"
     PAYMENT_SETTLED = "payment_settled"
@@ -351,6 +352,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
     ReasonCode.ROUTE_REFUSED: "route refused: {message}",
     ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
+    ReasonCode.SLING_ORDER: "sling: {payment_count} payments of {chunk_sat} sat at {max_ppm} ppm at most;"
+    " {worst_msat} msat are reserved",
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
     ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
     ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",

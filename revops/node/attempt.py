@@ -18,9 +18,18 @@ _SECRET_PARAMS: Final = ("payment_secret", "preimage")
 
 
 def attempt(
-    path: str, method: str, params: Params, *, seconds: float, expires_at: float, max_reply_bytes: int, writes: bool
+    path: str,
+    method: str,
+    params: Params,
+    *,
+    seconds: float,
+    expires_at: float,
+    max_reply_bytes: int,
+    writes: bool,
+    lists: bool = False,
 ) -> dict[str, object] | NodeError:
-    """Given a call and its bounds (`expires_at` on `time.monotonic`), return its result, or the error to raise.
+    """Given a call and its bounds (`expires_at` on `time.monotonic`), return its result, or the error to raise. Where
+    the method answers with a bare list (`lists`), that is the member `rows` of what is returned.
 
     The error is returned because raising it here would chain it to pyln's, which quotes request and reply.
     """
@@ -36,8 +45,10 @@ def attempt(
     except CALL_FAULTS as error:
         unsure = writes and client.sent
         return explain(error, method, path=path, seconds=seconds, unsure=unsure, secrets=_secrets_in(params))
-    if not isinstance(result, dict):
-        return garbage(method, "the result is not a JSON object")
+    if lists and isinstance(result, list):
+        return {"rows": result}
+    if lists or not isinstance(result, dict):
+        return garbage(method, f"the result is not a JSON {'list' if lists else 'object'}")
     return result
 
 

@@ -20,6 +20,8 @@ class Method:
 
     writes: bool
     commands: frozenset[str]
+    #: The result is a bare list, not an object.
+    lists: bool = False
 
 
 _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
@@ -66,6 +68,12 @@ METHODS: Final[Mapping[str, Method]] = {
     # another tool on the node: what it leaves to us, where [clboss] asks for that
     "clboss-status": Method(writes=False, commands=_FEES | _RUN | _CLBOSS),
     "clboss-unmanage": Method(writes=True, commands=_FEES | _RUN | {"clboss release"}),
+    # the plugin sling. What the operator has set up there can be neither deleted nor overwritten: that isn't listed
+    "sling-version": Method(writes=False, commands=_RUN),
+    "sling-jobsettings": Method(writes=False, commands=_RUN),
+    "sling-stats": Method(writes=False, commands=_RUN, lists=True),
+    "sling-once": Method(writes=True, commands=_RUN),
+    "sling-stop": Method(writes=True, commands=_RUN),
 }
 
 

@@ -16,6 +16,7 @@ from revops.domain.forward import ChainMove, ChannelMove, Forward
 from revops.domain.gossip import GossipEdge
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
+from revops.domain.sling import SentPayment, SlingJob, SlingTask
 from revops.node import (
     parse_channels,
     parse_clboss,
@@ -26,6 +27,7 @@ from revops.node import (
     parse_routes,
 )
 from revops.node.errors import NodeError, garbage
+from revops.node.reader_sling import SlingReading
 from revops.node.rpc import Caller
 
 ForwardIndex = Literal["created", "updated"]
@@ -75,9 +77,14 @@ class Reader(Protocol):
     def layer_disabled_nodes(self, layer: str) -> frozenset[str] | None: ...
     def config_int(self, name: str) -> int | None: ...
     def clboss_unmanaged(self) -> dict[str, Tags] | None: ...
+    def sling_version(self) -> str: ...
+    def sling_jobs(self) -> tuple[SlingJob, ...]: ...
+    def sling_tasks(self) -> tuple[SlingTask, ...]: ...
+    def sent_payments(self, start: int, limit: int) -> tuple[SentPayment, ...]: ...
+    def pending_payments(self) -> tuple[SentPayment, ...]: ...
 
 
-class NodeReader:
+class NodeReader(SlingReading):
     """The reader of a real node. Every method raises NodeError where there is no answer, or one that can't be true."""
 
     def __init__(self, rpc: Caller) -> None:

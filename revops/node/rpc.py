@@ -75,6 +75,7 @@ class Rpc:
             expires_at=started + seconds,
             max_reply_bytes=self._max_reply_bytes,
             writes=entry.writes,
+            lists=entry.lists,
         )
         outcome = once()
         if isinstance(outcome, NodeError) and outcome.dropped and not entry.writes:

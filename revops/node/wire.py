@@ -91,7 +91,7 @@ class LocalClient(BoundedClient):
     def call(self, method: str, payload: Any = None) -> Any:
         """Given a method and its parameters, return the result. Raise as pyln's does, and as the bounds do."""
         self._left_seconds()
-        given = payload or {}
+        given = {} if payload is None else payload
         if isinstance(given, Mapping):
             given = {name: value for name, value in given.items() if value is not None}
         request_id = self.get_json_id(method, None)

@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 from revops.domain.clboss import Tags
 from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
+from revops.domain.sling import SlingOrder
+from revops.node import parse_sling
 from revops.node.errors import NodeError
 from revops.node.fields import Fields
 from revops.node.parse_channels import FeesReply, fees_reply
@@ -24,6 +26,8 @@ __all__ = ["DryRunWriter", "FeesReply", "NodeWriter", "Writer"]
 
 _NO_SUCH_INVOICE: Final = 905
 _OTHER_STATUS: Final = 906
+#: sling takes less than 1.
+_NO_SHARE: Final = 0.999
 
 
 class Writer(Protocol):
@@ -40,6 +44,8 @@ class Writer(Protocol):
     def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None: ...
     def age_layer(self, layer: str, cutoff_at: int) -> None: ...
     def clboss_unmanage(self, peer_id: str, tags: Tags) -> None: ...
+    def sling_once(self, order: SlingOrder) -> None: ...
+    def sling_stop(self, scid: str, timeout_seconds: float) -> int: ...
 
 
 class NodeWriter:
@@ -121,6 +127,31 @@ class NodeWriter:
         """Given a peer and all tags that CLBOSS shall not manage there, put them in the place of those before."""
         self._rpc.call("clboss-unmanage", {"nodeid": peer_id, "tags": tags_text(tags)})
 
+    def sling_once(self, order: SlingOrder) -> None:
+        """Given an order, let sling begin with it. It goes on by itself until all is moved, or somebody stops it.
+
+        Amounts are in sat. Of a source sling leaves the larger of a chunk + 10,000 sat and the smaller of
+        `depleteuptopercent` of its capacity and `depleteuptoamount`: the share is set to where it doesn't bind.
+        """
+        params = {
+            "scid": order.scid,
+            "direction": "pull",
+            "amount": order.chunk_sat,
+            "onceamount": order.chunk_sat * order.payment_count,
+            "maxppm": order.max_ppm,
+            "candidates": list(order.source_scids),
+            "depleteuptopercent": _NO_SHARE,
+            "depleteuptoamount": order.floor_sat,
+            "paralleljobs": 1,
+        }
+        parse_sling.started(self._rpc.call("sling-once", params))
+
+    def sling_stop(self, scid: str, timeout_seconds: float) -> int:
+        """Given a channel, let sling stop what it does there; return how many tasks were told to. It answers when they
+        have stopped, which takes as long as the payment that a task is waiting for (`sling-timeoutpay`).
+        """
+        return parse_sling.stopped(self._rpc.call("sling-stop", [scid], timeout_seconds=timeout_seconds))
+
 
 class DryRunWriter:
     """A writer that sends nothing and answers as the node would, were all well. Its invoices belong to nobody."""
@@ -177,3 +208,10 @@ class DryRunWriter:
 
     def clboss_unmanage(self, peer_id: str, tags: Tags) -> None:
         """Do nothing."""
+
+    def sling_once(self, order: SlingOrder) -> None:
+        """Do nothing."""
+
+    def sling_stop(self, scid: str, timeout_seconds: float) -> int:
+        """Stop nothing."""
+        return 0

@@ -20,6 +20,9 @@ WRITING_METHODS = frozenset(
         "invoice",
         "sendpay",
         "setchannel",
+        "sling-job",
+        "sling-once",
+        "sling-stop",
     }
 )
 
@@ -31,7 +34,7 @@ class SimConfig:
     `forwards_per_day`: the attempts a day that senders would make at the channels' first fees. `history_days`
     runs the market for that long before `start_at`: the node has a past. `initial_fee_ppm` gives each channel the same
     first fee; None draws one near the market price. Of forwards `stuck_ratio`, of our own payments
-    `own_stuck_ratio` hang for long.
+    `own_stuck_ratio` hang for long. `sling_version` is the version of the plugin sling, None where it isn't installed.
     """
 
     seed: int = 1
@@ -52,6 +55,7 @@ class SimConfig:
     stuck_ratio: float = 0.003
     own_stuck_ratio: float = 0.0
     route_failure_ratio: float = 0.03
+    sling_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ PLUGIN_DIR = "/usr/local/libexec/c-lightning/plugins"
 def configs_of(config: SimConfig) -> dict[str, dict[str, Any]]:
     """Return each option with its value and source, in the shape that listconfigs has since v23.08."""
     default = "default"
-    return {
+    plugin = {"source": default, "plugin": f"{PLUGIN_DIR}/sling", "dynamic": True}
+    sling = {"sling-timeoutpay": {"value_int": 120, **plugin}, "sling-max-htlc-count": {"value_int": 5, **plugin}}
+    return (sling if config.sling_version else {}) | {
         "lightning-dir": {"value_str": "/home/sim/.lightning", "source": "cmdline"},
         "network": {"value_str": config.network, "source": "/home/sim/.lightning/config:1"},
         "mainnet": {"set": config.network == "bitcoin", "source": default},

@@ -119,7 +119,8 @@ def arrive_home(world: World, flight: Flight) -> None:
     """The payment reaches us: check the invoice, then hold the HTLC for a moment and settle it."""
     final = flight.route[-1]
     invoice = payable_invoice(world, flight)
-    if invoice is None or flight.last is None:
+    preimage = invoice.payment_preimage if invoice is not None else world.sling.claim(flight) if world.sling else None
+    if preimage is None or flight.last is None:
         failure = Failure(len(flight.route), UNKNOWN_DETAILS)
         world.schedule(world.now_at + HOP_SECONDS * failure.position, end_failed, flight, failure)
         return
@@ -127,9 +128,9 @@ def arrive_home(world: World, flight: Flight) -> None:
         final.amount_msat, world.height + final.delay_blocks + 1, flight.payment.payment_hash
     )
     if world.knobs.hold_payments:
-        world.held.append(partial(end_paid, flight=flight, invoice=invoice))
+        world.held.append(partial(end_paid, flight=flight, preimage=preimage, invoice=invoice))
         return
-    world.schedule(world.now_at + HOP_SECONDS * len(flight.route), end_paid, flight, invoice)
+    world.schedule(world.now_at + HOP_SECONDS * len(flight.route), end_paid, flight, preimage, invoice)
 
 
 def payable_invoice(world: World, flight: Flight) -> Invoice | None:
@@ -144,8 +145,8 @@ def payable_invoice(world: World, flight: Flight) -> Invoice | None:
     return invoice if wanted_msat <= total_msat <= 2 * wanted_msat else None
 
 
-def end_paid(world: World, flight: Flight, invoice: Invoice) -> None:
-    """Settle: both HTLCs, both ledger moves, the invoice, the payment, the books."""
+def end_paid(world: World, flight: Flight, preimage: str, invoice: Invoice | None) -> None:
+    """Settle: both HTLCs, both ledger moves, the invoice (a plugin has none), the payment, the books."""
     if flight.payment.status != "pending" or flight.last is None or flight.last_htlc is None:
         return
     payment, at = flight.payment, int(world.now_at)
@@ -169,8 +170,9 @@ def end_paid(world: World, flight: Flight, invoice: Invoice) -> None:
             payment.groupid,
         )
     )
-    mark_paid(world, invoice, received_msat)
-    complete(world, payment, invoice.payment_preimage)
+    if invoice is not None:
+        mark_paid(world, invoice, received_msat)
+    complete(world, payment, preimage)
     ledger = world.ledger
     ledger.rebalance_count += 1
     ledger.rebalance_fees_msat += sent_msat - received_msat

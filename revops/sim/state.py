@@ -19,6 +19,7 @@ from revops.sim.demand import Demand
 from revops.sim.graph import Graph
 from revops.sim.payrows import Flight, Invoice, Payment
 from revops.sim.rows import ChainMove, ChannelMove, ForwardRow, NetworkEvent
+from revops.sim.slingjobs import Sling
 from revops.sim.table import IndexedTable
 
 
@@ -142,6 +143,7 @@ class World:
         self.launched_count = 0
         self.ledger = Ledger()
         self.knobs = Knobs()
+        self.sling = Sling(config.sling_version) if config.sling_version else None
         self.on_block: list[Event] = []
         self._heap: list[tuple[float, int, Event, tuple[Any, ...]]] = []
         self._sequence = 0

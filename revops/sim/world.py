@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Self
 
-from revops.sim import lifecycle
+from revops.sim import lifecycle, rpc_sling
 from revops.sim.build import build_world
 from revops.sim.build_graph import drift
 from revops.sim.chain import start_chain
@@ -87,11 +87,16 @@ class SimulatedNode:
         """Do as `handle` does, unlogged: for a server that asks again while it waits."""
         with self.lock:
             known = self._methods.get(method)
-            if known is None or (method.startswith("clboss-") and not self.world.knobs.clboss):
+            if method.startswith("clboss-") and not self.world.knobs.clboss:
+                known = None
+            if known is None and not rpc_sling.knows(self.world, method):
                 raise SimRpcError(METHOD_NOT_FOUND, f"Unknown command '{method}'")
             if not isinstance(given, dict | list):
                 raise SimRpcError(INVALID_PARAMS, "Expected array or object for params")
-            result = known.answer(self.world, bind(known.parameters, given))
+            if known is None:
+                result = rpc_sling.answer(self.world, method, given)
+            else:
+                result = known.answer(self.world, bind(known.parameters, given))
             changes = self._false_replies.get(method)
             return falsified(result, changes) if changes else result
 
@@ -189,6 +194,11 @@ class SimulatedNode:
             channel = self.channel(channel_id)
             base = channel.local.fee_base_msat if base_msat is None else base_msat
             channel.set_local(replace(channel.local, fee_ppm=ppm, fee_base_msat=base), self.now_at, 600.0)
+
+    def forget_sling(self, *, gone: bool = False) -> None:
+        """Let the plugin sling stop without a word: its once jobs are forgotten. `gone`: it stays away."""
+        with self.lock:
+            rpc_sling.forget(self.world, gone=gone)
 
     def autoclean(self, older_than_seconds: float) -> int:
         """Delete finished forwards older than that; getinfo keeps their fees. Return how many."""

@@ -117,6 +117,13 @@ def note_moves(tx: Tx, job_key: int, fee_msat: int, *, run_key: int, at: float, 
     _add_step(tx, job_key, "settled", run_key, at, note)
 
 
+def note_step(tx: Tx, job_key: int, status: str, *, run_key: int, at: float, note: str) -> None:
+    """Given an open job of which something is to be remembered that changes no status, note it under a word for it."""
+    if job(tx, job_key).status not in OPEN:
+        raise BugError(f"rebalance job {job_key} isn't open: nothing more happens to it")
+    _add_step(tx, job_key, status, run_key, at, note)
+
+
 def _step(
     tx: Tx,
     job_key: int,

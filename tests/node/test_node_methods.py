@@ -27,6 +27,8 @@ WRITING = {
     "askrene-inform-channel": {"rebalance run"},
     "askrene-age": {"rebalance run"},
     "clboss-unmanage": FEES | {"rebalance run", "clboss release"},
+    "sling-once": {"rebalance run"},
+    "sling-stop": {"rebalance run"},
 }
 
 
@@ -54,7 +56,7 @@ def test_what_can_hurt_the_node_is_not_listed(pattern: str) -> None:
 
 def test_every_method_that_the_code_names_is_listed_and_every_listed_one_is_used() -> None:
     folder = Path(next(iter(revops.node.__path__)))
-    source = "".join((folder / name).read_text() for name in ("reader.py", "writer.py"))
+    source = "".join((folder / name).read_text() for name in ("reader.py", "reader_sling.py", "writer.py"))
     calls = r"""(?:\.call|_page|_call_or_none)\(\s*["']([a-z-]+)["']"""
     assert set(re.findall(calls, source)) == set(METHODS)
 

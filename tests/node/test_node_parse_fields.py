@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from revops.node import parse_channels, parse_forwards, parse_node, parse_payments, parse_routes
+from revops.node import parse_channels, parse_forwards, parse_node, parse_payments, parse_routes, parse_sling
 from revops.node.errors import NodeError
 from revops.node.fields import Fields
 from tests.node.samples import CLOSED_CHANNELS, INVOICE, holder_of, paths_of, reply, sample, text_of
@@ -60,6 +60,21 @@ def _each(prefix: str, names: str) -> str:
 
 #: A name, a reply, its parser, and the fields without which it must be refused.
 CASES: list[Case] = [
+    ("sling-version", {"version": "v4.2.1"}, parse_sling.version, "version"),
+    ("sling-once", {"result": "started"}, parse_sling.started, "result"),
+    ("sling-stop", {"stopped_count": 2}, parse_sling.stopped, "stopped_count"),
+    (
+        "sling-stats",
+        {"rows": [{"scid": "125x1x1", "status": ["1:Balanced"], "rebamount": "640,000", "w_feeppm": 129}]},
+        parse_sling.tasks,
+        "rows rows[0].scid rows[0].status",
+    ),
+    (
+        "listsendpays page",
+        {"payments": reply("listsendpays")["payments"][:1]},
+        parse_sling.sent_payments,
+        "payments " + _each("payments[0]", "created_index payment_hash amount_sent_msat created_at status"),
+    ),
     (
         "getinfo",
         reply("getinfo"),

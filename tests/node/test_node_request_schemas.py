@@ -1,6 +1,6 @@
 """What is sent has only parameters that lightningd's own schemas know, and all those they require.
 
-Runs where REVOPS_CLN_SCHEMAS names a folder of Core Lightning's `doc/schemas`.
+Plugins have no schemas. Runs where REVOPS_CLN_SCHEMAS names a folder of Core Lightning's `doc/schemas`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from revops.domain.payment import Hop
+from revops.domain.sling import SlingOrder
 from revops.node.errors import NodeError
 from revops.node.methods import METHODS
 from revops.node.reader import NodeReader
@@ -21,7 +22,7 @@ from revops.node.rpc import Params
 from revops.node.writer import NodeWriter
 
 #: Methods of plugins that Core Lightning doesn't bring, and has no schemas of.
-OF_PLUGINS = ("clboss-",)
+OF_PLUGINS = ("clboss-", "sling-")
 FOLDER = os.environ.get("REVOPS_CLN_SCHEMAS", "")
 
 
@@ -71,6 +72,13 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         lambda: writer.age_layer("l", 1),
         reader.clboss_unmanaged,
         lambda: writer.clboss_unmanage(node, frozenset({"lnfee"})),
+        reader.sling_version,
+        reader.sling_jobs,
+        reader.sling_tasks,
+        lambda: reader.sent_payments(1, 2),
+        reader.pending_payments,
+        lambda: writer.sling_once(SlingOrder("1x1x1", 1, 1, 1, 1, ("2x1x1",), 1, 1, 1, "1-1-1")),
+        lambda: writer.sling_stop("1x1x1", 1.0),
     ]
     for call in calls:
         with pytest.raises(NodeError):
