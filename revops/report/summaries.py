@@ -147,17 +147,6 @@ def _left_sat(window: WindowBudget) -> int:
     return max(0, sat_floor(window.limit_msat) - sat_ceil(window.spent_msat) - sat_ceil(window.reserved_msat))
 
 
-def nothing_left(verdict: BudgetVerdict) -> str:
-    """Given a verdict with nothing left, return why in one line."""
-    if verdict.suspended:
-        return f"nothing is left to reserve: {sentences(verdict.suspended)}"
-    tight = min((verdict.daily, verdict.weekly), key=lambda window: window.left_msat)
-    return (
-        f"nothing is left to reserve: {tight.window} limit {income(tight.limit_msat)} sat, "
-        f"spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}"
-    )
-
-
 def sync(summary: SyncSummary) -> Iterator[Block]:
     """Given what a sync copied, render it in two lines."""
     yield Line(
