@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from revops.cycle.records import open_records
+from revops.cycle.reserves import read_reserve
 from revops.cycle.session import Clock
 from revops.cycle.verdict import gaps, read_categories
 from revops.decide import budget as decide
@@ -31,6 +32,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> BudgetCheck:
                 synced_at=nodes.node_row(tx).synced_at,
                 suspended=(*records.suspensions(tx, now), *gaps(tx)),
                 categories=read_categories(tx, records.config.budget, now),
+                reserves=read_reserve(tx, records.config.reserve),
             )
         records.exit_code = 0 if check.left_msat > 0 else NothingLeft.exit_code
         return check

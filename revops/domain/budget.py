@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from revops.domain.reason import Reason
+from revops.domain.record import ReserveStanding
 
 
 class Category(StrEnum):
@@ -168,6 +169,7 @@ class BudgetCheck:
     synced_at: float | None
     suspended: tuple[Reason, ...]
     categories: tuple[CategoryState, ...]
+    reserves: tuple[ReserveStanding, ...] = ()
 
     @property
     def left_msat(self) -> int:

@@ -19,7 +19,7 @@ from revops.domain.budget import (
 from revops.domain.units import sat_ceil, sat_floor
 from revops.report.amounts import age, cost, income, instant
 from revops.report.blocks import Block, Line, Table
-from revops.report.summaries import sentences
+from revops.report.summaries import sentences, suspensions
 
 #: The keys of [budget] that give each window's sum.
 _KEYS: Final = {"day": "daily_sat", "week": "weekly_sat"}
@@ -39,8 +39,7 @@ def check(value: BudgetCheck) -> Iterator[Block]:
     reserved = [_open_row(one.category, held, value.taken_at) for one in value.categories for held in one.open]
     if reserved:
         yield Table("Reserved", ("for", ">sat", "since", "state"), tuple(reserved))
-    for reason in value.suspended:
-        yield Line(reason.sentence)
+    yield from suspensions(value.suspended, value.reserves)
     yield Line(f"left for the next payment: {_left_sat(value):,} sat; synced {age(value.synced_at, value.taken_at)}")
 
 

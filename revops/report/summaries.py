@@ -14,7 +14,7 @@ from revops.domain.decision import (
     WindowBudget,
 )
 from revops.domain.reason import Reason
-from revops.domain.record import Books, JobRecord
+from revops.domain.record import Books, JobRecord, ReserveStanding
 from revops.domain.summary import (
     BackupSummary,
     DatabaseState,
@@ -122,12 +122,19 @@ def _done_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def budget(verdict: BudgetVerdict) -> Iterator[Block]:
-    """Given the budget's state, render its windows, what suspends it, and what is left."""
+def suspensions(reasons: Sequence[Reason], reserves: Sequence[ReserveStanding]) -> Iterator[Line]:
+    """Given what suspends, and how the reserves stand, render each reason; of a reserve with since when it holds."""
+    since = {one.reason.sentence: one.since_at for one in reserves if one.reason is not None}
+    for reason in reasons:
+        at = since.get(reason.sentence)
+        yield Line(reason.sentence if at is None else f"{reason.sentence}; since {instant(at)}")
+
+
+def budget(verdict: BudgetVerdict, reserves: Sequence[ReserveStanding] = ()) -> Iterator[Block]:
+    """Given the budget's state, and how the reserves stand, render its windows, what suspends it, and what is left."""
     rows = tuple(_window_row(window) for window in (verdict.daily, verdict.weekly))
     yield Table("", ("budget", ">limit sat", ">spent sat", ">reserved sat", ">left sat"), rows)
-    for reason in verdict.suspended:
-        yield Line(reason.sentence)
+    yield from suspensions(verdict.suspended, reserves)
     left_sat = 0 if verdict.suspended else min(_left_sat(verdict.daily), _left_sat(verdict.weekly))
     yield Line(f"left for the next payment: {left_sat:,} sat")
 
