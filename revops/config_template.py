@@ -96,7 +96,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "rebalance.plan_lifetime_seconds": "An older plan isn't executed any more.",
     "rebalance.cooldown_seconds": "After a failure a pair of channels is left alone for this long, doubled with each"
     " further failure.",
-    "rebalance.wait_seconds": "How long a run waits for its payment before it leaves it to the next run.",
+    "rebalance.max_attempts": "Payments tried for one refill, each by another way, before it is given up.",
+    "rebalance.wait_seconds": "How long a run waits after its last start, before it leaves the rest to the next.",
     "budget.daily_sat": "Routing fees of rebalances in any 24 hours at most. 0: none.",
     "budget.weekly_sat": "Routing fees of rebalances in any 7 days at most. 0: none.",
     "budget.revenue_share_ratio": "Both are also at most this share of what forwards earned: the week of the last 7"

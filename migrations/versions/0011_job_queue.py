@@ -3,7 +3,7 @@ other fee tools stand.
 
 Revision: 0011, after 0010. There is no way back: restore a backup.
 
-Jobs that were stored before have no steps: which ones they took is not known.
+Jobs that were stored before have one source, and no steps: which ones they took is not known.
 """
 
 from __future__ import annotations
@@ -49,12 +49,20 @@ def upgrade() -> None:
         key("node_key"),
         key("job_key"),
         key("source_channel_key"),
+        sa.Column("rank", sa.Integer(), nullable=False),
         msat("max_fee_msat"),
         msat("quoted_fee_msat", null=True),
         refers("rebalance_source", "job_key", "rebalance_job", "job_key"),
         refers("rebalance_source", "source_channel_key", "channel", "channel_key"),
         sa.PrimaryKeyConstraint("node_key", "job_key", "source_channel_key", name=op.f("pk_rebalance_source")),
         sqlite_with_rowid=False,
+    )
+    op.execute(
+        "INSERT INTO rebalance_source (node_key, job_key, source_channel_key, rank, max_fee_msat)"
+        " SELECT node_key, job_key, source_channel_key, 1, max_fee_msat FROM rebalance_job"
+    )
+    op.create_index(
+        op.f("ix_channel_move_node_key_payment_hash"), "channel_move", ["node_key", "payment_hash"], unique=False
     )
     op.create_table(
         "rebalance_step",

@@ -14,7 +14,7 @@ from revops.domain.summary import Comparison
 from revops.errors import DataError
 from revops.sim.config import SimBooks
 from revops.store import books as stored_books
-from revops.store import plans
+from revops.store import jobs
 from revops.store.engine import Database
 
 #: More jobs than any demo makes.
@@ -38,7 +38,7 @@ def _jobs(database_url: str) -> Sequence[JobRecord]:
         closing(Database.open(database_url, read_only=True)) as database,
         database.read(database.known_nodes()[0].node_key) as tx,
     ):
-        return plans.recent_jobs(tx, MOST_JOBS)
+        return jobs.recent_jobs(tx, MOST_JOBS)
 
 
 def compare(books: SimBooks, shown: Report, database_url: str, metrics_dir: Path, name: str) -> tuple[Comparison, ...]:
@@ -51,7 +51,7 @@ def compare(books: SimBooks, shown: Report, database_url: str, metrics_dir: Path
         database.read(database.known_nodes()[0].node_key) as tx,
     ):
         found = stored_books.books(tx)
-        settled = [job for job in plans.recent_jobs(tx, MOST_JOBS) if job.status == "settled"]
+        settled = [job for job in jobs.recent_jobs(tx, MOST_JOBS) if job.status == "settled"]
     if found is None or shown.books is None:
         raise DataError("the books were never compared with the node's")
     opening_msat = found.opening_msat or 0

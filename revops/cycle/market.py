@@ -21,7 +21,7 @@ from revops.domain.snapshot import NodeView
 from revops.domain.values import replace
 from revops.errors import DataError
 from revops.node.errors import NodeError
-from revops.store import anchors, flows, plans, samples
+from revops.store import anchors, flows, payments, samples
 from revops.store.engine import Tx
 
 #: Peers that gossip is asked about in one run; lightningd walks its whole graph for each.
@@ -57,7 +57,7 @@ def read_market(tx: Tx, now: float) -> Market:
         read_at=now,
         feerates=samples.feerates_since(tx, now - OLDEST_SECONDS),
         sold_msat=flows.sold_msat(tx, now - WINDOW_SECONDS),
-        refill_ppm=plans.refill_costs(tx, now - WINDOW_SECONDS),
+        refill_ppm=payments.refill_costs(tx, now - WINDOW_SECONDS),
         anchors=anchors.anchors(tx),
     )
 

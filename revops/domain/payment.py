@@ -43,8 +43,27 @@ class PaymentStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentFailure:
+    """Why a payment failed, as the node says it.
+
+    `code` is the node's error code, `failcode` that of BOLT 4, of the node on the way; `erring_scidd` the channel with
+    direction that failed. `at_once` where `sendpay` itself refused, `held_seconds` how long it was under way.
+    """
+
+    message: str
+    code: int | None = None
+    failcode: int | None = None
+    erring_scidd: str | None = None
+    at_once: bool = False
+    held_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
-    """A payment attempt from the node's own records (`listsendpays`). `amount_sent_msat` includes the route's fee."""
+    """A payment attempt from the node's own records (`listsendpays`). `amount_sent_msat` includes the route's fee.
+
+    `failure` is what `waitsendpay` says of one that failed; the records alone don't tell.
+    """
 
     payment_hash: str
     status: PaymentStatus
@@ -53,8 +72,7 @@ class Payment:
     destination: str | None
     created_at: int
     completed_at: int | None
-    error: str | None = None
-    erring_scidd: str | None = None
+    failure: PaymentFailure | None = None
 
     @property
     def fee_msat(self) -> int | None:

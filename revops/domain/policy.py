@@ -132,7 +132,9 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     plan_lifetime_seconds: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
     #: After a failure a pair of channels is left alone for this long, doubled with each further failure.
     cooldown_seconds: Seconds = 2 * 3_600
-    #: How long a run waits for its payment before it leaves it to the next run.
+    #: Payments that are tried for one refill, one after the other, each by another way, before it is given up.
+    max_attempts: Annotated[int, Meta(ge=1, le=20)] = 4
+    #: How long a run waits for its payments, from the last that it started on, before it leaves them to the next run.
     wait_seconds: Annotated[int, Meta(ge=0, le=600)] = 60
 
     def __post_init__(self) -> None:

@@ -75,8 +75,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class JobStep:
-    """One state that a job went through. `note` is for people."""
+    """One state that a job went through. `note` is for people; `run_key` is the run that took it there."""
 
     status: str
     stepped_at: float
     note: str | None = None
+    run_key: int | None = None

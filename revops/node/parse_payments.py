@@ -6,10 +6,12 @@ is an error, never a surprise further on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from revops.domain.ids import is_scid
-from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
+from revops.domain.payment import Hop, Invoice, Payment, PaymentFailure, PaymentStatus
+from revops.node.errors import NodeError
 from revops.node.fields import Fields
 
 _INVOICE_STATES: Final = ("unpaid", "paid", "expired")
@@ -69,17 +71,30 @@ def _payment(row: Fields, payment_hash: str) -> Payment:
     )
 
 
-def erring_scidd(data: object) -> str | None:
-    """Given the data of a payment's error, return the channel and direction that failed it.
+def failure(error: NodeError, *, at_once: bool = False, held_seconds: float | None = None) -> PaymentFailure:
+    """Given the error with which `sendpay` (`at_once`) or `waitsendpay` says that a payment failed, return what it
+    tells, and how long the payment had been under way.
 
-    It is only a hint for the next route: None where the error names no channel, or "0:0:0" for none.
+    What comes with an error is only a hint for the next route: what isn't there, or can't be read, is None.
     """
-    if not isinstance(data, dict):
-        return None
+    data = error.data if isinstance(error.data, dict) else {}
+    failcode = data.get("failcode")
+    return PaymentFailure(
+        message=f"{error.answer} (code {error.code})",
+        code=error.code,
+        failcode=failcode if isinstance(failcode, int) and not isinstance(failcode, bool) else None,
+        erring_scidd=_erring_scidd(data),
+        at_once=at_once,
+        held_seconds=held_seconds,
+    )
+
+
+def _erring_scidd(data: Mapping[str, object]) -> str | None:
+    """The channel and direction that failed; None where the error names no channel, or "0x0x0" for none."""
     scid, direction = data.get("erring_channel"), data.get("erring_direction")
-    if not isinstance(scid, str) or not is_scid(scid) or direction not in (0, 1):
+    if not isinstance(scid, str) or not is_scid(scid) or type(direction) is not int or direction not in (0, 1):
         return None
-    return f"{scid}/{int(direction)}"
+    return f"{scid}/{direction}"
 
 
 def route_json(route: tuple[Hop, ...]) -> list[dict[str, object]]:

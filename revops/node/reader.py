@@ -155,7 +155,7 @@ class NodeReader:
         """Given a payment hash, wait at most so long for its end, and return where it stands.
 
         PENDING when the time was up (code 200): the HTLC may still settle hours later. FAILED, with the reason in
-        `error`, only where `waitsendpay` says so and the node's records know of no attempt that is pending or
+        `failure`, only where `waitsendpay` says so and the node's records know of no attempt that is pending or
         complete. Where no payment was ever made (208), `created_at` and `amount_sent_msat` are 0.
         """
         params = {"payment_hash": payment_hash, "timeout": timeout_seconds}
@@ -180,9 +180,8 @@ class NodeReader:
         if not attempts and error.code != _NEVER_MADE:
             raise garbage("listsendpays", "has no record of a payment that waitsendpay calls failed")
         last = attempts[-1] if attempts else _never_made(payment_hash)
-        return replace(
-            last, error=f"{error.answer} (code {error.code})", erring_scidd=parse_payments.erring_scidd(error.data)
-        )
+        held_seconds = None if last.completed_at is None else float(last.completed_at - last.created_at)
+        return replace(last, failure=parse_payments.failure(error, held_seconds=held_seconds))
 
     def path(
         self,

@@ -12,11 +12,13 @@ from typing import Any, Final
 from revops.domain.decision import FeeState, PriceWindow
 from revops.domain.demand import DemandFigures
 from revops.domain.reason import Reason, ReasonCode
+from revops.domain.rebalance import RebalanceTerms
 from revops.errors import DataError
 
 _STATE_FIELDS: Final = {field.name: field for field in fields(FeeState)}
 _WINDOW_FIELDS: Final = tuple(field.name for field in fields(PriceWindow))
 _FIGURES_FIELDS: Final = tuple(field.name for field in fields(DemandFigures))
+_TERMS_FIELDS: Final = tuple(field.name for field in fields(RebalanceTerms))
 #: `json.dumps` makes an encoder for each value.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
@@ -89,3 +91,17 @@ def _figures(stored: Any) -> DemandFigures | None:
         return None if stored is None else DemandFigures(**stored)
     except TypeError as error:
         raise DataError(f"database: figures can't be read ({error}); were they written by a newer revops?") from error
+
+
+def dump_terms(terms: RebalanceTerms) -> str:
+    """Given what a plan weighed for a job, return its JSON."""
+    return dump(_plain(terms, _TERMS_FIELDS))
+
+
+def load_terms(document: str) -> RebalanceTerms:
+    """Given what `dump_terms` made, return it. Raise DataError where it can't be read."""
+    values: dict[str, Any] = load_object(document)
+    try:
+        return RebalanceTerms(**values)
+    except TypeError as error:
+        raise DataError(f"database: a job's terms can't be read ({error}); is this a newer revops's?") from error

@@ -149,6 +149,18 @@ def release(tx: Tx, reserve_key: int, at: float, run_key: int) -> int:
     return _close(tx, "release", reserve_key, 0, at, run_key)
 
 
+def correct(tx: Tx, *, run_key: int, job_key: int, amount_msat: int, at: float) -> None:
+    """Given a job whose reservation is closed and what it cost beyond what was booked, book that as well.
+
+    The money is gone: no limit is asked. Raise as `settle` does.
+    """
+    _insist_on_amount("a correction", amount_msat)
+    _insist_on_instant(at)
+    take_fence(tx, run_key)
+    reserve_key = _append(tx, "reserve", None, amount_msat, at, job_key, Category.REBALANCE, run_key)
+    settle(tx, reserve_key, amount_msat, at, run_key)
+
+
 def _close(tx: Tx, kind: str, reserve_key: int, amount_msat: int, at: float, run_key: int) -> int:
     _insist_on_amount(f"a {kind}", amount_msat)
     _insist_on_instant(at)

@@ -18,6 +18,7 @@ from revops.domain.forward import ChainMove, ChannelMove
 from revops.domain.node import NodeEvent
 from revops.store.engine import Tx
 from revops.store.keys import ensure_channels, peer_keys, upsert
+from revops.store.payments import INVOICE_TAG, record_circular
 from revops.store.tables import chain_move, channel_move, peer, peer_event
 
 #: Accounts that are no channel.
@@ -29,10 +30,13 @@ _PING: Final = "ping"
 
 
 def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
-    """Given a page of listchannelmoves, store what is new and isn't a forward; return how many rows were stored."""
+    """Given a page of listchannelmoves, store what is new and isn't a forward; return how many rows were stored.
+
+    Circular payments of ours that these rows complete are recorded with them.
+    """
     kept = [row for row in rows if row.tag != _ROUTED]
     keys = _account_keys(tx, kept)
-    return _insert(
+    count = _insert(
         tx,
         channel_move,
         [
@@ -50,6 +54,9 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
             for row in kept
         ],
     )
+    paid = (row.payment_hash for row in kept if row.tag == INVOICE_TAG and row.payment_hash is not None)
+    record_circular(tx, map(bytes.fromhex, paid))
+    return count
 
 
 def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove]) -> int:

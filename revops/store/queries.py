@@ -19,9 +19,10 @@ from revops.store.decisions import recent_decisions
 from revops.store.engine import NODE, Tx
 from revops.store.fees import demand_figures
 from revops.store.flows import FlowSum, flow_sums
+from revops.store.jobs import recent_jobs
 from revops.store.keys import total
 from revops.store.nodes import node_row
-from revops.store.plans import recent_jobs
+from revops.store.payments import moved_by_target
 from revops.store.runs import last_runs
 from revops.store.tables import channel, channel_signal, peer, rebalance_job, spend_ledger
 
@@ -82,7 +83,7 @@ def channel_records(tx: Tx, since_at: float) -> tuple[ChannelRecord, ...]:
 def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, FlowSum]) -> Totals:
     """Each settled forward leaves by one channel, so the exits of all channels add up to the node."""
     flows = by_key.values()
-    fees_msat, amount_msat, count = _rebalances(tx, since_at)
+    fees_msat, count = _rebalances(tx, _since(since_at))
     return Totals(
         earned_msat=sum(flow.earned_msat for flow in flows),
         forwarded_msat=sum(flow.out_msat for flow in flows),
@@ -90,15 +91,16 @@ def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, FlowSum]) -> To
         failed_count=sum(flow.failed_count for flow in flows),
         refused_count=sum(flow.refused_count for flow in flows),
         rebalance_fees_msat=fees_msat,
-        rebalanced_msat=amount_msat,
+        rebalanced_msat=sum(amount_msat for amount_msat, _ in moved_by_target(tx, _since(since_at)).values()),
         rebalance_count=count,
     )
 
 
-def _rebalances(tx: Tx, since_at: float | None) -> tuple[int, int, int]:
-    """What rebalances cost, by the ledger, and what they moved, by its jobs."""
-    fees_msat, amount_msat, count = tx.execute(_settled_jobs(), b_since=_since(since_at)).one()
-    return int(fees_msat), int(amount_msat), int(count)
+def _rebalances(tx: Tx, since_at: float) -> tuple[int, int]:
+    """What rebalances cost, by the ledger, and how many there were."""
+    fees_msat = int(tx.execute(_spent(), b_since=since_at).scalar_one())
+    count: int = tx.execute(_settled_count(), b_since=since_at).scalar_one()
+    return fees_msat, count
 
 
 def _since(since_at: float | None) -> float:
@@ -107,42 +109,33 @@ def _since(since_at: float | None) -> float:
 
 
 @cache
-def _settled_jobs() -> Executable:
+def _spent() -> Executable:
     entry = spend_ledger.c
-    return (
-        select(total(entry.amount_msat), total(rebalance_job.c.amount_msat), func.count())
-        .join(rebalance_job, (rebalance_job.c.node_key == entry.node_key) & (rebalance_job.c.job_key == entry.job_key))
-        .where(entry.node_key == NODE, entry.kind == "settle", entry.entered_at >= bindparam("b_since"))
+    return select(total(entry.amount_msat)).where(
+        entry.node_key == NODE,
+        entry.kind == "settle",
+        entry.job_key.is_not(None),
+        entry.entered_at >= bindparam("b_since"),
     )
-
-
-def _rebalances_by_target(tx: Tx, since_at: float | None) -> dict[int, tuple[int, int]]:
-    """For each target channel_key: what arrived, and what it cost."""
-    found = tx.execute(_settled_jobs_by_target(), b_since=_since(since_at))
-    return {key: (int(amount), int(fees)) for key, amount, fees in found}
 
 
 @cache
-def _settled_jobs_by_target() -> Executable:
-    entry, jobs = spend_ledger.c, rebalance_job.c
-    return (
-        select(jobs.target_channel_key, total(jobs.amount_msat), total(entry.amount_msat))
-        .join(spend_ledger, (jobs.node_key == entry.node_key) & (jobs.job_key == entry.job_key))
-        .where(entry.node_key == NODE, entry.kind == "settle", entry.entered_at >= bindparam("b_since"))
-        .group_by(jobs.target_channel_key)
-    )
+def _settled_count() -> Executable:
+    jobs = rebalance_job.c
+    settled = (jobs.node_key == NODE, jobs.status == "settled", jobs.finished_at >= bindparam("b_since"))
+    return select(func.count()).select_from(rebalance_job).where(*settled)
 
 
 def _channels(
     tx: Tx, since_at: float, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum]
 ) -> tuple[ChannelRecord, ...]:
-    return _records(tx, window, lifetime, _rebalances_by_target(tx, since_at))
+    return _records(tx, window, lifetime, moved_by_target(tx, since_at))
 
 
 def _records(
     tx: Tx, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum], recent: Mapping[int, tuple[int, int]]
 ) -> tuple[ChannelRecord, ...]:
-    ever = _rebalances_by_target(tx, None)
+    ever = moved_by_target(tx, _since(None))
     judged = demand_figures(tx)
     records = []
     for row in tx.execute(_listed()).all():

@@ -19,7 +19,18 @@ from revops.store.fees import REVOPS, VALVE
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.sums import take_turns
-from revops.store.tables import action, decision, fee_change, fee_pin, forward, rebalance_job, rebalance_plan, run
+from revops.store.tables import (
+    action,
+    decision,
+    fee_change,
+    fee_pin,
+    forward,
+    rebalance_job,
+    rebalance_plan,
+    rebalance_source,
+    rebalance_step,
+    run,
+)
 
 _COUNT_OF: Final = {
     ForwardStatus.SETTLED: "settled",
@@ -151,6 +162,9 @@ def _prune_jobs(tx: Tx, before_at: float) -> int:
         rebalance_job.c.reserve_key.is_(None),
         rebalance_job.c.status.in_(("failed", "released", "expired")),
     )
+    gone = select(rebalance_job.c.job_key).where(rebalance_job.c.node_key == tx.node_key, free)
+    for table in (rebalance_source, rebalance_step):
+        _prune(tx, table, table.c.job_key.in_(gone))
     count = _prune(tx, rebalance_job, free)
     used = select(rebalance_job.c.plan_key).where(rebalance_job.c.node_key == tx.node_key)
     _prune(tx, rebalance_plan, rebalance_plan.c.created_at < before_at, rebalance_plan.c.plan_key.not_in(used))

@@ -172,7 +172,7 @@ channel_signal = Table(
 channel_move = Table(
     "channel_move", metadata, key("node_key"), whole("created_index"), key("account_key"), msat("credit"),
     msat("debit"), whole("moved_at"), words("tag"), Column("payment_hash", LargeBinary(32)), msat("fees"),
-    primary("created_index"), sqlite_with_rowid=False,
+    primary("created_index"), Index(None, "node_key", "payment_hash"), sqlite_with_rowid=False,
 )  # fmt: skip
 
 chain_move = Table(
@@ -313,10 +313,12 @@ rebalance_job = Table(
     ),
 )  # fmt: skip
 
-#: The channels that may pay for a job, each with the most that it may cost from there and what a route was quoted at.
+#: The channels that may pay for a job, the best of them at rank 1, each with the most that it may cost from there and
+#: what a route was quoted at.
 rebalance_source = Table(
-    "rebalance_source", metadata, key("node_key"), key("job_key"), key("source_channel_key"), msat("max_fee"),
-    msat("quoted_fee", null=True), primary("job_key", "source_channel_key"), refers("job_key", to="rebalance_job"),
+    "rebalance_source", metadata, key("node_key"), key("job_key"), key("source_channel_key"),
+    Column("rank", Integer, nullable=False), msat("max_fee"), msat("quoted_fee", null=True),
+    primary("job_key", "source_channel_key"), refers("job_key", to="rebalance_job"),
     refers("source_channel_key", to="channel"), sqlite_with_rowid=False,
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ from revops.sim.faults import Fault, FaultKind, FaultPlan
 from revops.sim.payments import Failure, end_failed
 from revops.sim.server import SimServer
 from revops.sim.world import SimConfig, SimulatedNode
+from revops.store import jobs as store_jobs
 from revops.store import ledger, plans
 from revops.store.engine import Database
 from revops.store.upgrade import upgrade
@@ -158,7 +159,7 @@ class Bench:
 
     def jobs(self) -> list[JobRecord]:
         with self.database.read(NODE_KEY) as tx:
-            return sorted(plans.recent_jobs(tx, 1_000), key=lambda job: job.job_key)
+            return sorted(store_jobs.recent_jobs(tx, 1_000), key=lambda job: job.job_key)
 
     def job(self) -> JobRecord:
         """The newest job."""
@@ -237,7 +238,7 @@ class Bench:
             row.job_key: row.amount_msat for row in rows if row.kind == "reserve" and row.entry_key not in closing
         }
         jobs = {job.payment_hash: job for job in self.jobs() if job.payment_hash is not None}
-        assert set(open_msat) == {job.job_key for job in self.jobs() if job.status in plans.OPEN}
+        assert set(open_msat) == {job.job_key for job in self.jobs() if job.status in store_jobs.OPEN}
         complete = [row["payment_hash"] for row in self.payments() if row["status"] == "complete"]
         assert len(complete) == len(set(complete))
         for row in self.payments():

@@ -12,7 +12,7 @@ from revops.node.errors import NodeError
 from revops.node.rpc import Rpc
 from revops.sim.faults import FaultKind
 from revops.sim.lifecycle import forget_channel
-from revops.store import ledger, plans, runs
+from revops.store import jobs, ledger, runs
 from tests.actuate.bench import AMOUNT_MSAT, DAY, NODE_KEY, Bench, Killed, killing
 
 LOST = [FaultKind.REPLY_LOST, FaultKind.DROP_MIDWAY, FaultKind.GARBAGE]
@@ -537,7 +537,7 @@ def test_reservations_are_closed_once(bench: Bench) -> None:
     with pytest.raises(BugError), bench.database.transaction(NODE_KEY) as tx:
         ledger.release(tx, 1, bench.clock(), 99)
     with pytest.raises(BugError), bench.database.transaction(NODE_KEY) as tx:
-        plans.mark_in_flight(tx, bench.job().job_key)
+        jobs.mark_in_flight(tx, bench.job().job_key, run_key=1, at=0.0)
     assert kinds(bench) == ["reserve", "settle"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from revops.domain.payment import PaymentStatus
+from revops.domain.payment import PaymentFailure, PaymentStatus
 from revops.node.errors import NodeError
 from revops.node.reader import NodeReader, Reader
 from tests.node.samples import INVOICE, Replay, reply, sample
@@ -136,7 +136,7 @@ def test_a_payment_that_settled() -> None:
     paid = NodeReader(rpc).wait_payment(HASH, 30)
     assert paid.status is PaymentStatus.COMPLETE
     assert (paid.amount_msat, paid.amount_sent_msat, paid.fee_msat) == (50_000_000, 50_013_500, 13_500)
-    assert (paid.created_at, paid.completed_at, paid.error) == (1_795_352_555, 1_795_352_555, None)
+    assert (paid.created_at, paid.completed_at, paid.failure) == (1_795_352_555, 1_795_352_555, None)
     assert rpc.asked == [("waitsendpay", {"payment_hash": HASH, "timeout": 30})]
     assert rpc.timeouts[0] is not None
     assert rpc.timeouts[0] > 30
@@ -150,8 +150,13 @@ def test_a_payment_that_failed() -> None:
     assert FAILURE["data"]["status"] == "pending"
     assert payment.status is PaymentStatus.FAILED
     assert payment.created_at == 1_001
-    assert payment.error == ("failed: WIRE_INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS (reply from remote) (code 203)")
-    assert payment.erring_scidd == "148x1x0/1"
+    assert payment.failure == PaymentFailure(
+        message="failed: WIRE_INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS (reply from remote) (code 203)",
+        code=203,
+        failcode=FAILURE["data"]["failcode"],
+        erring_scidd="148x1x0/1",
+        held_seconds=None if payment.completed_at is None else payment.completed_at - payment.created_at,
+    )
 
 
 @pytest.mark.parametrize("state", ["pending", "failed", "complete"])
@@ -172,7 +177,10 @@ def test_a_failure_that_the_records_contradict_is_none(code: int, state: str) ->
 def test_a_failure_without_data(code: int) -> None:
     rpc = Replay(waitsendpay=refusal("waitsendpay", code, "gone"), listsendpays=attempts("failed"))
     payment = NodeReader(rpc).wait_payment(FAILED_HASH, 5)
-    assert (payment.status, payment.error, payment.erring_scidd) == (PaymentStatus.FAILED, f"gone (code {code})", None)
+    assert payment.status is PaymentStatus.FAILED
+    assert payment.failure is not None
+    assert (payment.failure.message, payment.failure.code) == (f"gone (code {code})", code)
+    assert (payment.failure.failcode, payment.failure.erring_scidd) == (None, None)
 
 
 def test_a_payment_that_was_never_made_cost_nothing() -> None:
@@ -206,11 +214,16 @@ def test_any_other_error_tells_nothing_of_the_payment(code: int | None) -> None:
         {"erring_channel": "0:0:0", "erring_direction": 1},
         {"erring_channel": "1x1x1"},
         {"erring_channel": "1x1x1", "erring_direction": 2},
+        {"erring_channel": "1x1x1", "erring_direction": True},
+        {"erring_channel": "1x1x1", "erring_direction": 1.0},
+        {"erring_channel": "1x1x1", "erring_direction": []},
     ],
 )
 def test_a_hint_that_names_no_channel_is_none(data: object) -> None:
     rpc = Replay(waitsendpay=refusal("waitsendpay", 204, "no", data), listsendpays=attempts("failed"))
-    assert NodeReader(rpc).wait_payment(FAILED_HASH, 5).erring_scidd is None
+    failure = NodeReader(rpc).wait_payment(FAILED_HASH, 5).failure
+    assert failure is not None
+    assert failure.erring_scidd is None
 
 
 def test_a_path_is_asked_for_in_one_part() -> None:

@@ -168,9 +168,10 @@ def test_a_payment_that_fails_costs_nothing(world: Setup) -> None:
     invoice = send(world)
     failed = world.reader.wait_payment(invoice.payment_hash, 30)
     assert failed.status is PaymentStatus.FAILED
-    assert failed.error is not None
-    if failed.erring_scidd is not None:
-        world.writer.inform_constrained(LAYER, failed.erring_scidd, AMOUNT_MSAT)
+    assert failed.failure is not None
+    assert (failed.failure.code, failed.failure.failcode, failed.failure.at_once) == (204, 4103, False)
+    assert failed.failure.erring_scidd is not None
+    world.writer.inform_constrained(LAYER, failed.failure.erring_scidd, AMOUNT_MSAT)
     assert world.writer.delete_invoice(invoice.label) is True
     assert world.writer.delete_invoice(invoice.label) is False
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.node import Feerates
 from revops.domain.reason import ReasonCode, why
-from revops.store import anchors, channels, flows, forwards, plans, rollup, runs, samples
+from revops.store import anchors, channels, flows, forwards, jobs, payments, plans, rollup, runs, samples
 from revops.store.anchors import REFRESH_SECONDS, Anchor
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, set_cursor
 from revops.store.engine import Database, Tx
@@ -108,14 +108,14 @@ def test_what_refills_cost(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1, 2, 3, 4)
         run_key = runs.begin_run(tx, "rebalance plan", NOW, "0")
-        jobs = (
+        wanted = (
             job(1, 2, 1_000_000),
             job(1, 2, 3_000_000),
             job(1, 3, 1_000_000),
             job(1, 2, 1_000_000),
             job(1, 4, 1_000),
         )
-        plans.add_plan(tx, run_key, RebalancePlan(NOW, NOW + DAY, jobs))
+        plans.add_plan(tx, run_key, RebalancePlan(NOW, NOW + DAY, wanted))
         ends = [
             ("settled", 300, 0),
             ("settled", 701, DAY),
@@ -123,10 +123,17 @@ def test_what_refills_cost(database: Database, node_key: int) -> None:
             ("settled", 9_000, 40 * DAY),
             ("settled", 0, 0),
         ]
-        for planned, (status, fee_msat, age) in zip(plans.planned_jobs(tx), ends, strict=True):
+        for planned, (status, fee_msat, age) in zip(jobs.planned_jobs(tx), ends, strict=True):
             if status == "settled":
-                plans.mark_reserved(tx, planned.job_key, f"label-{planned.job_key}", planned.job_key)
-                plans.mark_sending(tx, planned.job_key, "ab" * 32)
-            plans.finish_job(tx, planned.job_key, status, fee_msat, NOW - age, moved)
-        assert plans.refill_costs(tx, NOW - 30 * DAY) == {channel_id(2): 251, channel_id(4): 0}
-        assert plans.refill_costs(tx, NOW + 1) == {}
+                jobs.mark_reserved(
+                    tx,
+                    planned.job_key,
+                    run_key=1,
+                    at=NOW,
+                    reserve_key=planned.job_key,
+                    label=f"label-{planned.job_key}",
+                )
+                jobs.mark_sending(tx, planned.job_key, "ab" * 32, run_key=1, at=NOW)
+            jobs.finish_job(tx, planned.job_key, status, fee_msat, NOW - age, moved, run_key=1)
+        assert payments.refill_costs(tx, NOW - 30 * DAY) == {channel_id(2): 251, channel_id(4): 0}
+        assert payments.refill_costs(tx, NOW + 1) == {}

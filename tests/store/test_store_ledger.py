@@ -18,7 +18,7 @@ from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode, why
 from revops.domain.units import MAX_MSAT
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
-from revops.store import forwards, ledger, plans, runs, spending
+from revops.store import forwards, jobs, ledger, plans, runs, spending
 from revops.store.engine import Database, Tx
 from revops.store.tables import ledger_head, node, rebalance_job, spend_ledger
 from revops.store.upgrade import check
@@ -42,7 +42,7 @@ def add_jobs(tx: Tx, count: int, run_key: int = 1) -> list[int]:
         reasons=(why(ReasonCode.NO_SOURCE),),
     )
     plans.add_plan(tx, run_key, RebalancePlan(NOW, NOW + 60, (decision,) * count))
-    return [job.job_key for job in plans.planned_jobs(tx)]
+    return [job.job_key for job in jobs.planned_jobs(tx)]
 
 
 @dataclass
@@ -363,8 +363,7 @@ def test_jobs_that_a_limit_stopped_are_counted(database: Database, node_key: int
             (keys[1], NOW, exceeded),
             (keys[2], NOW, why(ReasonCode.NO_SOURCE)),
         ):
-            plans.finish_job(tx, key, "failed", 0, at, reason)
-        assert run_key
+            jobs.finish_job(tx, key, "failed", 0, at, reason, run_key=run_key)
         assert spending.refused_at(tx, NOW) == (NOW,)
 
 

@@ -11,7 +11,7 @@ from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import PairHistory
 from revops.errors import BugError
-from revops.store import ledger, plans
+from revops.store import jobs, ledger, plans
 from revops.store.engine import Database, Tx
 from tests.builders import NOW, OWN_ID, channel_id
 from tests.store.rows import record
@@ -53,29 +53,29 @@ def planned(database: Database, node_key: int) -> int:
     with database.transaction(node_key) as tx:
         record(tx, 1, 2, 3)
         plans.add_plan(tx, 1, plan(refill()))
-        return plans.planned_jobs(tx)[0].job_key
+        return jobs.planned_jobs(tx)[0].job_key
 
 
 def test_plan_keeps_its_jobs_in_order_and_only_those(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1, 2, 3)
         plan_key = plans.add_plan(tx, 7, plan(refill(2, 1, gain=9), skip(3), refill(3, 1, gain=4)))
-        first, second = plans.planned_jobs(tx)
+        first, second = jobs.planned_jobs(tx)
         assert (first.source_channel_id, first.target_channel_id) == (channel_id(2), channel_id(1))
         assert (first.plan_key, first.amount_msat, first.max_fee_msat) == (plan_key, 10**9, 10**5)
         assert (first.expected_gain_msat, second.expected_gain_msat) == (9, 4)
         assert (first.status, first.created_at, first.expires_at) == ("planned", NOW, NOW + 3_600)
         assert (first.label, first.payment_hash, first.reserve_key, first.reserved_msat) == (None,) * 4
-        assert plans.job(tx, first.job_key) == first
+        assert jobs.job(tx, first.job_key) == first
         with pytest.raises(BugError):
-            plans.job(tx, 99)
+            jobs.job(tx, 99)
 
 
 def test_plan_without_jobs(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1)
         plans.add_plan(tx, 1, plan(skip()))
-        assert plans.planned_jobs(tx) == ()
+        assert jobs.planned_jobs(tx) == ()
 
 
 def test_job_without_a_source_is_a_bug(database: Database, node_key: int) -> None:
@@ -89,51 +89,53 @@ def test_job_without_a_source_is_a_bug(database: Database, node_key: int) -> Non
 def test_new_plan_takes_the_place_of_what_was_not_begun(database: Database, node_key: int, planned: int) -> None:
     with database.transaction(node_key) as tx:
         plans.add_plan(tx, 2, plan(refill(3, 1), refill(2, 3), at=NOW + 600))
-        old = plans.job(tx, planned)
+        old = jobs.job(tx, planned)
         assert (old.status, old.finished_at) == ("expired", NOW + 600)
         assert old.reason == why(ReasonCode.PLAN_REPLACED, age_minutes=10)
-        begun = plans.planned_jobs(tx)[0].job_key
-        plans.mark_reserved(tx, begun, "label", reserve(tx, begun))
+        begun = jobs.planned_jobs(tx)[0].job_key
+        jobs.mark_reserved(tx, begun, run_key=3, at=NOW, reserve_key=reserve(tx, begun), label="label")
         plans.add_plan(tx, 3, plan(at=NOW + 700))
-        assert plans.job(tx, begun).status == "reserved"
-        assert plans.planned_jobs(tx) == ()
+        assert jobs.job(tx, begun).status == "reserved"
+        assert jobs.planned_jobs(tx) == ()
 
 
 def test_overdue_jobs_expire(database: Database, node_key: int, planned: int) -> None:
     with database.transaction(node_key) as tx:
-        assert plans.expire_jobs(tx, NOW + 3_599) == 0
-        assert plans.expire_jobs(tx, NOW + 3_600) == 1
-        assert plans.expire_jobs(tx, NOW + 3_600) == 0
-        assert plans.job(tx, planned).status == "expired"
+        assert plans.expire_jobs(tx, NOW + 3_599, 1) == 0
+        assert plans.expire_jobs(tx, NOW + 3_600, 1) == 1
+        assert plans.expire_jobs(tx, NOW + 3_600, 1) == 0
+        assert jobs.job(tx, planned).status == "expired"
         assert plans.pair_history(tx, 0) == {}
 
 
 def test_job_from_plan_to_settlement(database: Database, node_key: int, planned: int) -> None:
     with database.transaction(node_key) as tx:
         reserve_key = reserve(tx, planned, 123)
-        plans.mark_reserved(tx, planned, "revops-1", reserve_key)
-        job = plans.job(tx, planned)
+        jobs.mark_reserved(tx, planned, run_key=1, at=NOW, reserve_key=reserve_key, label="revops-1")
+        job = jobs.job(tx, planned)
         assert (job.status, job.label, job.reserve_key, job.reserved_msat) == ("reserved", "revops-1", reserve_key, 123)
-        assert plans.open_jobs(tx) == (job,)
+        assert jobs.open_jobs(tx) == (job,)
         assert plans.in_flight_channels(tx) == {channel_id(1), channel_id(2)}
-        plans.mark_sending(tx, planned, "ab" * 32)
-        plans.mark_in_flight(tx, planned)
-        assert (plans.job(tx, planned).status, plans.job(tx, planned).payment_hash) == ("in_flight", "ab" * 32)
-        plans.finish_job(tx, planned, "settled", 77, NOW + 5, SETTLED)
-        done = plans.job(tx, planned)
+        jobs.mark_sending(tx, planned, "ab" * 32, run_key=1, at=NOW)
+        jobs.mark_in_flight(tx, planned, run_key=1, at=NOW)
+        assert (jobs.job(tx, planned).status, jobs.job(tx, planned).payment_hash) == ("in_flight", "ab" * 32)
+        jobs.finish_job(tx, planned, "settled", 77, NOW + 5, SETTLED, run_key=1)
+        done = jobs.job(tx, planned)
         assert (done.status, done.fee_msat, done.finished_at, done.reason) == ("settled", 77, NOW + 5, SETTLED)
-        assert plans.open_jobs(tx) == plans.planned_jobs(tx) == ()
+        assert jobs.open_jobs(tx) == jobs.planned_jobs(tx) == ()
         assert plans.in_flight_channels(tx) == frozenset()
 
 
 STEPS = {
-    "reserved": lambda tx, key: plans.mark_reserved(tx, key, f"label-{key}", reserve(tx, key)),
-    "sending": lambda tx, key: plans.mark_sending(tx, key, "ab" * 32),
-    "in_flight": lambda tx, key: plans.mark_in_flight(tx, key),
-    "settled": lambda tx, key: plans.finish_job(tx, key, "settled", 1, NOW, SETTLED),
-    "failed": lambda tx, key: plans.finish_job(tx, key, "failed", 0, NOW, NO_ROUTE),
-    "released": lambda tx, key: plans.finish_job(tx, key, "released", 0, NOW, NO_ROUTE),
-    "expired": lambda tx, key: plans.finish_job(tx, key, "expired", 0, NOW, NO_ROUTE),
+    "reserved": lambda tx, key: jobs.mark_reserved(
+        tx, key, run_key=1, at=NOW, reserve_key=reserve(tx, key), label=f"label-{key}"
+    ),
+    "sending": lambda tx, key: jobs.mark_sending(tx, key, "ab" * 32, run_key=1, at=NOW),
+    "in_flight": lambda tx, key: jobs.mark_in_flight(tx, key, run_key=1, at=NOW),
+    "settled": lambda tx, key: jobs.finish_job(tx, key, "settled", 1, NOW, SETTLED, run_key=1),
+    "failed": lambda tx, key: jobs.finish_job(tx, key, "failed", 0, NOW, NO_ROUTE, run_key=1),
+    "released": lambda tx, key: jobs.finish_job(tx, key, "released", 0, NOW, NO_ROUTE, run_key=1),
+    "expired": lambda tx, key: jobs.finish_job(tx, key, "expired", 0, NOW, NO_ROUTE, run_key=1),
 }
 WAYS = {
     "planned": (),
@@ -162,16 +164,16 @@ def test_steps(database: Database, node_key: int, planned: int, status: str, ste
             STEPS[earlier](tx, planned)
         if step in ALLOWED.get(status, set()):
             STEPS[step](tx, planned)
-            assert plans.job(tx, planned).status == step
+            assert jobs.job(tx, planned).status == step
         else:
             with pytest.raises(BugError, match=f"can't become {step}: it is {status}"):
                 STEPS[step](tx, planned)
-            assert plans.job(tx, planned).status == status
+            assert jobs.job(tx, planned).status == status
 
 
 def test_a_job_can_not_end_as_it_likes(database: Database, node_key: int, planned: int) -> None:
     with database.transaction(node_key) as tx, pytest.raises(BugError, match="can't end as 'reserved'"):
-        plans.finish_job(tx, planned, "reserved", 0, NOW, NO_ROUTE)
+        jobs.finish_job(tx, planned, "reserved", 0, NOW, NO_ROUTE, run_key=1)
 
 
 def test_two_runs_can_not_take_the_same_step(url: str) -> None:
@@ -180,7 +182,7 @@ def test_two_runs_can_not_take_the_same_step(url: str) -> None:
         with database.transaction(node_key) as tx:
             record(tx, 1, 2)
             plans.add_plan(tx, 1, plan(refill()))
-            job_key = plans.planned_jobs(tx)[0].job_key
+            job_key = jobs.planned_jobs(tx)[0].job_key
     start = threading.Barrier(2)
     taken: list[str] = []
 
@@ -189,7 +191,7 @@ def test_two_runs_can_not_take_the_same_step(url: str) -> None:
             start.wait()
             try:
                 with mine.transaction(node_key) as tx:
-                    plans.mark_reserved(tx, job_key, label, reserve(tx, job_key))
+                    jobs.mark_reserved(tx, job_key, run_key=1, at=NOW, reserve_key=reserve(tx, job_key), label=label)
                 taken.append(label)
             except BugError:
                 taken.append("refused")
@@ -202,17 +204,17 @@ def test_two_runs_can_not_take_the_same_step(url: str) -> None:
     assert len(taken) == 2
     assert taken.count("refused") == 1
     with closing(Database.open(url)) as database, database.read(node_key) as tx:
-        assert plans.job(tx, job_key).label in taken
+        assert jobs.job(tx, job_key).label in taken
         assert ledger.totals(tx, NOW).reserved_msat == 100  # the other one's was undone with its transaction
 
 
 def fail(tx: Tx, source: int, target: int, at: float, reason: Reason = NO_ROUTE, status: str = "failed") -> None:
     plans.add_plan(tx, 1, plan(refill(source, target), at=at))
-    job_key = plans.planned_jobs(tx)[-1].job_key
+    job_key = jobs.planned_jobs(tx)[-1].job_key
     if status == "settled":
-        plans.mark_reserved(tx, job_key, f"label-{job_key}", reserve(tx, job_key))
-        plans.mark_sending(tx, job_key, "ab" * 32)
-    plans.finish_job(tx, job_key, status, 0, at, reason)
+        jobs.mark_reserved(tx, job_key, run_key=1, at=NOW, reserve_key=reserve(tx, job_key), label=f"label-{job_key}")
+        jobs.mark_sending(tx, job_key, "ab" * 32, run_key=1, at=NOW)
+    jobs.finish_job(tx, job_key, status, 0, at, reason, run_key=1)
 
 
 def test_failures_in_a_row_count_until_one_settles(database: Database, node_key: int) -> None:
@@ -252,4 +254,4 @@ def test_recent_jobs_newest_first(database: Database, node_key: int) -> None:
         record(tx, 1, 2)
         for at in (1, 2, 3):
             fail(tx, 2, 1, NOW + at)
-        assert [job.finished_at for job in plans.recent_jobs(tx, 2)] == [NOW + 3, NOW + 2]
+        assert [job.finished_at for job in jobs.recent_jobs(tx, 2)] == [NOW + 3, NOW + 2]

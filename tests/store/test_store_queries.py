@@ -7,7 +7,20 @@ import pytest
 from revops.domain.decision import BudgetVerdict, RebalancePlan, WindowBudget
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, Report, Totals
-from revops.store import books, channels, cursors, decisions, forwards, ledger, nodes, plans, queries, rollup, runs
+from revops.store import (
+    books,
+    channels,
+    cursors,
+    decisions,
+    forwards,
+    jobs,
+    ledger,
+    nodes,
+    plans,
+    queries,
+    rollup,
+    runs,
+)
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
 from tests.builders import DAY, NOW, OWN_ID, channel_id, make_channel, make_node, node_id
@@ -24,18 +37,18 @@ def full_report(tx: Tx, days: int = 7) -> Report:
 def rebalance(tx: Tx, source: int, target: int, amount: int, fee: int, at: float, status: str = "settled") -> None:
     decision = refill(source, target)
     plans.add_plan(tx, 1, RebalancePlan(at, at + 60, (decision,)))
-    job = plans.planned_jobs(tx)[0]
+    job = jobs.planned_jobs(tx)[0]
     reserve_key = ledger.reserve(
         tx, run_key=1, job_key=job.job_key, amount_msat=fee * 2, at=at, limits=(10**12, 10**12)
     )
-    plans.mark_reserved(tx, job.job_key, f"label-{job.job_key}", reserve_key)
-    plans.mark_sending(tx, job.job_key, "ab" * 32)
+    jobs.mark_reserved(tx, job.job_key, run_key=1, at=at, reserve_key=reserve_key, label=f"label-{job.job_key}")
+    jobs.mark_sending(tx, job.job_key, "ab" * 32, run_key=1, at=at)
     if status == "settled":
         ledger.settle(tx, reserve_key, fee, at, 1)
     else:
         ledger.release(tx, reserve_key, at, 1)
     reason = why(ReasonCode.PAYMENT_SETTLED, amount_msat=amount, fee_msat=fee)
-    plans.finish_job(tx, job.job_key, status, fee if status == "settled" else 0, at, reason)
+    jobs.finish_job(tx, job.job_key, status, fee if status == "settled" else 0, at, reason, run_key=1)
 
 
 def test_report_of_a_node_that_was_never_synced(database: Database, node_key: int) -> None:

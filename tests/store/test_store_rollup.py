@@ -16,6 +16,7 @@ from revops.store import (
     fees,
     flows,
     forwards,
+    jobs,
     ledger,
     moves,
     plans,
@@ -246,23 +247,23 @@ def test_open_actions_and_jobs_stay_and_so_does_the_money(database: Database, no
         run_key = runs.begin_run(tx, "rebalance run", NOW, "0.1.0")
         plans.add_plan(tx, run_key, RebalancePlan(NOW, NOW + 60, (refill, refill, refill, skip)))
         decisions.record_rebalance_plan(tx, run_key, RebalancePlan(NOW, NOW + 60, (skip,)))
-        settled, failed, waiting = (job.job_key for job in plans.planned_jobs(tx))
+        settled, failed, waiting = (job.job_key for job in jobs.planned_jobs(tx))
         for job_key in (settled, waiting):
             reserve_key = ledger.reserve(
                 tx, run_key=run_key, job_key=job_key, amount_msat=10, at=NOW, limits=(100, 100)
             )
-            plans.mark_reserved(tx, job_key, f"label-{job_key}", reserve_key)
-            plans.mark_sending(tx, job_key, "ab" * 32)
+            jobs.mark_reserved(tx, job_key, run_key=1, at=NOW, reserve_key=reserve_key, label=f"label-{job_key}")
+            jobs.mark_sending(tx, job_key, "ab" * 32, run_key=1, at=NOW)
         ledger.settle(tx, reserve_key - 1, 7, NOW, run_key)
-        plans.finish_job(tx, settled, "settled", 7, NOW, why(ReasonCode.NO_SOURCE))
-        plans.finish_job(tx, failed, "failed", 0, NOW, why(ReasonCode.NO_SOURCE))
+        jobs.finish_job(tx, settled, "settled", 7, NOW, why(ReasonCode.NO_SOURCE), run_key=1)
+        jobs.finish_job(tx, failed, "failed", 0, NOW, why(ReasonCode.NO_SOURCE), run_key=1)
         pending = actions.begin_action(tx, run_key, "setchannel", channel_id(1), {}, NOW)
         done = actions.begin_action(tx, run_key, "setchannel", channel_id(1), {}, NOW)
         actions.finish_action(tx, done, "done", {}, NOW)
 
         gone = prune_all(tx, NOW + 900 * DAY)
         assert (gone["jobs"], gone["actions"], gone["decisions"]) == (1, 1, 1)
-        assert [job.job_key for job in plans.recent_jobs(tx, 9)] == [waiting, settled]
+        assert [job.job_key for job in jobs.recent_jobs(tx, 9)] == [waiting, settled]
         assert [action.action_key for action in actions.pending_actions(tx, "setchannel")] == [pending]
         assert ledger.totals(tx, NOW) == (7, 7, 10)
         assert count(tx, tables.rebalance_plan) == 1
