@@ -198,11 +198,9 @@ def unreserved(sources: Sources, name: str) -> list[str]:
     waiting, seen = [name], {name}
     while waiting:
         name = waiting.pop()
-        faults += [
-            f"{place}: mentions {name}"
-            for module in sources.modules.values()
-            for place in module.mentions.get(name, [])
-        ]
+        for module in sources.modules.values():
+            uses = (*module.mentions.get(name, ()), *module.texts.get(name, ()))
+            faults += [f"{place}: mentions {name}" for place in uses]
         for place, call in callers(sources, name):
             function = sources.function(place)
             if function is None:
