@@ -93,11 +93,8 @@ class Settler:
         if PaymentStatus.COMPLETE in found:
             return self._settle_complete(job, attempts)
         if failure is None and attempts:
-            # The records say that it failed; only this says why.
-            last = self.reader.wait_payment(payment_hash, 0)
-            if last.status is not PaymentStatus.FAILED:
-                return pending(job)
-            failure = last.failure
+            # The records say that it failed; only this says why. Whether it did is decided below.
+            failure = self.reader.wait_payment(payment_hash, 0).failure
         return self._settle_unpaid(job, attempts, failure)
 
     def _settle_reserved(self, job: JobRecord, failure: PaymentFailure | None) -> JobOutcome:

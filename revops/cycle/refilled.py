@@ -7,6 +7,7 @@ import logging
 from revops.cycle.ingest import PAGE_SIZE
 from revops.cycle.session import Session
 from revops.errors import TemporaryError
+from revops.node.errors import NodeError
 from revops.node.reader import Reader
 from revops.store import cursors, jobs, ledger, moves, payments
 from revops.store.engine import Database
@@ -39,7 +40,7 @@ def compare_with_moves(session: Session) -> None:
     try:
         with session.exclusive("sync"):
             read_channel_moves(session.database, session.node_key, session.reader)
-    except TemporaryError as error:
+    except (TemporaryError, NodeError) as error:  # all is booked already: nothing of it waits for this
         _log.info("channel moves are left to a later run: %s", error)
         return
     run_key = session.recorded_run_key()

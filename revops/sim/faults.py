@@ -30,7 +30,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"
     """The call is executed `seconds` late, in real time."""
     ERROR = "error"
-    """The call isn't executed; the reply is an error with `code` and `message`."""
+    """The call isn't executed; the reply is an error with `code`, `message` and, if there is any, `data`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Fault:
     seconds: float = 0.2
     code: int = -1
     message: str = "simulated failure"
+    data: dict[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,9 @@ def walk(world: World, flight: Flight) -> None:
     if flight.payment.status != "pending":
         return
     if world.knobs.fail_payments:
+        if world.knobs.failures_left is not None:
+            world.knobs.failures_left -= 1
+            world.knobs.fail_payments = world.knobs.failures_left > 0
         end_failed(world, flight, Failure(1, 4103))
         return
     failure = None if world.peer_of(flight.first).connected else Failure(1, 8194)

@@ -156,7 +156,7 @@ class SimServer:
         if fault and kind is FaultKind.DELAY:
             self._stopping.wait(fault.seconds)
         if fault and kind is FaultKind.ERROR:
-            connection.sendall(encode(failure(request.get("id"), SimRpcError(fault.code, fault.message))))
+            connection.sendall(encode(failure(request.get("id"), SimRpcError(fault.code, fault.message, fault.data))))
             return True
         message = self._answer(request)
         if fault and kind is FaultKind.MISSING_FIELD:

@@ -99,6 +99,8 @@ class Knobs:
 
     hold_payments: bool = False
     fail_payments: bool = False
+    #: How many payments fail until they succeed again; None: all.
+    failures_left: int | None = None
     feerates_missing: bool = False
     syncing: bool = False
     market_paused: bool = False

@@ -121,9 +121,10 @@ class SimulatedNode:
                 for finish in released:
                     finish(self.world)
 
-    def fail_payments(self, failing: bool = True) -> None:
-        """Let every payment of ours fail at its first forwarder."""
+    def fail_payments(self, failing: bool = True, count: int | None = None) -> None:
+        """Let every payment of ours, or only the next `count`, fail at its first forwarder."""
         self.world.knobs.fail_payments = failing
+        self.world.knobs.failures_left = count
 
     def pause_market(self, paused: bool = True) -> None:
         """Let no payment arrive; those in flight go on."""

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from revops.cycle import fees, rebalance, sync
 from revops.domain.decision import FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode, why
+from revops.domain.rebalance import JobStep, SourceOffer
 from revops.domain.record import JobRecord
 from revops.domain.summary import RebalanceSummary
 from revops.sim.faults import Fault, FaultKind, FaultPlan
@@ -68,7 +70,13 @@ class Bench:
             "node": {"rpc_path": str(folder / "rpc"), "rpc_timeout_seconds": 5},
             "database": {"url": f"sqlite:///{folder / 'db'}"},
             "fees": {"mode": "act", "min_ppm": 1, "max_ppm": 5_000},
-            "rebalance": {"mode": "act", "max_in_flight": 2, "wait_seconds": 20, "plan_lifetime_seconds": 3_600},
+            "rebalance": {
+                "mode": "act",
+                "max_in_flight": 2,
+                "wait_seconds": 20,
+                "plan_lifetime_seconds": 3_600,
+                "max_attempts": 1,
+            },
             "budget": {"daily_sat": 100, "weekly_sat": 300, "revenue_share_ratio": 10.0},
         }
         self.database = Database.open(self.settings["database"]["url"])
@@ -132,24 +140,20 @@ class Bench:
         assert len(chosen) == count, "the network carries no more jobs at once"
         self.plan_pairs(*chosen, amount_msat=amount_msat, max_fee_msat=max_fee_msat)
 
+    def plan_sources(self, target: str, limits_msat: dict[str, int]) -> None:
+        """Sync, then store a plan of one job with these sources, best first, and what the route may cost from each."""
+        self.sync()
+        offers = tuple(SourceOffer(source, "source", limit) for source, limit in limits_msat.items())
+        job = replace(_decision(offers[0].channel_id, target, AMOUNT_MSAT, max(limits_msat.values())), sources=offers)
+        self._store(job)
+
     def plan_pairs(
         self, *pairs: tuple[str, str], amount_msat: int = AMOUNT_MSAT, max_fee_msat: int = MAX_FEE_MSAT
     ) -> None:
         """Store a plan for (source, target) channel_ids."""
-        jobs = tuple(
-            RebalanceDecision(
-                target_channel_id=target,
-                target_name="target",
-                source_channel_id=source,
-                source_name="source",
-                outcome=Outcome.CHANGE,
-                amount_msat=amount_msat,
-                max_fee_msat=max_fee_msat,
-                expected_gain_msat=1,
-                reasons=(why(ReasonCode.NO_SOURCE),),
-            )
-            for source, target in pairs
-        )
+        self._store(*(_decision(source, target, amount_msat, max_fee_msat) for source, target in pairs))
+
+    def _store(self, *jobs: RebalanceDecision) -> None:
         lifetime_seconds = self.settings["rebalance"]["plan_lifetime_seconds"]
         with self.database.transaction(NODE_KEY) as tx:
             run_key = tx.connection.execute(text("SELECT max(run_key) FROM run")).scalar_one()
@@ -164,6 +168,11 @@ class Bench:
     def job(self) -> JobRecord:
         """The newest job."""
         return self.jobs()[-1]
+
+    def steps(self, job: JobRecord) -> tuple[JobStep, ...]:
+        """What a job went through."""
+        with self.database.read(NODE_KEY) as tx:
+            return store_jobs.steps(tx, job.job_key)
 
     def entries(self) -> list[tuple[str, int]]:
         """The ledger, oldest first, as (kind, msat)."""
@@ -250,6 +259,20 @@ class Bench:
         if final:
             assert not open_msat
             assert settled_msat == self.spent_msat == sum(job.fee_msat or 0 for job in self.jobs())
+
+
+def _decision(source: str, target: str, amount_msat: int, max_fee_msat: int) -> RebalanceDecision:
+    return RebalanceDecision(
+        target_channel_id=target,
+        target_name="target",
+        source_channel_id=source,
+        source_name="source",
+        outcome=Outcome.CHANGE,
+        amount_msat=amount_msat,
+        max_fee_msat=max_fee_msat,
+        expected_gain_msat=1,
+        reasons=(why(ReasonCode.NO_SOURCE),),
+    )
 
 
 def _toml(value: Any) -> str:

@@ -176,6 +176,62 @@ def check_money_at_rest(machine: Machine) -> None:
         assert sum(payment.amount_sent_msat - payment.amount_msat for payment in done) == (job["fee_msat"] or 0)
 
 
+#: Each status, and those that may follow it.
+STEPS: Final = {
+    "planned": {"reserved", "failed", "expired"},
+    "reserved": {"sending", "failed"},
+    "sending": {"in_flight", "settled", "failed"},
+    "in_flight": {"settled", "failed"},
+}
+
+
+def check_steps(machine: Machine) -> None:
+    """Every job went through states that may follow each other, one row each, and is where the last of them says."""
+    steps: dict[int, list[str]] = {}
+    for row in rows(machine.database, "SELECT * FROM rebalance_step ORDER BY job_key, step"):
+        before = steps.setdefault(row["job_key"], [])
+        assert row["step"] == len(before) + 1
+        assert (row["status"] == "planned") if not before else (row["status"] in STEPS[before[-1]]), (row, before)
+        before.append(row["status"])
+    jobs = rows(machine.database, "SELECT * FROM rebalance_job")
+    assert {job["job_key"]: job["status"] for job in jobs} == {key: passed[-1] for key, passed in steps.items()}
+    by_key = {job["job_key"]: job for job in jobs}
+    for job in jobs:
+        if job["retry_of_key"] is not None:
+            first = by_key[job["retry_of_key"]]
+            assert (first["status"], job["attempt"]) == ("failed", first["attempt"] + 1)
+            assert job["target_channel_key"] == first["target_channel_key"]
+
+
+def check_moves(machine: Machine) -> None:
+    """Each circular payment is recorded as the node's ledger of moves has it, once, and belongs to the job that sent
+    it; the costs of a job by its payments and by the ledger of spending agree.
+    """
+    query = """SELECT hex(p.payment_hash) AS hash, p.job_key, p.amount_msat, p.fee_msat, s.channel_id AS source,
+               t.channel_id AS target FROM rebalance_payment AS p
+               JOIN channel AS s ON s.node_key = p.node_key AND s.channel_key = p.source_channel_key
+               JOIN channel AS t ON t.node_key = p.node_key AND t.channel_key = p.target_channel_key"""
+    recorded = {row["hash"].lower(): row for row in rows(machine.database, query)}
+    moves = [row for row in machine.node.world.channelmoves if row.primary_tag == "invoice"]
+    for payment_hash, row in recorded.items():
+        (credit,) = (move for move in moves if move.payment_hash == payment_hash and move.credit_msat > 0)
+        (debit,) = (move for move in moves if move.payment_hash == payment_hash and move.debit_msat > 0)
+        assert (row["source"], row["target"]) == (debit.account_id, credit.account_id)
+        fee_msat = debit.debit_msat - credit.credit_msat
+        assert (row["amount_msat"], row["fee_msat"]) == (credit.credit_msat, fee_msat)
+    complete = {
+        payment.payment_hash: job_key
+        for job_key, payments in payments_by_job(machine).items()
+        for payment in payments
+        if payment.status == "complete"
+    }
+    assert {payment_hash: row["job_key"] for payment_hash, row in recorded.items()} == complete
+    booked = rows(machine.database, "SELECT job_key, amount_msat FROM spend_ledger WHERE kind = 'settle'")
+    assert {row["job_key"]: row["amount_msat"] for row in booked} == {
+        row["job_key"]: row["fee_msat"] for row in recorded.values()
+    }
+
+
 def check_sound(machine: Machine) -> None:
     """SQLite finds nothing wrong with its file."""
     with closing(sqlite3.connect(machine.database)) as connection:

@@ -35,7 +35,13 @@ MEMORY: Final = "/dev/shm"
 #: Jobs that `stocked` plants are worth nothing to the planner and allowed to everything else.
 SETTINGS: Final[Mapping[str, Mapping[str, str | int | float]]] = {
     "fees": {"mode": '"act"', "min_ppm": 150},
-    "rebalance": {"mode": '"act"', "max_in_flight": 5, "wait_seconds": 15, "plan_lifetime_seconds": 86_400},
+    "rebalance": {
+        "mode": '"act"',
+        "max_in_flight": 5,
+        "max_attempts": 2,
+        "wait_seconds": 15,
+        "plan_lifetime_seconds": 86_400,
+    },
     "budget": {"daily_sat": 1_000_000, "weekly_sat": 1_000_000, "revenue_share_ratio": 10.0},
     "reserve": {"onchain_sat": 0},
 }

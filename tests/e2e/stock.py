@@ -10,6 +10,7 @@ from typing import Final
 
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode, why
+from revops.domain.rebalance import SourceOffer
 from revops.store import plans, runs
 from revops.store.engine import Database
 from tests.e2e.ledgers import rows
@@ -25,14 +26,24 @@ NODE_KEY: Final = 1
 Pair = tuple[str, str]
 
 
-def plant(machine: Machine, pairs: list[Pair], max_fee_msat: int = AMOUNT_MSAT // 20) -> None:
-    """Store a plan with a job for each (source, target), as `rebalance plan` does."""
+def plant(
+    machine: Machine, pairs: list[Pair], max_fee_msat: int = AMOUNT_MSAT // 20, spare: tuple[str, ...] = ()
+) -> None:
+    """Store a plan with a job for each (source, target), as `rebalance plan` does.
+
+    Each job has the `spare` channels as sources, too. As they may cost half as much only, they are used when the way
+    from the first one has failed.
+    """
     now = machine.node.now_at
     jobs = tuple(
         RebalanceDecision(
             target_channel_id=target, target_name=target[:8], source_channel_id=source, source_name=source[:8],
             outcome=Outcome.CHANGE, amount_msat=AMOUNT_MSAT, max_fee_msat=max_fee_msat, expected_gain_msat=1,
             reasons=(why(ReasonCode.OBSERVE_MODE),),
+            sources=(
+                SourceOffer(source, source[:8], max_fee_msat),
+                *(SourceOffer(other, other[:8], max_fee_msat // 2) for other in spare if other != target),
+            ),
         )
         for source, target in pairs
     )  # fmt: skip
@@ -69,5 +80,7 @@ def stocked(machine: Machine) -> Saved:
     assert len(good) >= GOOD_JOBS, "too few circular payments succeed on this simulated node: choose another seed"
     machine.restore(synced)
     machine.write_config()
-    plant(machine, good[:GOOD_JOBS])
+    chosen = good[:GOOD_JOBS]
+    taken = {name for pair in chosen for name in pair}
+    plant(machine, chosen, spare=tuple(source for source, _ in _candidates(machine) if source not in taken)[:1])
     return machine.save()

@@ -2,7 +2,7 @@
 
 Each test first counts the moments of a clean run, then dies at each of them from the same start. What stands between
 the test and 15 minutes is that it dies inside the test's process (see tests/e2e/moments.py for why that is the same);
-CI takes each moment of the main scenarios and every fourth of the others, `-m campaign` takes all, and two deaths in
+CI takes each moment of the main scenarios and every sixth of the others, `-m campaign` takes all, and two deaths in
 a row.
 """
 
@@ -24,7 +24,9 @@ from tests.e2e.ledgers import (
     check_forwards,
     check_money_at_rest,
     check_money_meanwhile,
+    check_moves,
     check_sound,
+    check_steps,
     fee_changes,
     fees_on_node,
     history,
@@ -135,7 +137,9 @@ class Fate:
 
 
 def _fail_now(node: SimulatedNode) -> None:
+    """Another attempt may follow: that one ends while it is waited for."""
     node.fail_payments()
+    node.waiting_takes_time(True)
     node.advance_by(600)
 
 
@@ -161,11 +165,14 @@ def _release(node: SimulatedNode) -> None:
 FATES: Final[dict[str, Fate]] = {
     "at once": Fate(_settle_at_once, _let_time_pass),
     "all fail": Fate(lambda node: node.fail_payments(), _let_time_pass),
+    "two fail, others are tried": Fate(lambda node: node.fail_payments(count=2), _let_time_pass),
     "held, then paid": Fate(lambda node: node.hold_payments(), _release, stays_open=True),
     "held, then failed": Fate(lambda node: node.hold_payments(), _close_their_channels, stays_open=True),
     "on the way, then paid": Fate(lambda node: node.waiting_takes_time(False), _let_time_pass, stays_open=True),
     "on the way, then failed": Fate(lambda node: node.waiting_takes_time(False), _fail_now, stays_open=True),
 }
+#: Of the other scenarios each so-manieth moment is taken, from another one on in each.
+SPACING: Final = 6
 #: Shards let several workers share the main scenario.
 SHARDS: Final = 4
 
@@ -198,6 +205,8 @@ def recover(machine: Machine, fate: Fate) -> None:
     run_until_quiet(machine)
     machine.here("sync")
     check_money_at_rest(machine)
+    check_steps(machine)
+    check_moves(machine)
     check_forwards(machine)
     check_sound(machine)
 
@@ -231,7 +240,7 @@ def test_rebalance_run(start: Start, shard: int) -> None:
 
 @pytest.mark.parametrize(("fate", "offset"), [(name, n) for n, name in enumerate(FATES) if name != "at once"])
 def test_rebalance_run_by_the_fate_of_its_payments(start: Start, fate: str, offset: int) -> None:
-    die_and_recover(start, FATES[fate], lambda at: at % 4 == offset % 4)
+    die_and_recover(start, FATES[fate], lambda at: at % SPACING == offset % SPACING)
 
 
 @pytest.mark.campaign

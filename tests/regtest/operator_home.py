@@ -117,11 +117,11 @@ class Operator:
         assert (ran.code, ran.err) == (code, ""), (arguments, ran)
         return ran.document
 
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        """Given SQL, return the rows of the database."""
+    def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        """Given SQL and its arguments, return the rows of the database."""
         with closing(sqlite3.connect(f"file:{self.database_path}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(query)]
+            return [dict(row) for row in connection.execute(query, arguments)]
 
     def decided(self) -> dict[str, list[dict[str, Any]]]:
         """Return all that decisions and money have written."""

@@ -31,6 +31,8 @@ PAYMENT_SAT = 100_000
 REBALANCE_SAT = 100_000
 STOCK_MSAT = 300_000_000
 CLTV_FINAL_BLOCKS = 40
+#: lightningd sends gossip once a minute: what it has just said of a channel is taken back as late as that.
+GOSSIP_SECONDS = 150.0
 CLTV_DELTA_BLOCKS = 40
 
 
@@ -53,7 +55,7 @@ class Ring:
         self._fund()
         self._open()
         for payer, payee in ((self.bob, self.carol), (self.carol, self.bob)):
-            self._keep_off(payer, payee)
+            self.keep_off(payer, payee)
 
     def _start(self, name: str, folder: Path, stack: ExitStack, *flags: str) -> Lightningd:
         node = Lightningd(name, folder / name[0], self.bitcoind, *flags)
@@ -88,9 +90,9 @@ class Ring:
             wait_until(f"channels of {node.name}", partial(_at_rest, node, height))
         public = {channel["short_channel_id"] for node in self.nodes for channel in node.channels()}
         for node in self.nodes:
-            wait_until(f"gossip at {node.name}", partial(_knows, node, public))
+            wait_until(f"gossip at {node.name}", partial(_knows, node, public), GOSSIP_SECONDS)
 
-    def _keep_off(self, payer: Lightningd, payee: Lightningd) -> None:
+    def keep_off(self, payer: Lightningd, payee: Lightningd) -> None:
         """Give the payer a layer in which its own channel to the payee is closed."""
         channel = payer.channel_with(payee)
         payer.call("askrene-create-layer", layer=LAYER)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.rebalance import SourceOffer
+from revops.store import plans, runs
+from revops.store.engine import Database
 from tests.regtest.operator_home import Operator
 from tests.regtest.processes import wait_until
 from tests.regtest.ring import REBALANCE_SAT, Ring, footprint
@@ -54,7 +59,34 @@ def assert_settled(ring: Ring, operator: Operator, before: tuple[int, int]) -> i
     (invoice,) = ring.alice.call("listinvoices", label=job["label"])["invoices"]
     assert invoice["status"] == "paid"
     assert operator.metric("revops_node_rebalance_fees_msat_total") == fee_msat
+    assert_moved(ring, operator, job)
     return fee_msat
+
+
+def assert_moved(ring: Ring, operator: Operator, job: dict[str, Any]) -> None:
+    """The node's own ledger says the same: by which channels it went, what arrived and what it cost."""
+    moves = ring.alice.call("listchannelmoves")["channelmoves"]
+    mine = [move for move in moves if move.get("payment_hash") == job["payment_hash"]]
+    (credit,) = (move for move in mine if move["credit_msat"] > 0)
+    (debit,) = (move for move in mine if move["debit_msat"] > 0)
+    assert {move["primary_tag"] for move in mine} == {"invoice"}
+    assert debit["account_id"] == ring.alice.channel_with(ring.bob)["channel_id"]
+    assert credit["account_id"] == ring.alice.channel_with(ring.carol)["channel_id"]
+    assert debit["debit_msat"] - credit["credit_msat"] == job["fee_msat"]
+    (paid,) = operator.rows(
+        """SELECT p.*, s.channel_id AS source, t.channel_id AS target FROM rebalance_payment AS p
+           JOIN channel AS s ON s.channel_key = p.source_channel_key
+           JOIN channel AS t ON t.channel_key = p.target_channel_key WHERE job_key = ?""",
+        job["job_key"],
+    )
+    assert (paid["source"], paid["target"]) == (debit["account_id"], credit["account_id"])
+    assert (paid["amount_msat"], paid["fee_msat"]) == (credit["credit_msat"], job["fee_msat"])
+
+
+def statuses_of(operator: Operator, job_key: int) -> list[str]:
+    """The states that a job went through."""
+    rows = operator.rows("SELECT status FROM rebalance_step WHERE job_key = ? ORDER BY step", job_key)
+    return [row["status"] for row in rows]
 
 
 def test_a_planned_job_is_executed_settled_and_booked(ring: Ring, rebalancer: Operator) -> None:
@@ -73,6 +105,8 @@ def test_a_planned_job_is_executed_settled_and_booked(ring: Ring, rebalancer: Op
     rebalancer.cron("rebalance", "run")
     assert footprint(ring.alice) == after, "a second run did something"
     assert [kind for kind, _ in ledger_of(rebalancer)] == ["reserve", "settle"]
+    passed = ["planned", "reserved", "sending", "in_flight", "settled"]
+    assert statuses_of(rebalancer, job_of(rebalancer)["job_key"]) == passed
 
 
 def test_a_new_database_on_the_same_node_starts_without_trouble(
@@ -137,13 +171,126 @@ def test_a_run_that_is_killed_while_its_payment_is_under_way_is_finished_by_the_
     assert_settled(ring, rebalancer, before)
 
 
+def disconnect_bob(ring: Ring) -> None:
+    ring.alice.call("disconnect", id=ring.bob.node_id, force=True)
+
+
+def disconnect_carol(ring: Ring) -> None:
+    ring.alice.call("disconnect", id=ring.carol.node_id, force=True)
+
+
+def restart_bob(ring: Ring) -> None:
+    """Who holds the payment meanwhile; he reads of it again in his database."""
+    ring.bob.stop()
+    ring.bob.start()
+    wait_until("answer of bob", ring.bob.up)
+    ring.keep_off(ring.bob, ring.carol)
+
+
+@pytest.mark.parametrize("trouble", [disconnect_bob, disconnect_carol, restart_bob])
+def test_a_peer_that_goes_in_mid_flight_leaves_a_job_that_ends(
+    ring: Ring, rebalancer: Operator, trouble: Callable[[Ring], None]
+) -> None:
+    """Settled or failed, as the payment was: never unknown, and booked to the msat."""
+    before = balances(ring)
+    rebalancer.settings["rebalance.wait_seconds"] = "1"
+    ring.carol.daemon.pause()
+    try:
+        rebalancer.cron("rebalance", "run")
+        assert job_of(rebalancer)["status"] == "in_flight"
+        trouble(ring)
+    finally:
+        ring.carol.daemon.resume()
+    ring.settle_down()
+    rebalancer.settings["rebalance.wait_seconds"] = "60"
+    rebalancer.cron("rebalance", "run")
+    ring.settle_down()
+    rebalancer.cron("rebalance", "run")
+
+    jobs = rebalancer.rows("SELECT * FROM rebalance_job ORDER BY job_key")
+    assert {job["status"] for job in jobs} <= {"settled", "failed"}
+    cost_msat = 0
+    for job in jobs:
+        assert (job["failure"] is None) == (job["status"] == "settled")
+        if job["payment_hash"] is None:
+            continue
+        payment = own_payment(ring, job)
+        assert payment["status"] == {"settled": "complete", "failed": "failed"}[job["status"]]
+        if job["status"] == "settled":
+            cost_msat += payment["amount_sent_msat"] - payment["amount_msat"]
+            assert_moved(ring, rebalancer, job)
+    settled = [msat for kind, msat in ledger_of(rebalancer) if kind == "settle"]
+    daily = rebalancer.json("budget", "check")["daily"]
+    assert (sum(settled), daily["spent_msat"], daily["reserved_msat"]) == (cost_msat, cost_msat, 0)
+    arrived_msat = AMOUNT_MSAT * len(settled)
+    assert balances(ring) == (before[0] - arrived_msat - cost_msat, before[1] + arrived_msat)
+
+
+def test_two_jobs_are_under_way_at_once_and_each_source_pays_for_what_it_may(
+    ring: Ring, started: Callable[[], Operator]
+) -> None:
+    """Towards each other: out by bob and in by carol, and the other way round. Neither channel is part of both jobs
+    at once, so that the second begins when the first has ended, in one run.
+    """
+    ring.drain()
+    ring.stock()
+    operator = started()
+    operator.settings |= {"rebalance.mode": "act", "budget.daily_sat": "1000", "budget.weekly_sat": "1000"}
+    operator.cron("sync")
+    bob, carol = (ring.alice.channel_with(peer)["channel_id"] for peer in (ring.bob, ring.carol))
+    plant(operator, [(carol, [bob]), (bob, [carol])])
+    before = balances(ring)
+
+    operator.cron("rebalance", "run")
+
+    first, second = operator.rows("SELECT * FROM rebalance_job ORDER BY job_key")
+    assert (first["status"], second["status"]) == ("settled", "settled")
+    assert (
+        first["finished_at"]
+        <= operator.rows(
+            "SELECT stepped_at FROM rebalance_step WHERE job_key = ? AND status = 'reserved'", second["job_key"]
+        )[0]["stepped_at"]
+    )
+    ring.settle_down()
+    assert sum(balances(ring)) == sum(before) - first["fee_msat"] - second["fee_msat"]
+
+
+def plant(operator: Operator, wanted: list[tuple[str, list[str]]]) -> None:
+    """Store a plan of (target, sources), past the planner."""
+    now = time.time()
+    decisions = tuple(
+        RebalanceDecision(
+            target_channel_id=target,
+            target_name="target",
+            source_channel_id=sources[0],
+            source_name="source",
+            outcome=Outcome.CHANGE,
+            amount_msat=AMOUNT_MSAT // 2,
+            max_fee_msat=AMOUNT_MSAT // 1_000,
+            expected_gain_msat=1,
+            reasons=(),
+            sources=tuple(SourceOffer(source, "source", AMOUNT_MSAT // 1_000) for source in sources),
+        )
+        for target, sources in wanted
+    )
+    with Database.open(f"sqlite:///{operator.database_path}") as database:
+        node_key = database.known_nodes()[0].node_key
+        with database.transaction(node_key) as tx:
+            run_key = runs.begin_run(tx, "rebalance plan", now, "0")
+            runs.end_run(tx, run_key, now, 0, None)
+            plans.add_plan(tx, run_key, RebalancePlan(now, now + 3_600, decisions))
+
+
 def test_a_payment_that_fails_costs_nothing_and_its_pair_is_left_alone(ring: Ring, rebalancer: Operator) -> None:
     before = balances(ring)
     emptied_sat = ring.empty()
     try:
         rebalancer.cron("rebalance", "run")
-        job = job_of(rebalancer)
+        job, again = rebalancer.rows("SELECT * FROM rebalance_job ORDER BY job_key")
         assert (job["status"], own_payment(ring, job)["status"]) == ("failed", "failed")
+        # Where it failed is avoided by the second attempt, and there is no other way.
+        assert (job["failure"], again["failure"]) == ("liquidity", "no_route")
+        assert (again["status"], again["attempt"], again["retry_of_key"]) == ("failed", 2, job["job_key"])
         assert [kind for kind, _ in ledger_of(rebalancer)] == ["reserve", "release"]
         assert balances(ring) == before
         assert ring.alice.call("listinvoices", label=job["label"])["invoices"] == []
@@ -153,6 +300,7 @@ def test_a_payment_that_fails_costs_nothing_and_its_pair_is_left_alone(ring: Rin
         half = ring.bob.channel_with(ring.carol)
         (layer,) = ring.alice.call("askrene-listlayers", layer="revops")["layers"]
         hop = f"{half['short_channel_id']}/{half['direction']}"
+        assert job["erring_scidd"] == hop
         assert hop in {known["short_channel_id_dir"] for known in layer["constraints"]}
         (planned,) = (
             decision

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import FailureKind, JobStep, RebalanceTerms, SourceOffer
 from revops.domain.snapshot import PairHistory
 from revops.errors import BugError
 from revops.store import jobs, ledger, plans
@@ -255,3 +258,105 @@ def test_recent_jobs_newest_first(database: Database, node_key: int) -> None:
         for at in (1, 2, 3):
             fail(tx, 2, 1, NOW + at)
         assert [job.finished_at for job in jobs.recent_jobs(tx, 2)] == [NOW + 3, NOW + 2]
+
+
+TERMS = RebalanceTerms(
+    target_ppm=500.5, source_ppm=20.0, route_ppm=99.0, risk_ppm=5.0, gain_ppm=376.5, income_ppm=640.0, sale_ratio=0.8,
+    sale_low_ratio=0.6, lot_count=7.25, horizon_days=14.0, odds_ratio=2.5, kelly_ratio=0.4, stake_msat=10**8,
+    wanted_msat=2 * 10**9,
+)  # fmt: skip
+
+
+def many(target: int = 1) -> RebalanceDecision:
+    """Channels 3 and 2 may pay, the former first."""
+    offers = (SourceOffer(channel_id(3), "three", 90_000, 40_000), SourceOffer(channel_id(2), "two", 100_000))
+    return replace(refill(3, target), sources=offers, terms=TERMS)
+
+
+def test_a_job_is_read_as_it_was_planned(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plans.add_plan(tx, 7, plan(many(), refill(2, 3)), executor="sling")
+        first, second = jobs.planned_jobs(tx)
+        assert [offer.channel_id for offer in first.sources] == [channel_id(3), channel_id(2)]
+        assert [(offer.max_fee_msat, offer.quoted_fee_msat) for offer in first.sources] == [
+            (90_000, 40_000),
+            (100_000, None),
+        ]
+        assert (first.terms, first.executor, first.attempt, first.retry_of_key) == (TERMS, "sling", 1, None)
+        assert [(offer.channel_id, offer.max_fee_msat) for offer in second.sources] == [(channel_id(2), 10**5)]
+        assert second.terms is None
+        assert jobs.steps(tx, first.job_key) == (JobStep("planned", NOW, None, 7),)
+
+
+def test_each_step_is_a_row_of_the_transaction_that_takes_it(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plans.add_plan(tx, 1, plan(many()))
+        (job,) = jobs.planned_jobs(tx)
+        jobs.mark_reserved(
+            tx,
+            job.job_key,
+            run_key=2,
+            at=NOW + 1,
+            reserve_key=reserve(tx, job.job_key),
+            label="x",
+            source_channel_id=channel_id(2),
+            executor="native",
+            local_before_msat=77,
+        )
+    with contextlib.suppress(ZeroDivisionError), database.transaction(node_key) as tx:
+        jobs.mark_sending(tx, job.job_key, "ab" * 32, run_key=2, at=NOW + 2)
+        raise ZeroDivisionError
+    with database.transaction(node_key) as tx:
+        jobs.mark_sending(tx, job.job_key, "ab" * 32, run_key=2, at=NOW + 3, note="sent")
+        jobs.finish_job(
+            tx,
+            job.job_key,
+            "failed",
+            0,
+            NOW + 4,
+            NO_ROUTE,
+            run_key=3,
+            failure=FailureKind.LIQUIDITY,
+            erring_scidd="1x2x3/0",
+        )
+        assert jobs.steps(tx, job.job_key) == (
+            JobStep("planned", NOW, None, 1),
+            JobStep("reserved", NOW + 1, None, 2),
+            JobStep("sending", NOW + 3, "sent", 2),
+            JobStep("failed", NOW + 4, NO_ROUTE.sentence, 3),
+        )
+        done = jobs.job(tx, job.job_key)
+        assert (done.source_channel_id, done.executor, done.local_before_msat) == (channel_id(2), "native", 77)
+        assert (done.failure, done.erring_scidd) == (FailureKind.LIQUIDITY, "1x2x3/0")
+
+
+def test_another_attempt_is_a_job_of_its_own(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plans.add_plan(tx, 1, plan(many()))
+        (first,) = jobs.planned_jobs(tx)
+        jobs.finish_job(tx, first.job_key, "failed", 0, NOW + 9, NO_ROUTE, run_key=1)
+        key = plans.add_retry(tx, 2, first, first.sources[1:], NOW + 9)
+        (again,) = jobs.planned_jobs(tx)
+        assert (again.job_key, again.retry_of_key, again.attempt) == (key, first.job_key, 2)
+        assert again.sources == first.sources[1:]
+        assert again.source_channel_id == channel_id(2)
+        same = ("plan_key", "target_channel_id", "amount_msat", "expires_at", "created_at", "terms", "executor")
+        assert [getattr(again, name) for name in same] == [getattr(first, name) for name in same]
+        assert jobs.steps(tx, key) == (JobStep("planned", NOW + 9, None, 2),)
+        with pytest.raises(BugError, match="no source left"):
+            plans.add_retry(tx, 2, first, (), NOW + 9)
+
+
+def test_who_is_busy_depends_on_who_executes(database: Database, node_key: int) -> None:
+    """sling may use each of its candidates."""
+    for executor, busy in (("native", {1, 3}), ("sling", {1, 2, 3})):
+        with database.transaction(node_key) as tx:
+            record(tx, 1, 2, 3)
+            plans.add_plan(tx, 1, plan(many()), executor=executor)
+            (job,) = jobs.planned_jobs(tx)
+            jobs.mark_reserved(tx, job.job_key, run_key=1, at=NOW, reserve_key=reserve(tx, job.job_key))
+            assert plans.in_flight_channels(tx) == {channel_id(number) for number in busy}
+            jobs.finish_job(tx, job.job_key, "failed", 0, NOW, NO_ROUTE, run_key=1)
