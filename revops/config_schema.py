@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -35,7 +35,7 @@ _LONGEST_NAME: Final = 200
 _POSTGRES: Final = re.compile(r"^postgres(ql)?://")
 
 
-_WRONG_TYPE: Final = re.compile(r"Expected (\w+)(?: \| null)?, got (\w+)")
+_WRONG_TYPE: Final = re.compile(r"Expected (\w+)(?: \| \w+)?, got (\w+)")
 _TYPE_WORDS: Final = {
     "int": "a whole number",
     "float": "a number",
@@ -135,7 +135,8 @@ def sentence_of(error: ValueError, kind: Any, given: RawValue) -> str:
     message, _, place = str(error).replace("`", "").partition(" - at $")
     words = allowed_words(kind)
     if message.startswith("Invalid enum value") and words:
-        message += ", expected " + " or ".join(f'"{word}"' for word in words)
+        number = "a number or " if _is_union(kind) else ""
+        message += f", expected {number}" + " or ".join(f'"{word}"' for word in words)
     mismatch = _WRONG_TYPE.fullmatch(message)
     if mismatch:
         wanted = _TYPE_WORDS.get(mismatch[1], mismatch[1])
@@ -149,8 +150,14 @@ def _shown(value: Any) -> str:
     return repr(text) if isinstance(value, str) else text.lower() if isinstance(value, bool) else text
 
 
+def _is_union(kind: Any) -> bool:
+    return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.UnionType)
+
+
 def allowed_words(kind: Any) -> tuple[str, ...]:
     """Given the type of a key (or of a list), return the words that it admits; none where it isn't a list of words."""
+    if _is_union(kind):
+        return tuple(word for part in get_args(kind) for word in allowed_words(part))
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, msgspec.inspect.VarTupleType):
         info = info.item_type

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -29,7 +29,7 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "fees": "Fee setting: the strategy, and the rails that nothing passes.",
     "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
-    "reserve": "Funds below which nothing is written to the node.",
+    "reserve": "Funds below which nothing is written to the node, by any command.",
     "clboss": "For nodes that run the plugin CLBOSS as well. Two tools that set the same fees fight.",
     "retention": "How long single rows are kept, in days. What they add up to is kept for ever.",
     "report": "What `revops report` shows by default.",
@@ -111,12 +111,15 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " in the last 24 hours.",
     "rebalance.max_attempts": "Payments tried for one refill, each by another way, before it is given up.",
     "rebalance.wait_seconds": "How long a run waits after its last start, before it leaves the rest to the next.",
-    "budget.daily_sat": "Routing fees in any 24 hours at most.",
-    "budget.weekly_sat": "Routing fees in any 7 days at most.",
-    "budget.revenue_share_ratio": "The weekly limit is also at most this share of what forwards earned in 7 days.",
+    "budget.daily_sat": "Routing fees of rebalances in any 24 hours at most. 0: none.",
+    "budget.weekly_sat": "Routing fees of rebalances in any 7 days at most. 0: none.",
+    "budget.revenue_share_ratio": "Both are also at most this share of what forwards earned: the week of the last 7"
+    ' days, the day of the last 24 hours, or of an average day of these 7 where that is more. "none": no such limit.',
     "reserve.onchain_sat": "Confirmed, unreserved funds in the on-chain wallet. You need them to bump the fee of a"
     " force-close.",
     "reserve.offchain_sat": "What the usable channels can send, together.",
+    "reserve.resume_ratio": "What was below its reserve must be so much above it before anything is written again: 0.1"
+    " is a tenth. Settling what is under way goes on meanwhile.",
     "reserve.exempt": 'Operations that go on below the reserve: "fees", since setting a fee costs nothing.',
     "clboss.unmanage": 'What CLBOSS is told to leave to revops (clboss-unmanage): "lnfee" for peers whose channels it'
     ' prices, "balance" for those that it rebalances, by the commands in mode act. What you have unmanaged yourself'
@@ -203,10 +206,12 @@ def default_of(path: str) -> Any:
 
 def bounds_of(kind: Any) -> str:
     """Given the type of a key, return what it admits, for a person; "" where anything goes."""
+    info = msgspec.inspect.type_info(kind)
+    if isinstance(info, msgspec.inspect.UnionType):  # a number, or a word instead of one
+        return " or ".join(map(bounds_of, get_args(kind)))
     words = allowed_words(kind)
     if words:
         return " or ".join(f'"{word}"' for word in words)
-    info = msgspec.inspect.type_info(kind)
     if not isinstance(info, (msgspec.inspect.IntType, msgspec.inspect.FloatType)):
         return ""
     low = f"above {_number(info.gt)}" if info.gt is not None else _number(info.ge)

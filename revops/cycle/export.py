@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from revops.cycle.reserves import read_reserve
 from revops.cycle.stability import recorded_stability
 from revops.cycle.verdict import read_verdict
 from revops.decide.standing import peer_records
 from revops.domain.policy import Config
 from revops.domain.reason import Reason
+from revops.domain.values import replace
 from revops.metrics.collect import CommandRun
 from revops.metrics.textfile import write_command_metrics, write_node_metrics
 from revops.store import queries, signals
@@ -34,7 +36,7 @@ def export_node(
         return
     with database.read(node_key) as tx:
         verdict = read_verdict(tx, config.budget, now, suspended)
-        report = queries.standing(tx, now, verdict)
+        report = replace(queries.standing(tx, now, verdict), reserves=read_reserve(tx, config.reserve))
         stability = recorded_stability(tx, report.channels, report.synced_at)
         peers = peer_records(report.channels, signals.load(tx), now, stability)
     write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers)

@@ -21,6 +21,7 @@ from revops.errors import ConfigError, RevopsError
 from revops.metrics.collect import CommandRun
 from revops.store import nodes, samples
 from revops.store.engine import Database, Tx
+from revops.store.reserve import suspended_since
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class Records:
         row = nodes.node_row(tx)
         if row.wallet_spendable_msat is None or row.channels_spendable_msat is None or row.blockheight is None:
             return (why(ReasonCode.NEVER_SYNCED),)
-        reserve = funds_reasons(row.wallet_spendable_msat, row.channels_spendable_msat, self.config.reserve)
+        funds = row.wallet_spendable_msat, row.channels_spendable_msat
+        reserve = funds_reasons(*funds, self.config.reserve, suspended_since(tx))
         marks = samples.clock_marks(tx, 0.0)
         synced_at = row.synced_at or now
         return (*reserve, *clock_reasons(marks, synced_at, row.blockheight, row.network))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from revops.cycle.records import open_records
+from revops.cycle.reserves import read_reserve
 from revops.cycle.session import Clock
 from revops.cycle.verdict import read_verdict
 from revops.domain.options import CommonOptions
@@ -25,4 +26,5 @@ def run(
         with records.database.read(records.node_key) as tx:
             verdict = read_verdict(tx, records.config.budget, now, records.suspensions(tx, now))
             shown = queries.report(tx, now, days, verdict, decision_count)
-            return replace(shown, experiment=experiments.running(tx))
+            reserves = read_reserve(tx, records.config.reserve)
+            return replace(shown, experiment=experiments.running(tx), reserves=reserves)

@@ -18,6 +18,7 @@ from revops import __version__
 from revops import config as configuration
 from revops.cycle.export import export_command, export_node
 from revops.cycle.ingest import Synced, sync_node
+from revops.cycle.reserves import look_at_reserve
 from revops.decide.suspend import clock_reasons, lagging_reasons, reserve_reasons, syncing_reasons
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
@@ -95,10 +96,12 @@ class Session:
         `exempt` leaves the reserve out (reserve.exempt lists the caller); `spending` asks for the clock's
         confirmation too.
         """
-        view = synced.view
+        view, policy = synced.view, self.config.reserve
         reasons = syncing_reasons(view)
+        # Looked at also where it doesn't count: a run that may go on below the reserve still sees it fall.
+        since = look_at_reserve(self.database, self.node_key, view, policy, records=self.run_key is not None)
         if not exempt:
-            reasons += reserve_reasons(view, self.config.reserve)
+            reasons += reserve_reasons(view, policy, since)
         if spending:
             reasons += clock_reasons(self._clock_marks(), view.taken_at, view.node.blockheight, view.node.network)
         return reasons

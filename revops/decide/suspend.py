@@ -6,13 +6,16 @@ Every check fails closed and says why; nothing here raises a ceiling.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from revops.domain.policy import ReserveConfig
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.record import ReserveStanding
 from revops.domain.snapshot import ClockMark, NodeView
-from revops.domain.units import MSAT_PER_SAT, sat_floor
+from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 
 #: Bitcoin aims at a block in ten minutes.
 BLOCK_SECONDS: Final = 600
@@ -25,24 +28,83 @@ LEAST_BLOCK_SHARE: Final = 0.35
 MARKS_BLOCKS: Final = 144
 #: On a regtest chain blocks come when somebody asks for them.
 CLOCKLESS_NETWORKS: Final = frozenset({"regtest"})
+#: The places whose funds have a floor. The values are stored: never change them.
+ONCHAIN: Final = "onchain"
+OFFCHAIN: Final = "offchain"
+NOWHERE: Final[Mapping[str, float]] = MappingProxyType({})
 
 
-def reserve_reasons(view: NodeView, reserve: ReserveConfig) -> tuple[Reason, ...]:
-    """Given the node's funds and the reserve, return why writing is suspended; empty when both floors hold."""
-    return funds_reasons(view.wallet.spendable_msat, view.spendable_msat, reserve)
+class Funds(NamedTuple):
+    """Confirmed, unreserved on-chain funds, and what the usable channels could send together; msat."""
+
+    wallet_msat: int
+    channels_msat: int
 
 
-def funds_reasons(wallet_msat: int, channels_msat: int, reserve: ReserveConfig) -> tuple[Reason, ...]:
-    """Given confirmed, unreserved on-chain funds and what the channels could send, return as `reserve_reasons` does."""
-    funds = (
-        ("the wallet", wallet_msat, reserve.onchain_sat),
-        ("the channels", channels_msat, reserve.offchain_sat),
+def reserve_standings(funds: Funds, reserve: ReserveConfig, since: Mapping[str, float]) -> tuple[ReserveStanding, ...]:
+    """Given the funds, the reserve and since when each place is suspended (`reserve_since`), return how each stands."""
+    places = (
+        (ONCHAIN, "the wallet", funds.wallet_msat, reserve.onchain_sat),
+        (OFFCHAIN, "the channels", funds.channels_msat, reserve.offchain_sat),
     )
     return tuple(
-        why(ReasonCode.RESERVE_LOW, where=where, have_sat=sat_floor(have_msat), floor_sat=floor_sat)
-        for where, have_msat, floor_sat in funds
-        if have_msat < floor_sat * MSAT_PER_SAT
+        _standing(place, where, have_msat, floor_sat, reserve.resume_ratio, since.get(place))
+        for place, where, have_msat, floor_sat in places
     )
+
+
+def _standing(
+    place: str, where: str, have_msat: int, floor_sat: int, resume_ratio: float, since_at: float | None
+) -> ReserveStanding:
+    floor_msat, resume_msat = floor_sat * MSAT_PER_SAT, _resume_msat(floor_sat, resume_ratio)
+    have_sat, reason = sat_floor(have_msat), None
+    if have_msat < floor_msat:
+        reason = why(ReasonCode.RESERVE_LOW, where=where, have_sat=have_sat, floor_sat=floor_sat)
+    elif since_at is not None:
+        resume_sat = sat_ceil(resume_msat)
+        reason = why(
+            ReasonCode.RESERVE_RECOVERING, where=where, have_sat=have_sat, floor_sat=floor_sat, resume_sat=resume_sat
+        )
+    return ReserveStanding(place, have_msat, floor_msat, resume_msat, since_at, reason)
+
+
+def _resume_msat(floor_sat: int, resume_ratio: float) -> int:
+    """What lets writing go on, rounded up: floats lose msat beyond 2^53."""
+    return math.ceil(floor_sat * MSAT_PER_SAT * (1 + Fraction(repr(resume_ratio))))
+
+
+def reserve_since(funds: Funds, reserve: ReserveConfig, before: Mapping[str, float], now: float) -> dict[str, float]:
+    """Given the funds, the reserve, and since when each place was suspended before, return since when each is now.
+
+    A place is suspended once its funds are below its floor, and until they reach the floor times (1 + resume_ratio):
+    without the gap a payment that comes and goes would have fees set in one run and left alone in the next.
+    """
+    return {
+        one.place: before.get(one.place, now)
+        for one in reserve_standings(funds, reserve, {})
+        if one.have_msat < (one.resume_msat if one.place in before else one.floor_msat)
+    }
+
+
+def reserve_reasons(
+    view: NodeView, reserve: ReserveConfig, before: Mapping[str, float] = NOWHERE
+) -> tuple[Reason, ...]:
+    """Given the node's funds, the reserve, and since when each place was suspended before, return why writing is
+    suspended; empty when both floors hold.
+
+    All that changes the node is, in every command, but for the cures: settling and stopping jobs, unreserving,
+    withdrawing lease offers, and splicing out to the wallet. Fees go on where `reserve.exempt` lists them.
+    """
+    return funds_reasons(view.wallet.spendable_msat, view.spendable_msat, reserve, before)
+
+
+def funds_reasons(
+    wallet_msat: int, channels_msat: int, reserve: ReserveConfig, before: Mapping[str, float] = NOWHERE
+) -> tuple[Reason, ...]:
+    """Given confirmed, unreserved on-chain funds and what the channels could send, return as `reserve_reasons` does."""
+    funds = Funds(wallet_msat, channels_msat)
+    standings = reserve_standings(funds, reserve, reserve_since(funds, reserve, before, 0.0))
+    return tuple(one.reason for one in standings if one.reason is not None)
 
 
 def syncing_reasons(view: NodeView) -> tuple[Reason, ...]:

@@ -162,8 +162,9 @@ class BudgetConfig(Section, frozen=True, kw_only=True):
 
     daily_sat: Sat = 0
     weekly_sat: Sat = 0
-    #: The weekly limit is also at most this share of what forwards earned in the last seven days.
-    revenue_share_ratio: Annotated[float, Meta(ge=0, le=10)] = 0.5
+    #: Both limits are also at most this share of what forwards earned. TOML has no null, and a missing key is the
+    #: default: "none" says that no share is set.
+    revenue_share_ratio: Annotated[float, Meta(ge=0, le=10)] | Literal["none"] = 0.5
 
     def __post_init__(self) -> None:
         if self.daily_sat > self.weekly_sat:
@@ -175,6 +176,8 @@ class ReserveConfig(Section, frozen=True, kw_only=True):
 
     onchain_sat: Sat = 100_000
     offchain_sat: Sat = 0
+    #: Once below, writing goes on only at so much above the floor: 0.1 is a tenth.
+    resume_ratio: Annotated[float, Meta(ge=0, le=10)] = 0.1
     exempt: tuple[Literal["fees"], ...] = ()
 
 

@@ -90,6 +90,8 @@ class ReasonCode(StrEnum):
     NODE_SYNCING = "node_syncing"
     CLOCK_DOUBTFUL = "clock_doubtful"
     NEVER_SYNCED = "never_synced"
+    RESERVE_RECOVERING = "reserve_recovering"
+    LEDGER_GAPS = "ledger_gaps"
     # rebalancing
     BALANCED = "balanced"
     NO_INCOME = "no_income"
@@ -279,6 +281,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.NOT_USABLE: "not usable: {state}",
     ReasonCode.OBSERVE_MODE: "observe mode: nothing is sent",
     ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended",
+    ReasonCode.RESERVE_RECOVERING: (
+        "{have_sat} sat in {where}, reserve is {floor_sat}: suspended until there are {resume_sat}"
+    ),
+    ReasonCode.LEDGER_GAPS: "the spend ledger has {found_count} entries, {written_count} were written",
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
     ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: suspended",
     ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",

@@ -149,6 +149,20 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
+class ReserveStanding:
+    """How the funds of a place ("onchain", "offchain") stand to their reserve: writing is suspended below `floor`, and
+    goes on again from `resume`. `since_at` is since when it is suspended, None while it isn't; `reason` says why.
+    """
+
+    place: str
+    have_msat: int
+    floor_msat: int
+    resume_msat: int
+    since_at: float | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over a window. Net is what forwards earned less what rebalances cost."""
 
@@ -280,3 +294,4 @@ class Report:
     skips: tuple[DecisionRecord, ...] = ()
     jobs: tuple[JobRecord, ...] = ()
     experiment: Experiment | None = None
+    reserves: tuple[ReserveStanding, ...] = ()

@@ -48,6 +48,7 @@ _CHANNEL_WAY: Final = (*_CHANNEL, "direction")
 _PEER: Final = ("node", "peer_id", "role")
 _PEER_WINDOW: Final = ("node", "peer_id", "window")
 _BUDGET: Final = ("node", "window")
+_PLACE: Final = ("node", "place")
 _COMMAND: Final = ("node", "command")
 
 
@@ -138,6 +139,21 @@ class Metric(Enum):
     )
     SPENDING_SUSPENDED = _state(
         "revops_spending_suspended", ("node", "reason"), "Whether spending is suspended for this reason (1) or not (0)."
+    )
+
+    RESERVE_FUNDS = _state(
+        "revops_reserve_funds_msat",
+        _PLACE,
+        "What counts towards the reserve: confirmed, unreserved on chain; spendable in usable channels.",
+    )
+    RESERVE_FLOOR = _state("revops_reserve_floor_msat", _PLACE, "Below this nothing is written to the node.")
+    RESERVE_SUSPENDED = _state(
+        "revops_reserve_suspended", _PLACE, "Whether writing is suspended for want of these funds (1) or not (0)."
+    )
+    RESERVE_SINCE = _state(
+        "revops_reserve_suspended_since_timestamp_seconds",
+        _PLACE,
+        "Since when it is suspended (UTC epoch); absent while it isn't.",
     )
 
     CHANNEL_INFO = _state(

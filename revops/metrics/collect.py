@@ -16,7 +16,7 @@ from revops.domain.decision import BudgetVerdict
 from revops.domain.demand import DemandFigures
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode
-from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Totals
+from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, ReserveStanding, Totals
 from revops.domain.stability import Stability
 from revops.domain.text import printable
 from revops.domain.traffic import Role
@@ -24,7 +24,13 @@ from revops.errors import NothingLeft
 from revops.metrics.catalog import Definition, Metric
 
 #: What can suspend spending: exported as 0 while it doesn't, so that an alert has a series to look at.
-SUSPENSIONS: Final = (ReasonCode.RESERVE_LOW, ReasonCode.NODE_SYNCING, ReasonCode.CLOCK_DOUBTFUL)
+SUSPENSIONS: Final = (
+    ReasonCode.RESERVE_LOW,
+    ReasonCode.RESERVE_RECOVERING,
+    ReasonCode.NODE_SYNCING,
+    ReasonCode.CLOCK_DOUBTFUL,
+    ReasonCode.LEDGER_GAPS,
+)
 
 #: Exit codes of a run that did its work; 1 is the answer "nothing left" of `budget check`, not a failure.
 SUCCESS_CODES: Final = frozenset({0, NothingLeft.exit_code})
@@ -70,6 +76,7 @@ def node_families(node: str, report: Report, peers: Iterable[PeerRecord] = ()) -
     left out.
     """
     rows = [*_state(report), *_totals(report.lifetime), *_books(report.books), *_budget(report.budget)]
+    rows += [row for one in report.reserves for row in _reserve(one)]
     rows += [row for peer in peers if peer.channel_count for row in _peer(peer)]
     found: dict[Metric, list[Sample]] = {metric: [] for metric, _, _ in rows}
     for metric, labels, value in rows:
@@ -166,6 +173,16 @@ def _budget(verdict: BudgetVerdict) -> list[_Row]:
     active = {reason.code for reason in verdict.suspended}
     rows += [(Metric.SPENDING_SUSPENDED, (code,), float(code in active)) for code in sorted(active.union(SUSPENSIONS))]
     return rows
+
+
+def _reserve(standing: ReserveStanding) -> list[_Row]:
+    labels = (standing.place,)
+    return [
+        (Metric.RESERVE_FUNDS, labels, standing.have_msat),
+        (Metric.RESERVE_FLOOR, labels, standing.floor_msat),
+        (Metric.RESERVE_SUSPENDED, labels, float(standing.since_at is not None)),
+        (Metric.RESERVE_SINCE, labels, standing.since_at),
+    ]
 
 
 def _peer(peer: PeerRecord) -> list[_Row]:

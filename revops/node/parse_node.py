@@ -46,7 +46,8 @@ def wallet(reply: dict[str, object]) -> Wallet:
                 outpoint=f"{row.hash('txid')}:{row.whole('output')}",
                 amount_msat=row.msat("amount_msat"),
                 status=row.one_of("status", _OUTPUT_STATES),
-                reserved=row.flag("reserved"),
+                # lightningd gives the height with a reservation only: where the two disagree, it counts for nothing.
+                reserved=row.flag("reserved") or "reserved_to_block" in row,
             )
             for row in Fields("listfunds", reply).rows("outputs")
         )

@@ -22,7 +22,7 @@ def report(value: Report) -> Iterator[Block]:
     if value.books is not None:
         yield Line(summaries.books(value.books))
     yield Line("")
-    yield from summaries.budget(value.budget)
+    yield from summaries.budget(value.budget, value.reserves)
     yield Line("")
     yield from _channels(value)
     yield from _explained(value)

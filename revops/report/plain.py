@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Final
 
+from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.experiment import Experiment
 from revops.domain.occupancy import Occupancy
@@ -26,6 +27,10 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Reason: ("sentence",),
     WindowBudget: ("left_msat",),
     BudgetVerdict: ("left_msat",),
+    Limit: ("limit_msat", "by_share"),
+    WindowState: ("left_msat",),
+    CategoryState: ("left_msat",),
+    BudgetCheck: ("left_msat",),
     Totals: ("net_msat",),
     Books: ("difference_msat",),
     Comparison: ("equal",),

@@ -15,7 +15,7 @@ from revops.domain.decision import (
     WindowBudget,
 )
 from revops.domain.reason import Reason
-from revops.domain.record import Books, JobRecord
+from revops.domain.record import Books, JobRecord, ReserveStanding
 from revops.domain.summary import (
     BackupSummary,
     DatabaseState,
@@ -129,12 +129,19 @@ def _done_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def budget(verdict: BudgetVerdict) -> Iterator[Block]:
-    """Given the budget's state, render its windows, what suspends it, and what is left."""
+def suspensions(reasons: Sequence[Reason], reserves: Sequence[ReserveStanding]) -> Iterator[Line]:
+    """Given what suspends, and how the reserves stand, render each reason; of a reserve with since when it holds."""
+    since = {one.reason.sentence: one.since_at for one in reserves if one.reason is not None}
+    for reason in reasons:
+        at = since.get(reason.sentence)
+        yield Line(reason.sentence if at is None else f"{reason.sentence}; since {instant(at)}")
+
+
+def budget(verdict: BudgetVerdict, reserves: Sequence[ReserveStanding] = ()) -> Iterator[Block]:
+    """Given the budget's state, and how the reserves stand, render its windows, what suspends it, and what is left."""
     rows = tuple(_window_row(window) for window in (verdict.daily, verdict.weekly))
     yield Table("", ("budget", ">limit sat", ">spent sat", ">reserved sat", ">left sat"), rows)
-    for reason in verdict.suspended:
-        yield Line(reason.sentence)
+    yield from suspensions(verdict.suspended, reserves)
     left_sat = 0 if verdict.suspended else min(_left_sat(verdict.daily), _left_sat(verdict.weekly))
     yield Line(f"left for the next payment: {left_sat:,} sat")
 
@@ -152,17 +159,6 @@ def _window_row(window: WindowBudget) -> tuple[str, ...]:
 def _left_sat(window: WindowBudget) -> int:
     """What is left of the figures as they are printed, so that the row adds up. Never more than there is."""
     return max(0, sat_floor(window.limit_msat) - sat_ceil(window.spent_msat) - sat_ceil(window.reserved_msat))
-
-
-def nothing_left(verdict: BudgetVerdict) -> str:
-    """Given a verdict with nothing left, return why in one line."""
-    if verdict.suspended:
-        return f"nothing is left to reserve: {sentences(verdict.suspended)}"
-    tight = min((verdict.daily, verdict.weekly), key=lambda window: window.left_msat)
-    return (
-        f"nothing is left to reserve: {tight.window} limit {income(tight.limit_msat)} sat, "
-        f"spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}"
-    )
 
 
 def sync(summary: SyncSummary) -> Iterator[Block]:

@@ -114,6 +114,8 @@ def explained_sqlite(url: URL, error: BaseException | None) -> RevopsError:
         return unusable_file(sqlite_path(url), said)
     if code == sqlite3.SQLITE_ERROR and said.startswith(("no such table", "no such column")):
         return ConfigError(f"database {shown(url)}: {said}: {UPGRADE}")
+    if code == sqlite3.SQLITE_ERROR and said == "integer overflow":
+        return DataError(f"database {shown(url)}: a sum is larger than can be counted: what it holds can't be true")
     if code not in _SQLITE:
         return BugError(f"database {shown(url)}: {said}; please report this")
     kind, meaning = _SQLITE[code]

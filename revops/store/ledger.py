@@ -7,39 +7,44 @@ has committed. It is the fence, too: the row names the newest run that touched t
 advisory lock was lost with its connection, is turned away. Totals are added up live each time: no figure is kept that
 could be stale.
 
-What was spent leaves a window only when the clock *and* the chain say that it is over. So no clock that jumps, in
-whichever direction, makes room that isn't there: an entry also counts until so many blocks have been found after it.
+Each category of spending has limits of its own, and is checked against them alone. Liquidity that a peer leases from
+us is none: the node's funder pays for it unasked, bounded by its own policy, and it is booked afterwards.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from sqlalchemy import ColumnElement, Executable, bindparam, func, insert, or_, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from revops.domain.budget import Category
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.units import sat_ceil, sat_floor
+from revops.domain.units import MAX_MSAT, sat_ceil, sat_floor
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
-from revops.store.engine import NODE, Tx
-from revops.store.flows import settled_fees_msat
-from revops.store.keys import next_keys, total, upsert
-from revops.store.tables import ledger_head, node, spend_ledger
+from revops.store.engine import Tx
+from revops.store.keys import next_keys, upsert
+from revops.store.spending import (
+    DAY_BLOCKS,
+    WEEK_BLOCKS,
+    LedgerTotals,
+    gaps,
+    income_between,
+    known_height,
+    totals,
+)
+from revops.store.tables import ledger_head, spend_ledger
 
-DAY_SECONDS: Final = 86_400
-WEEK_SECONDS: Final = 7 * DAY_SECONDS
-#: 144 blocks are expected in a day, 1,008 in a week. By chance fewer than these come in one day of 100 and one week of
-#: 1,000 (Poisson): then an honest clock waits a little longer.
-DAY_BLOCKS: Final = 115
-WEEK_BLOCKS: Final = 907
-#: On a regtest chain blocks come when somebody asks for them: only the clock counts there.
-CHAINLESS: Final = "regtest"
+__all__ = [
+    "DAY_BLOCKS", "WEEK_BLOCKS", "LedgerTotals",
+    "income_between", "release", "reserve", "settle", "take_fence", "totals",
+]  # fmt: skip
+
 #: An HTLC of a circular payment is resolved, on the chain if need be, within two weeks (2,016 blocks is the most that
 #: lightningd lets a payment take). A settlement that is dated later was dated by a clock that was wrong.
-LONGEST_PAYMENT_SECONDS: Final = 15 * DAY_SECONDS
+LONGEST_PAYMENT_SECONDS: Final = 15 * 86_400
 #: The daily and the weekly limit in msat, or what gives them inside the reserving transaction, at that moment.
 Limits = tuple[int, int] | Callable[[Tx, float], tuple[int, int]]
 
@@ -52,14 +57,6 @@ class BudgetExceededError(RevopsError):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.sentence)
         self.reason = reason
-
-
-class LedgerTotals(NamedTuple):
-    """What was spent in the last day and week, and what is reserved by payments not known to be final; msat."""
-
-    spent_day_msat: int
-    spent_week_msat: int
-    reserved_msat: int
 
 
 def take_fence(tx: Tx, run_key: int) -> None:
@@ -75,23 +72,36 @@ def take_fence(tx: Tx, run_key: int) -> None:
 
 
 def reserve(
-    tx: Tx, *, run_key: int, job_key: int, amount_msat: int, at: float, limits: Limits, category: str = "rebalance"
+    tx: Tx,
+    *,
+    run_key: int,
+    job_key: int | None,
+    amount_msat: int,
+    at: float,
+    limits: Limits,
+    category: str = Category.REBALANCE,
 ) -> int:
     """Given the most that a payment may cost, reserve it; return the entry's key.
 
-    Spent in the window (settled later than a day or week before `at`, or fewer than so many blocks ago; future-dated
-    entries count) + all open reservations, whatever their age + this amount must be within the limit, daily and weekly.
-    Raise BudgetExceededError where it isn't, TemporaryError where a newer run has taken over, DataError where entries
-    are missing from the ledger.
+    Spent by the category in the window (settled later than a day or week before `at`, or fewer than so many blocks ago;
+    future-dated entries count) + its open reservations, whatever their age + this amount must be within its limit,
+    daily and weekly. A rebalance names its job, nothing else has one. Raise BudgetExceededError where it isn't within,
+    TemporaryError where a newer run has taken over, DataError where entries are missing from the ledger, whatever their
+    category, and BugError for what is no category, amount, limit or instant.
     """
-    if amount_msat < 0:
-        raise BugError(f"a reservation of {amount_msat} msat")
+    known = _category(category)
+    if (known is Category.REBALANCE) != (job_key is not None):
+        raise BugError(f"a reservation of category {known} for rebalance job {job_key}")
+    _insist_on_amount("a reservation", amount_msat)
+    _insist_on_instant(at)
     take_fence(tx, run_key)
     _refuse_gaps(tx)
     daily_msat, weekly_msat = limits(tx, at) if callable(limits) else limits
-    sums = totals(tx, at)
+    sums = totals(tx, at, known)
     windows = (("daily", daily_msat, sums.spent_day_msat), ("weekly", weekly_msat, sums.spent_week_msat))
     for window, limit_msat, spent_msat in windows:
+        if type(limit_msat) is not int:  # NaN is below nothing, and so no limit at all
+            raise BugError(f"a {window} limit of {limit_msat!r} msat")
         left_msat = limit_msat - spent_msat - sums.reserved_msat
         if amount_msat > left_msat:
             raise BudgetExceededError(
@@ -102,15 +112,35 @@ def reserve(
                     window=window,
                 )
             )
-    return _append(tx, "reserve", None, amount_msat, at, job_key, category, run_key)
+    return _append(tx, "reserve", None, amount_msat, at, job_key, known, run_key)
+
+
+def _category(name: str) -> Category:
+    try:
+        return Category(name)
+    except ValueError as error:
+        raise BugError(f"the spend ledger knows no category {name!r}") from error
+
+
+def _insist_on_amount(what: str, amount_msat: int) -> None:
+    if type(amount_msat) is not int or not 0 <= amount_msat <= MAX_MSAT:
+        raise BugError(f"{what} of {amount_msat!r} msat")
+
+
+def _insist_on_instant(at: float) -> None:
+    if not math.isfinite(at):  # it is in no window
+        raise BugError(f"a ledger entry at {at!r}")
 
 
 def settle(tx: Tx, reserve_key: int, fee_msat: int, at: float, run_key: int) -> int:
     """Given a reservation whose payment succeeded and what it cost, close it; return the entry's key.
 
     The cost is recorded as it is, even above the reservation: the money is gone. Raise BugError where the reservation
-    is closed already or doesn't exist, TemporaryError where a newer run has taken over.
+    is closed already or doesn't exist, TemporaryError where a newer run has taken over, DataError for a cost that can't
+    be true: the reservation then stands.
     """
+    if type(fee_msat) is int and not 0 <= fee_msat <= MAX_MSAT:
+        raise DataError(f"reservation {reserve_key} can't have cost {fee_msat} msat")
     return _close(tx, "settle", reserve_key, fee_msat, at, run_key)
 
 
@@ -124,14 +154,16 @@ def correct(tx: Tx, *, run_key: int, job_key: int, amount_msat: int, at: float) 
 
     The money is gone: no limit is asked. Raise as `settle` does.
     """
-    if amount_msat <= 0:
-        raise BugError(f"a correction of {amount_msat} msat")
+    _insist_on_amount("a correction", amount_msat)
+    _insist_on_instant(at)
     take_fence(tx, run_key)
-    reserve_key = _append(tx, "reserve", None, amount_msat, at, job_key, "rebalance", run_key)
+    reserve_key = _append(tx, "reserve", None, amount_msat, at, job_key, Category.REBALANCE, run_key)
     settle(tx, reserve_key, amount_msat, at, run_key)
 
 
 def _close(tx: Tx, kind: str, reserve_key: int, amount_msat: int, at: float, run_key: int) -> int:
+    _insist_on_amount(f"a {kind}", amount_msat)
+    _insist_on_instant(at)
     take_fence(tx, run_key)
     entry = spend_ledger.c
     found = (entry.node_key == tx.node_key, entry.entry_key == reserve_key, entry.kind == "reserve")
@@ -154,7 +186,7 @@ def _append(
     reserve_key: int | None,
     amount_msat: int,
     at: float,
-    job_key: int,
+    job_key: int | None,
     category: str,
     run_key: int,
 ) -> int:
@@ -168,9 +200,9 @@ def _append(
             amount_msat=amount_msat,
             entered_at=at,
             job_key=job_key,
-            category=category,
+            category=str(category),
             run_key=run_key,
-            blockheight=_blockheight(tx),
+            blockheight=known_height(tx),
         )
     )
     head = ledger_head.c.node_key == tx.node_key
@@ -180,63 +212,6 @@ def _append(
 
 def _refuse_gaps(tx: Tx) -> None:
     """Fail closed: entries that vanished would make room that isn't there."""
-    counted = select(func.count()).where(spend_ledger.c.node_key == tx.node_key).scalar_subquery()
-    head = select(ledger_head.c.entry_count, counted).where(ledger_head.c.node_key == tx.node_key)
-    expected, found = tx.connection.execute(head).one()
-    if expected != found:
-        raise DataError(f"the spend ledger has {found} entries, {expected} were written: spending stops")
-
-
-def _blockheight(tx: Tx) -> int | None:
-    """The chain's height at the last sync; None where that tells nothing of time, or is not known."""
-    height: int | None = tx.execute(_height()).scalar()
-    return height
-
-
-@cache
-def _height() -> Executable:
-    return select(node.c.blockheight).where(node.c.node_key == NODE, node.c.network != CHAINLESS)
-
-
-def totals(tx: Tx, now: float) -> LedgerTotals:
-    """Return what was spent in the day and week before `now`, by the clock or by the chain, and what is reserved."""
-    height = _blockheight(tx)
-    spent = []
-    for seconds, blocks in ((DAY_SECONDS, DAY_BLOCKS), (WEEK_SECONDS, WEEK_BLOCKS)):
-        since = {"b_since": now - seconds} if height is None else {"b_since": now - seconds, "b_above": height - blocks}
-        spent.append(tx.execute(_spent(height is not None), **since))
-    reserved = tx.execute(_reserved())
-    return LedgerTotals(*(int(result.scalar_one()) for result in (*spent, reserved)))
-
-
-@cache
-def _spent(by_chain: bool) -> Executable:
-    """What was settled after `b_since`, or, where the chain tells time, above the height `b_above`."""
-    entry = spend_ledger.c
-    recent: ColumnElement[bool] = entry.entered_at > bindparam("b_since")
-    if by_chain:
-        recent = or_(recent, entry.blockheight > bindparam("b_above"))
-    return select(total(entry.amount_msat)).where(entry.node_key == NODE, entry.kind == "settle", recent)
-
-
-@cache
-def _reserved() -> Executable:
-    return select(total(spend_ledger.c.amount_msat)).where(spend_ledger.c.node_key == NODE, *_open())
-
-
-def _open() -> tuple[Any, ...]:
-    """The condition for reservations that nothing has closed."""
-    closing = spend_ledger.alias("closing")
-    closed = (
-        select(closing.c.entry_key)
-        .where(closing.c.node_key == spend_ledger.c.node_key, closing.c.reserve_key == spend_ledger.c.entry_key)
-        .correlate(spend_ledger)
-    )
-    return spend_ledger.c.kind == "reserve", ~closed.exists()
-
-
-def income_between(tx: Tx, since_at: float, until_at: float) -> int:
-    """Return what forwards that settled from `since_at` to `until_at` earned, in msat. What a wrong clock dated into
-    the future is no income yet: it would raise the limit for as long as it lies ahead.
-    """
-    return settled_fees_msat(tx, since_at, math.nextafter(until_at, math.inf))
+    missing = gaps(tx)
+    if missing is not None:
+        raise DataError(f"{missing.sentence}: spending stops")

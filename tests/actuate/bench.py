@@ -61,14 +61,14 @@ def make_node(**fields: Any) -> SimulatedNode:
 class Bench:
     """One node, one database, one operator."""
 
-    def __init__(self, folder: Path, **fields: Any) -> None:
+    def __init__(self, folder: Path, url: str | None = None, **fields: Any) -> None:
         self.folder = folder
         self.node = make_node(**fields)
         self.faults = FaultPlan()
         self.clock_offset = 0.0
         self.settings: dict[str, dict[str, Any]] = {
             "node": {"rpc_path": str(folder / "rpc"), "rpc_timeout_seconds": 5},
-            "database": {"url": f"sqlite:///{folder / 'db'}"},
+            "database": {"url": url or f"sqlite:///{folder / 'db'}", "state_dir": str(folder)},
             "fees": {"mode": "act", "min_ppm": 1, "max_ppm": 5_000},
             "rebalance": {
                 "mode": "act",

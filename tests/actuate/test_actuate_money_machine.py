@@ -7,7 +7,7 @@ the real time.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +37,9 @@ FAULTS = [FaultKind.REPLY_LOST, FaultKind.DROP_BEFORE, FaultKind.DROP_MIDWAY, Fa
 #: Shorter steps than these can't be told from a slow or a quick few hours on the chain.
 OFFSETS = [0.6 * DAY, 2 * DAY, 9 * DAY, 40 * DAY, -0.6 * DAY, -2 * DAY, -9 * DAY, -400 * DAY]
 
+#: What may be spent of what was earned; None: whatever it was.
+SHARES: dict[str, float | None] = {"wide": 10.0, "half": 0.5, "unset": None}
+
 
 class Money(RuleBasedStateMachine):
     """The operator, cron, the network and bad luck."""
@@ -48,7 +51,7 @@ class Money(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
-        self.bench: Bench = self.stack.enter_context(open_bench(self.template, channel_count=8))
+        self.bench: Bench = self.stack.enter_context(self.open())
         self.bench.settings["rebalance"] |= {
             "max_in_flight": 3,
             "max_attempts": 2,
@@ -61,9 +64,14 @@ class Money(RuleBasedStateMachine):
         self.step_began_at = self.bench.node.now_at
         self.step_began_height = self.bench.node.world.height
         self.clock_was_wrong = False
+        self.share = "wide"
         self.reserved_count = 0
         self.patch.setattr(ledger, "reserve", self._reserve(ledger.reserve))
         self._remember_the_clock()
+
+    def open(self) -> AbstractContextManager[Bench]:
+        """The node and its database."""
+        return open_bench(self.template, channel_count=8)
 
     def _remember_the_clock(self) -> None:
         """Cron has run every hour for two days: what the clock is held against."""
@@ -106,20 +114,23 @@ class Money(RuleBasedStateMachine):
         self._note_costs()
         pending = [row for row in self.bench.payments() if row["status"] == "pending"]
         at_risk_msat = amount_msat + sum(row["amount_sent_msat"] - row["amount_msat"] for row in pending)
-        earned = [
-            row.fee_msat or 0
-            for row in node.world.forwards
-            if row.status == "settled" and (row.resolved_at or 0.0) >= node.now_at - 7 * DAY
-        ]
-        weekly_msat = budget["weekly_sat"] * 1_000
-        if not self.clock_was_wrong:  # a week of another clock is another week's income; the figures above still hold
-            weekly_msat = min(weekly_msat, sum(earned) * budget["revenue_share_ratio"])
-        daily_msat = min(budget["daily_sat"] * 1_000, weekly_msat)
+        daily_msat, weekly_msat, ratio = budget["daily_sat"] * 1_000, budget["weekly_sat"] * 1_000, SHARES[self.share]
+        # A week of another clock is another week's income; the sums above still hold.
+        if ratio is not None and not self.clock_was_wrong:
+            in_day, in_week = (self._earned_msat(days) for days in (1, 7))
+            weekly_msat = min(weekly_msat, in_week * ratio)
+            daily_msat = min(daily_msat, max(in_day, in_week / 7) * ratio)
         for limit_msat, days, blocks in ((daily_msat, 1, ledger.DAY_BLOCKS), (weekly_msat, 7, ledger.WEEK_BLOCKS)):
             since_at = node.now_at - days * DAY
             since_height = node.world.height - blocks if self.clock_was_wrong else 0
             spent_msat = sum(cost for at, height, cost in self.costs if at > since_at and height > since_height)
             assert spent_msat + at_risk_msat <= limit_msat
+
+    def _earned_msat(self, days: int) -> int:
+        """What forwards of the last days have really earned."""
+        since_at = self.bench.node.now_at - days * DAY
+        settled = [row for row in self.bench.node.world.forwards if row.status == "settled"]
+        return sum(row.fee_msat or 0 for row in settled if (row.resolved_at or 0.0) >= since_at)
 
     def _note_costs(self) -> None:
         new_msat = self.bench.spent_msat - sum(cost for _, _, cost in self.costs)
@@ -243,9 +254,15 @@ class Money(RuleBasedStateMachine):
         self._plan_one(data)
         self._run()
 
-    @rule(daily_sat=st.sampled_from([20, 60, 100, 200]), weekly_sat=st.sampled_from([200, 300]))
-    def budget_is_changed(self, daily_sat: int, weekly_sat: int) -> None:
+    @rule(
+        daily_sat=st.sampled_from([20, 60, 100, 200]),
+        weekly_sat=st.sampled_from([200, 300]),
+        share=st.sampled_from(sorted(SHARES)),
+    )
+    def budget_is_changed(self, daily_sat: int, weekly_sat: int, share: str) -> None:
+        self.share = share
         self.bench.settings["budget"] |= {"daily_sat": daily_sat, "weekly_sat": weekly_sat}
+        self.bench.settings["budget"]["revenue_share_ratio"] = "none" if SHARES[share] is None else SHARES[share]
 
     @rule(method=st.sampled_from(METHODS), kind=st.sampled_from(FAULTS), times=st.sampled_from([1, 1, 3]))
     def something_is_lost(self, method: str, kind: FaultKind, times: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable
@@ -18,6 +19,17 @@ from hypothesis import strategies as st
 import revops.cycle
 from revops import config_outlook
 from revops.cli.main import main
+from revops.domain.budget import (
+    BudgetCheck,
+    BudgetHistory,
+    Category,
+    CategoryState,
+    DaySpending,
+    Leaving,
+    Limit,
+    OpenReservation,
+    WindowState,
+)
 from revops.domain.decision import (
     BudgetVerdict,
     FeeDecision,
@@ -53,7 +65,7 @@ from revops.domain.summary import (
     RebalanceSummary,
     RollupSummary,
 )
-from revops.report import summaries
+from revops.report import budgets, summaries
 from revops.report.blocks import Line, Table
 from tests.builders import NOW, make_demand
 
@@ -211,12 +223,92 @@ def verdict(spent_msat: int = 0, *suspended: Reason) -> BudgetVerdict:
     return BudgetVerdict(0.0, daily, WindowBudget("weekly", 300_000, spent_msat, 0), suspended)
 
 
+def window(name: str, limit: Limit, spent_msat: int = 0, reserved_msat: int = 0, **more: Any) -> WindowState:
+    return WindowState(name, limit, spent_msat, reserved_msat, **more)
+
+
+DAILY = Limit(100_000)
+
+
+def budget_check(spent_msat: int = 0, *suspended: Reason, daily: Limit = DAILY) -> BudgetCheck:
+    week = window("week", Limit(300_000, 900_000, 1_800_000), spent_msat)
+    state = CategoryState(Category.REBALANCE, window("day", daily, spent_msat), week)
+    return BudgetCheck(7_200.0, 0.0, suspended, (state,))
+
+
 def test_budget_check_with_something_left(cycle, capsys):
-    cycle("budget", "run", verdict(1_001))
+    cycle("budget", "run", budget_check(1_001))
     assert main(["budget", "check"]) == 0
     assert capsys.readouterr() == ("", "")
     assert main(["budget", "check", "-v"]) == 0
-    assert "left for the next payment: 98 sat" in capsys.readouterr().out
+    assert "left for the next payment: 98 sat; synced 2 h ago" in capsys.readouterr().out
+
+
+def test_budget_check_says_why_and_for_what(cycle, capsys):
+    held = (
+        OpenReservation(8, 3, 40_001, 0.0, "in_flight", "1x1x1", "2x2x2"),
+        OpenReservation(9, 4, 1_000, 7_140.0),
+    )
+    week = window("week", Limit(300_000, 900_000, 1_800_000), 7_001, 41_001)
+    day = window("day", Limit(100_000, 90_000, 180_000), 5_000, 41_001, leaving=Leaving(2_500, 9_000.0, True))
+    rebalances = CategoryState(Category.REBALANCE, day, replace(week, leaving=Leaving(2_001, 0.0, False)), held)
+    splices = CategoryState(
+        Category.SPLICE,
+        window("day", Limit(0)),
+        window("week", Limit(0), 900),
+        (OpenReservation(10, None, 5, 7_190.0),),
+    )
+    cycle("budget", "run", BudgetCheck(7_200.0, None, (), (rebalances, splices)))
+    assert main(["budget", "check", "-v"]) == 0
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    waits = "3 sat about 1970-01-01 02:30Z, when the chain has come so far"
+    share = "revenue_share_ratio of 180 sat earned, less than daily_sat of 100"
+    assert ["rebalance", "day", "90", "5", "42", "43", waits, share] in lines
+    share = "weekly_sat; the share of revenue would be 900 sat"
+    assert ["rebalance", "week", "300", "8", "42", "250", "3 sat about 1970-01-01 02:00Z", share] in lines
+    none = "no limit is set: nothing may be spent"
+    assert ["splice", "week", "0", "1", "0", "0", "-", none] in lines
+    assert ["rebalance 3: 1x1x1 to 2x2x2", "41", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 4", "1", "60 s ago", "no open job knows of it: please report this"] in lines
+    assert ["splice", "1", "10 s ago", "open"] in lines
+    assert ["left for the next payment: 43 sat; synced never"] in lines
+
+
+@given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)
+def test_the_rows_of_budget_check_add_up_and_promise_no_more_than_there_is(limit_msat, spent_msat, reserved_msat):
+    day = window("day", Limit(limit_msat), spent_msat, reserved_msat)
+    week = replace(day, window="week")
+    value = BudgetCheck(0.0, 0.0, (), (CategoryState(Category.REBALANCE, day, week),))
+    table, line = budgets.check(value)
+    assert isinstance(table, Table)
+    assert isinstance(line, Line)
+    limit, spent, reserved, left = (int(cell.replace(",", "")) for cell in table.rows[0][2:6])
+    assert left == max(0, limit - spent - reserved)
+    assert left * 1_000 <= value.left_msat
+    assert line.text == f"left for the next payment: {left:,} sat; synced 0 s ago"
+
+
+def test_budget_history(cycle, capsys):
+    days = (
+        DaySpending(172_800.0, Category.REBALANCE, 5_000, 2, 3_001, 1, 1_500, 1, 4),
+        DaySpending(86_400.0, Category.SPLICE, 1_000_000, 1),
+    )
+    calls = cycle("budget", "history", BudgetHistory(200_000.0, 86_400.0, days))
+    assert main(["budget", "history", "--days", "2"]) == 0
+    assert calls[0][0][1] == 2
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert ["1970-01-03", "rebalance", "4", "1", "5", "2", "2", "1", "4"] in lines
+    assert ["1970-01-02", "splice", "0", "0", "1,000", "1", "0", "0", "0"] in lines
+    assert ["4 sat spent since 1970-01-02"] in lines
+    assert main(["budget", "history", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["days"][0] == {
+        "day_at": 172_800.0, "category": "rebalance", "reserved_msat": 5_000, "reserved_count": 2,
+        "spent_msat": 3_001, "spent_count": 1, "released_msat": 1_500, "released_count": 1, "refused_count": 4,
+    }  # fmt: skip
+    cycle("budget", "history", BudgetHistory(200_000.0, 86_400.0, ()))
+    assert main(["budget", "history"]) == 0
+    assert capsys.readouterr().out == "0 sat spent since 1970-01-02\n"
 
 
 @given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)
@@ -234,8 +326,18 @@ def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, 
 @pytest.mark.parametrize(
     ("value", "why_text"),
     [
-        (verdict(100_000), "nothing is left to reserve: daily limit 100 sat, spent 100, reserved 0"),
-        (verdict(0, why(ReasonCode.OBSERVE_MODE)), "nothing is left to reserve: observe mode: nothing is sent"),
+        (
+            budget_check(100_000),
+            "nothing is left to reserve: day limit 100 sat (daily_sat), spent 100, reserved 0",
+        ),
+        (
+            budget_check(daily=Limit(100_000, 0)),
+            (
+                "nothing is left to reserve: day limit 0 sat (revenue_share_ratio of 0 sat earned, less than daily_sat"
+                " of 100), spent 0, reserved 0"
+            ),
+        ),
+        (budget_check(0, why(ReasonCode.OBSERVE_MODE)), "nothing is left to reserve: observe mode: nothing is sent"),
     ],
 )
 def test_budget_check_with_nothing_left(cycle, capsys, value, why_text):

@@ -146,6 +146,7 @@ def test_bounds_are_said():
     assert of("fees.zero_flow_drop_ratio") == "above 0 to below 1"
     assert of("fees.mode") == '"act" or "observe"'
     assert of("node.name") == ""
+    assert of("budget.revenue_share_ratio") == '0 to 10 or "none"'
 
 
 def test_the_effective_configuration_hides_the_password_and_says_origins():

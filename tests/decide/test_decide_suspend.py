@@ -11,14 +11,18 @@ from hypothesis import strategies as st
 from revops.decide.suspend import (
     BLOCK_SECONDS,
     LEAST_STEP_SECONDS,
+    Funds,
     clock_reasons,
     funds_reasons,
     lagging_reasons,
     reserve_reasons,
+    reserve_since,
+    reserve_standings,
     syncing_reasons,
 )
 from revops.domain.policy import ReserveConfig
 from revops.domain.reason import ReasonCode
+from revops.domain.record import ReserveStanding
 from revops.domain.snapshot import ClockMark
 from tests.builders import DAY, HOUR, NOW, SAT, make_channel, make_node, make_view, make_wallet
 
@@ -52,6 +56,74 @@ def test_a_view_is_judged_by_its_spendable_funds() -> None:
 
 def test_a_reserve_of_nothing_suspends_nothing() -> None:
     assert funds_reasons(0, 0, ReserveConfig(onchain_sat=0, offchain_sat=0)) == ()
+
+
+FULL = Funds(100_000_000, 1_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("before", "funds", "since"),
+    [
+        # It falls by the floor itself.
+        ({}, FULL, {}),
+        ({}, FULL._replace(wallet_msat=99_999_999), {"onchain": NOW}),
+        ({}, FULL._replace(channels_msat=0), {"offchain": NOW}),
+        ({}, Funds(0, 0), {"onchain": NOW, "offchain": NOW}),
+        # It comes back a tenth above it, to the msat, and keeps the moment at which it fell.
+        ({"onchain": 5.0}, FULL, {"onchain": 5.0}),
+        ({"onchain": 5.0}, FULL._replace(wallet_msat=109_999_999), {"onchain": 5.0}),
+        ({"onchain": 5.0}, FULL._replace(wallet_msat=110_000_000), {}),
+        ({"onchain": 5.0}, Funds(99_999_999, 0), {"onchain": 5.0, "offchain": NOW}),
+        ({"onchain": 5.0, "offchain": 6.0}, Funds(110_000_000, 1_099_999_999), {"offchain": 6.0}),
+        # What nobody knows any more is forgotten.
+        ({"moon": 5.0}, FULL, {}),
+    ],
+)
+def test_what_was_below_its_reserve_comes_back_well_above_it(
+    before: dict[str, float], funds: Funds, since: dict[str, float]
+) -> None:
+    assert reserve_since(funds, RESERVE, before, NOW) == since
+
+
+def test_what_recovers_says_what_it_waits_for() -> None:
+    reasons = funds_reasons(105_000_000, 1_000_000_000, RESERVE, {"onchain": NOW - DAY})
+    assert [(reason.code, reason.sentence) for reason in reasons] == [
+        (
+            ReasonCode.RESERVE_RECOVERING,
+            "105,000 sat in the wallet, reserve is 100,000: suspended until there are 110,000",
+        )
+    ]
+    assert funds_reasons(105_000_000, 1_000_000_000, RESERVE) == ()
+    view = make_view(make_channel(1), wallet=make_wallet(105_000 * SAT))
+    assert reserve_reasons(view, RESERVE, {"onchain": 1.0}) == reasons
+    (wallet, channels) = reserve_standings(Funds(105_000_000, 1_000_000_000), RESERVE, {"onchain": 1.0})
+    assert wallet == ReserveStanding("onchain", 105_000_000, 100_000_000, 110_000_000, 1.0, reasons[0])
+    assert channels == ReserveStanding("offchain", 1_000_000_000, 1_000_000_000, 1_100_000_000)
+
+
+def test_a_reserve_that_is_lifted_frees_what_waited() -> None:
+    assert reserve_since(Funds(0, 0), ReserveConfig(onchain_sat=0), {"onchain": 1.0, "offchain": 1.0}, NOW) == {}
+
+
+@given(
+    have=st.integers(0, 2 * 10**18),
+    floor=st.integers(0, 2_100_000_000_000_000),
+    ratio=st.floats(0, 10),
+    suspended=st.booleans(),
+)
+def test_no_funds_below_the_floor_ever_write_and_more_never_suspend(
+    have: int, floor: int, ratio: float, suspended: bool
+) -> None:
+    reserve = ReserveConfig(onchain_sat=floor, resume_ratio=ratio)
+    before = {"onchain": 1.0} if suspended else {}
+    since = reserve_since(Funds(have, 0), reserve, before, NOW)
+    if have < floor * SAT:
+        assert since == {"onchain": 1.0 if suspended else NOW}
+    elif not suspended:
+        assert since == {}
+    if not since:
+        assert reserve_since(Funds(have + 1, 0), reserve, before, NOW) == {}
+    assert bool(funds_reasons(have, 0, reserve, before)) == bool(since)
 
 
 def test_a_node_that_syncs_suspends() -> None:

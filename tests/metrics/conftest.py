@@ -9,7 +9,7 @@ from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
-from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Standing, Totals
+from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, ReserveStanding, Standing, Totals
 from revops.domain.stability import Stability, StabilityWindow
 from revops.metrics.collect import CommandRun
 
@@ -118,6 +118,10 @@ def report(channel: ChannelRecord) -> Report:
         channels=(channel,),
         decisions=(),
         runs=(),
+        reserves=(
+            ReserveStanding("onchain", 12_345_000, 100_000_000, 110_000_000, 1_749_990_000.0),
+            ReserveStanding("offchain", 2_000_000_000, 1_000_000_000, 1_100_000_000),
+        ),
     )
 
 

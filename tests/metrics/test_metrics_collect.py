@@ -47,7 +47,13 @@ EXPECTED_NODE = {
         ("main", "clock_doubtful"): 0,
         ("main", "node_syncing"): 0,
         ("main", "reserve_low"): 1,
+        ("main", "reserve_recovering"): 0,
+        ("main", "ledger_gaps"): 0,
     },
+    "revops_reserve_funds_msat": {("main", "onchain"): 12_345_000, ("main", "offchain"): 2_000_000_000},
+    "revops_reserve_floor_msat": {("main", "onchain"): 100_000_000, ("main", "offchain"): 1_000_000_000},
+    "revops_reserve_suspended": {("main", "onchain"): 1, ("main", "offchain"): 0},
+    "revops_reserve_suspended_since_timestamp_seconds": {("main", "onchain"): 1_749_990_000},
     "revops_channel_info": {("main", "700000x12x1", "11" * 32, PEER_ID, "a peer"): 1},
     "revops_channel_capacity_msat": {CHANNEL: 5_000_000_000},
     "revops_channel_local_msat": {CHANNEL: 3_000_000_001},
@@ -217,6 +223,8 @@ def test_a_suspension_of_another_kind_is_shown_as_well(report: Report) -> None:
         ("main", "node_syncing"): 0,
         ("main", "observe_mode"): 1,
         ("main", "reserve_low"): 0,
+        ("main", "reserve_recovering"): 0,
+        ("main", "ledger_gaps"): 0,
     }
 
 
@@ -266,6 +274,10 @@ def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: C
         "clock_doubtful",
         "node_syncing",
         "reserve_low",
+        "reserve_recovering",
+        "ledger_gaps",
+        "onchain",
+        "offchain",
         "out",
         "in",
         "low",

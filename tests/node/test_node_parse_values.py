@@ -202,3 +202,21 @@ def test_wallet_feerates_and_configs() -> None:
     assert parse_node.config_value(reply("listconfigs"), "no-such-option") is None
     with pytest.raises(NodeError, match=r"configs\.network\.value_int is missing"):
         parse_node.config_value(reply("listconfigs"), "network")
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "counts"),
+    [
+        ("confirmed", {}, True),
+        ("unconfirmed", {}, False),
+        ("immature", {}, False),
+        ("spent", {}, False),
+        ("confirmed", {"reserved": True}, False),
+        ("confirmed", {"reserved": True, "reserved_to_block": 900_000}, False),
+        # A reservation's height without a reservation: the row can't be relied on.
+        ("confirmed", {"reserved_to_block": 900_000}, False),
+    ],
+)
+def test_only_confirmed_and_unreserved_funds_count(status: str, more: dict[str, object], counts: bool) -> None:
+    row = reply("listfunds")["outputs"][0] | {"status": status, "reserved": False} | more
+    assert (parse_node.wallet({"outputs": [row]}).spendable_msat > 0) is counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import delete, select, update
 
+from revops.domain.budget import Category, LedgerEntry, OpenReservation, Spent
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode, why
+from revops.domain.units import MAX_MSAT
 from revops.errors import BugError, DataError, RevopsError, TemporaryError
-from revops.store import forwards, jobs, ledger, plans, runs
+from revops.store import forwards, jobs, ledger, plans, runs, spending
 from revops.store.engine import Database, Tx
-from revops.store.tables import ledger_head, node, spend_ledger
+from revops.store.tables import ledger_head, node, rebalance_job, spend_ledger
 from revops.store.upgrade import check
 from tests.builders import DAY, NOW, OWN_ID, channel_id
 from tests.store.rows import make_forward, new_node, record
@@ -164,6 +167,204 @@ def test_reservation_is_closed_once(database: Database, node_key: int, first: st
         close(tx, second, reserve_key, run.run_key)
     with database.read(node_key) as tx:
         assert ledger.totals(tx, NOW) == before
+
+
+# ---- categories
+
+
+def splice(tx: Tx, run_key: int, amount_msat: int, limits: ledger.Limits = WIDE) -> int:
+    return ledger.reserve(
+        tx, run_key=run_key, job_key=None, amount_msat=amount_msat, at=NOW, limits=limits, category="splice"
+    )
+
+
+def test_each_category_has_its_own_limits(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        ledger.settle(tx, run.reserve(60, (100, 200)), 60, NOW, run.run_key)
+        run.reserve(40, (100, 200))
+        with pytest.raises(ledger.BudgetExceededError):
+            run.reserve(1, (100, 200))
+        # What rebalances have used up is no splice's, and the other way round.
+        first = splice(tx, run.run_key, 50, (70, 200))
+        with pytest.raises(ledger.BudgetExceededError):
+            splice(tx, run.run_key, 21, (70, 200))
+        ledger.settle(tx, first, 55, NOW, run.run_key)
+        splice(tx, run.run_key, 15, (70, 200))
+        assert ledger.totals(tx, NOW) == (60, 60, 40)
+        assert ledger.totals(tx, NOW, Category.SPLICE) == (55, 55, 15)
+        categories = tx.connection.execute(select(spend_ledger.c.category, spend_ledger.c.job_key)).all()
+        assert set(categories) == {("rebalance", run.job_key), ("splice", None)}
+
+
+def test_a_category_without_a_limit_spends_nothing(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        with pytest.raises(ledger.BudgetExceededError):
+            splice(tx, run.run_key, 1, (0, 0))
+
+
+@pytest.mark.parametrize("category", ["lease", "", "Splice", "rebalance "])
+def test_an_unknown_category_is_refused(database: Database, node_key: int, category: str) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        with pytest.raises(BugError, match="no category"):
+            ledger.reserve(tx, run_key=run.run_key, job_key=None, amount_msat=1, at=NOW, limits=WIDE, category=category)
+
+
+def test_only_a_rebalance_has_a_job_and_it_has_one(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        for category, job_key in (("rebalance", None), ("splice", run.job_key)):
+            with pytest.raises(BugError, match="rebalance job"):
+                ledger.reserve(
+                    tx, run_key=run.run_key, job_key=job_key, amount_msat=1, at=NOW, limits=WIDE, category=category
+                )
+
+
+def test_entries_of_another_category_that_vanish_stop_spending_too(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        splice(tx, run.run_key, 10)
+        tx.connection.execute(delete(spend_ledger))
+        with pytest.raises(DataError, match="0 entries, 1 were written"):
+            run.reserve(1)
+
+
+# ---- what is no amount, no limit and no instant
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("amount", [-1, MAX_MSAT + 1, 2**63, 2**64 - 1, NAN, 0.5, True])
+def test_what_is_no_amount_reserves_nothing(database: Database, node_key: int, amount: Any) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        with pytest.raises(BugError):
+            run.reserve(amount, (2**64, 2**64))
+        assert ledger.totals(tx, NOW) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("limits", [(NAN, 100), (100, NAN), (INFINITE, INFINITE), (1e9, 1e9)])
+def test_what_is_no_limit_grants_nothing(database: Database, node_key: int, limits: Any) -> None:
+    """Nothing is above NaN: as a limit it would be none."""
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        with pytest.raises(BugError, match="limit"):
+            run.reserve(1, limits)
+
+
+def test_a_negative_limit_grants_nothing(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        with pytest.raises(ledger.BudgetExceededError):
+            run.reserve(0, (-1, 100))
+
+
+@pytest.mark.parametrize("at", [NAN, INFINITE, -INFINITE])
+def test_what_is_no_instant_is_in_no_window_and_refused(database: Database, node_key: int, at: float) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        key = run.reserve(10)
+        for operation in (
+            lambda: run.reserve(1, at=at),
+            lambda: ledger.settle(tx, key, 1, at, run.run_key),
+            lambda: ledger.release(tx, key, at, run.run_key),
+            lambda: ledger.totals(tx, at),
+        ):
+            with pytest.raises(BugError):
+                operation()
+        assert ledger.totals(tx, NOW) == (0, 0, 10)
+
+
+@pytest.mark.parametrize("fee", [-1, MAX_MSAT + 1, 2**63, 2**64 - 1])
+def test_a_cost_that_cant_be_true_leaves_the_reservation(database: Database, node_key: int, fee: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        key = run.reserve(10)
+    with pytest.raises(DataError, match="can't have cost"), database.transaction(node_key) as tx:
+        ledger.settle(tx, key, fee, NOW, run.run_key)
+    with database.read(node_key) as tx:
+        assert ledger.totals(tx, NOW) == (0, 0, 10)
+
+
+def test_sums_beyond_what_a_database_counts_to_grant_nothing(database: Database, node_key: int) -> None:
+    """Five times all the bitcoin is beyond 2^63: SQLite refuses to add it up, PostgreSQL does it."""
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        for key in [run.reserve(0, at=NOW - 4 * DAY) for _ in range(5)]:
+            ledger.settle(tx, key, MAX_MSAT, NOW - 3 * DAY, run.run_key)
+    with pytest.raises((ledger.BudgetExceededError, DataError)), database.transaction(node_key) as tx:
+        Spender(tx, run.run_key, run.job_key).reserve(1, (MAX_MSAT, 2**63 - 1))
+
+
+# ---- for people
+
+
+def test_reservations_are_told_with_their_jobs(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        key = run.reserve(10)
+        closed, lost, other = run.reserve(20), run.reserve(30), splice(tx, run.run_key, 5)
+        tx.connection.execute(
+            update(rebalance_job)
+            .where(rebalance_job.c.job_key == run.job_key)
+            .values(status="sending", reserve_key=key)
+        )
+        ledger.release(tx, closed, NOW, run.run_key)
+        found = spending.open_reservations(tx, Category.REBALANCE)
+        names = ("700002x1x0", "700001x1x0")
+        assert found == (
+            OpenReservation(key, run.job_key, 10, NOW, "sending", *names),
+            OpenReservation(lost, run.job_key, 30, NOW),
+        )
+        assert spending.open_reservations(tx, Category.SPLICE) == (OpenReservation(other, None, 5, NOW),)
+
+
+def test_entries_are_told_with_what_was_reserved(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        run.reserve(1, at=NOW - DAY)
+        first, second = run.reserve(10), splice(tx, run.run_key, 20)
+        ledger.settle(tx, first, 7, NOW + 1, run.run_key)
+        ledger.release(tx, second, NOW + 2, run.run_key)
+        assert spending.entries_since(tx, NOW) == (
+            LedgerEntry("reserve", Category.REBALANCE, 10, 10, NOW),
+            LedgerEntry("reserve", Category.SPLICE, 20, 20, NOW),
+            LedgerEntry("settle", Category.REBALANCE, 7, 10, NOW + 1),
+            LedgerEntry("release", Category.SPLICE, 0, 20, NOW + 2),
+        )
+
+
+def test_spent_entries_are_those_that_count(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        run = spender(tx)
+        synced(tx, 900_000)
+        for amount, at in ((1, NOW - 9 * DAY), (2, NOW - 3 * DAY), (0, NOW - 60), (3, NOW - 30)):
+            ledger.settle(tx, run.reserve(amount, at=at), amount, at, run.run_key)
+        synced(tx, 900_000 + 500)
+        day, week = spending.spent_entries(tx, NOW, Category.REBALANCE)
+        assert day == (Spent(3, NOW - 30, 900_000),)
+        # The one of nine days ago: the chain has come 500 blocks since.
+        assert [one.amount_msat for one in week] == [1, 2, 3]
+        sums = ledger.totals(tx, NOW)
+        assert (sums.spent_day_msat, sums.spent_week_msat) == (3, 6)
+        assert spending.spent_entries(tx, NOW, Category.SPLICE) == ((), ())
+
+
+def test_jobs_that_a_limit_stopped_are_counted(database: Database, node_key: int) -> None:
+    exceeded = why(ReasonCode.BUDGET_EXHAUSTED, left_sat=0, wanted_sat=1, window="daily")
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        run_key = runs.begin_run(tx, "rebalance run", NOW, "0")
+        keys = add_jobs(tx, 4)
+        for key, at, reason in (
+            (keys[0], NOW - DAY, exceeded),
+            (keys[1], NOW, exceeded),
+            (keys[2], NOW, why(ReasonCode.NO_SOURCE)),
+        ):
+            jobs.finish_job(tx, key, "failed", 0, at, reason, run_key=run_key)
+        assert spending.refused_at(tx, NOW) == (NOW,)
 
 
 def test_only_a_reservation_can_be_closed(database: Database, node_key: int) -> None:
