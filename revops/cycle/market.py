@@ -53,11 +53,12 @@ class Market:
 
 def read_market(tx: Tx, now: float) -> Market:
     """Given the time, return what the records know of the market and the chain."""
+    sold_msat = flows.sold_msat(tx, now - WINDOW_SECONDS)
     return Market(
         read_at=now,
         feerates=samples.feerates_since(tx, now - OLDEST_SECONDS),
-        sold_msat=flows.sold_msat(tx, now - WINDOW_SECONDS),
-        refill_ppm=payments.refill_costs(tx, now - WINDOW_SECONDS),
+        sold_msat=sold_msat,
+        refill_ppm=payments.refill_costs(tx, now - WINDOW_SECONDS, sold_msat),
         anchors=anchors.anchors(tx),
     )
 

@@ -10,6 +10,7 @@ from revops.cycle.market import read_market
 from revops.cycle.policies import permissions
 from revops.cycle.quotes import ask_for_routes
 from revops.cycle.session import Clock, Session, open_session
+from revops.cycle.stability import stability_reasons
 from revops.cycle.verdict import read_verdict
 from revops.decide.rebalance.obstacles import mode_reasons
 from revops.decide.rebalance.plan import make_plan
@@ -68,5 +69,6 @@ def _snapshot(session: Session, view: NodeView) -> RebalanceSnapshot:
             attempts=refills.attempts(tx, now - ATTEMPT_DAYS * DAY_SECONDS),
             lots=refills.lots(tx, now, horizon_days),
             permissions=permissions(tx, config, view),
+            unstable=stability_reasons(tx, config, view),
             congested_since=fees.congested_since(tx),
         )

@@ -15,6 +15,7 @@ from revops.actuate.settle import JobOutcome, Settler
 from revops.cycle.ingest import Synced
 from revops.cycle.policies import permissions
 from revops.cycle.session import Session
+from revops.cycle.stability import stability_reasons
 from revops.decide.attempts import sources_left
 from revops.decide.rebalance.obstacles import permission_reason
 from revops.domain.reason import Reason
@@ -168,12 +169,19 @@ def look_again(session: Session) -> NodeView:
 
 
 def permitted(session: Session, job: JobRecord, view: NodeView) -> JobRecord | Reason:
-    """Given a planned job, return it with the sources that the rules of now allow, or why they forbid it."""
+    """Given a planned job, return it with the sources that the rules of now allow and whose peers are steady, or why
+    they forbid it.
+    """
     with session.database.read(session.node_key) as tx:
         allowed = permissions(tx, session.config, view)
-    forbidden = permission_reason(allowed.get(job.target_channel_id, "both"), "target")
+        unsteady = stability_reasons(tx, session.config, view)
+
+    def kept_out(channel_id: str, side: str) -> Reason | None:
+        return permission_reason(allowed.get(channel_id, "both"), side) or unsteady.get(channel_id)
+
+    forbidden = kept_out(job.target_channel_id, "target")
     if forbidden is not None:
         return forbidden
-    reasons = [permission_reason(allowed.get(offer.channel_id, "both"), "source") for offer in job.sources]
+    reasons = [kept_out(offer.channel_id, "source") for offer in job.sources]
     left = tuple(offer for offer, reason in zip(job.sources, reasons, strict=True) if reason is None)
     return replace(job, sources=left) if left else next(reason for reason in reasons if reason is not None)

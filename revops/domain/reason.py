@@ -246,7 +246,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.CHAIN_RATE_OLD: "the node has no estimate of feerates now, the last is {age_hours} h old",
     ReasonCode.CHAIN_RATE_UNKNOWN: "no estimate of feerates in {days} days: no floor by the chain",
     ReasonCode.REFILL_FLOOR: (
-        "floor of {floor_ppm} ppm: refills cost {refill_ppm} ppm in the last 30 days, times {refill_floor_ratio}"
+        "floor of {floor_ppm} ppm: refills cost {refill_ppm} ppm of what it sold in 30 days, times {refill_floor_ratio}"
     ),
     ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
     ReasonCode.CEILING: "limited to the ceiling of {ceiling_ppm} ppm",

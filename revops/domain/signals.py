@@ -28,9 +28,9 @@ class Signals:
     liquidity on the channels by which its payments enter, `value_ppm` that on the channel itself, both as they were
     stored last. `anchor_ppm` is what others charge into its peer, as gossip had it when it was last read
     (`anchor_age_seconds` ago; `market_read` is whether it ever was: a peer with too few channels has no price even so),
-    `refill_ppm` what refills of it cost lately, `hold_seconds` how long its peer typically holds a payment,
-    `settle_ratio` is which part of what is sent on to it settles, no less than is believed of payments that paid
-    nothing.
+    `refill_ppm` what refills of it cost lately in each sat that it sold, `hold_seconds` how long its peer typically
+    holds a payment, `settle_ratio` is which part of what is sent on to it settles, no less than is believed of payments
+    that paid nothing.
     """
 
     demand: Rate = Rate()

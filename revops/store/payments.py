@@ -8,7 +8,7 @@ up anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -153,13 +153,21 @@ def moved_by_target(tx: Tx, since_at: float) -> dict[int, tuple[int, int]]:
     return {key: sums for key, sums in found.items() if sums != (0, 0)}
 
 
-def refill_costs(tx: Tx, since_at: float) -> dict[str, int]:
-    """Return what refills of each channel_id that settled since then cost together, as a rate on what they moved."""
+def refill_costs(tx: Tx, since_at: float, sold_msat: Mapping[str, int]) -> dict[str, int]:
+    """Given what left by each channel_id since then, return what refills of it that settled since cost together, as a
+    rate on that, or on what they moved where that is more.
+
+    So a channel that bought a tenth of what it sold has a tenth of the price in each sat that it sells: one small
+    refill says little of what the rest may be sold for.
+    """
     sums = {key: sums for key, sums in moved_by_target(tx, since_at).items() if sums[0] > 0}
     if not sums:
         return {}
     ids = {key: channel_id for channel_id, key in channel_keys(tx).items()}
-    return {ids[key]: ppm_of_ceil(fee_msat, amount_msat) for key, (amount_msat, fee_msat) in sums.items()}
+    return {
+        ids[key]: ppm_of_ceil(fee_msat, max(amount_msat, sold_msat.get(ids[key], 0)))
+        for key, (amount_msat, fee_msat) in sums.items()
+    }
 
 
 @cache

@@ -135,5 +135,7 @@ def test_what_refills_cost(database: Database, node_key: int) -> None:
                 )
                 jobs.mark_sending(tx, planned.job_key, "ab" * 32, run_key=1, at=NOW)
             jobs.finish_job(tx, planned.job_key, status, fee_msat, NOW - age, moved, run_key=1)
-        assert payments.refill_costs(tx, NOW - 30 * DAY) == {channel_id(2): 251, channel_id(4): 0}
-        assert payments.refill_costs(tx, NOW + 1) == {}
+        assert payments.refill_costs(tx, NOW - 30 * DAY, {}) == {channel_id(2): 251, channel_id(4): 0}
+        sold_msat = {channel_id(2): 10**12, channel_id(4): 5, channel_id(9): 7}
+        assert payments.refill_costs(tx, NOW - 30 * DAY, sold_msat)[channel_id(2)] < 251
+        assert payments.refill_costs(tx, NOW + 1, {}) == {}

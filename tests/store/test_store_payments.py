@@ -110,7 +110,7 @@ def test_what_arrived_elsewhere_is_booked_where_it_arrived(database: Database, n
         moves.ingest_channel_moves(tx, [move(1, 3, credit=10**9), move(2, 2, debit=10**9 + 70)])
         assert payments.moved_by_target(tx, 0.0) == {keys(tx)[3]: (10**9, 70)}
         assert payments.moved_by_target(tx, NOW + 1) == {}
-        assert payments.refill_costs(tx, 0.0) == {channel_id(3): 1}
+        assert payments.refill_costs(tx, 0.0, {}) == {channel_id(3): 1}
         (found,) = payments.surprises(tx, 0.0)
         assert found == payments.Surprise(job_key, 70, 70, channel_id(1), channel_id(3))
         jobs.note_moves(tx, job_key, 70, run_key=4, at=NOW + 9, note="elsewhere")
