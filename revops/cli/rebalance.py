@@ -8,7 +8,7 @@ from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
-from revops.report import summaries
+from revops.report import rebalances
 
 
 @click.group("rebalance", cls=LazyGroup)
@@ -27,7 +27,7 @@ def plan(options: CommonOptions) -> None:
         chosen = cycle.run(watched)
     if options.json or options.verbosity >= 0:
         output.product(
-            "rebalance plan", chosen, lambda: summaries.rebalance_plan(chosen, each_skip=options.verbosity > 0)
+            "rebalance plan", chosen, lambda: rebalances.rebalance_plan(chosen, each_skip=options.verbosity > 0)
         )
 
 
@@ -40,4 +40,4 @@ def run(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         summary = cycle.run(watched)
-    output.news("rebalance run", summary, lambda: summaries.rebalance_run(summary))
+    output.news("rebalance run", summary, lambda: rebalances.rebalance_run(summary))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from revops.domain.decision import (
@@ -11,21 +11,19 @@ from revops.domain.decision import (
     FeeDecision,
     Outcome,
     RebalanceDecision,
-    RebalancePlan,
     WindowBudget,
 )
 from revops.domain.reason import Reason
-from revops.domain.record import Books, JobRecord, ReserveStanding
+from revops.domain.record import Books, ReserveStanding
 from revops.domain.summary import (
     BackupSummary,
     DatabaseState,
-    RebalanceSummary,
     RollupSummary,
     SyncSummary,
 )
 from revops.domain.text import counted
 from revops.domain.units import sat_ceil, sat_floor
-from revops.report.amounts import cost, cost_rate, income, instant
+from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Line, Table
 from revops.report.words import deciding, shortened
 
@@ -71,62 +69,8 @@ def counts(outcomes: Sequence[Outcome], change: str) -> str:
     )
 
 
-def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
-    """Given a rebalance plan, render its jobs, and why the other channels are not refilled."""
-    wanted = [decision for decision in plan.decisions if decision.outcome is not Outcome.SKIP]
-    if wanted:
-        headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "outcome", "why")
-        yield Table("", headings, tuple(_job_row(decision) for decision in wanted))
-    others = [decision for decision in plan.decisions if decision.outcome is Outcome.SKIP]
-    if others and each_skip:
-        rows = tuple((d.target_name, str(d.outcome), sentences(d.reasons)) for d in others)
-        yield Table("", ("channel", "outcome", "why"), rows)
-    elif others:
-        yield from grouped(others)
-    yield Line(counts([decision.outcome for decision in plan.decisions], "to refill"))
-    if plan.jobs:
-        yield Line(f"good until {instant(plan.expires_at)}; `revops rebalance run` executes it in mode act")
-
-
 def _name(decision: FeeDecision | RebalanceDecision) -> str:
     return decision.target_name if isinstance(decision, RebalanceDecision) else decision.name
-
-
-def _job_row(decision: RebalanceDecision) -> tuple[str, ...]:
-    return (
-        decision.target_name,
-        decision.source_name or "any",
-        income(decision.amount_msat),
-        cost(decision.max_fee_msat),
-        cost_rate(decision.max_fee_msat, decision.amount_msat),
-        income(decision.expected_gain_msat),
-        str(decision.outcome),
-        sentences(decision.reasons),
-    )
-
-
-def rebalance_run(summary: RebalanceSummary) -> Iterator[Block]:
-    """Given what a rebalance run did, render each job as it stands."""
-    for reason in summary.reasons:
-        yield Line(reason.sentence)
-    if summary.jobs:
-        headings = ("refill", "from", ">amount sat", "status", ">fee sat", ">ppm", "why")
-        yield Table("", headings, tuple(_done_row(job, summary.names) for job in summary.jobs))
-    else:
-        yield Line("no job to send or settle")
-
-
-def _done_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
-    paid = job.fee_msat is not None
-    return (
-        names.get(job.target_channel_id, job.target_channel_id[:12]),
-        names.get(job.source_channel_id, job.source_channel_id[:12]),
-        income(job.amount_msat),
-        job.status,
-        cost(job.fee_msat) if job.fee_msat is not None else f"at most {cost(job.max_fee_msat)}",
-        cost_rate(job.fee_msat or 0, job.amount_msat) if paid else "-",
-        job.reason.sentence if job.reason else "",
-    )
 
 
 def suspensions(reasons: Sequence[Reason], reserves: Sequence[ReserveStanding]) -> Iterator[Line]:

@@ -1,0 +1,129 @@
+"""Rebalance plans and runs, as people read them: what would be moved and what it rests on, what came near, what became
+of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
+from revops.domain.reason import ReasonCode
+from revops.domain.record import JobRecord
+from revops.domain.summary import RebalanceSummary
+from revops.domain.units import sat_floor
+from revops.report.amounts import cost, cost_rate, income, instant
+from revops.report.blocks import Block, Line, Table
+from revops.report.summaries import counts, grouped, sentences
+
+#: Refusals that would be jobs if a price, a chance or a budget were a little other.
+NEAR_MISSES: Final = frozenset(
+    {
+        ReasonCode.ROUTE_ABOVE_WORTH,
+        ReasonCode.LAST_HOP_ABOVE_WORTH,
+        ReasonCode.KELLY_REFUSED,
+        ReasonCode.GAIN_TOO_SMALL,
+        ReasonCode.NO_QUOTE,
+        ReasonCode.NOT_QUOTED,
+    }
+)
+#: Reasons whose numbers the table of terms shows.
+_TERMS: Final = frozenset({ReasonCode.WORTH, ReasonCode.KELLY})
+
+
+def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
+    """Given a rebalance plan, render its jobs with all that they rest on, what came near to being one and what would
+    have to change, and why the other channels are not refilled.
+    """
+    wanted = [one for one in plan.decisions if one.source_name is not None]
+    if wanted:
+        headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "outcome", "why")
+        yield Table("", headings, tuple(_job_row(one) for one in wanted))
+        yield from _terms([one for one in wanted if one.terms is not None])
+    others = [one for one in plan.decisions if one.source_name is None]
+    near = [one for one in others if one.reasons[0].code in NEAR_MISSES]
+    if near and not each_skip:
+        yield Table("Near misses", ("channel", "what is missing"), tuple(map(_why_row, near)))
+        others = [one for one in others if one.reasons[0].code not in NEAR_MISSES]
+    if others and each_skip:
+        rows = tuple((one.target_name, str(one.outcome), sentences(one.reasons)) for one in others)
+        yield Table("", ("channel", "outcome", "why"), rows)
+    elif others:
+        yield from grouped(others)
+    yield Line(counts([one.outcome for one in plan.decisions], "to refill"))
+    if plan.jobs:
+        yield Line(f"good until {instant(plan.expires_at)}; `revops rebalance run` executes it in mode act")
+
+
+def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
+    shown = tuple(reason for reason in one.reasons if one.terms is None or reason.code not in _TERMS)
+    return (
+        one.target_name,
+        ", ".join(source.name for source in one.sources) or one.source_name or "any",
+        income(one.amount_msat),
+        cost(one.max_fee_msat),
+        cost_rate(one.max_fee_msat, one.amount_msat),
+        income(one.expected_gain_msat),
+        "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
+        sentences(shown),
+    )
+
+
+def _why_row(one: RebalanceDecision) -> tuple[str, ...]:
+    return one.target_name, sentences(one.reasons)
+
+
+def _terms(jobs: Sequence[RebalanceDecision]) -> Iterator[Block]:
+    if not jobs:
+        return
+    value = ("refill", ">worth there", ">worth at source", ">route", ">risk", ">gain ppm", ">a sale earns ppm")
+    bet = (">chance of sale", ">odds b", ">Kelly f", ">stake sat", ">wanted sat")
+    yield Table(
+        "What a sat is worth, in ppm, and the bet on its sale (p with its lower bound)",
+        (*value, *bet),
+        tuple(map(_terms_row, jobs)),
+    )
+
+
+def _terms_row(one: RebalanceDecision) -> tuple[str, ...]:
+    terms = one.terms
+    if terms is None:
+        return (one.target_name,)
+    return (
+        one.target_name,
+        f"{terms.target_ppm:,.0f}",
+        f"{terms.source_ppm:,.0f}",
+        f"{terms.route_ppm:,.0f}",
+        f"{terms.risk_ppm:,.0f}",
+        f"{terms.gain_ppm:,.0f}",
+        f"{terms.income_ppm:,.0f}",
+        f"{terms.sale_ratio:.0%} ({terms.sale_low_ratio:.0%})",
+        f"{terms.odds_ratio:.2f}",
+        f"{terms.kelly_ratio:.0%}",
+        f"{sat_floor(terms.stake_msat):,}",
+        income(terms.wanted_msat),
+    )
+
+
+def rebalance_run(summary: RebalanceSummary) -> Iterator[Block]:
+    """Given what a rebalance run did, render each job as it stands."""
+    for reason in summary.reasons:
+        yield Line(reason.sentence)
+    if summary.jobs:
+        headings = ("refill", "from", ">amount sat", "status", ">fee sat", ">ppm", "why")
+        yield Table("", headings, tuple(_done_row(job, summary.names) for job in summary.jobs))
+    else:
+        yield Line("no job to send or settle")
+
+
+def _done_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
+    paid = job.fee_msat is not None
+    return (
+        names.get(job.target_channel_id, job.target_channel_id[:12]),
+        names.get(job.source_channel_id, job.source_channel_id[:12]),
+        income(job.amount_msat),
+        job.status,
+        cost(job.fee_msat) if job.fee_msat is not None else f"at most {cost(job.max_fee_msat)}",
+        cost_rate(job.fee_msat or 0, job.amount_msat) if paid else "-",
+        job.reason.sentence if job.reason else "",
+    )
