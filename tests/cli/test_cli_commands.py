@@ -44,6 +44,7 @@ from revops.domain.explanation import Explained, Explanation
 from revops.domain.forward import Flow
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import RebalanceTerms, SourceOffer
 from revops.domain.record import (
     Books,
     ChannelRecord,
@@ -192,6 +193,41 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
     assert "good until 1970-01-01 01:00Z" in out
     assert main(["rebalance", "plan", "-v"]) == 0
     assert "forwards out of it earned nothing in 14 days" in capsys.readouterr().out
+
+
+TERMS = RebalanceTerms(
+    target_ppm=490.4, source_ppm=12.1, route_ppm=50.0, risk_ppm=1.4, gain_ppm=426.9, income_ppm=500.0, sale_ratio=0.83,
+    sale_low_ratio=0.7, lot_count=2.0, horizon_days=14, odds_ratio=7.05, kelly_ratio=0.654, stake_msat=1_961_957,
+    wanted_msat=2 * 10**8,
+)  # fmt: skip
+WORTH = why(
+    ReasonCode.WORTH, source="2x2x2", target_ppm=490, source_ppm=12, route_ppm=50, risk_ppm=1, gain_ppm=427,
+    limit_ppm=337, success_percent=60,
+)  # fmt: skip
+NEAR = why(
+    ReasonCode.ROUTE_ABOVE_WORTH, source="2x2x2", route_ppm=700, limit_ppm=337, target_ppm=490, source_ppm=12
+)  # fmt: skip
+
+
+def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, capsys):
+    sources = (SourceOffer("ef" * 32, "2x2x2", 25_001, 5_000), SourceOffer("ee" * 32, "4x4x4", 20_000))
+    weighed = replace(JOB, sources=sources, terms=TERMS, reasons=(WORTH,))
+    missed = replace(SKIP, target_channel_id="bb" * 32, target_name="5x5x5", reasons=(NEAR,))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
+    assert main(["rebalance", "plan"]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"] in lines
+    bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "7.05", "65%", "1,961", "200,000"]
+    assert bet in lines
+    assert any(line[:1] == ["5x5x5"] and "cheapest costs 700" in " ".join(line) for line in lines)
+    assert "Near misses" in out
+    assert main(["rebalance", "plan", "-v"]) == 0
+    assert "the cheapest costs 700" in capsys.readouterr().out
+    assert main(["rebalance", "plan", "--json"]) == 0
+    (first, *_rest) = json.loads(capsys.readouterr().out)["decisions"]
+    assert first["terms"]["kelly_ratio"] == 0.654
+    assert [one["max_fee_msat"] for one in first["sources"]] == [25_001, 20_000]
 
 
 def job(status: str, fee_msat: int | None) -> JobRecord:
@@ -443,7 +479,7 @@ def test_report_shows_demand_with_intervals_where_it_is_known(cycle, capsys):
     assert known["demand"] == {
         "judged_at": -6_500.0, "fee_ppm": 100, "interest_count": 1_234.5, "elasticity": 1.204, "elasticity_low": 0.611,
         "elasticity_high": 2.134, "best_ppm": 140, "best_low_ppm": 90, "best_high_ppm": 1_300, "dearest_ppm": 1_300,
-        "value_ppm": 70.4, "value_low_ppm": 41.3, "value_high_ppm": 112.7,
+        "value_ppm": 70.4, "value_low_ppm": 41.3, "value_high_ppm": 112.7, "values_ppm": [],
     }  # fmt: skip
 
 
