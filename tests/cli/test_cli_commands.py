@@ -182,7 +182,7 @@ SKIP = RebalanceDecision("aa" * 32, "3x3x3", None, None, Outcome.SKIP, 0, 0, 0, 
 
 
 def test_rebalance_plan_prints_its_product(cycle, capsys):
-    cycle("rebalance", "plan", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
