@@ -129,7 +129,14 @@ def _summary(
     session: Session, view: NodeView, outcomes: Iterable[JobOutcome], suspended: tuple[Reason, ...]
 ) -> RebalanceSummary:
     def after(outcome: JobOutcome) -> JobRecord:
-        return replace(outcome.job, status=outcome.status, fee_msat=outcome.fee_msat, reason=outcome.reason)
+        return replace(
+            outcome.job,
+            status=outcome.status,
+            fee_msat=outcome.fee_msat,
+            reason=outcome.reason,
+            failure=outcome.failure,
+            erring_scidd=outcome.erring_scidd,
+        )
 
     return RebalanceSummary(
         taken_at=session.clock(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from revops.cycle.ingest import PAGE_SIZE
+from revops.cycle import ingest
 from revops.cycle.session import Session
 from revops.errors import TemporaryError
 from revops.node.errors import NodeError
@@ -23,8 +23,8 @@ def read_channel_moves(database: Database, node_key: int, reader: Reader) -> Non
     with database.read(node_key) as tx:
         last = cursors.cursor(tx, cursors.CHANNEL_MOVES)
     while last < top:
-        page = reader.channel_moves(last + 1, PAGE_SIZE)
-        full = len(page) >= PAGE_SIZE
+        page = reader.channel_moves(last + 1, ingest.PAGE_SIZE)
+        full = len(page) >= ingest.PAGE_SIZE
         last = max([row.created_index for row in page] + ([] if full else [top]))
         with database.transaction(node_key) as tx:
             moves.ingest_channel_moves(tx, page)

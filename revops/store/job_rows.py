@@ -4,70 +4,79 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Executable, Select, bindparam, select
 
 from revops.domain.reason import Reason
 from revops.domain.rebalance import FailureKind, SourceOffer
 from revops.domain.record import JobRecord
 from revops.store.codec import load_reasons, load_terms
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.keys import chunks
 from revops.store.tables import channel, rebalance_job, rebalance_source, spend_ledger
+
+#: Aliases cost time: these are made once.
+_SOURCE: Final = channel.alias("source")
+_TARGET: Final = channel.alias("target")
 
 
 def records(tx: Tx, condition: ColumnElement[bool]) -> tuple[JobRecord, ...]:
     """Given a condition on `rebalance_job`, return the jobs that meet it, in the order of their keys."""
-    return _records_of(tx, _select(tx).where(condition).order_by(rebalance_job.c.job_key))
+    return _records_of(tx, _select().where(condition).order_by(rebalance_job.c.job_key))
 
 
 def newest(tx: Tx, limit: int) -> tuple[JobRecord, ...]:
     """Return at most `limit` jobs, the newest first."""
     if limit <= 0:
         return ()
-    return _records_of(tx, _select(tx).order_by(rebalance_job.c.job_key.desc()).limit(limit))
+    return _records_of(tx, _select().order_by(rebalance_job.c.job_key.desc()).limit(limit))
 
 
 def _records_of(tx: Tx, statement: Select[Any]) -> tuple[JobRecord, ...]:
-    rows = tx.connection.execute(statement).all()
+    rows = tx.execute(statement).all()
     offers = _offers(tx, [row.job_key for row in rows])
     return tuple(_record_of(row, tuple(offers.get(row.job_key, ()))) for row in rows)
 
 
-def _select(tx: Tx) -> Select[Any]:
-    source, target, entry = channel.alias("source"), channel.alias("target"), spend_ledger
-    jobs = rebalance_job.c
+@cache
+def _select() -> Select[Any]:
+    jobs, entry = rebalance_job.c, spend_ledger.c
     return (
         select(
             rebalance_job,
-            source.c.channel_id.label("source_channel_id"),
-            target.c.channel_id.label("target_channel_id"),
-            entry.c.amount_msat.label("reserved_msat"),
+            _SOURCE.c.channel_id.label("source_channel_id"),
+            _TARGET.c.channel_id.label("target_channel_id"),
+            entry.amount_msat.label("reserved_msat"),
         )
-        .join(source, (source.c.node_key == jobs.node_key) & (source.c.channel_key == jobs.source_channel_key))
-        .join(target, (target.c.node_key == jobs.node_key) & (target.c.channel_key == jobs.target_channel_key))
-        .outerjoin(entry, (entry.c.node_key == jobs.node_key) & (entry.c.entry_key == jobs.reserve_key))
-        .where(jobs.node_key == tx.node_key)
+        .join(_SOURCE, (_SOURCE.c.node_key == jobs.node_key) & (_SOURCE.c.channel_key == jobs.source_channel_key))
+        .join(_TARGET, (_TARGET.c.node_key == jobs.node_key) & (_TARGET.c.channel_key == jobs.target_channel_key))
+        .outerjoin(spend_ledger, (entry.node_key == jobs.node_key) & (entry.entry_key == jobs.reserve_key))
+        .where(jobs.node_key == NODE)
     )
 
 
 def _offers(tx: Tx, job_keys: Iterable[int]) -> dict[int, list[SourceOffer]]:
     """The sources of each job, best first; a channel goes by the name that it has now."""
     found: dict[int, list[SourceOffer]] = defaultdict(list)
-    mine = rebalance_source.c
-    joined = (channel.c.node_key == mine.node_key) & (channel.c.channel_key == mine.source_channel_key)
     for some in chunks(job_keys):
-        statement = (
-            select(rebalance_source, channel.c.channel_id, channel.c.scid, channel.c.alias_local)
-            .join(channel, joined)
-            .where(mine.node_key == tx.node_key, mine.job_key.in_(some))
-            .order_by(mine.job_key, mine.rank)
-        )
-        for row in tx.connection.execute(statement):
+        for row in tx.execute(_offers_of(), b_jobs=some):
             name = row.scid or row.alias_local or row.channel_id
             found[row.job_key].append(SourceOffer(row.channel_id, name, row.max_fee_msat, row.quoted_fee_msat))
     return found
+
+
+@cache
+def _offers_of() -> Executable:
+    mine = rebalance_source.c
+    joined = (channel.c.node_key == mine.node_key) & (channel.c.channel_key == mine.source_channel_key)
+    return (
+        select(rebalance_source, channel.c.channel_id, channel.c.scid, channel.c.alias_local)
+        .join(channel, joined)
+        .where(mine.node_key == NODE, mine.job_key.in_(bindparam("b_jobs", expanding=True)))
+        .order_by(mine.job_key, mine.rank)
+    )
 
 
 def _record_of(row: Any, sources: tuple[SourceOffer, ...]) -> JobRecord:

@@ -92,7 +92,7 @@ def _sources_of(decision: RebalanceDecision) -> tuple[SourceOffer, ...]:
 def add_retry(tx: Tx, run_key: int, failed: JobRecord, sources: Sequence[SourceOffer], now: float) -> int:
     """Given a job that failed and the sources that may still pay, plan one more attempt; return its key.
 
-    It is as good for as long as the plan that it comes from. Raise BugError without a source.
+    It is good for as long as the plan that it comes from. Raise BugError without a source.
     """
     if not sources:
         raise BugError(f"rebalance job {failed.job_key} has no source left for another attempt")

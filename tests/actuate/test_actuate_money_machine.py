@@ -52,7 +52,12 @@ class Money(RuleBasedStateMachine):
         self.stack = ExitStack()
         self.patch = self.stack.enter_context(pytest.MonkeyPatch.context())
         self.bench: Bench = self.stack.enter_context(self.open())
-        self.bench.settings["rebalance"] |= {"max_in_flight": 3, "wait_seconds": 5, "plan_lifetime_seconds": 86_400}
+        self.bench.settings["rebalance"] |= {
+            "max_in_flight": 3,
+            "max_attempts": 2,
+            "wait_seconds": 5,
+            "plan_lifetime_seconds": 86_400,
+        }
         self.pairs = [(source["channel_id"], target["channel_id"]) for source, target in self.bench.pairs()]
         #: (when at the earliest, at which height, msat) of what rebalances have really cost.
         self.costs: list[tuple[float, int, int]] = []
