@@ -155,6 +155,8 @@ def correct(tx: Tx, *, run_key: int, job_key: int, amount_msat: int, at: float) 
     The money is gone: no limit is asked. Raise as `settle` does.
     """
     _insist_on_amount("a correction", amount_msat)
+    if amount_msat == 0:
+        raise BugError("a correction of nothing")
     _insist_on_instant(at)
     take_fence(tx, run_key)
     reserve_key = _append(tx, "reserve", None, amount_msat, at, job_key, Category.REBALANCE, run_key)
