@@ -68,7 +68,7 @@ class Bench:
         self.clock_offset = 0.0
         self.settings: dict[str, dict[str, Any]] = {
             "node": {"rpc_path": str(folder / "rpc"), "rpc_timeout_seconds": 5},
-            "database": {"url": url or f"sqlite:///{folder / 'db'}", "state_dir": str(folder)},
+            "database": {"url": url or f"sqlite:///{folder / 'db'}"},
             "fees": {"mode": "act", "min_ppm": 1, "max_ppm": 5_000},
             "rebalance": {
                 "mode": "act",

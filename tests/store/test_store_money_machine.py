@@ -208,6 +208,7 @@ def open_on(make_url: Callable[[Path], str]) -> Iterator[Bench]:
     try:
         url = make_url(folder)
         bench = Bench(folder, url=url, channel_count=8)
+        bench.settings["database"]["state_dir"] = str(folder)  # PostgreSQL has no file for the locks to lie beside
         with SimServer(bench.node, folder / "rpc", faults=bench.faults), bench.database:
             bench.sync()
             yield bench
