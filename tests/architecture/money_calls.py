@@ -50,7 +50,7 @@ _FOREIGN: Final[Mapping[str, frozenset[str]]] = {
     "pyln": frozenset({"node/wire.py"}),
     "revops.node.wire": frozenset({"node/attempt.py", "node/faults.py"}),
     "revops.node.attempt": frozenset({"node/rpc.py"}),
-    "subprocess": frozenset({"cycle/simulate.py"}),  # asks git for the commit of a result
+    "subprocess": frozenset({"cycle/studies.py"}),  # asks git for the commit of a result
     "socket": frozenset(),
 }
 #: Of a function with more callers than these nobody can say that all of them have reserved.

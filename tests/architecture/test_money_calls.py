@@ -28,7 +28,7 @@ REVIEWED: Final[dict[str, str]] = {
             "getinfo", "listpeerchannels", "listfunds", "listclosedchannels", "listnodes", "listforwards",
             "listchannelmoves", "listchainmoves", "listnetworkevents", "wait", "feerates", "listconfigs",
             "listchannels", "getroutes", "askrene-listlayers", "listinvoices", "waitsendpay", "listsendpays",
-            "sling-version", "sling-jobsettings", "sling-stats",
+            "sling-version", "sling-jobsettings", "sling-stats", "clboss-status",
         ),
         READS,
     ),
@@ -36,6 +36,7 @@ REVIEWED: Final[dict[str, str]] = {
     "askrene-create-layer": "what getroutes is told", "askrene-disable-node": "what getroutes is told",
     "askrene-inform-channel": "what getroutes is told", "askrene-age": "what getroutes is told",
     "invoice": "lets others pay us; a payment to it is a sendpay", "delinvoice": "so that nobody pays it any more",
+    "clboss-unmanage": "what CLBOSS leaves alone: it spends less by that; given back, what it spent before",
     "sling-stop": "ends what sling-once began: a cure",
     "sendpay": "guarded", "sling-once": "guarded",
 }  # fmt: skip

@@ -84,8 +84,9 @@ def back_to_0009(url: str) -> None:
             with operations.batch_alter_table("spend_ledger") as ledger:
                 ledger.drop_constraint(operations.f("ck_spend_ledger_job"), type_="check")
                 ledger.alter_column("job_key", existing_type=Integer(), nullable=False)
-            events = "peer_event_node_key_peer_key_created_index"
-            for name in ("fee_change_last", "fee_change_announced", "run_succeeded", "run_unfinished", events):
+            later_indexes = ("peer_event_node_key_peer_key_created_index", "channel_move_node_key_payment_hash")
+            indexes = ("fee_change_last", "fee_change_announced", "run_succeeded", "run_unfinished")
+            for name in (*indexes, *later_indexes):
                 connection.execute(text(f"DROP INDEX ix_{name}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
     finally:

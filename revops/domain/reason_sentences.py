@@ -1,0 +1,239 @@
+"""What each reason says to a person, with its numbers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from revops.domain.reason_code import ReasonCode
+
+#: The sentence of each reason; a test holds that every code has one and that its numbers fit.
+SENTENCES: Final[Mapping[ReasonCode, str]] = {
+    ReasonCode.FIRST_SEEN: "first seen at {fee_ppm} ppm: watching before touching",
+    ReasonCode.EXTERNAL_CHANGE: "fee changed outside revops, {expected_ppm} -> {fee_ppm} ppm: learning starts anew",
+    ReasonCode.EXTERNAL_RESPECTED: "set outside revops to {fee_ppm} ppm {age_hours} h ago: left alone",
+    ReasonCode.EXTERNAL_OVERWRITTEN: "set outside revops, {expected_ppm} -> {fee_ppm} ppm: to be put back",
+    ReasonCode.PINNED: "pinned by hand at {pin_ppm} ppm, {span}",
+    ReasonCode.ALIGNED: "priced together with the peer's other channels, of which {name} leads at {fee_ppm} ppm",
+    ReasonCode.OBSERVING: (
+        "watching {fee_ppm} ppm: {open_hours} of {needed_hours} open hours, {forward_count} forwards"
+    ),
+    ReasonCode.INCONCLUSIVE: (
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, {last_rate_msat} before: too close to tell apart by "
+        "{forward_count} forwards, watching on"
+    ),
+    ReasonCode.CLIMB_KEEP: (
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, the price before {last_rate_msat}: on the same way, "
+        "{step_percent} %"
+    ),
+    ReasonCode.CLIMB_REVERSE: (
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, the price before {last_rate_msat}: the other way, "
+        "{step_percent} %"
+    ),
+    ReasonCode.CLIMB_PROBE: (
+        "{fee_ppm} ppm earned {rate_msat} msat per open hour, the first price of this search: try {step_percent} %"
+    ),
+    ReasonCode.CLIMB_SLOPE: (
+        "prices tried lately: {window_count}; by them a fee 1 % higher changes the net income by {slope_percent} % "
+        "(give or take {error_percent} %); a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where its "
+        "payments enter"
+    ),
+    ReasonCode.CLIMB_WORTH: (
+        "what is remembered is of one price alone, which shows no slope; a sat is worth {value_ppm} ppm here and "
+        "{entry_value_ppm} ppm where its payments enter"
+    ),
+    ReasonCode.NOTHING_TO_LEARN: "it can't forward now, so that no price would prove better: {fee_ppm} ppm is kept",
+    ReasonCode.AT_BOUND: "{fee_ppm} ppm is as near the bound of {bound_ppm} ppm as a step can go: kept",
+    ReasonCode.DEMAND: (
+        "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
+        "{elasticity} % of them ({low} to {high}); of all prices {best_ppm} ppm promises most, {gain_msat} "
+        "msat a day more; a sat is worth {value_ppm} ppm here and {entry_value_ppm} ppm where they enter"
+    ),
+    ReasonCode.DEMAND_OUTSIDE: (
+        "{interest_count} payments tell: {per_day} a day are expected at {fee_ppm} ppm, a fee 1 % higher loses "
+        "{elasticity} % of them ({low} to {high}); {fee_ppm} ppm is none of the prices that may be tried so far, "
+        "{cheapest_ppm} to {dearest_ppm} ppm: of those {best_ppm} ppm promises most, though {lost_msat} msat a day "
+        "less than {fee_ppm} ppm would bring if the belief held there; a sat is worth {value_ppm} ppm here and "
+        "{entry_value_ppm} ppm where they enter"
+    ),
+    ReasonCode.UNPAID: (
+        "nobody has paid {fee_ppm} ppm since it is in force: {wanted_ppm} ppm isn't tried before somebody has"
+    ),
+    ReasonCode.DEMAND_PROBE: (
+        "nearly all payments came at one price: {probe_ppm} ppm is tried to see what they mind, which may cost "
+        "{lost_msat} msat a day"
+    ),
+    ReasonCode.JUDGED_LATELY: "{fee_ppm} ppm is judged anew each {hours} h: kept till then",
+    ReasonCode.JUDGED_BEST: (
+        "{fee_ppm} ppm is judged anew each {hours} h: kept till then; {hours_ago} h ago {best_ppm} ppm promised most"
+    ),
+    ReasonCode.JUDGED_WANTED: "{hours_ago} h ago, at {fee_ppm} ppm, {best_ppm} ppm promised most: wanted since",
+    ReasonCode.CALM: "calm at {fee_ppm} ppm for {calm_hours} h: no price near it promises more",
+    ReasonCode.ASLEEP: (
+        "asleep at {fee_ppm} ppm for {left_hours} h more: {interest_count} payments came, {expected_count} expected"
+    ),
+    ReasonCode.WOKEN: (
+        "woken at {fee_ppm} ppm by {cause}: {interest_count} payments came while asleep, {expected_count} expected"
+    ),
+    ReasonCode.STRATEGY_OFF: "strategy is off",
+    ReasonCode.STRATEGY_FAILED: "strategy {strategy} failed ({error}): left as it is; please report it",
+    ReasonCode.FIXED: "fixed at {fixed_ppm} ppm",
+    ReasonCode.PROPORTIONAL: "{local_percent} % is ours, {full_ppm} ppm when all is, {empty_ppm} ppm when nothing is",
+    ReasonCode.MATCHED: "others charge {anchor_ppm} ppm into the peer, times {match_ratio}",
+    ReasonCode.NO_ANCHOR: "what others charge into the peer isn't known: left as it is",
+    ReasonCode.FIRST_FEE_PEER: "new: as our other channel to the peer, {name}, at {fee_ppm} ppm",
+    ReasonCode.FIRST_FEE_STRATEGY: "new: what {strategy} asks for, at once",
+    ReasonCode.FIRST_FEE_ANCHOR: (
+        "new: others charge {anchor_ppm} ppm into its peer, times {match_ratio}, and no less than {least_ppm} ppm"
+    ),
+    ReasonCode.FIRST_FEE_START: "new, and what others charge into its peer isn't known: start_ppm, {start_ppm} ppm",
+    ReasonCode.CONGESTED_HOLD: (
+        "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
+        " of the value are taken; the fee is held meanwhile"
+    ),
+    ReasonCode.UNREACHABLE: (
+        "no payment of usual size can get here: no other peer's channel has room for it to enter, so that want of "
+        "revenue says nothing of the fee"
+    ),
+    ReasonCode.CONGESTED_RAISE: (
+        "congested {direction} for {since_hours} h by {cause}: {slot_percent} % of the HTLC slots and {value_percent} %"
+        " of the value are taken; one step up, {step_percent} %"
+    ),
+    ReasonCode.EXPERIMENT_A: "experiment {experiment}, block {block} of {block_count}: A's turn, {strategy}",
+    ReasonCode.EXPERIMENT_B: "experiment {experiment}, block {block} of {block_count}: B's turn, {strategy}",
+    ReasonCode.FLOOR: "raised to the floor of {floor_ppm} ppm",
+    ReasonCode.CHAIN_FLOOR: (
+        "floor of {floor_ppm} ppm by the chain: a force-close at {sat_per_vb} sat/vB would cost {cost_sat} sat, by "
+        "{chance_percent} % a year, earned on {volume_sat} sat"
+    ),
+    ReasonCode.CHAIN_SPIKE: "feerates are {times} times their median of 24 hours: the chain's floor times {premium}",
+    ReasonCode.CHAIN_CAPPED: (
+        "the chain asks for {wanted_ppm} ppm, but at most {share_percent} % of the market's {market_ppm} ppm count"
+    ),
+    ReasonCode.MARKET_UNREAD: (
+        "what others charge into the peer couldn't be read yet: the chain's floor doesn't raise the {fee_ppm} ppm"
+    ),
+    ReasonCode.ANCHOR_OLD: "what others charge into the peer was last read {days} days ago",
+    ReasonCode.CHAIN_RATE_OLD: "the node has no estimate of feerates now, the last is {age_hours} h old",
+    ReasonCode.CHAIN_RATE_UNKNOWN: "no estimate of feerates in {days} days: no floor by the chain",
+    ReasonCode.REFILL_FLOOR: (
+        "floor of {floor_ppm} ppm: refills cost {refill_ppm} ppm of what it sold in 30 days, times {refill_floor_ratio}"
+    ),
+    ReasonCode.HOLD_FLOOR: "its peer holds a payment for {hold_seconds} s: floor times {premium}, {floor_ppm} ppm",
+    ReasonCode.CEILING: "limited to the ceiling of {ceiling_ppm} ppm",
+    ReasonCode.ANCHOR_CEILING: (
+        "others charge {anchor_ppm} ppm into the peer (what counts is start_ppm, where that is more): nothing above "
+        "{ceiling_ppm} ppm is tried"
+    ),
+    ReasonCode.SHOWN_CEILING: (
+        "its customers have shown a market at {shown_ppm} ppm, whatever others charge: nothing above {ceiling_ppm} ppm,"
+        " twice that, is tried"
+    ),
+    ReasonCode.UNPROVEN_CEILING: (
+        "it can't forward now, so that a price proves nothing: none above {ceiling_ppm} ppm is tried, twice the highest"
+        " that something was sold at, or that others charge"
+    ),
+    ReasonCode.ZERO_FLOW_HOLD: "no revenue in {idle_hours} open hours: not raised",
+    ReasonCode.ZERO_FLOW_DROP: "no revenue in {idle_hours} open hours: lowered to {fee_ppm} ppm",
+    ReasonCode.ZERO_FLOW_WORTH: (
+        "no revenue in {idle_hours} open hours, but a sat is worth {kept_ppm} ppm here, or more: neither raised nor"
+        " lowered below that"
+    ),
+    ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",
+    ReasonCode.OUT_OF_BOUNDS: "{fee_ppm} ppm is outside {min_ppm} to {max_ppm}: back inside",
+    ReasonCode.BASE_FEE: "base fee {base_msat} -> {wanted_base_msat} msat",
+    ReasonCode.HTLC_MAX: (
+        "{local_percent} % is ours: largest payment {old_sat} -> {new_sat} sat, step {level} of {level_count}"
+    ),
+    ReasonCode.DEAD_BAND: "a change of {change_ppm} ppm is not worth an announcement (dead band {band_ppm})",
+    ReasonCode.CHANNEL_CAP: "{used_count} of {cap_count} updates a day of this channel are used",
+    ReasonCode.MIN_INTERVAL: "last changed {age_hours} h ago, least interval {interval_hours} h",
+    ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
+    ReasonCode.NOT_USABLE: "not usable: {state}",
+    ReasonCode.OBSERVE_MODE: "observe mode: nothing is sent",
+    ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended",
+    ReasonCode.RESERVE_RECOVERING: (
+        "{have_sat} sat in {where}, reserve is {floor_sat}: suspended until there are {resume_sat}"
+    ),
+    ReasonCode.LEDGER_GAPS: "the spend ledger has {found_count} entries, {written_count} were written",
+    ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
+    ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: suspended",
+    ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",
+    ReasonCode.BALANCED: "{local_percent} % is ours, a refill starts below {low_percent} %",
+    ReasonCode.NO_INCOME: "forwards out of it earned nothing in {horizon_days} days: not worth refilling",
+    ReasonCode.NO_SOURCE: "no channel has liquidity to spare cheaply enough",
+    ReasonCode.LAST_HOP_TOO_DEAR: (
+        "its peer alone asks {last_hop_ppm} ppm to let a refill in, which may cost {max_fee_ppm} ppm at most"
+    ),
+    ReasonCode.SEVERAL_CHANNELS: "its peer has {channel_count} channels with us: arrival can't be verified",
+    ReasonCode.NOT_PERMITTED: 'a rule says rebalance = "{permission}": never {side}',
+    ReasonCode.COOLING_DOWN: "{failure_count} failures in a row, next try in {wait_minutes} min",
+    ReasonCode.IN_FLIGHT: "a payment is already under way on it",
+    ReasonCode.CONGESTED: (
+        "congested {direction} by {cause}: {slot_percent} % of the HTLC slots and {value_percent} % of the value are"
+        " taken; left alone"
+    ),
+    ReasonCode.UNSTABLE: (
+        "its peer is unsteady: connected {uptime_percent} % of the {covered_hours} h known of the last 24, away for "
+        "{down_minutes} min, dropped {flap_count} times; asked for are {min_percent} % and {max_flaps} times at most"
+    ),
+    ReasonCode.TOO_SMALL: "{amount_sat} sat is less than the least amount of {min_sat}",
+    ReasonCode.BUDGET_EXHAUSTED: "budget: {left_sat} sat left, {wanted_sat} wanted ({window})",
+    ReasonCode.REFILL: (
+        "earned {income_ppm} ppm on {out_sat} sat in {horizon_days} days; refill at up to {max_fee_ppm} ppm"
+    ),
+    ReasonCode.WORTH: (
+        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}, the route costs {route_ppm} and its risk"
+        " {risk_ppm}: gains {gain_ppm} ppm, if it is made (chance {success_percent} %); up to {limit_ppm} ppm it is"
+        " worth making"
+    ),
+    ReasonCode.KELLY: (
+        "sold, a sat earns {income_ppm} ppm; the chance of that is {sale_percent} %, at least {low_percent} %"
+        " ({lot_count} earlier lots): at odds of {odds} to 1 that is worth staking {kelly_percent} % of the budget;"
+        " {amount_sat} of {wanted_sat} sat"
+    ),
+    ReasonCode.KELLY_REFUSED: (
+        "sold, a sat earns {income_ppm} ppm, but the chance of that may be as low as {low_percent} %: worth buying"
+        " below {dearest_ppm} ppm, from {source} it costs {cost_ppm}"
+    ),
+    ReasonCode.STAKE_TOO_SMALL: (
+        "{stake_sat} sat may be staked on it ({left_sat} are left, the Kelly share is {kelly_percent} %): at"
+        " {route_ppm} ppm that buys less than the least amount of {min_sat} sat"
+    ),
+    ReasonCode.GAIN_TOO_SMALL: "it would gain {gain_msat} msat, less than {min_gain_sat} sat",
+    ReasonCode.STOP_LOSS: (
+        "stop-loss: of {bought_sat} sat that were bought for it more than {horizon_days} days ago, for {cost_sat} sat,"
+        " {sold_percent} % were sold; nothing more is bought below {least_percent} %"
+    ),
+    ReasonCode.FULL_ENOUGH: "{local_percent} % is ours, it is filled to {high_percent} % at most",
+    ReasonCode.NOTHING_CHEAPER: "a sat more is worth {worth_ppm} ppm here, and no channel has one to spare for less",
+    ReasonCode.LAST_HOP_ABOVE_WORTH: (
+        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}, and is sold with a chance of"
+        " {low_percent} % at least: it may cost {limit_ppm} ppm, the peer alone asks {last_hop_ppm}"
+    ),
+    ReasonCode.ROUTE_ABOVE_WORTH: (
+        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}: a route may cost {limit_ppm} ppm, the"
+        " cheapest costs {route_ppm}"
+    ),
+    ReasonCode.NO_QUOTE: "no route from {source} for the {limit_ppm} ppm that it may cost: {message}",
+    ReasonCode.NOT_QUOTED: (
+        "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked for one now, its turn comes"
+    ),
+    ReasonCode.TAKEN: "takes part in a better job of this plan",
+    ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",
+    ReasonCode.PLAN_REPLACED: "a newer plan took its place after {age_minutes} min",
+    ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
+    ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
+    ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",
+    ReasonCode.NO_ROUTE: "no route: {message}",
+    ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
+    ReasonCode.ROUTE_REFUSED: "route refused: {message}",
+    ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
+    ReasonCode.SLING_ORDER: "sling: {payment_count} payments of {chunk_sat} sat at {max_ppm} ppm at most;"
+    " {worst_msat} msat are reserved",
+    ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
+    ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
+    ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",
+    ReasonCode.PAYMENT_ASSUMED: "{message}: booked at the reserved {fee_msat} msat",
+    ReasonCode.PAYMENT_UNCLEAR: "the node's records don't agree: {message}; its {reserved_msat} msat stay reserved",
+}
