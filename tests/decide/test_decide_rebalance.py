@@ -37,7 +37,8 @@ from tests.builders import (
 from tests.planning import Market, at_ppm, by_source, no_route, planned
 from tests.strategies import SUSPENDED, rebalance_policies, rebalance_snapshots
 
-POLICY = RebalanceConfig()
+#: Figures by hand are without the return that is asked for on top.
+POLICY = RebalanceConfig(min_return_ratio=0.0)
 #: It sells 2,000,000 sat in 14 days at 500 ppm, and asks for as much now.
 DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
 FULL = make_channel(2, local_msat=4_750_000 * SAT)
@@ -273,6 +274,16 @@ def test_half_of_the_kelly_share_is_staked_and_cuts_the_amount() -> None:
     assert job.terms.wanted_msat == 1_000_000 * SAT
     assert job.max_fee_msat == job.terms.stake_msat
     assert "of 1,000,000 sat" in reason_of(job, ReasonCode.KELLY).sentence
+
+
+def test_a_return_is_asked_for_on_top_of_the_price() -> None:
+    """At 100 % a sat that is worth 490 ppm may cost 245, and no more is moved than still brings as much."""
+    bare, keen = first(two()), first(two(), RebalanceConfig(min_return_ratio=1.0))
+    assert keen.terms is not None
+    assert keen.max_fee_msat / SAT == pytest.approx(keen.terms.target_ppm / 2, abs=1)
+    assert bare.max_fee_msat > keen.max_fee_msat
+    assert first(two(), RebalanceConfig(min_return_ratio=1.0), at_ppm(240)).outcome is Outcome.CHANGE
+    assert first(two(), RebalanceConfig(min_return_ratio=1.0), at_ppm(260)).outcome is Outcome.SKIP
 
 
 def test_a_stake_that_does_not_buy_the_least_amount_puts_the_job_off() -> None:

@@ -95,6 +95,8 @@ class _Writer:
 
     def _cut(self, target: Channel, best: Priced, stake_msat: int) -> Priced | None:
         """The job at no more than its stake buys; None where that is less than the least amount."""
+        if stake_msat <= 0:  # also where the route would be free: what it costs in the end isn't known yet
+            return None
         if best.quote_msat <= stake_msat:
             return best
         amount_msat = int(stake_msat * PPM / best.route_ppm) // MSAT_PER_SAT * MSAT_PER_SAT

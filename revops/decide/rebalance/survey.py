@@ -7,9 +7,10 @@ For a target b and a source a, an amount x gains per sat what it is worth there 
 and the amount is the one up to which each further sat still gains. Of the route one part is known: what the target's
 peer asks for the last hop, which so bounds the amount from above. The rest is for the node to say (`plan.py`).
 
-The most that a route may cost is what the liquidity is worth, not what is left after the price was taken off: an
-earlier tool took the price off first, and looked for routes at the difference. It is also at most what keeps the bet
-on its sale worth a stake (`kelly.py`), and what the policy allows.
+The most that a route may cost is what the liquidity is worth, with the return that the policy asks for on top of the
+price, not what is left after the price was taken off: an earlier tool took the price off first, and looked for routes
+at the difference. It is also at most what keeps the bet on its sale worth a stake (`kelly.py`), and what the policy
+allows. The return is there since worth is only estimated, and thin gains are where the errors are.
 """
 
 from __future__ import annotations
@@ -92,14 +93,15 @@ def offer(scene: Scene, source: Channel, target: Channel, most_msat: int, chance
         return None
     target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + wanted_msat)
     source_ppm = here.mean_ppm(source.spendable_msat - wanted_msat, source.spendable_msat)
-    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target))
+    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target)) - source_ppm
+    gain_ppm = (target_ppm - risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
     return Offer(
         source=source,
         wanted_msat=wanted_msat,
         target_ppm=target_ppm,
         source_ppm=source_ppm,
         risk_ppm=risk_ppm,
-        limit_ppm=int(min(max(min(target_ppm - risk_ppm, sale_ppm) - source_ppm, 0.0), scene.policy.max_fee_ppm)),
+        limit_ppm=int(min(max(min(gain_ppm, sale_ppm), 0.0), scene.policy.max_fee_ppm)),
         last_hop_ppm=last_ppm,
         success_ratio=scene.attempts.success_ratio(source.channel_id, target.channel_id),
     )
@@ -107,13 +109,14 @@ def offer(scene: Scene, source: Channel, target: Channel, most_msat: int, chance
 
 def fitting_msat(scene: Scene, source: Channel, target: Channel, most_msat: int, cost_ppm: float) -> int:
     """Given a pair, the most that may be moved and what a sat costs on the way, return up to where each further one
-    gains; whole sat.
+    gains, with the return that the policy asks for; whole sat.
     """
     there, here = scene.worth(target), scene.worth(source)
+    least_ppm = cost_ppm * (1.0 + scene.policy.min_return_ratio)
 
     def gains(amount_msat: float) -> bool:
         given_ppm = here.at_ppm(source.spendable_msat - amount_msat)
-        return there.at_ppm(target.spendable_msat + amount_msat) - given_ppm > cost_ppm
+        return there.at_ppm(target.spendable_msat + amount_msat) - given_ppm > least_ppm
 
     return int(_last_true(gains, most_msat)) // MSAT_PER_SAT * MSAT_PER_SAT
 
