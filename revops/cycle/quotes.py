@@ -1,7 +1,7 @@
 """Ask the node what routes cost, before anything is decided: a price that is guessed is no price.
 
-The routing layer that keeps our own node out of paths must be there; a dry run makes none, and asks only if there is
-one already.
+The routing layer that keeps our own node out of paths must be there; a dry run makes none, nor does one below the
+reserve: they ask only if there is one already.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from revops.node.errors import NodeError
 BEYOND_TIMES: Final = 4
 
 
-def ask_for_routes(session: Session, questions: Sequence[Question]) -> dict[Pair, Quote]:
-    """Given what to ask, return what the node answered, by (source, target); empty where it can't be asked.
+def ask_for_routes(session: Session, questions: Sequence[Question], *, may_write: bool) -> dict[Pair, Quote]:
+    """Given what to ask, and whether the layer may be made, return what the node answered, by (source, target); empty
+    where it can't be asked.
 
     Raise NodeError where the node doesn't answer.
     """
-    if not questions or not _layered(session):
+    if not questions or not _layered(session, may_write):
         return {}
     cltv_blocks = final_cltv_blocks(session.reader)
     quotes: dict[Pair, Quote] = {}
@@ -42,10 +43,10 @@ def ask_for_routes(session: Session, questions: Sequence[Question]) -> dict[Pair
     return quotes
 
 
-def _layered(session: Session) -> bool:
+def _layered(session: Session, may_write: bool) -> bool:
     """Whether the layer is there; a run that may write makes sure of it."""
     own_id = session.info.node_id
-    if session.run_key is not None:
+    if session.run_key is not None and may_write:
         ensure_layer(session.reader, session.writer, own_id, session.clock())
         return True
     disabled = session.reader.layer_disabled_nodes(LAYER)

@@ -34,11 +34,11 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
     with open_session(options, COMMAND, "rebalance", clock, writes=True) as session:
         synced = session.sync()
         policy = session.config.rebalance
-        suspended = (*mode_reasons(policy), *session.suspensions(synced, spending=True))
+        stopped = session.suspensions(synced, spending=True)
         scene = Scene(_snapshot(session, synced.view), policy)
         candidates = survey(scene)
-        quotes = ask_for_routes(session, questions(candidates, scene))
-        decided = make_plan(candidates, scene, quotes, suspended)
+        quotes = ask_for_routes(session, questions(candidates, scene), may_write=not stopped)
+        decided = make_plan(candidates, scene, quotes, (*mode_reasons(policy), *stopped))
         session.count(decision.outcome for decision in decided.decisions)
         if session.run_key is not None:
             with session.database.transaction(session.node_key) as tx:

@@ -87,9 +87,12 @@ def load_figures(document: str) -> DemandFigures | None:
 
 
 def _figures(stored: Any) -> DemandFigures | None:
+    if stored is None:
+        return None
     try:
-        return None if stored is None else DemandFigures(**stored | {"values_ppm": tuple(stored.get("values_ppm", ()))})
-    except TypeError as error:
+        values_ppm = tuple(float(value) for value in dict(stored).get("values_ppm", ()))
+        return DemandFigures(**stored | {"values_ppm": values_ppm})
+    except (TypeError, ValueError) as error:
         raise DataError(f"database: figures can't be read ({error}); were they written by a newer revops?") from error
 
 

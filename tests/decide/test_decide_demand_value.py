@@ -147,8 +147,6 @@ def test_nothing_is_worth_more_than_what_is_proven_to_sell(
         return
     dearest_ppm = max(min(dearest_sale_ppm(offer, policy), policy.max_ppm), policy.min_ppm, 1)
     assert 0 <= value_ppm <= dearest_ppm + offer.signals.entry_value_ppm
-    if offer.signals.refill_ppm is not None:
-        assert value_ppm <= offer.signals.refill_ppm
 
 
 def hourly(one: FeeInput, days: float) -> list[tuple[int, float]]:
