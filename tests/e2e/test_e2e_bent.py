@@ -21,6 +21,7 @@ from unittest.mock import patch
 import pytest
 
 import revops.node.attempt
+from revops.actuate.pricing import LAYER
 from revops.errors import BugError, RevopsError
 from revops.node.errors import NodeError, garbage
 from revops.node.local import served
@@ -189,6 +190,9 @@ def begin(fuzzed: Fuzzed, method: str) -> Machine:
     built = fuzzed.machine
     built.restore(fuzzed.fresh if method in lists else fuzzed.ready)
     built.node.fail_payments(count=2)
+    if method == "askrene-listlayers":  # else there is none to be listed
+        built.node.handle("askrene-create-layer", {"layer": LAYER})
+        built.node.handle("askrene-disable-node", {"layer": LAYER, "node": built.node.node_id})
     return built
 
 
