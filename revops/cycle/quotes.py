@@ -6,7 +6,8 @@ reserve: they ask only if there is one already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from revops.actuate.pricing import LAYER, NO_ROUTE_CODES, ensure_layer, final_cltv_blocks
@@ -26,8 +27,13 @@ def ask_for_routes(session: Session, questions: Sequence[Question], *, may_write
 
     Raise NodeError where the node doesn't answer.
     """
-    if not questions or not _layered(session, may_write):
+    if not questions:
         return {}
+    with _layered(session, may_write) as layered:
+        return _answers(session, questions) if layered else {}
+
+
+def _answers(session: Session, questions: Sequence[Question]) -> dict[Pair, Quote]:
     cltv_blocks = final_cltv_blocks(session.reader)
     quotes: dict[Pair, Quote] = {}
     told: set[str] = set()
@@ -43,14 +49,22 @@ def ask_for_routes(session: Session, questions: Sequence[Question], *, may_write
     return quotes
 
 
-def _layered(session: Session, may_write: bool) -> bool:
-    """Whether the layer is there; a run that may write makes sure of it."""
+@contextmanager
+def _layered(session: Session, may_write: bool) -> Iterator[bool]:
+    """Yield whether the layer is there. A run that may write makes one, and takes away what wasn't there before: a plan
+    leaves the node as it was.
+    """
     own_id = session.info.node_id
-    if session.run_key is not None and may_write:
-        ensure_layer(session.reader, session.writer, own_id, session.clock())
-        return True
-    disabled = session.reader.layer_disabled_nodes(LAYER)
-    return disabled is not None and own_id in disabled
+    before = session.reader.layer_disabled_nodes(LAYER)
+    if session.run_key is None or not may_write:
+        yield before is not None and own_id in before
+        return
+    ensure_layer(session.reader, session.writer, own_id, session.clock())
+    try:
+        yield True
+    finally:
+        if before is None:
+            session.writer.remove_layer(LAYER)
 
 
 def _ask(session: Session, question: Question, cltv_blocks: int) -> Quote:

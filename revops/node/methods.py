@@ -57,6 +57,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "askrene-create-layer": Method(writes=True, commands=_ROUTING),
     "askrene-disable-node": Method(writes=True, commands=_ROUTING),
     "askrene-inform-channel": Method(writes=True, commands=_RUN),
+    "askrene-remove-layer": Method(writes=True, commands=frozenset({"rebalance plan"})),
     "askrene-age": Method(writes=True, commands=_ROUTING),
     # circular payments
     "invoice": Method(writes=True, commands=_RUN),

@@ -43,6 +43,7 @@ class Writer(Protocol):
     def disable_node(self, layer: str, node_id: str) -> None: ...
     def inform_constrained(self, layer: str, scidd: str, amount_msat: int) -> None: ...
     def age_layer(self, layer: str, cutoff_at: int) -> None: ...
+    def remove_layer(self, layer: str) -> None: ...
     def clboss_unmanage(self, peer_id: str, tags: Tags) -> None: ...
     def sling_once(self, order: SlingOrder) -> None: ...
     def sling_stop(self, scid: str, timeout_seconds: float) -> int: ...
@@ -122,6 +123,10 @@ class NodeWriter:
     def age_layer(self, layer: str, cutoff_at: int) -> None:
         """Given a layer and an instant, forget what the layer learnt before it."""
         self._rpc.call("askrene-age", {"layer": layer, "cutoff": cutoff_at})
+
+    def remove_layer(self, layer: str) -> None:
+        """Given the name of a layer, take it away with all that it holds."""
+        self._rpc.call("askrene-remove-layer", {"layer": layer})
 
     def clboss_unmanage(self, peer_id: str, tags: Tags) -> None:
         """Given a peer and all tags that CLBOSS shall not manage there, put them in the place of those before."""
@@ -204,6 +209,9 @@ class DryRunWriter:
         """Do nothing."""
 
     def age_layer(self, layer: str, cutoff_at: int) -> None:
+        """Do nothing."""
+
+    def remove_layer(self, layer: str) -> None:
         """Do nothing."""
 
     def clboss_unmanage(self, peer_id: str, tags: Tags) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from revops.actuate.pricing import LAYER
+from revops.actuate.pricing import LAYER, ensure_layer
 from revops.cycle import rebalance_plan
 from revops.cycle.quotes import ask_for_routes
 from revops.cycle.session import Session, open_session
@@ -43,7 +43,8 @@ def test_a_price_is_that_of_the_whole_route_and_our_node_is_kept_out_of_it(bench
         last_hop = asked.target.remote_terms
         assert last_hop is not None
         assert quote.fee_msat > last_hop.fee_base_msat + AMOUNT_MSAT * last_hop.fee_ppm // 10**6
-        assert set(writes(bench)) == {"askrene-create-layer", "askrene-disable-node", "askrene-age"}
+        made = ["askrene-create-layer", "askrene-disable-node", "askrene-age"]
+        assert writes(bench) == [*made, "askrene-remove-layer"]  # a plan leaves the node as it was
         sent = [params for method, params in bench.node.call_log if method == "getroutes"]
         assert [params["layers"] for params in sent] == [["revops"]]
 
@@ -72,7 +73,9 @@ def test_without_the_layer_nothing_is_asked_and_none_is_made_where_nothing_may_b
         assert writes(bench) == []
         assert ask_for_routes(session, [], may_write=True) == {}
     with opened(bench) as session:
+        ensure_layer(session.reader, session.writer, session.info.node_id, session.clock())  # as a run leaves it
         assert ask_for_routes(session, [asked], may_write=True)
+        assert session.reader.layer_disabled_nodes(LAYER)
     with opened(bench, dry_run=dry_run) as session:
         bench.node.call_log.clear()
         assert ask_for_routes(session, [asked], may_write=dry_run)

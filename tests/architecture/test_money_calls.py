@@ -35,6 +35,7 @@ REVIEWED: Final[dict[str, str]] = {
     "setchannel": "a fee or a largest payment: what others pay us",
     "askrene-create-layer": "what getroutes is told", "askrene-disable-node": "what getroutes is told",
     "askrene-inform-channel": "what getroutes is told", "askrene-age": "what getroutes is told",
+    "askrene-remove-layer": "what getroutes is told",
     "invoice": "lets others pay us; a payment to it is a sendpay", "delinvoice": "so that nobody pays it any more",
     "clboss-unmanage": "what CLBOSS leaves alone: it spends less by that; given back, what it spent before",
     "sling-stop": "ends what sling-once began: a cure",

@@ -25,6 +25,7 @@ WRITING = {
     "askrene-create-layer": {"rebalance plan", "rebalance run"},
     "askrene-disable-node": {"rebalance plan", "rebalance run"},
     "askrene-inform-channel": {"rebalance run"},
+    "askrene-remove-layer": {"rebalance plan"},
     "askrene-age": {"rebalance plan", "rebalance run"},
     "clboss-unmanage": FEES | {"rebalance run", "clboss release"},
     "sling-once": {"rebalance run"},

@@ -70,6 +70,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         lambda: writer.disable_node("l", node),
         lambda: writer.inform_constrained("l", "1x1x1/0", 1),
         lambda: writer.age_layer("l", 1),
+        lambda: writer.remove_layer("l"),
         reader.clboss_unmanaged,
         lambda: writer.clboss_unmanage(node, frozenset({"lnfee"})),
         reader.sling_version,

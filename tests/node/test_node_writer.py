@@ -150,3 +150,4 @@ def test_the_dry_twin_answers_as_if() -> None:
     writer.disable_node("l", "02" * 33)
     writer.inform_constrained("l", "1x1x1/0", 5)
     writer.age_layer("l", 5)
+    writer.remove_layer("l")

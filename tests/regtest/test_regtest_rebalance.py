@@ -98,9 +98,11 @@ def test_a_planned_job_is_executed_settled_and_booked(ring: Ring, rebalancer: Op
     report, verdict = rebalancer.json("report"), rebalancer.json("budget", "check")
     assert report["lifetime"]["rebalance_fees_msat"] == fee_msat
     assert (report["lifetime"]["rebalanced_msat"], report["lifetime"]["rebalance_count"]) == (AMOUNT_MSAT, 1)
+    rebalances = verdict["categories"][0]
     for window in ("daily", "weekly"):
-        assert verdict[window] == report["budget"][window]
-        assert (verdict[window]["spent_msat"], verdict[window]["reserved_msat"]) == (fee_msat, 0)
+        shown = report["budget"][window]
+        assert (shown["spent_msat"], shown["reserved_msat"]) == (fee_msat, 0)
+        assert (rebalances[window]["spent_msat"], rebalances[window]["reserved_msat"]) == (fee_msat, 0)
     after = footprint(ring.alice)
     rebalancer.cron("rebalance", "run")
     assert footprint(ring.alice) == after, "a second run did something"
@@ -134,7 +136,7 @@ def test_a_payment_still_under_way_keeps_its_reservation_and_a_later_run_settles
         assert own_payment(ring, job_of(rebalancer))["status"] == "pending"
         assert job_of(rebalancer)["status"] == "in_flight"
         ((kind, reserved_msat),) = ledger_of(rebalancer)
-        daily = rebalancer.json("budget", "check")["daily"]
+        daily = rebalancer.json("budget", "check")["categories"][0]["daily"]
         assert (kind, daily["reserved_msat"], daily["spent_msat"]) == ("reserve", reserved_msat, 0)
         # Asked again while nothing is known, it is neither paid twice nor given up.
         rebalancer.cron("rebalance", "run")
@@ -220,7 +222,7 @@ def test_a_peer_that_goes_in_mid_flight_leaves_a_job_that_ends(
             cost_msat += payment["amount_sent_msat"] - payment["amount_msat"]
             assert_moved(ring, rebalancer, job)
     settled = [msat for kind, msat in ledger_of(rebalancer) if kind == "settle"]
-    daily = rebalancer.json("budget", "check")["daily"]
+    daily = rebalancer.json("budget", "check")["categories"][0]["daily"]
     assert (sum(settled), daily["spent_msat"], daily["reserved_msat"]) == (cost_msat, cost_msat, 0)
     arrived_msat = AMOUNT_MSAT * len(settled)
     assert balances(ring) == (before[0] - arrived_msat - cost_msat, before[1] + arrived_msat)
@@ -294,7 +296,7 @@ def test_a_payment_that_fails_costs_nothing_and_its_pair_is_left_alone(ring: Rin
         assert [kind for kind, _ in ledger_of(rebalancer)] == ["reserve", "release"]
         assert balances(ring) == before
         assert ring.alice.call("listinvoices", label=job["label"])["invoices"] == []
-        daily = rebalancer.json("budget", "check")["daily"]
+        daily = rebalancer.json("budget", "check")["categories"][0]["daily"]
         assert (daily["spent_msat"], daily["reserved_msat"]) == (0, 0)
         # Where it failed is known to the node's router, and the pair cools down.
         half = ring.bob.channel_with(ring.carol)
