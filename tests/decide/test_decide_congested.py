@@ -253,7 +253,7 @@ def test_a_held_channel_keeps_the_value_that_its_strategy_knows() -> None:
 
 SOURCE = make_channel(2, local_msat=4_750_000 * SAT)
 TARGET = make_channel(1, local_msat=250_000 * SAT)
-SPENDS = RebalanceConfig(mode="act")
+SPENDS = RebalanceConfig(mode="act", min_return_ratio=0.0)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_plans_say_what_is_to_be_done() -> None:
     fee_plan = decide_fees(make_fee_snapshot(), make_climb())
     assert fee_plan.changes == fee_plan.decisions
     assert FeePlan(NOW, ()).changes == ()
-    rebalance_plan = planned(make_rebalance_snapshot(), RebalanceConfig())
+    rebalance_plan = planned(make_rebalance_snapshot(), RebalanceConfig(min_return_ratio=0.0))
     assert [decision.outcome for decision in rebalance_plan.decisions] == [Outcome.CHANGE, Outcome.SKIP]
     assert rebalance_plan.jobs == rebalance_plan.decisions[:1]
     assert RebalancePlan(NOW, NOW, ()).jobs == ()
