@@ -96,7 +96,7 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "rebalance.max_amount_sat": "One rebalance moves at most this.",
     "rebalance.max_fee_ppm": "No route dearer than this is taken, whatever it promises.",
     "rebalance.min_gain_sat": "A job that is expected to gain less isn't worth its trouble.",
-    "rebalance.min_return_ratio": "It must also be expected to gain this share of what its route costs.",
+    "rebalance.min_return_ratio": "A route may cost what is gained without it, over 1 + this.",
     "rebalance.kelly_fraction": "The part of the Kelly criterion's share of the budget that is staked on one job.",
     "rebalance.low_ratio": "A source keeps this share of its capacity on our side; less where payments refill it.",
     "rebalance.high_ratio": "A target is filled to this share of its capacity at most; more where most of it leaves.",

@@ -96,8 +96,8 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
     if summary.too_dear_count:
         yield Line(
             f"{summary.too_dear_count:,} of them found no route as cheap as the refill is worth, and cost nothing. "
-            f"That is meant: others' routes are dear here, and revops pays no more than a share of what a refill "
-            f"should earn (rebalance.income_share_ratio)"
+            f"That is meant: others' routes are dear here, and revops pays no more than a refill is "
+            f"worth, less the return that is asked for (rebalance.min_return_ratio)"
         )
     rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)
     yield Table("Books (msat)", ("", ">node", ">database", ">report", ">metrics", "agree"), rows)

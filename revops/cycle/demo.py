@@ -171,7 +171,6 @@ def _set_up(place: Place, options: CommonOptions, node: SimulatedNode) -> None:
         "metrics.textfile_dir": Suggestion(str(place.metrics), "Everything of the demo is in one folder."),
         "fees.mode": Suggestion("act", "In the demo there is nothing to lose."),
         "rebalance.mode": Suggestion("act", "In the demo there is nothing to lose."),
-        "rebalance.income_share_ratio": Suggestion(0.8, "Competition is keen here: a refill costs most of its income."),
         "budget.weekly_sat": Suggestion(weekly_sat, "Half of what the last week earned, 2,000 sat at least."),
         "budget.daily_sat": Suggestion(weekly_sat // 3, "A third of weekly_sat."),
     }

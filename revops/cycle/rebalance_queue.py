@@ -18,6 +18,7 @@ from revops.cycle.session import Session
 from revops.cycle.stability import stability_reasons
 from revops.decide.attempts import sources_left
 from revops.decide.rebalance.obstacles import permission_reason
+from revops.decide.recheck import at_fee_now, drained
 from revops.domain.reason import Reason
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
@@ -182,6 +183,11 @@ def permitted(session: Session, job: JobRecord, view: NodeView) -> JobRecord | R
     forbidden = kept_out(job.target_channel_id, "target")
     if forbidden is not None:
         return forbidden
-    reasons = [kept_out(offer.channel_id, "source") for offer in job.sources]
+    channels = {channel.channel_id: channel for channel in view.channels}
+    job = at_fee_now(job, channels.get(job.target_channel_id))
+    reasons = [
+        kept_out(offer.channel_id, "source") or drained(channels.get(offer.channel_id), job, session.config.rebalance)
+        for offer in job.sources
+    ]
     left = tuple(offer for offer, reason in zip(job.sources, reasons, strict=True) if reason is None)
     return replace(job, sources=left) if left else next(reason for reason in reasons if reason is not None)

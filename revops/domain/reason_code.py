@@ -103,6 +103,7 @@ class ReasonCode(StrEnum):
     KELLY = "kelly"
     KELLY_REFUSED = "kelly_refused"
     STAKE_TOO_SMALL = "stake_too_small"
+    EARNED_AT_STAKE = "earned_at_stake"
     GAIN_TOO_SMALL = "gain_too_small"
     STOP_LOSS = "stop_loss"
     FULL_ENOUGH = "full_enough"

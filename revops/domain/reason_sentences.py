@@ -200,13 +200,21 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "{stake_sat} sat may be staked on it ({left_sat} are left, the Kelly share is {kelly_percent} %): at"
         " {route_ppm} ppm that buys less than the least amount of {min_sat} sat"
     ),
+    ReasonCode.EARNED_AT_STAKE: (
+        "no more is staked on it than the {earned_sat} sat that it earned in {horizon_days} days, less what"
+        " {unsold_sat} sat cost that were bought and aren't sold: {left_sat} are left, at {route_ppm} ppm less than"
+        " the least amount of {min_sat} sat"
+    ),
     ReasonCode.GAIN_TOO_SMALL: "it would gain {gain_msat} msat, less than {min_gain_sat} sat",
     ReasonCode.STOP_LOSS: (
         "stop-loss: of {bought_sat} sat that were bought for it more than {horizon_days} days ago, for {cost_sat} sat,"
         " {sold_percent} % were sold; nothing more is bought below {least_percent} %"
     ),
     ReasonCode.FULL_ENOUGH: "{local_percent} % is ours, it is filled to {high_percent} % at most",
-    ReasonCode.NOTHING_CHEAPER: "a sat more is worth {worth_ppm} ppm here, and no channel has one to spare for less",
+    ReasonCode.NOTHING_CHEAPER: (
+        "a sat more is worth {worth_ppm} ppm here: with the last hop, and the return that is asked for, no channel has"
+        " one to spare for less"
+    ),
     ReasonCode.LAST_HOP_ABOVE_WORTH: (
         "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}, and is sold with a chance of"
         " {low_percent} % at least: it may cost {limit_ppm} ppm, the peer alone asks {last_hop_ppm}"

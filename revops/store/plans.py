@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from revops.domain.decision import RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode, why
@@ -84,11 +84,15 @@ def _sources_of(decision: RebalanceDecision) -> tuple[SourceOffer, ...]:
     return (SourceOffer(decision.source_channel_id, name, decision.max_fee_msat),)
 
 
-def add_retry(tx: Tx, run_key: int, failed: JobRecord, sources: Sequence[SourceOffer], now: float) -> int:
+def add_retry(tx: Tx, run_key: int, failed: JobRecord, sources: Sequence[SourceOffer], now: float) -> int | None:
     """Given a job that failed and the sources that may still pay, plan one more attempt; return its key.
 
-    It is good for as long as the plan that it comes from. Raise BugError without a source.
+    It is good for as long as the plan that it comes from: None where a newer one has taken its place, which may have
+    given its channels to other jobs, or found it not worth its price any more. Raise BugError without a source.
     """
+    newest = select(func.max(rebalance_plan.c.plan_key)).where(rebalance_plan.c.node_key == tx.node_key)
+    if tx.connection.execute(newest).scalar() != failed.plan_key:
+        return None
     if not sources:
         raise BugError(f"rebalance job {failed.job_key} has no source left for another attempt")
     retry = _NewJob(

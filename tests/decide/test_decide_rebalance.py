@@ -11,17 +11,19 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from revops.decide.rebalance.bands import band
+from revops.decide.rebalance.bands import MOST_SHIFT_RATIO, band
 from revops.decide.rebalance.obstacles import kept_out, mode_reasons, permission_reason
-from revops.decide.rebalance.priced import SOURCES_ASKED, priced_offers, questions
+from revops.decide.rebalance.priced import SOURCES_ASKED, Question, priced_offers, questions
 from revops.decide.rebalance.scene import MARGIN_SHARE, Scene
 from revops.decide.rebalance.survey import fitting_msat, survey
+from revops.decide.recheck import at_fee_now, drained
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, RebalanceDecision
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
+from revops.domain.record import JobRecord
 from revops.domain.snapshot import RebalanceSnapshot
 from tests.builders import (
     HOUR,
@@ -508,3 +510,84 @@ def test_what_keeps_everything_from_being_executed() -> None:
     assert mode_reasons(RebalanceConfig(mode="act")) == ()
     codes = [reason.code for reason in mode_reasons(RebalanceConfig(executor="none"))]
     assert codes == [ReasonCode.OBSERVE_MODE, ReasonCode.EXECUTOR_NONE]
+
+
+def test_no_more_is_staked_on_a_target_than_it_has_earned() -> None:
+    """It earned 1,000 sat; lots that cost 980 and aren't sold leave 20 sat, for 400,000 sat at 50 ppm; 999 leave too
+    little for the least amount. What is sold is at stake no more.
+    """
+    budget_msat = 10**6 * SAT
+
+    def with_lots(fee_sat: int, sold_sat: int) -> RebalanceDecision:
+        lot = Lot(1_000_000 * SAT, fee_sat * SAT, 1.0, sold_sat * SAT)
+        return first(two(lots={channel_id(1): (lot,)}, budget_left_msat=budget_msat))
+
+    some = with_lots(980, 0)
+    assert some.outcome is Outcome.CHANGE
+    assert some.max_fee_msat <= 20 * SAT
+    assert some.amount_msat == 400_000 * SAT
+    none = with_lots(999, 0)
+    assert none.outcome is Outcome.DEFER
+    assert reason_of(none, ReasonCode.EARNED_AT_STAKE).numbers["unsold_sat"] == 1_000_000
+    assert with_lots(999, 1_000_000).amount_msat == 1_000_000 * SAT
+
+
+def test_room_at_the_source_makes_no_sale_likelier() -> None:
+    """The source is full, and what enters by it earns much elsewhere: it gains more, but may cost no more."""
+    entered = Flow(in_msat=40_000_000 * SAT, in_count=800, sourced_msat=40_000 * SAT)
+    flows = {channel_id(1): make_flow(), channel_id(2): entered}
+    crowded = make_rebalance_snapshot((DRAINED, FULL), flows=flows)
+    job, plain = first(crowded), first(two())
+    assert job.terms is not None
+    assert plain.terms is not None
+    assert job.terms.source_ppm < -100
+    assert job.terms.gain_ppm > plain.terms.gain_ppm + 100
+    assert job.max_fee_msat == plain.max_fee_msat
+    assert job.terms.kelly_ratio == plain.terms.kelly_ratio
+
+
+def stored(**overrides: Any) -> JobRecord:
+    """A job as it was planned: a sat earned 500 ppm."""
+    job = first(two())
+    base = JobRecord(
+        1, 1, channel_id(2), channel_id(1), job.amount_msat, job.max_fee_msat, job.expected_gain_msat, "planned", NOW,
+        NOW + HOUR, sources=job.sources, terms=job.terms,
+    )  # fmt: skip
+    return replace(base, **overrides)
+
+
+@pytest.mark.parametrize(("fee_ppm", "share"), [(500, 1.0), (900, 1.0), (250, 0.5), (0, 0.0)])
+def test_a_job_is_worth_less_once_the_fee_was_lowered(fee_ppm: int, share: float) -> None:
+    job = stored()
+    target = replace(DRAINED, local_terms=make_terms(fee_ppm=fee_ppm, fee_base_msat=0))
+    now = at_fee_now(job, target)
+    assert now.max_fee_msat == int(job.max_fee_msat * share)
+    assert [one.max_fee_msat for one in now.sources] == [int(one.max_fee_msat * share) for one in job.sources]
+    assert at_fee_now(job, None) == job
+    bare = stored(terms=None)
+    assert at_fee_now(bare, target) == bare
+
+
+def test_a_source_is_not_drained_below_any_band() -> None:
+    job = stored()
+    assert drained(FULL, job, POLICY) is None
+    floor_ratio = POLICY.low_ratio - MOST_SHIFT_RATIO
+    least_msat = int(FULL.capacity_msat * floor_ratio) + job.amount_msat
+    assert drained(replace(FULL, local_msat=least_msat), job, POLICY) is None
+    reason = drained(replace(FULL, local_msat=least_msat - 1), job, POLICY)
+    assert reason is not None
+    assert reason.code is ReasonCode.LIQUIDITY_CHANGED
+    assert drained(replace(FULL, local_msat=0), stored(terms=None), POLICY) is None
+    assert drained(None, job, POLICY) is None
+
+
+def test_no_job_is_planned_whose_own_quote_is_above_its_limit() -> None:
+    """At what a sat is just worth, rounding decides: then it is a near miss."""
+    for price in range(330, 370):
+
+        def market(asked: Question, price: int = price) -> Quote:
+            return Quote(asked.amount_msat, asked.amount_msat * price // 10**6 + 3)
+
+        decision = first(two(), market=market)
+        if decision.outcome is Outcome.CHANGE:
+            assert (decision.sources[0].quoted_fee_msat or 0) <= decision.sources[0].max_fee_msat

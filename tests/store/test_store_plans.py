@@ -328,9 +328,12 @@ def test_another_attempt_is_a_job_of_its_own(database: Database, node_key: int) 
         assert again.source_channel_id == channel_id(2)
         same = ("plan_key", "target_channel_id", "amount_msat", "expires_at", "created_at", "terms", "executor")
         assert [getattr(again, name) for name in same] == [getattr(first, name) for name in same]
-        assert jobs.steps(tx, key) == (JobStep("planned", NOW + 9, None, 2),)
+        assert jobs.steps(tx, again.job_key) == (JobStep("planned", NOW + 9, None, 2),)
         with pytest.raises(BugError, match="no source left"):
             plans.add_retry(tx, 2, first, (), NOW + 9)
+        plans.add_plan(tx, 3, plan(at=NOW + 10))  # it wants nothing any more
+        assert plans.add_retry(tx, 4, first, first.sources[1:], NOW + 11) is None
+        assert jobs.planned_jobs(tx) == ()
 
 
 def test_who_is_busy_depends_on_who_executes(database: Database, node_key: int) -> None:

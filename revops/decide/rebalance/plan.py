@@ -6,6 +6,7 @@ the budget still holds. Each of them is in its reasons, and what was refused say
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -60,6 +61,8 @@ class _Writer:
         best = free[0]
         if best.bet.kelly_ratio <= 0:
             return _skip(target, wording.no_stake(best))
+        if best.quote_msat > best.limit_msat:
+            return _skip(target, wording.above_worth(best.offer, math.ceil(best.route_ppm)))
         if best.gain_msat < policy.min_gain_sat * MSAT_PER_SAT:
             gain_msat = max(best.gain_msat, 0)
             return _skip(target, why(ReasonCode.GAIN_TOO_SMALL, gain_msat=gain_msat, min_gain_sat=policy.min_gain_sat))
@@ -70,8 +73,22 @@ class _Writer:
     def _job(self, target: Channel, best: Priced, others: Sequence[Priced]) -> RebalanceDecision:
         """The job, cut to its stake; put off where that doesn't buy the least amount."""
         scene, policy = self.scene, self.scene.policy
-        stake_msat = best.bet.amount_msat(policy.kelly_fraction, self.left_msat)
+        kelly_msat = best.bet.amount_msat(policy.kelly_fraction, self.left_msat)
+        earned_msat = scene.unstaked_msat(target)
+        stake_msat = min(kelly_msat, earned_msat)
         cut = self._cut(target, best, stake_msat)
+        if cut is None and earned_msat < kelly_msat:
+            lots = scene.snapshot.lots.get(target.channel_id, ())
+            reason = why(
+                ReasonCode.EARNED_AT_STAKE,
+                earned_sat=sat_floor(scene.flow(target).earned_msat),
+                horizon_days=policy.horizon_days,
+                unsold_sat=sat_floor(sum(max(lot.amount_msat - lot.sold_msat, 0) for lot in lots)),
+                left_sat=sat_floor(earned_msat),
+                min_sat=sat_floor(scene.least_msat(target)),
+                route_ppm=round(best.route_ppm),
+            )
+            return _put_off(target, best, stake_msat, reason)
         if cut is None:
             reason = why(
                 ReasonCode.STAKE_TOO_SMALL,

@@ -108,5 +108,5 @@ def price(scene: Scene, source: Channel, target: Channel, amount_msat: int, rout
     if found is None:
         return None
     income_ppm = scene.income_ppm(target)
-    bet = stake(chance.low_ratio, income_ppm, route_ppm + found.source_ppm)
+    bet = stake(chance.low_ratio, income_ppm, route_ppm + max(found.source_ppm, 0.0))
     return Priced(found, amount_msat, route_ppm, income_ppm, chance, bet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Final
 
@@ -86,6 +87,16 @@ class Scene:
         own_lots = min(flow.out_msat / max(amount_msat, 1), flow.out_count / PAYMENTS_PER_LOT)
         lots = self.snapshot.lots.get(target.channel_id, ())
         return sale_chance(lots, days, sum(chances) / _CHANCE_POINTS, own_lots)
+
+    def unstaked_msat(self, target: Channel) -> int:
+        """Given a target, return what it earned in the horizon less what is still at stake on it: the cost of liquidity
+        that was bought and isn't sold.
+
+        So no customer can make us spend more on him than he has paid, by wanting much and then buying nothing.
+        """
+        lots = self.snapshot.lots.get(target.channel_id, ())
+        open_msat = sum(lot.fee_msat * (1.0 - min(lot.sold_msat / max(lot.amount_msat, 1), 1.0)) for lot in lots)
+        return max(self.flow(target).earned_msat - math.ceil(open_msat), 0)
 
     def least_msat(self, target: Channel) -> int:
         """Given a target, return the least that is worth moving and that its peer would forward; whole sat."""

@@ -86,14 +86,15 @@ def offer(scene: Scene, source: Channel, target: Channel, most_msat: int, chance
     last_ppm = last_hop_ppm(target, most_msat)
     there, here = scene.worth(target), scene.worth(source)
     hang_ratio = scene.attempts.hang_ratio(source.channel_id, target.channel_id)
-    at_stake_ppm = there.at_ppm(target.spendable_msat) + here.at_ppm(source.spendable_msat)
+    at_stake_ppm = max(there.at_ppm(target.spendable_msat), 0.0) + max(here.at_ppm(source.spendable_msat), 0.0)
     risk_ppm = hang_ratio * at_stake_ppm * HANG_DAYS / scene.policy.horizon_days
     wanted_msat = fitting_msat(scene, source, target, most_msat, last_ppm + risk_ppm)
     if wanted_msat <= 0:
         return None
     target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + wanted_msat)
     source_ppm = here.mean_ppm(source.spendable_msat - wanted_msat, source.spendable_msat)
-    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target)) - source_ppm
+    # That a sat only takes up room at the source makes its sale no likelier: the bet doesn't count it.
+    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target)) - max(source_ppm, 0.0)
     gain_ppm = (target_ppm - risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
     return Offer(
         source=source,

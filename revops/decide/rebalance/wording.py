@@ -50,7 +50,7 @@ def no_stake(one: Priced) -> Reason:
         source=one.offer.source.name,
         income_ppm=round(one.income_ppm),
         low_percent=round(100 * one.chance.low_ratio),
-        cost_ppm=round(one.route_ppm + one.offer.source_ppm),
+        cost_ppm=round(one.route_ppm + max(one.offer.source_ppm, 0.0)),
         dearest_ppm=int(dearest_ppm(one.chance.low_ratio, one.income_ppm)),
     )
 
@@ -63,6 +63,11 @@ def too_dear(asked: Sequence[tuple[Offer, Quote]]) -> Reason:
         message = quote.message or "no route"
         return why(ReasonCode.NO_QUOTE, source=one.source.name, limit_ppm=one.limit_ppm, message=message)
     one, _quote, route_ppm = min(quoted, key=lambda found: (found[2] - found[0].limit_ppm, found[0].source.channel_id))
+    return above_worth(one, route_ppm)
+
+
+def above_worth(one: Offer, route_ppm: int) -> Reason:
+    """Given an offer and what a route costs, return that this is more than it may."""
     return why(
         ReasonCode.ROUTE_ABOVE_WORTH,
         source=one.source.name,
