@@ -225,7 +225,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.NO_QUOTE: "no route from {source} for the {limit_ppm} ppm that it may cost: {message}",
     ReasonCode.NOT_QUOTED: (
-        "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked for one now, its turn comes"
+        "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked what one costs: its turn comes, or this"
+        " run may not make the routing layer that it takes"
     ),
     ReasonCode.TAKEN: "takes part in a better job of this plan",
     ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",

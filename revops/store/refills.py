@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, or_, select
+from sqlalchemy import Executable, bindparam, case, func, or_, select
 
 from revops.domain.forward import ForwardStatus
 from revops.domain.reason import ReasonCode
@@ -15,7 +15,8 @@ from revops.store.codec import load_reasons
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
-from revops.store.tables import channel, forward, rebalance_job
+from revops.store.keys import total
+from revops.store.tables import channel, forward, rebalance_job, rebalance_payment
 
 #: Why a job ended before failures had a kind, or where a plan's job never became an attempt.
 _KINDS: Final = {
@@ -105,22 +106,44 @@ class _Open:
 
 @cache
 def _bought() -> Executable:
-    job = rebalance_job.c
+    """Lots are what arrived on the target by the node's own moves; as long as these say nothing of a job, what it was
+    planned to move. What arrived over another channel is no lot: its balance before isn't known.
+    """
+    job, paid = rebalance_job.c, rebalance_payment.c
+    arrived = (
+        select(
+            paid.job_key,
+            paid.target_channel_key,
+            total(paid.amount_msat).label("amount_msat"),
+            total(paid.fee_msat).label("fee_msat"),
+        )
+        .where(paid.node_key == NODE)
+        .group_by(paid.job_key, paid.target_channel_key)
+        .subquery("arrived")
+    )
+    seen = select(paid.job_key).where(paid.node_key == NODE).distinct().subquery("seen")
+    unseen = seen.c.job_key.is_(None)
+    amount_msat = case((unseen, job.amount_msat), else_=func.coalesce(arrived.c.amount_msat, 0))
     return (
         select(
             channel.c.channel_id,
             channel.c.channel_key,
-            job.amount_msat,
-            job.fee_msat,
+            amount_msat.label("amount_msat"),
+            case((unseen, job.fee_msat), else_=func.coalesce(arrived.c.fee_msat, 0)).label("fee_msat"),
             job.finished_at,
             job.local_before_msat,
         )
         .join(channel, (channel.c.node_key == job.node_key) & (channel.c.channel_key == job.target_channel_key))
+        .outerjoin(
+            arrived, (arrived.c.job_key == job.job_key) & (arrived.c.target_channel_key == job.target_channel_key)
+        )
+        .outerjoin(seen, seen.c.job_key == job.job_key)
         .where(
             job.node_key == NODE,
             job.finished_at >= bindparam("b_since"),
             job.status == "settled",
             job.local_before_msat.is_not(None),
+            amount_msat > 0,
         )
         .order_by(job.finished_at, job.job_key)
     )

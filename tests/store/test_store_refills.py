@@ -13,7 +13,7 @@ from revops.store import forwards, refills
 from revops.store.codec import dump_reasons
 from revops.store.engine import Database, Tx
 from revops.store.keys import channel_keys, next_keys
-from revops.store.tables import rebalance_job, rebalance_plan
+from revops.store.tables import rebalance_job, rebalance_payment, rebalance_plan
 from tests.builders import DAY, HOUR, NOW, channel_id
 from tests.store.rows import FAILED, make_forward, record, scid
 
@@ -159,6 +159,37 @@ def test_lots_of_more_than_two_horizons_ago_or_of_unknown_balance_are_left_out(t
     add(tx, "failed", NOW - 5, local_before_msat=1)
     assert refills.lots(tx, NOW, DAYS) == {}
     assert refills.lots(tx, NOW - 2 * DAY, DAYS)[channel_id(1)][0].age_days == 27
+
+
+def paid(tx: Tx, job_key: int, amount_msat: int, number: int, target: int = 1) -> None:
+    """A circular payment of a job, as the node's moves have it."""
+    keys = channel_keys(tx)
+    row = {
+        "node_key": tx.node_key,
+        "payment_hash": bytes([number]) * 32,
+        "job_key": job_key,
+        "source_channel_key": keys[channel_id(2)],
+        "target_channel_key": keys[channel_id(target)],
+        "amount_msat": amount_msat,
+        "fee_msat": amount_msat // 10_000,
+        "moved_at": NOW - 2 * DAY,
+    }
+    tx.connection.execute(insert(rebalance_payment).values(row))
+
+
+def test_a_lot_is_what_arrived_not_what_was_planned(tx: Tx) -> None:
+    """Of 1,000,000 planned 100,000 arrived, in two payments, and all of it was sold."""
+    bought(tx)
+    paid(tx, 1, 60_000, 1)
+    paid(tx, 1, 40_000, 2)
+    sell(tx, (1, 300_000))
+    assert only(tx) == Lot(100_000, 10, 2.0, 100_000)
+
+
+def test_what_arrived_over_another_channel_is_no_lot_of_the_target(tx: Tx) -> None:
+    bought(tx)
+    paid(tx, 1, 1_000_000, 1, target=3)
+    assert refills.lots(tx, NOW, DAYS) == {}
 
 
 def test_a_lot_of_the_future_has_no_age(tx: Tx) -> None:
