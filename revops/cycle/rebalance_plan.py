@@ -68,6 +68,7 @@ def _snapshot(session: Session, view: NodeView) -> RebalanceSnapshot:
             figures={name: state.demand for name, state in states.items() if state.demand is not None},
             attempts=refills.attempts(tx, now - ATTEMPT_DAYS * DAY_SECONDS),
             lots=refills.lots(tx, now, horizon_days),
+            spent_msat=refills.spent_by_source(tx, now - horizon_days * DAY_SECONDS),
             permissions=permissions(tx, config, view),
             unstable=stability_reasons(tx, config, view),
             congested_since=fees.congested_since(tx),

@@ -100,6 +100,7 @@ class ReasonCode(StrEnum):
     BUDGET_EXHAUSTED = "budget_exhausted"
     REFILL = "refill"
     WORTH = "worth"
+    ROOM = "room"
     KELLY = "kelly"
     KELLY_REFUSED = "kelly_refused"
     STAKE_TOO_SMALL = "stake_too_small"

@@ -187,6 +187,11 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         " {risk_ppm}: gains {gain_ppm} ppm, if it is made (chance {success_percent} %); up to {limit_ppm} ppm it is"
         " worth making"
     ),
+    ReasonCode.ROOM: (
+        "room on {source} is wanted: a sat of it should earn {room_ppm} ppm where payments leave, with a chance of"
+        " {low_percent} % at least; {left_sat} sat may be staked on that, as much as such payments have earned and"
+        " refills out of it haven't cost"
+    ),
     ReasonCode.KELLY: (
         "sold, a sat earns {income_ppm} ppm; the chance of that is {sale_percent} %, at least {low_percent} %"
         " ({lot_count} earlier lots): at odds of {odds} to 1 that is worth staking {kelly_percent} % of the budget;"

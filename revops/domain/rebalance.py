@@ -61,6 +61,9 @@ class RebalanceTerms:
     kelly_ratio: float
     stake_msat: int
     wanted_msat: int
+    #: What a sat of room at the source should earn elsewhere, at most, and the lower bound of the chance that it does.
+    room_ppm: float = 0.0
+    room_low_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ class RebalanceSnapshot:
     """What `rebalance plan` decides on. Keys are channel_ids.
 
     `flows` are those of the horizon, `attempts` how earlier ones ended, oldest first, `lots` what was bought in the
-    last two horizons. `permissions` is what the rules let each take part in as: "both" where none says otherwise.
+    last two horizons, `spent_msat` what refills out of a channel cost in the horizon. `permissions` is what the rules
+    let each take part in as: "both" where none says otherwise.
     `unstable` says why a channel's peer can't be relied on now. `figures` is what `demand` judged last.
     `congested_since` is when the channels that were congested at the last look became so.
     """
@@ -120,6 +121,7 @@ class RebalanceSnapshot:
     figures: Mapping[str, DemandFigures] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()
     lots: Mapping[str, tuple[Lot, ...]] = field(default_factory=dict)
+    spent_msat: Mapping[str, int] = field(default_factory=dict)
     permissions: Mapping[str, str] = field(default_factory=dict)
     unstable: Mapping[str, Reason] = field(default_factory=dict)
     congested_since: Mapping[str, float] = field(default_factory=dict)

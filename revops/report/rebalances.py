@@ -28,7 +28,7 @@ NEAR_MISSES: Final = frozenset(
     }
 )
 #: Reasons whose numbers the table of terms shows.
-_TERMS: Final = frozenset({ReasonCode.WORTH, ReasonCode.KELLY})
+_TERMS: Final = frozenset({ReasonCode.WORTH, ReasonCode.KELLY, ReasonCode.ROOM})
 
 
 def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:

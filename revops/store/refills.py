@@ -84,6 +84,18 @@ def lots(tx: Tx, now: float, horizon_days: int) -> dict[str, tuple[Lot, ...]]:
     return {names[key]: tuple(one.lot(now) for one in found) for key, found in by_key.items()}
 
 
+def spent_by_source(tx: Tx, since_at: float) -> dict[str, int]:
+    """Return what refills that settled since then cost, in msat, by the channel_id that they came out of."""
+    job = rebalance_job.c
+    statement = (
+        select(channel.c.channel_id, total(job.fee_msat).label("fee_msat"))
+        .join(channel, (channel.c.node_key == job.node_key) & (channel.c.channel_key == job.source_channel_key))
+        .where(job.node_key == tx.node_key, job.status == "settled", job.finished_at >= since_at)
+        .group_by(channel.c.channel_id)
+    )
+    return {row.channel_id: int(row.fee_msat) for row in tx.connection.execute(statement)}
+
+
 class _Open:
     """A lot while forwards are added up: the balance since, without later lots, and how low it fell."""
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from revops.decide.rebalance.bands import MOST_SHIFT_RATIO, band
 from revops.decide.rebalance.obstacles import kept_out, mode_reasons, permission_reason
+from revops.decide.rebalance.offers import fitting_msat
 from revops.decide.rebalance.priced import SOURCES_ASKED, Question, priced_offers, questions
 from revops.decide.rebalance.scene import MARGIN_SHARE, Scene
-from revops.decide.rebalance.survey import fitting_msat, survey
+from revops.decide.rebalance.survey import survey
 from revops.decide.recheck import at_fee_now, drained
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, RebalanceDecision
@@ -532,18 +533,45 @@ def test_no_more_is_staked_on_a_target_than_it_has_earned() -> None:
     assert with_lots(999, 1_000_000).amount_msat == 1_000_000 * SAT
 
 
-def test_room_at_the_source_makes_no_sale_likelier() -> None:
-    """The source is full, and what enters by it earns much elsewhere: it gains more, but may cost no more."""
-    entered = Flow(in_msat=40_000_000 * SAT, in_count=800, sourced_msat=40_000 * SAT)
-    flows = {channel_id(1): make_flow(), channel_id(2): entered}
-    crowded = make_rebalance_snapshot((DRAINED, FULL), flows=flows)
-    job, plain = first(crowded), first(two())
+def crowded(in_count: int, spent_sat: int = 0, **flow: Any) -> RebalanceSnapshot:
+    """The source is full, and what enters by it has earned 1,000 ppm elsewhere."""
+    entered = Flow(in_msat=40_000_000 * SAT, in_count=in_count, sourced_msat=40_000 * SAT)
+    flows = {channel_id(1): make_flow(**flow), channel_id(2): entered}
+    snapshot = make_rebalance_snapshot((DRAINED, FULL), flows=flows)
+    return replace(snapshot, spent_msat={channel_id(2): spent_sat * SAT})
+
+
+def test_room_that_is_wanted_is_part_of_the_bet_by_its_own_lower_bound() -> None:
+    """Half of 1,000 ppm, with a chance of at least 90 % by 40 such amounts that entered: 450 ppm on top."""
+    job, plain = first(crowded(800)), first(two())
     assert job.terms is not None
     assert plain.terms is not None
     assert job.terms.source_ppm < -100
-    assert job.terms.gain_ppm > plain.terms.gain_ppm + 100
-    assert job.max_fee_msat == plain.max_fee_msat
-    assert job.terms.kelly_ratio == plain.terms.kelly_ratio
+    assert job.terms.room_ppm == 500
+    assert job.terms.room_low_ratio > 0.85
+    assert (plain.terms.room_ppm, plain.terms.room_low_ratio) == (0, 0)
+    more_ppm = (job.max_fee_msat - plain.max_fee_msat) / SAT / 1_000 * 1_000
+    assert more_ppm == pytest.approx(min(job.terms.room_low_ratio * 500, -job.terms.source_ppm), abs=2)
+    assert ReasonCode.ROOM in {reason.code for reason in job.reasons}
+    assert ReasonCode.ROOM not in {reason.code for reason in plain.reasons}
+
+
+def test_of_a_single_payment_little_room_is_believed() -> None:
+    once, often = first(crowded(1)), first(crowded(800))
+    assert once.terms is not None
+    assert often.terms is not None
+    assert once.terms.room_low_ratio < 0.5 < often.terms.room_low_ratio
+    assert once.max_fee_msat < often.max_fee_msat
+
+
+def test_no_more_is_staked_on_room_than_its_entries_earned_less_what_was_spent_on_it() -> None:
+    """The target has earned 5 sat; of 40,000 that entries earned all but 15 were spent: 20 sat."""
+    rich = replace(crowded(800, 39_985, earned_msat=5 * SAT, out_msat=10_000 * SAT), budget_left_msat=10**9 * SAT)
+    job = first(rich)
+    assert job.outcome is Outcome.CHANGE
+    assert job.max_fee_msat <= 20 * SAT
+    spent = replace(crowded(800, 40_000, earned_msat=1 * SAT, out_msat=2_000 * SAT), budget_left_msat=10**9 * SAT)
+    assert first(spent).outcome is Outcome.DEFER
 
 
 def stored(**overrides: Any) -> JobRecord:

@@ -195,3 +195,12 @@ def test_what_arrived_over_another_channel_is_no_lot_of_the_target(tx: Tx) -> No
 def test_a_lot_of_the_future_has_no_age(tx: Tx) -> None:
     bought(tx)
     assert only(tx, NOW - 3 * DAY).age_days == 0
+
+
+def test_what_refills_out_of_a_channel_cost(tx: Tx) -> None:
+    add(tx, "settled", NOW - 5)
+    add(tx, "settled", NOW - 6, fee_msat=30)
+    add(tx, "settled", NOW - 7, source=3, fee_msat=7)
+    add(tx, "settled", NOW - DAY)
+    add(tx, "failed", NOW - 5)
+    assert refills.spent_by_source(tx, NOW - HOUR) == {channel_id(2): 130, channel_id(3): 7}

@@ -2,6 +2,7 @@
 of it, what is.
 
     survey.py      every live channel as a target, with the sources that might fill it, or why not
+    offers.py      what one channel promises to another
     priced.py      which routes to ask the node for, and what a pair comes to at its answer
     plan.py        amount, limit and expected gain of each job, or why there is none
       scene.py         the channels of one plan, with what is asked of them again and again

@@ -74,7 +74,7 @@ class _Writer:
         """The job, cut to its stake; put off where that doesn't buy the least amount."""
         scene, policy = self.scene, self.scene.policy
         kelly_msat = best.bet.amount_msat(policy.kelly_fraction, self.left_msat)
-        earned_msat = scene.unstaked_msat(target)
+        earned_msat = scene.unstaked_msat(target) + (best.room.left_msat if best.room is not None else 0)
         stake_msat = min(kelly_msat, earned_msat)
         cut = self._cut(target, best, stake_msat)
         if cut is None and earned_msat < kelly_msat:
@@ -160,7 +160,7 @@ def _decision(
         amount_msat=best.amount_msat,
         max_fee_msat=most_msat,
         expected_gain_msat=best.gain_msat,
-        reasons=(wording.worth(best), wording.bet(best, wanted_msat)),
+        reasons=(wording.worth(best), *wording.room(best), wording.bet(best, wanted_msat)),
         sources=offers,
         terms=terms,
     )
@@ -183,6 +183,8 @@ def _terms(best: Priced, wanted_msat: int, stake_msat: int, scene: Scene) -> Reb
         kelly_ratio=round(best.bet.kelly_ratio, 3),
         stake_msat=stake_msat,
         wanted_msat=wanted_msat,
+        room_ppm=0.0 if best.room is None else round(best.room.income_ppm, 1),
+        room_low_ratio=0.0 if best.room is None else round(best.room.low_ratio, 3),
     )
 
 

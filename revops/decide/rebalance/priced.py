@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from revops.decide.rebalance.kelly import Stake, stake
+from revops.decide.rebalance.offers import Offer, fitting_msat, offer, room_low_ppm
 from revops.decide.rebalance.sale_chance import SaleChance
-from revops.decide.rebalance.scene import Scene
-from revops.decide.rebalance.survey import Candidate, Offer, fitting_msat, offer
+from revops.decide.rebalance.scene import Room, Scene
+from revops.decide.rebalance.survey import Candidate
 from revops.domain.channel import Channel
 from revops.domain.rebalance import Quote
 from revops.domain.units import PPM, share_msat
@@ -42,6 +43,10 @@ class Priced:
     income_ppm: float
     chance: SaleChance
     bet: Stake
+    #: None where the source gains no room that is wanted.
+    room: Room | None
+    #: What a sat earns at least, by a sale and by room.
+    low_ppm: float
 
     @property
     def gain_ppm(self) -> float:
@@ -108,5 +113,9 @@ def price(scene: Scene, source: Channel, target: Channel, amount_msat: int, rout
     if found is None:
         return None
     income_ppm = scene.income_ppm(target)
-    bet = stake(chance.low_ratio, income_ppm, route_ppm + max(found.source_ppm, 0.0))
-    return Priced(found, amount_msat, route_ppm, income_ppm, chance, bet)
+    # Two things may be earned: by a sale here, and by the room that the source gains. Together they are one bet.
+    low_ppm = chance.low_ratio * income_ppm + room_low_ppm(scene, source, found.source_ppm)
+    room = scene.room(source) if found.source_ppm < 0 else None
+    most_ppm = income_ppm + (room.income_ppm if room is not None else 0.0)
+    bet = stake(low_ppm / most_ppm if most_ppm > 0 else 0.0, most_ppm, route_ppm + max(found.source_ppm, 0.0))
+    return Priced(found, amount_msat, route_ppm, income_ppm, chance, bet, room, low_ppm)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 from revops.decide.rebalance.bands import Band, band
 from revops.decide.rebalance.reliability import Reliability, reliability
 from revops.decide.rebalance.sale_chance import PAYMENTS_PER_LOT, SaleChance, sale_chance
-from revops.decide.rebalance.worth import Rates, Worth, worth
+from revops.decide.rebalance.worth import MARGIN_RATIO, Rates, Worth, sendable_msat, worth
 from revops.decide.value import chance_of_need
 from revops.domain.channel import Channel
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT, Flow
@@ -24,6 +25,17 @@ _CHANCE_POINTS: Final = 4
 _IDLE: Final = Flow()
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a sat of room at a source should earn elsewhere, the lower bound of the chance that it does, and what its
+    entries have earned in the horizon, less what refills out of it cost then: no more is staked on its room.
+    """
+
+    income_ppm: float
+    low_ratio: float
+    left_msat: int
+
+
 class Scene:
     """A snapshot and a policy. Figures are worked out when they are asked for, and once."""
 
@@ -33,6 +45,7 @@ class Scene:
         self.live = tuple(channel for channel in snapshot.view.channels if channel.live)
         self.channels_of_peer = Counter(channel.peer_id for channel in self.live)
         self._worths: dict[str, Worth] = {}
+        self._rooms: dict[str, Room] = {}
 
     def flow(self, channel: Channel) -> Flow:
         """Given a channel, return what went through it in the horizon."""
@@ -87,6 +100,23 @@ class Scene:
         own_lots = min(flow.out_msat / max(amount_msat, 1), flow.out_count / PAYMENTS_PER_LOT)
         lots = self.snapshot.lots.get(target.channel_id, ())
         return sale_chance(lots, days, sum(chances) / _CHANCE_POINTS, own_lots)
+
+    def room(self, source: Channel) -> Room:
+        """Given a source, return what the room that it gains is good for: its inflow tells, as sales do of a target."""
+        known = self._rooms.get(source.channel_id)
+        if known is None:
+            signals, flow, days = self.signals(source), self.flow(source), self.policy.horizon_days
+            amount_msat = min(self.spare_msat(source), self.policy.max_amount_sat * MSAT_PER_SAT)
+            free_msat = max(sendable_msat(source) - source.spendable_msat, 0)
+            levels = (free_msat + int(amount_msat * (place + 0.5) / _CHANCE_POINTS) for place in range(_CHANCE_POINTS))
+            chances = [chance_of_need(signals.inflow, signals.demand, level, days) for level in levels]
+            own_lots = min(flow.in_msat / max(amount_msat, 1), flow.in_count / PAYMENTS_PER_LOT)
+            chance = sale_chance((), days, sum(chances) / _CHANCE_POINTS, own_lots)
+            spent_msat = self.snapshot.spent_msat.get(source.channel_id, 0)
+            left_msat = max(flow.sourced_msat - spent_msat, 0)
+            known = Room(MARGIN_RATIO * self._sourced_ppm(source), chance.low_ratio, left_msat)
+            self._rooms[source.channel_id] = known
+        return known
 
     def unstaked_msat(self, target: Channel) -> int:
         """Given a target, return what it earned in the horizon less what is still at stake on it: the cost of liquidity

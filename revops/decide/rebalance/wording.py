@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from revops.decide.rebalance.kelly import dearest_ppm
+from revops.decide.rebalance.offers import Offer
 from revops.decide.rebalance.priced import Priced
-from revops.decide.rebalance.survey import Offer
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Quote
 from revops.domain.units import PPM, ppm_of_ceil, sat_floor
@@ -43,6 +42,21 @@ def bet(one: Priced, wanted_msat: int) -> Reason:
     )
 
 
+def room(one: Priced) -> tuple[Reason, ...]:
+    """Given a priced offer, return what the room that its source gains is good for, if it is wanted."""
+    if one.room is None:
+        return ()
+    return (
+        why(
+            ReasonCode.ROOM,
+            source=one.offer.source.name,
+            room_ppm=round(one.room.income_ppm),
+            low_percent=round(100 * one.room.low_ratio),
+            left_sat=sat_floor(one.room.left_msat),
+        ),
+    )
+
+
 def no_stake(one: Priced) -> Reason:
     """Given a priced offer that isn't worth a stake, return why."""
     return why(
@@ -51,7 +65,7 @@ def no_stake(one: Priced) -> Reason:
         income_ppm=round(one.income_ppm),
         low_percent=round(100 * one.chance.low_ratio),
         cost_ppm=round(one.route_ppm + max(one.offer.source_ppm, 0.0)),
-        dearest_ppm=int(dearest_ppm(one.chance.low_ratio, one.income_ppm)),
+        dearest_ppm=int(one.low_ppm),
     )
 
 
