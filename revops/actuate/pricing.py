@@ -152,6 +152,31 @@ def _most_telling(refused: list[Refused]) -> Refused | None:
     return refused[0] if refused else None
 
 
+def route_within(
+    reader: Reader,
+    own_id: str,
+    source: Channel,
+    target: Channel,
+    amount_msat: int,
+    limit_msat: int,
+    cltv_blocks: int,
+    layers: tuple[str, ...],
+) -> tuple[tuple[Hop, ...], int]:
+    """Given two channels, what has to arrive and what it may cost, return the route that the node finds and its cost;
+    no route, and the cost of the last hop, where that alone is more.
+
+    Raise RouteRefusedError where none can be built, NodeError as `Reader.path` does.
+    """
+    end = inbound_end(target, amount_msat, cltv_blocks)
+    last_fee_msat = end.amount_msat - amount_msat
+    if last_fee_msat > limit_msat:
+        return (), last_fee_msat
+    most_msat = limit_msat - last_fee_msat
+    path = reader.path(source.peer_id, target.peer_id, end.amount_msat, most_msat, end.cltv_blocks, layers)
+    route = circular_route(own_id, source, target, path, amount_msat, cltv_blocks)
+    return route, route_fee_msat(route)
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     """What all searches for one job share."""
@@ -177,16 +202,10 @@ class _Search:
             return Refused(why(ReasonCode.NO_ROUTE, message=message), no_route_kind(error.code, str(error)))
 
     def _route(self, source: Channel, limit_msat: int) -> Prepared | Refused:
-        job, target = self.job, self.target
-        end = inbound_end(target, job.amount_msat, self.cltv_blocks)
-        last_fee_msat = end.amount_msat - job.amount_msat
-        if last_fee_msat > limit_msat:
-            return _too_dear(last_fee_msat, limit_msat)
-        path = self.reader.path(
-            source.peer_id, target.peer_id, end.amount_msat, limit_msat - last_fee_msat, end.cltv_blocks, self.layers
+        job, target, own_id = self.job, self.target, self.view.node.node_id
+        route, fee_msat = route_within(
+            self.reader, own_id, source, target, job.amount_msat, limit_msat, self.cltv_blocks, self.layers
         )
-        route = circular_route(self.view.node.node_id, source, target, path, job.amount_msat, self.cltv_blocks)
-        fee_msat = route_fee_msat(route)
         if fee_msat > limit_msat:
             return _too_dear(fee_msat, limit_msat)
         if route[0].amount_msat > source.spendable_msat:

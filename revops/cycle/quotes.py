@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from revops.actuate.pricing import LAYER, NO_ROUTE_CODES, ensure_layer, final_cltv_blocks
+from revops.actuate.pricing import LAYER, NO_ROUTE_CODES, ensure_layer, final_cltv_blocks, route_within
 from revops.cycle.session import Session
+from revops.decide.attempts import no_route_kind
 from revops.decide.rebalance.priced import Pair, Question
-from revops.decide.route import RouteRefusedError, circular_route, inbound_end, route_fee_msat
+from revops.decide.route import RouteRefusedError
 from revops.domain.rebalance import FailureKind, Quote
 from revops.node.errors import NodeError
 
@@ -71,23 +72,15 @@ def _ask(session: Session, question: Question, cltv_blocks: int) -> Quote:
     source, target, amount_msat, max_fee_msat = question
     own_id = session.info.node_id
     try:
-        end = inbound_end(target, amount_msat, cltv_blocks)
-        last_fee_msat = end.amount_msat - amount_msat
-        if last_fee_msat > max_fee_msat:
-            return Quote(amount_msat, None, FailureKind.FEE_TOO_LOW, "the last hop alone costs more")
-        path = session.reader.path(
-            source.peer_id,
-            target.peer_id,
-            end.amount_msat,
-            max_fee_msat - last_fee_msat,
-            end.cltv_blocks,
-            (LAYER,),
+        route, fee_msat = route_within(
+            session.reader, own_id, source, target, amount_msat, max_fee_msat, cltv_blocks, (LAYER,)
         )
-        route = circular_route(own_id, source, target, path, amount_msat, cltv_blocks)
     except RouteRefusedError as refused:
         return Quote(amount_msat, None, FailureKind.OTHER, str(refused))
     except NodeError as error:
         if error.code not in NO_ROUTE_CODES:
             raise
-        return Quote(amount_msat, None, FailureKind.NO_ROUTE, error.answer or "none found")
-    return Quote(amount_msat, route_fee_msat(route))
+        return Quote(amount_msat, None, no_route_kind(error.code, str(error)), error.answer or "none found")
+    if not route:
+        return Quote(amount_msat, None, FailureKind.FEE_TOO_LOW, "the last hop alone costs more")
+    return Quote(amount_msat, fee_msat)

@@ -160,7 +160,11 @@ class Queue:
         if left:
             with session.database.transaction(session.node_key) as tx:
                 ledger.take_fence(tx, session.recorded_run_key())
-                plans.add_retry(tx, session.recorded_run_key(), job, left, session.clock())
+                # As it was planned: limits that were scaled to the fee of now would be scaled once more.
+                planned = jobs.job(tx, job.job_key)
+                names = {offer.channel_id for offer in left}
+                sources = tuple(offer for offer in planned.sources if offer.channel_id in names)
+                plans.add_retry(tx, session.recorded_run_key(), planned, sources, session.clock())
 
 
 def look_again(session: Session) -> NodeView:

@@ -15,7 +15,7 @@ ELSEWHERE = "812345x1x0/1"
 
 
 def of(code: int | None = 204, failcode: int | None = None, **fields: object) -> PaymentFailure:
-    return PaymentFailure("x", code, failcode, **fields)  # type: ignore[arg-type]
+    return PaymentFailure("x", code, failcode, **fields)  # type: ignore[arg-type]  # any field
 
 
 @pytest.mark.parametrize(

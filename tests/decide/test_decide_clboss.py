@@ -11,9 +11,9 @@ from revops.domain.policy import ClbossConfig, Config, FeesConfig, NodeConfig, R
 def config(*tags: str, fees: str = "act", rebalance: str = "act", executor: str = "auto") -> Config:
     return Config(
         node=NodeConfig(rpc_path="/x"),
-        fees=FeesConfig(mode=fees),  # type: ignore[arg-type]
-        rebalance=RebalanceConfig(mode=rebalance, executor=executor),  # type: ignore[arg-type]
-        clboss=ClbossConfig(unmanage=tags),  # type: ignore[arg-type]
+        fees=FeesConfig(mode=fees),  # type: ignore[arg-type]  # a literal, by parameters
+        rebalance=RebalanceConfig(mode=rebalance, executor=executor),  # type: ignore[arg-type]  # a literal, by parameters
+        clboss=ClbossConfig(unmanage=tags),  # type: ignore[arg-type]  # a literal, by parameters
     )
 
 

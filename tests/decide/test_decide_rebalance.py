@@ -574,6 +574,26 @@ def test_no_more_is_staked_on_room_than_its_entries_earned_less_what_was_spent_o
     assert first(spent).outcome is Outcome.DEFER
 
 
+def test_who_stands_in_may_not_spend_what_another_ones_room_has_earned() -> None:
+    """Of 1,000 sat that the target has earned all but 30 are at stake; the first source's room has earned more. A route
+    of 20 sat may cost the second 30 at most, one of 40 none.
+    """
+    third = make_channel(3, local_msat=4_750_000 * SAT)
+    snapshot = crowded(800)
+    snapshot = replace(snapshot, view=replace(snapshot.view, channels=(*snapshot.view.channels, third)))
+    lots = {channel_id(1): (Lot(1_000_000 * SAT, 970 * SAT, 0.0, 0),)}
+    snapshot = replace(snapshot, budget_left_msat=10**9 * SAT)
+
+    def limits_msat(snapshot: RebalanceSnapshot, route_ppm: int) -> dict[str, int]:
+        return {one.channel_id: one.max_fee_msat for one in first(snapshot, market=at_ppm(route_ppm)).sources}
+
+    assert limits_msat(snapshot, 40)[channel_id(3)] > 30 * SAT
+    at_stake = replace(snapshot, lots=lots)
+    assert limits_msat(at_stake, 20)[channel_id(3)] == 30 * SAT
+    assert limits_msat(at_stake, 20)[channel_id(2)] > 100 * SAT
+    assert set(limits_msat(at_stake, 40)) == {channel_id(2)}
+
+
 def stored(**overrides: Any) -> JobRecord:
     """A job as it was planned: a sat earned 500 ppm."""
     job = first(two())

@@ -45,7 +45,7 @@ def offer(channel: Channel, max_ppm: int, amount_msat: int = AMOUNT_MSAT) -> tup
 
 
 def wanted(**changes: object) -> Wanted:
-    return replace(Wanted(AMOUNT_MSAT, 1_000, 5, frozenset(), 0), **changes)  # type: ignore[arg-type]
+    return replace(Wanted(AMOUNT_MSAT, 1_000, 5, frozenset(), 0), **changes)  # type: ignore[arg-type]  # any field
 
 
 def drawn(offers: list[tuple[Channel, SourceOffer]], **changes: object) -> Drawn:

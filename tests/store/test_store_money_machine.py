@@ -95,7 +95,7 @@ KILLED = st.dictionaries(st.sampled_from(MACHINES), st.integers(8, 80), max_size
 
 class TwoMachines(Money):
     """Two machines with clocks of their own, one node and one database. What one run alone may meet is left to `Money`,
-    so that more of the steps are of two.
+    so that more of the steps are of two: a rule that is None is none, which the base class can't say in its types.
     """
 
     plan = plan_and_run = plan_and_run_killed = plan_and_run_with_a_loss = run_killed = None  # type: ignore[assignment]

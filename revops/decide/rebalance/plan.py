@@ -73,8 +73,7 @@ class _Writer:
     def _job(self, target: Channel, best: Priced, others: Sequence[Priced]) -> RebalanceDecision:
         """The job, cut to its stake; put off where that doesn't buy the least amount."""
         scene, policy = self.scene, self.scene.policy
-        kelly_msat = best.bet.amount_msat(policy.kelly_fraction, self.left_msat)
-        earned_msat = scene.unstaked_msat(target) + (best.room.left_msat if best.room is not None else 0)
+        kelly_msat, earned_msat = self._stakes(target, best)
         stake_msat = min(kelly_msat, earned_msat)
         cut = self._cut(target, best, stake_msat)
         if cut is None and earned_msat < kelly_msat:
@@ -101,14 +100,23 @@ class _Writer:
             return _put_off(target, best, stake_msat, reason)
         if self.suspended:
             return _put_off(target, cut, stake_msat, *self.suspended)
-        able = [one for one in others if one.amount_msat >= cut.amount_msat and one.bet.kelly_ratio > 0]
-        sources = [cut, *(replace(one, amount_msat=cut.amount_msat) for one in able[: policy.max_sources - 1])]
-        offers = tuple(_source(one, stake_msat) for one in sources)
+        able = [replace(one, amount_msat=cut.amount_msat) for one in others if one.amount_msat >= cut.amount_msat]
+        stand_ins = [_source(one, min(*self._stakes(target, one), stake_msat)) for one in able]
+        affordable = [one for one in stand_ins if 0 < one.max_fee_msat >= (one.quoted_fee_msat or 0)]
+        offers = (_source(cut, stake_msat), *affordable[: policy.max_sources - 1])
         most_msat = max(one.max_fee_msat for one in offers)
         self.job_count += 1
         self.left_msat -= most_msat
         self.taken |= {target.channel_id, *(one.channel_id for one in offers)}
         return _decision(target, cut, _terms(cut, best.amount_msat, stake_msat, scene), most_msat, offers)
+
+    def _stakes(self, target: Channel, one: Priced) -> tuple[int, int]:
+        """What Kelly stakes on an offer of what the budget has left, and what its own two ends have earned for it: who
+        stands in for another source has not earned what that one's room has.
+        """
+        room_msat = one.room.left_msat if one.room is not None else 0
+        kelly_msat = one.bet.amount_msat(self.scene.policy.kelly_fraction, self.left_msat)
+        return kelly_msat, self.scene.unstaked_msat(target) + room_msat
 
     def _cut(self, target: Channel, best: Priced, stake_msat: int) -> Priced | None:
         """The job at no more than its stake buys; None where that is less than the least amount."""
