@@ -1,7 +1,10 @@
-"""For all tests: one deterministic hypothesis profile, and no `revops` setting leaking in from the shell."""
+"""For all tests: one deterministic hypothesis profile, no `revops` setting leaking in from the shell, and none of one
+test's logging into the next.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -32,3 +35,13 @@ def no_settings_from_the_shell() -> Iterator[None]:
             if name not in TEST_VARIABLES:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that ran with -q in one test would keep warnings from the next one that looks for them."""
+    logger = logging.getLogger("revops")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
