@@ -94,7 +94,7 @@ _new_file = NamedPath(dir_okay=False, path_type=Path)
     help="Run the product's own strategies as cron runs them, on a simulated node. Slow; the others only decide.",
 )  # fmt: skip
 @click.option(
-    "--rebalance", is_flag=True, help="With --full-cycles: run each of them once more, now rebalancing too.",
+    "--rebalance", is_flag=True, help="Run each of the product's own strategies once more, now rebalancing too.",
 )  # fmt: skip
 @click.option("--profile", is_flag=True, help="Say where the time went; with --full-cycles, that of a cycle.")
 @click.option("--freeze", is_flag=True, hidden=True, help="Developers: freeze the judged worlds anew, as they are now.")
@@ -130,7 +130,7 @@ def simulate(
             frozen = cycle.freeze(process_count=process_count, progress=told.progress)
         output.blocks([Line(f"frozen: {sum(map(len, frozen.worlds.values()))} worlds, sha256 {frozen.hash}")])
         return
-    subject = next(iter(question["policies"]), None)
+    subject = _subject(question)
     if from_path is not None:
         found = cycle.Simulation(studies.load(from_path, subject))
     else:
@@ -141,6 +141,14 @@ def simulate(
         again = f"{called()} simulate --from {shlex.quote(str(save_path))}"
         output.message(f"{counted(found.study.world_count, 'world')} stored in {save_path}; `{again}` shows them again")
     _show(output, found, page_path, subject=subject, profile=profile)
+
+
+def _subject(question: dict[str, Any]) -> str | None:
+    """Which policy is held against the others: the first that was named, rebalancing where it may; None: any."""
+    from revops.sim.arena.policies import REBALANCING, STRATEGIES
+
+    named = next(iter(question["policies"]), None)
+    return f"{named}{REBALANCING}" if question["rebalance"] and named in STRATEGIES else named
 
 
 def _simulate_like(options: CommonOptions, process_count: int | None, question: dict[str, Any]) -> None:
@@ -196,8 +204,6 @@ def _refuse_what_has_no_meaning(options: CommonOptions, from_path: Path | None, 
                 "--from shows what is stored: it takes no --set, --seeds, --days, --family, --check, --full-cycles, "
                 "--rebalance"
             )
-    if question["rebalance"] and not question["full_cycles"]:
-        raise click.UsageError("--rebalance needs --full-cycles: what only decides fees cannot rebalance")
     if question["check"] and question["full_cycles"]:
         raise click.UsageError("--check takes no --full-cycles: its copies only decide, which comes to the same fees")
 

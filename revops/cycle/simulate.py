@@ -31,7 +31,7 @@ CHECKED: Final = "demand"
 class Question:
     """What is to be compared, and where. None, and nothing named, mean all that the set has. `check` adds two copies of
     the first policy that is named, for the null test. `full_cycles` runs the product's own strategies as cron runs
-    them, and `rebalance` each of them once more, rebalancing too.
+    them; `rebalance` runs each of them once more, rebalancing too.
     """
 
     set_name: str = "small"
@@ -64,14 +64,14 @@ def run(
     now: float | None = None,
 ) -> Simulation:
     """Given a question, let its policies live through its worlds. Raise UnknownName for names that aren't there, and
-    for full cycles of policies none of which is the product's.
+    for full cycles or rebalances of policies none of which is the product's.
     """
     started_at = time.perf_counter()
     world_set = SETS[question.set_name]
     families = _known("family", question.families, FAMILIES)
     policies = _known("policy", question.policies, tuple(POLICIES))
-    if question.full_cycles:
-        policies = _for_full_cycles(policies, rebalance=question.rebalance)
+    if question.full_cycles or question.rebalance:
+        policies = _with_variants(policies, rebalance=question.rebalance)
     if question.check:
         policies += copies_of(policies[0] if question.policies else CHECKED)
     seeds = world_set.seeds(question.seed_count)
@@ -126,10 +126,12 @@ def _known(kind: str, wanted: Sequence[str], names: tuple[str, ...]) -> tuple[st
     return tuple(dict.fromkeys(wanted)) or names
 
 
-def _for_full_cycles(policies: tuple[str, ...], *, rebalance: bool) -> tuple[str, ...]:
+def _with_variants(policies: tuple[str, ...], *, rebalance: bool) -> tuple[str, ...]:
     """The policies, and after each of the product's own the same with rebalances, if so."""
     if not any(policy in STRATEGIES for policy in policies):
-        raise UnknownName(f"only the product's own strategies have full cycles: name one of {', '.join(STRATEGIES)}")
+        raise UnknownName(
+            f"only the product's own strategies have full cycles or rebalance: name one of {', '.join(STRATEGIES)}"
+        )
     variants = ("", REBALANCING) if rebalance else ("",)
     return tuple(
         policy + variant for policy in policies for variant in (variants if policy in STRATEGIES else variants[:1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 
 from revops.sim.channels import Channel
 from revops.sim.graph import Edge, PublicChannel, edge_of
@@ -53,8 +54,12 @@ def stuck_seconds(world: World) -> float:
     say so, whatever it pays and by which route.
     """
     world.launched_count += 1
-    rng = world.rng("stuck", world.launched_count)
-    if rng.random() >= world.config.own_stuck_ratio:
+    return stuck_for(world.rng("stuck", world.launched_count), world.config.own_stuck_ratio)
+
+
+def stuck_for(rng: Random, stuck_ratio: float) -> float:
+    """Given the share of payments that hang, draw for how many seconds one does, mostly for none."""
+    if rng.random() >= stuck_ratio:
         return 0.0
     return min(STUCK_LEAST_SECONDS + rng.expovariate(1.0 / STUCK_MEAN_SECONDS), STUCK_MOST_SECONDS)
 

@@ -23,10 +23,10 @@ from revops.cycle.simulate import Question, Simulation
 from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.frozen import FrozenSet
-from revops.sim.arena.full import Spending
 from revops.sim.arena.null_test import copies_of
 from revops.sim.arena.outcome import Study
 from revops.sim.arena.policies import POLICIES
+from revops.sim.arena.rebalancing import Spending
 from revops.sim.arena.runner import Cycles
 from revops.sim.arena.sets import SETS
 from revops.sim.arena.stopwatch import PARTS
@@ -201,7 +201,6 @@ def test_the_help_names_the_defaults_of_each_set(capsys, option):
         (["--seeds", "0"], "not in the range"),
         (["--from", __file__, "--days", "3"], "it takes no --set"),
         (["--from", __file__, "--full-cycles"], "it takes no --set"),
-        (["--rebalance"], "--rebalance needs --full-cycles"),
         (["--full-cycles", "--check"], "--check takes no --full-cycles"),
         (["--from", "/nonexistent"], "does not exist"),
     ],
@@ -234,9 +233,10 @@ def test_unknown_names_are_usage(capsys):
     assert "no such policy: dmand; there are: " in capsys.readouterr().err
 
 
-def test_full_cycles_of_others_policies_are_usage(capsys):
-    assert main(["simulate", "--policy", "constant", "--policy", "clboss", "--full-cycles"]) == 2
-    assert "have full cycles: name one of demand, hill_climb" in capsys.readouterr().err
+@pytest.mark.parametrize("flag", ["--full-cycles", "--rebalance"])
+def test_others_policies_have_neither_full_cycles_nor_rebalances(capsys, flag):
+    assert main(["simulate", "--policy", "constant", "--policy", "clboss", flag]) == 2
+    assert "have full cycles or rebalance: name one of demand, hill_climb" in capsys.readouterr().err
 
 
 def test_json_tells_where_the_time_of_cycles_went(monkeypatch, capsys):
@@ -279,19 +279,22 @@ def test_full_cycles_come_to_the_same_to_the_msat(capsys, tmp_path):
     assert rows[-1] == ["cycles", "96"]
 
 
-def test_rebalances_are_booked_beside_the_same_strategy_without(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("flags", [("--rebalance",), ("--rebalance", "--full-cycles")])
+def test_rebalances_are_booked_beside_the_same_strategy_without(capsys, tmp_path, monkeypatch, flags):
     """One that charges and pays enough for any route."""
     hasty = FeesConfig(strategy="static", fixed_ppm=900, max_step_ratio=10.0)
     keen = Spending(RebalanceConfig(kelly_fraction=1.0), BudgetConfig(daily_sat=50_000, weekly_sat=200_000))
     monkeypatch.setattr("revops.sim.arena.runner.STRATEGIES", {"demand": hasty})
-    monkeypatch.setattr("revops.sim.arena.full.SPENDING", keen)
-    study, said = one_world(capsys, tmp_path, "--full-cycles", "--rebalance", family="elasticity 0.5", days="1")
+    monkeypatch.setattr("revops.sim.arena.runner.SPENDING", keen)
+    study, said = one_world(capsys, tmp_path, *flags, family="elasticity 0.5", days="1")
     assert study.policies == ("demand", "demand (rebalancing)", "constant")
-    assert (study.full_cycles, study.rebalance) == (True, True)
+    assert (study.full_cycles, study.rebalance) == ("--full-cycles" in flags, True)
     spent_msat = {one.policy: one.spans[0].rebalance_msat for one in study.outcomes}
     assert spent_msat["demand (rebalancing)"] > 0 == spent_msat["demand"] == spent_msat["constant"]
     assert "rebalances cost sat" in said
     assert "within the product's own limits; the oracle makes none." in said
+    assert ("paid at a price, by no path" in said) == ("--full-cycles" not in flags)
+    assert "demand (rebalancing) against each of the others" in said
 
 
 def test_freezing_says_what_it_froze(capsys, monkeypatch):

@@ -24,9 +24,10 @@ from revops.sim.arena import frozen, full, pool
 from revops.sim.arena.baselines.static import nothing
 from revops.sim.arena.families import FAMILIES
 from revops.sim.arena.frozen import FrozenSet, world_hash
-from revops.sim.arena.full import FullResult, Spending
+from revops.sim.arena.full import FullResult
 from revops.sim.arena.null_test import Late, copies_of, disturbed, original_of, renumbered
 from revops.sim.arena.policies import POLICIES
+from revops.sim.arena.rebalancing import Spending
 from revops.sim.arena.runner import Cycles, Done, Job, hash_job, run_job, run_world
 from revops.sim.arena.sets import SETS
 from revops.sim.arena.setting import SETTINGS, TUNING

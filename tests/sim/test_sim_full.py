@@ -15,10 +15,11 @@ from revops.domain.decision import FeePlan
 from revops.domain.policy import BudgetConfig, FeesConfig, RebalanceConfig
 from revops.domain.reason import Reason
 from revops.domain.snapshot import FeeSnapshot
-from revops.sim.arena import node, policies
-from revops.sim.arena.full import FullResult, Spending, run_full
+from revops.sim.arena import names, node, policies
+from revops.sim.arena.full import FullResult, run_full
 from revops.sim.arena.market import Market
 from revops.sim.arena.policies import Product
+from revops.sim.arena.rebalancing import Spending
 from revops.sim.arena.setting import TUNING
 from revops.sim.arena.stopwatch import PARTS
 from revops.sim.arena.world import World, make_world, run_policy
@@ -123,7 +124,7 @@ def test_rebalances_that_hang_settle_or_fail_hours_later(monkeypatch: pytest.Mon
         return nodes[-1]
 
     monkeypatch.setattr("revops.sim.arena.full.build", kept)
-    monkeypatch.setattr(node, "OWN_STUCK_RATIO", 0.3)
+    monkeypatch.setattr(names, "OWN_STUCK_RATIO", 0.3)
     world, result = rebalanced(1.5)
     (span,) = result.result.spans
     ended = [one for one in nodes[0].payments if one.completed_at is not None]

@@ -21,15 +21,7 @@ import msgspec
 from revops.config_template import toml_value
 from revops.cycle import db, fees, rebalance, rebalance_plan, rollup, sync
 from revops.domain.options import CommonOptions
-from revops.domain.policy import (
-    BudgetConfig,
-    DatabaseConfig,
-    FeesConfig,
-    MetricsConfig,
-    NodeConfig,
-    RebalanceConfig,
-    Section,
-)
+from revops.domain.policy import DatabaseConfig, FeesConfig, MetricsConfig, NodeConfig, Section
 from revops.node.local import served
 from revops.sim.arena import names
 from revops.sim.arena.bridge import Bridge
@@ -37,32 +29,19 @@ from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.node import build
 from revops.sim.arena.policies import check_judged
+from revops.sim.arena.rebalancing import HOUR_SECONDS, Spending
 from revops.sim.arena.records import Records
 from revops.sim.arena.stopwatch import Stopwatch
 from revops.sim.arena.world import Result, World, run_policy
 from revops.sim.server import SimServer
 from revops.sim.world import SimulatedNode
 
-HOUR_SECONDS: Final = 3_600
 #: The hour of the day at which records are rolled up.
 ROLLUP_HOUR: Final = 3
 #: So many more objects are made than freed before it is worth looking for garbage in circles; Python's own is 700.
 GARBAGE_COUNT: Final = 70_000
 #: A folder in memory, where there is one: what a simulation writes is thrown away, and needn't wait for a disk.
 MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  only as the parent of a folder of our own
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What may be spent on rebalancing, and how."""
-
-    rebalance: RebalanceConfig
-    budget: BudgetConfig
-
-
-#: As the product rebalances unless told otherwise; what binds it is its share of what forwards earned in a week. The
-#: figures are above that for the arena's nodes, daily a third of weekly as `revops init` proposes it.
-SPENDING: Final = Spending(RebalanceConfig(), BudgetConfig(daily_sat=20_000, weekly_sat=60_000))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,15 @@ def heading(study: Study) -> Iterator[str]:
         yield f"No more than {LEAST_SPARE_COUNT} worlds of a family: for a single family no interval is given."
     if study.full_cycles:
         yield _full_cycles_line(study)
+    if study.rebalance:
+        yield (
+            "Where it says so rebalances were made too, within the product's own limits; the oracle makes none."
+            + (
+                ""
+                if study.full_cycles
+                else " They were decided on as the product does, and paid at a price, by no path."
+            )
+        )
     if study.judged:
         yield f"Judged: its worlds are all those of the frozen set, sha256 {(study.frozen_hash or '')[:16]}."
     elif study.frozen_hash is not None and not study.strange:
@@ -49,10 +58,7 @@ def _full_cycles_line(study: Study) -> str:
     own = [policy for policy in study.policies if policy in STRATEGIES]
     others = any(policy.removesuffix(REBALANCING) not in STRATEGIES for policy in study.policies)
     line = f"Full cycles: {' and '.join(own)}, as from cron on a simulated node"
-    line += "; the others only decide." if others else "."
-    if study.rebalance:
-        line += " Where it says so rebalances were made too, within the product's own limits; the oracle makes none."
-    return line
+    return line + ("; the others only decide." if others else ".")
 
 
 def span_title(span: SpanFigures, number: int, span_count: int) -> str:

@@ -23,6 +23,12 @@ HTLC_MIN_MSAT: Final = 1_000
 CLTV_DELTA_BLOCKS: Final = 34
 #: What peers charge towards us.
 REMOTE_PPM: Final = 10
+#: What hubs, by which circular payments find their way, charge each other, and what peers charge into them.
+HUB_PPM: Final = 20
+#: What a hub charges into a peer of whose price gossip tells nothing: too few do to call it one.
+UNKNOWN_PPM: Final = 200
+#: The share of rebalances that hang on their way for hours. Not of a world's own parameters: those are frozen.
+OWN_STUCK_RATIO: Final = 0.03
 
 
 def instant(at: float) -> float:

@@ -30,12 +30,7 @@ from revops.sim.state import Peer
 from revops.sim.state import World as NodeWorld
 
 HUB_COUNT: Final = LEAST_CHANNELS + 2
-HUB_PPM: Final = 20
-#: What a hub charges into a peer of whose price gossip tells nothing: too few do to call it one.
-UNKNOWN_PPM: Final = 200
 HUB_CAPACITY_MSAT: Final = 20_000_000_000
-#: The share of rebalances that hang on their way for hours. Not of a world's own parameters: those are frozen.
-OWN_STUCK_RATIO: Final = 0.03
 #: Enough that no reserve suspends anything.
 WALLET_MSAT: Final = 10_000_000_000
 #: The arena has customers of its own.
@@ -72,7 +67,7 @@ def build(world: World, market: Market) -> NodeWorld:
         version=names.VERSION,
         network=names.NETWORK,
         alias="arena",
-        own_stuck_ratio=OWN_STUCK_RATIO,
+        own_stuck_ratio=names.OWN_STUCK_RATIO,
     )
     node = NodeWorld(config, names.NODE_ID)
     output = add_output(node, "wallet", WALLET_MSAT, node.height - 2_000)
@@ -134,10 +129,10 @@ def _add_graph(node: NodeWorld, world: World) -> None:
         announce(node, peer.node_id, peer.alias, peer.address, peer.port)
     announce(node, node.node_id, node.config.alias, "192.0.2.1", 9735)
     rng = node.rng("graph")
-    pairs = [(hub, other, HUB_PPM) for place, hub in enumerate(hubs) for other in hubs[place + 1 :]]
+    pairs = [(hub, other, names.HUB_PPM) for place, hub in enumerate(hubs) for other in hubs[place + 1 :]]
     for number, ppm in enumerate(world.others_on(0)):
         count = LEAST_CHANNELS if ppm is not None else LEAST_CHANNELS - 1
-        pairs += [(hub, names.peer_id(number), ppm or UNKNOWN_PPM) for hub in rng.sample(hubs, count)]
+        pairs += [(hub, names.peer_id(number), ppm or names.UNKNOWN_PPM) for hub in rng.sample(hubs, count)]
     for place, (hub, other, ppm) in enumerate(pairs):
         node.graph.add(_public_channel(place, hub, other, ppm, rng))
 
@@ -146,7 +141,7 @@ def _public_channel(place: int, hub: str, other: str, ppm: int, rng: Random) -> 
     """A channel by which `ppm` is charged from the hub to the other node."""
     pair = sorted_pair(hub, other)
     toll = Policy(0, ppm, 1, HUB_CAPACITY_MSAT * 99 // 100, 40)
-    policies = [toll if source == hub else replace(toll, fee_ppm=HUB_PPM) for source in pair]
+    policies = [toll if source == hub else replace(toll, fee_ppm=names.HUB_PPM) for source in pair]
     balance_msat = round(HUB_CAPACITY_MSAT * rng.betavariate(0.9, 0.9))
     return PublicChannel(
         f"{700_000 + place}x1x0", pair, HUB_CAPACITY_MSAT, policies, balance_msat, [names.OPENED_AT] * 2

@@ -48,8 +48,8 @@ class Study:
 
     `frozen_hash` is of the frozen set that the worlds were held against, and `frozen_count` how many worlds that has;
     None and 0 for a set that isn't frozen. `strange` names the worlds that are not in it, or not as they were frozen.
-    `full_cycles`: the product's own strategies were run as cron runs them, each once more with rebalances for
-    `rebalance`.
+    `full_cycles`: the product's own strategies were run as cron runs them. `rebalance`: each of them was run once more,
+    with rebalances.
     """
 
     set_name: str

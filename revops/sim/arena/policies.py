@@ -210,7 +210,7 @@ STRATEGIES: Final[Mapping[str, FeesConfig]] = {
     "demand": FeesConfig(strategy="demand"),
     "hill_climb": FeesConfig(strategy="hill_climb"),
 }
-#: What follows the name of a strategy that rebalances too: full cycles can.
+#: What follows the name of a strategy that rebalances too (`rebalancing.py`).
 REBALANCING: Final = " (rebalancing)"
 #: By name, what makes a policy for a node that was never seen.
 POLICIES: Final[Mapping[str, Callable[[], Policy]]] = {

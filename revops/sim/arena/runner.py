@@ -16,6 +16,7 @@ from revops.sim.arena.null_test import disturbed, original_of
 from revops.sim.arena.oracle import best_constants
 from revops.sim.arena.outcome import Outcome, Span
 from revops.sim.arena.policies import POLICIES, REBALANCING, STRATEGIES
+from revops.sim.arena.rebalancing import SPENDING, run_rebalancing
 from revops.sim.arena.setting import SETTINGS, Setting
 from revops.sim.arena.world import Result, SpanResult, World, make_world, run_policy
 
@@ -23,7 +24,7 @@ from revops.sim.arena.world import Result, SpanResult, World, make_world, run_po
 @dataclass(frozen=True, slots=True)
 class Job:
     """A world, and the policies to run in it. Small: it travels to another process. `full_cycles`: the product's own
-    strategies are run as cron runs them, those of them that rebalance too.
+    strategies are run as cron runs them, and so are those of them that rebalance too.
     """
 
     setting: str
@@ -75,7 +76,7 @@ def run_job(job: Job) -> Done:
     def run(name: str) -> Result:
         own = name.removesuffix(REBALANCING)
         if not job.full_cycles or own not in STRATEGIES:
-            return _run_policy(world, name)
+            return _run_policy(world, name) if own == name else run_rebalancing(world, STRATEGIES[own])
         result, cycles[name] = _run_full(world, own, rebalances=own != name)
         return result
 
@@ -112,7 +113,7 @@ def _run_policy(world: World, name: str) -> Result:
 
 
 def _run_full(world: World, strategy: str, *, rebalances: bool) -> tuple[Result, Cycles]:
-    from revops.sim.arena.full import SPENDING, run_full  # here: it takes the whole product, which few jobs need
+    from revops.sim.arena.full import run_full  # here: it takes the whole product, which few jobs need
 
     found = run_full(world, STRATEGIES[strategy], SPENDING if rebalances else None, profile=True)
     return found.result, Cycles(found.cycle_count, found.seconds_by_part)
