@@ -115,6 +115,7 @@ class ReasonCode(StrEnum):
     NOT_QUOTED = "not_quoted"
     PLAN_FULL = "plan_full"
     TAKEN = "taken"
+    SOURCES_TAKEN = "sources_taken"
     PLAN_EXPIRED = "plan_expired"
     PLAN_REPLACED = "plan_replaced"
     EXECUTOR_NONE = "executor_none"

@@ -233,7 +233,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked what one costs: its turn comes, or this"
         " run may not make the routing layer that it takes"
     ),
-    ReasonCode.TAKEN: "takes part in a better job of this plan",
+    ReasonCode.TAKEN: "gives to a better job of this plan",
+    ReasonCode.SOURCES_TAKEN: "better jobs of this plan take what its sources have to spare, or fill them",
     ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",
     ReasonCode.PLAN_REPLACED: "a newer plan took its place after {age_minutes} min",
     ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
