@@ -100,6 +100,7 @@ class SlingExecutor(Settler):
                     source_channel_id=order.first_source_id,
                     executor=NAME,
                     local_before_msat=order.local_before_msat,
+                    amount_msat=job.amount_msat,
                 )
         except ledger.BudgetExceededError as exceeded:
             return self.give_up(job, exceeded.reason)

@@ -120,6 +120,8 @@ class ReasonCode(StrEnum):
     PLAN_REPLACED = "plan_replaced"
     EXECUTOR_NONE = "executor_none"
     LIQUIDITY_CHANGED = "liquidity_changed"
+    WORTH_GONE = "worth_gone"
+    STAKE_GONE = "stake_gone"
     NO_ROUTE = "no_route"
     ROUTE_TOO_DEAR = "route_too_dear"
     ROUTE_REFUSED = "route_refused"

@@ -240,6 +240,14 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
     ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
     ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",
+    ReasonCode.WORTH_GONE: (
+        "not worth it any more: a sat is worth {target_ppm} ppm here and {source_ppm} on {source} now, the route should"
+        " cost {route_ppm} and its risk {risk_ppm}; it may cost {limit_ppm} ppm, {planned_ppm} when it was planned"
+    ),
+    ReasonCode.STAKE_GONE: (
+        "not staked any more: out of {source} it may cost {limit_msat} msat now ({left_sat} sat are left, the Kelly"
+        " share is {kelly_percent} %), {planned_msat} when it was planned; the last hop alone asks {last_hop_ppm} ppm"
+    ),
     ReasonCode.NO_ROUTE: "no route: {message}",
     ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
     ReasonCode.ROUTE_REFUSED: "route refused: {message}",

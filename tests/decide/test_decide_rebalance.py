@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from revops.decide.rebalance.bands import MOST_SHIFT_RATIO, band
+from revops.decide.rebalance.bands import band
 from revops.decide.rebalance.obstacles import kept_out, mode_reasons, permission_reason
 from revops.decide.rebalance.offers import fitting_msat
 from revops.decide.rebalance.priced import (
@@ -26,14 +26,12 @@ from revops.decide.rebalance.priced import (
 )
 from revops.decide.rebalance.scene import MARGIN_SHARE, Scene
 from revops.decide.rebalance.survey import survey
-from revops.decide.recheck import at_fee_now, drained
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, RebalanceDecision
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
-from revops.domain.record import JobRecord
 from revops.domain.snapshot import RebalanceSnapshot
 from tests.builders import (
     HOUR,
@@ -766,41 +764,6 @@ def test_who_stands_in_may_not_spend_what_another_ones_room_has_earned() -> None
     assert limits_msat(at_stake, 20)[channel_id(3)] == 30 * SAT
     assert limits_msat(at_stake, 20)[channel_id(2)] > 100 * SAT
     assert set(limits_msat(at_stake, 40)) == {channel_id(2)}
-
-
-def stored(**overrides: Any) -> JobRecord:
-    """A job as it was planned: a sat earned 500 ppm."""
-    job = first(two())
-    base = JobRecord(
-        1, 1, channel_id(2), channel_id(1), job.amount_msat, job.max_fee_msat, job.expected_gain_msat, "planned", NOW,
-        NOW + HOUR, sources=job.sources, terms=job.terms,
-    )  # fmt: skip
-    return replace(base, **overrides)
-
-
-@pytest.mark.parametrize(("fee_ppm", "share"), [(500, 1.0), (900, 1.0), (250, 0.5), (0, 0.0)])
-def test_a_job_is_worth_less_once_the_fee_was_lowered(fee_ppm: int, share: float) -> None:
-    job = stored()
-    target = replace(DRAINED, local_terms=make_terms(fee_ppm=fee_ppm, fee_base_msat=0))
-    now = at_fee_now(job, target)
-    assert now.max_fee_msat == int(job.max_fee_msat * share)
-    assert [one.max_fee_msat for one in now.sources] == [int(one.max_fee_msat * share) for one in job.sources]
-    assert at_fee_now(job, None) == job
-    bare = stored(terms=None)
-    assert at_fee_now(bare, target) == bare
-
-
-def test_a_source_is_not_drained_below_any_band() -> None:
-    job = stored()
-    assert drained(FULL, job, POLICY) is None
-    floor_ratio = POLICY.low_ratio - MOST_SHIFT_RATIO
-    least_msat = int(FULL.capacity_msat * floor_ratio) + job.amount_msat
-    assert drained(replace(FULL, local_msat=least_msat), job, POLICY) is None
-    reason = drained(replace(FULL, local_msat=least_msat - 1), job, POLICY)
-    assert reason is not None
-    assert reason.code is ReasonCode.LIQUIDITY_CHANGED
-    assert drained(replace(FULL, local_msat=0), stored(terms=None), POLICY) is None
-    assert drained(None, job, POLICY) is None
 
 
 def test_no_job_is_planned_whose_own_quote_is_above_its_limit() -> None:

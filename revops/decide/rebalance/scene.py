@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from revops.decide.rebalance.bands import Band, band
@@ -50,8 +50,9 @@ class Scene:
         self._rooms: dict[str, Room] = {}
 
     def after(self, move: Move) -> Scene:
-        """Given a move, return the scene that it leaves."""
-        left = Scene(counted(self.snapshot, (move,)), self.policy)
+        """Given a move that isn't reserved yet, return the scene that it leaves."""
+        left_msat = self.snapshot.budget_left_msat - move.cost_msat
+        left = Scene(replace(counted(self.snapshot, (move,)), budget_left_msat=left_msat), self.policy)
         # What a sat is worth along the balance doesn't depend on where that stands.
         left._worths = self._worths
         ends = {move.source_channel_id, move.target_channel_id}
