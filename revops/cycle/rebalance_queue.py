@@ -16,7 +16,7 @@ from revops.actuate.settle import JobOutcome, Settler
 from revops.cycle.ingest import Synced
 from revops.cycle.refill_scene import read_scene
 from revops.cycle.session import Session
-from revops.decide.attempts import sources_left
+from revops.decide.attempts import counted_in_flight, sources_left
 from revops.decide.rebalance.judge import judge
 from revops.domain.reason import Reason
 from revops.domain.record import JobRecord
@@ -24,6 +24,7 @@ from revops.domain.snapshot import NodeView
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
 from revops.store import jobs, ledger, plans
+from revops.store.engine import Tx
 
 #: The node is asked how a payment stands in slices: well inside the deadline of a call, and shorter where several are
 #: under way, so that the end of one isn't missed for long while another hangs.
@@ -81,14 +82,15 @@ class Queue:
     def _next(self) -> JobRecord | None:
         """The next job that may be started now, with the sources that are free; None where there is none, or no room.
 
-        No channel is part of two jobs at once: a job whose target, or whose every source, is taken waits.
+        No channel is part of two jobs at once: a job whose target, or whose every source, is taken waits. Payments
+        that hang leave room for others, up to a limit.
         """
         session = self.session
         with session.database.transaction(session.node_key) as tx:
             run_key = session.recorded_run_key()
             ledger.take_fence(tx, run_key)
             plans.expire_jobs(tx, session.clock(), run_key)
-            if len(jobs.open_jobs(tx)) >= session.config.rebalance.max_in_flight:
+            if self._in_flight_count(tx) >= session.config.rebalance.max_in_flight:
                 return None
             planned, busy = jobs.planned_jobs(tx), plans.in_flight_channels(tx)
         for job in planned:
@@ -96,6 +98,11 @@ class Queue:
             if free and job.target_channel_id not in busy:
                 return replace(job, sources=free)
         return None
+
+    def _in_flight_count(self, tx: Tx) -> int:
+        since_at = jobs.under_way_since(tx)
+        under_way = [(job.executor, since_at.get(job.job_key)) for job in jobs.open_jobs(tx)]
+        return counted_in_flight(under_way, self.session.clock(), self.session.config.rebalance.max_hung)
 
     def _start(self, job: JobRecord) -> tuple[Reason, ...]:
         """Look at the node anew, since minutes may have passed, judge the job once more as if it were planned now, and

@@ -228,6 +228,18 @@ def open_jobs(tx: Tx) -> tuple[JobRecord, ...]:
     return records(tx, rebalance_job.c.status.in_(OPEN))
 
 
+def under_way_since(tx: Tx) -> dict[int, float]:
+    """Return since when money is reserved for each open job, by its key; without those of which that isn't kept."""
+    step, row = rebalance_step.c, rebalance_job.c
+    statement = (
+        select(step.job_key, func.max(step.stepped_at).label("since_at"))
+        .join(rebalance_job, (row.node_key == step.node_key) & (row.job_key == step.job_key))
+        .where(step.node_key == tx.node_key, step.status == "reserved", row.status.in_(OPEN))
+        .group_by(step.job_key)
+    )
+    return {found.job_key: found.since_at for found in tx.connection.execute(statement)}
+
+
 def planned_jobs(tx: Tx) -> tuple[JobRecord, ...]:
     """Return the jobs that wait to be executed, best first; a further attempt comes after all that were planned."""
     return records(tx, rebalance_job.c.status == "planned")

@@ -54,6 +54,7 @@ class Money(RuleBasedStateMachine):
         self.bench: Bench = self.stack.enter_context(self.open())
         self.bench.settings["rebalance"] |= {
             "max_in_flight": 3,
+            "max_hung": 2,
             "max_attempts": 2,
             "wait_seconds": 5,
             "plan_lifetime_seconds": 86_400,
