@@ -31,6 +31,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
+from revops.domain.units import MSAT_PER_SAT
 from revops.errors import ConfigError
 from revops.store import fees, jobs, ledger, plans
 
@@ -123,6 +124,7 @@ def _would_order(session: Session, view: NodeView, job: JobRecord) -> JobOutcome
         session.database,
         session.node_key,
         session.config.rebalance.max_fee_ppm,
+        least_msat=session.config.rebalance.min_amount_sat * MSAT_PER_SAT,
         others=(),
         name=f"{session.node_key}-{job.job_key}-0",
     )

@@ -115,7 +115,7 @@ class Queue:
         judged = judge(read_scene(self.session, view), job)
         try:
             if isinstance(judged, Reason):
-                outcome = self.settler.give_up(job, judged)
+                outcome = self.settler.give_up(job, judged, failure=None)
             else:
                 outcome = self.executors[self.starter].start(judged, view)
         except (DataError, NodeError) as error:

@@ -127,6 +127,7 @@ class ReasonCode(StrEnum):
     ROUTE_REFUSED = "route_refused"
     ROUTE_FOUND = "route_found"
     SLING_ORDER = "sling_order"
+    SLING_ABOVE_STAKE = "sling_above_stake"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_PENDING = "payment_pending"
     PAYMENT_SETTLED = "payment_settled"

@@ -254,6 +254,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
     ReasonCode.SLING_ORDER: "sling: {payment_count} payments of {chunk_sat} sat at {max_ppm} ppm at most;"
     " {worst_msat} msat are reserved",
+    ReasonCode.SLING_ABOVE_STAKE: (
+        "sling may pay {worst_msat} msat in the worst case, also for {min_sat} sat at {max_ppm} ppm; {stake_msat} are"
+        " staked on it"
+    ),
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
     ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
     ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",
