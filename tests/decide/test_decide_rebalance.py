@@ -27,7 +27,7 @@ from revops.decide.rebalance.priced import (
 from revops.decide.rebalance.scene import MARGIN_SHARE, Scene
 from revops.decide.rebalance.survey import survey
 from revops.domain.channel import Channel
-from revops.domain.decision import Outcome, RebalanceDecision
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -68,6 +68,10 @@ def first(
     """The decision on channel 1."""
     decided = planned(snapshot, policy, market).decisions
     return next(one for one in decided if one.target_channel_id == channel_id(1))
+
+
+def first_of(plan: RebalancePlan) -> RebalanceDecision:
+    return next(one for one in plan.decisions if one.target_channel_id == channel_id(1))
 
 
 def reason_of(decision: RebalanceDecision, code: ReasonCode) -> Reason:
@@ -416,6 +420,21 @@ def test_jobs_choose_by_gain_and_what_one_takes_is_gone_for_the_next() -> None:
     assert plan.decisions[1].reasons[0].code is ReasonCode.SOURCES_TAKEN
 
 
+def test_what_suspends_a_job_is_its_last_reason() -> None:
+    decision = first_of(planned(two(), POLICY, suspended=SUSPENDED))
+    assert (decision.outcome, decision.reasons[-1]) == (Outcome.DEFER, SUSPENDED[-1])
+    assert decision.amount_msat == first(two()).amount_msat
+
+
+def test_who_cannot_give_the_amount_does_not_stand_in() -> None:
+    """The third has 500,000 sat to spare, at a price at which the second gains more."""
+    poor = make_channel(3, local_msat=2_250_000 * SAT)
+    job = first(make_rebalance_snapshot((DRAINED, FULL, poor)))
+    assert [one.channel_id for one in job.sources] == [channel_id(2)]
+    small = first(make_rebalance_snapshot((DRAINED, FULL, poor)), RebalanceConfig(max_amount_sat=400_000))
+    assert {one.channel_id for one in small.sources} == {channel_id(2), channel_id(3)}
+
+
 def test_a_second_job_pays_for_what_the_first_leaves_of_a_source() -> None:
     """The source sells as well: the further it is drained, the dearer is what it gives."""
     twin = make_channel(3, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
@@ -676,6 +695,9 @@ def test_an_answer_without_an_amount_is_no_price() -> None:
     pair = (channel_id(2), channel_id(1))
     assert priced_offers(scene, candidate, {pair: (Quote(0, 5),)}) == []
     assert priced_offers(scene, candidate, {}) == []
+    elsewhere = Scene(two(DRAINED, make_channel(9)), POLICY)
+    assert priced_offers(elsewhere, candidate, {pair: (Quote(10**9, 5),)}) == []
+    assert priced_offers(elsewhere, replace(candidate, target=make_channel(8)), {}) == []
 
 
 def test_what_keeps_everything_from_being_executed() -> None:
