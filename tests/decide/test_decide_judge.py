@@ -191,7 +191,7 @@ def test_a_job_is_worth_less_once_the_fee_was_lowered(fee_ppm: int, share: float
         ((DRAINED, make_channel(2, local_msat=1_760_000 * SAT)), {}, ReasonCode.LIQUIDITY_CHANGED),
         # Its customers pay next to nothing by now; its peer asks for more than it is worth.
         ((replace(DRAINED, local_terms=make_terms(fee_ppm=20, fee_base_msat=0)), FULL), {}, ReasonCode.WORTH_GONE),
-        ((replace(DRAINED, remote_terms=make_terms(fee_ppm=480, fee_base_msat=0)), FULL), {}, ReasonCode.STAKE_GONE),
+        ((replace(DRAINED, remote_terms=make_terms(fee_ppm=480, fee_base_msat=0)), FULL), {}, ReasonCode.WORTH_GONE),
     ],
 )
 def test_why_a_job_is_dropped(channels: tuple[Channel, ...], overrides: dict[str, Any], code: ReasonCode) -> None:
@@ -204,7 +204,7 @@ def test_a_peer_that_got_a_second_channel_is_no_target() -> None:
 
 
 def test_a_job_whose_gain_is_below_what_the_policy_asks_for_now_is_dropped() -> None:
-    assert refused(stored(), at(), msgspec.structs.replace(POLICY, min_gain_sat=10**6)) is ReasonCode.WORTH_GONE
+    assert refused(stored(), at(), msgspec.structs.replace(POLICY, min_gain_sat=10**6)) is ReasonCode.GAIN_TOO_SMALL
 
 
 def test_a_source_that_is_gone_leaves_the_job_to_the_others() -> None:

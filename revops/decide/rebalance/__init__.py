@@ -17,4 +17,5 @@ of it, what is.
       reliability.py   how often attempts end well, and when to try again
       obstacles.py     what keeps a channel out
       wording.py       the reasons, with their numbers
+    judge.py       a stored job, judged once more by `rebalance run` when its turn comes
 """

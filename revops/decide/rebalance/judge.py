@@ -85,9 +85,11 @@ def _at_source(scene: Scene, job: JobRecord, planned: SourceOffer, target: Chann
     cost_ppm = route_ppm + risk_ppm(scene, source, target)
     amount_msat = fitting_msat(scene, source, target, most_msat, cost_ppm)
     one = price(scene, source, target, max(amount_msat, least_msat), route_ppm)
-    gains = one.gain_msat >= max(scene.policy.min_gain_sat * MSAT_PER_SAT, 1)
-    if amount_msat < least_msat or not gains or one.limit_msat <= 0:
+    if amount_msat < least_msat or one.limit_msat <= 0 or one.gain_msat <= 0:
         return _gone(job, planned, one)
+    least_sat = scene.policy.min_gain_sat
+    if one.gain_msat < least_sat * MSAT_PER_SAT:
+        return why(ReasonCode.GAIN_TOO_SMALL, gain_msat=one.gain_msat, min_gain_sat=least_sat)
     return _Judged(planned, one)
 
 
@@ -109,7 +111,9 @@ def _tightened(
         planned_msat = one.planned.max_fee_msat * amount_msat // max(job.amount_msat, 1)
         limit_msat = min(planned_msat, now.most_msat(fraction, left_msat, earned))
         if limit_msat <= 0 or limit_msat * PPM < now.offer.last_hop_ppm * amount_msat:
-            refused = refused or _no_stake(job, one.planned, now, limit_msat, left_msat)
+            worth_it = now.offer.limit_ppm >= max(now.offer.last_hop_ppm, 1)
+            gone = _no_stake(job, one.planned, now, limit_msat, left_msat) if worth_it else _gone(job, one.planned, now)
+            refused = refused or gone
             continue
         offers.append(replace(one.planned, max_fee_msat=limit_msat))
         stakes_msat.append(min(now.bet.amount_msat(fraction, left_msat), earned))
