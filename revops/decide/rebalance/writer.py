@@ -31,25 +31,35 @@ class Writer:
         self.left_msat = max(scene.snapshot.budget_left_msat, 0)
         self.targets: set[str] = set()
         self.sources: set[str] = set()
+        #: The channels that the last decision made part of a job.
+        self.moved: frozenset[str] = frozenset()
         self.job_count = 0
         self.firsts: list[Question] = []
         self.stand_ins: list[Question] = []
 
     def decide_all(self, candidates: Sequence[Candidate]) -> tuple[RebalanceDecision, ...]:
         """Decide on all targets, the one that gains the most first, as the jobs before it leave it."""
-        waiting = {one.target.channel_id: (one, self._priced(one)) for one in candidates}
-        hopeful = {name for name, (_, priced) in waiting.items() if priced}
+        waiting, rest = {}, []
+        for one in sorted(candidates, key=lambda one: one.target.channel_id):
+            priced = self._priced(one)
+            if priced:
+                waiting[one.target.channel_id] = (one, priced)
+            else:
+                rest.append(one)
         decided: list[RebalanceDecision] = []
         while waiting:
             name = min(waiting, key=lambda name: _rank(*waiting[name]))
-            candidate, priced = waiting.pop(name)
-            job_count = self.job_count
-            decided.append(self._decide(candidate, priced, had_offers=name in hopeful))
-            if self.job_count > job_count:
-                waiting |= {
-                    other: (one, self._priced(one)) for other, (one, found) in waiting.items() if other in hopeful
-                }
-        return tuple(decided)
+            decided.append(self._decide(*waiting.pop(name), had_offers=True))
+            waiting |= {
+                other: (one, self._priced(one)) for other, (one, priced) in waiting.items() if self._moved(one, priced)
+            }
+            self.moved = frozenset()
+        return (*decided, *(self._decide(one, (), had_offers=False) for one in rest))
+
+    def _moved(self, candidate: Candidate, priced: Sequence[Priced]) -> bool:
+        """Whether the last decision has changed what a target is offered."""
+        names = {candidate.target.channel_id, *(one.offer.source.channel_id for one in priced)}
+        return not self.moved.isdisjoint(names)
 
     def _priced(self, candidate: Candidate) -> list[Priced]:
         if candidate.obstacle is not None or candidate.target.channel_id in self.sources:
@@ -109,6 +119,7 @@ class Writer:
         self.left_msat -= most_msat
         self.targets.add(target.channel_id)
         self.sources |= {one.channel_id for one in offers}
+        self.moved = frozenset({target.channel_id, *(one.channel_id for one in offers)})
         self.scene = scene.after(Move(offers[0].channel_id, target.channel_id, chosen.amount_msat, most_msat))
         return decision
 
