@@ -89,6 +89,9 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     ' be reserved than is spent; "auto": natively, or by sling where the node has no router (askrene); "none": plans'
     " only.",
     "rebalance.max_in_flight": "Payments of ours that may be under way at once.",
+    "rebalance.max_hung": "Payments that hang, under way for over two minutes (two hours where sling executes), and"
+    " don't count for max_in_flight: at most so many, any further one counts. Until their end is known they keep their"
+    " channels from other jobs, and their reservation. 0: all count.",
     "rebalance.max_jobs_per_plan": "Jobs in one plan at most, the best ones first.",
     "rebalance.max_sources": "Channels that may pay for one job; they are tried one after the other.",
     "rebalance.max_quotes": "Routes that one plan asks the node for.",

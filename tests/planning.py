@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from revops.decide.rebalance.plan import make_plan
+from revops.decide.rebalance.plan import ROUNDS, cut_questions, make_plan
 from revops.decide.rebalance.priced import Pair, Question, questions
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import survey
@@ -48,7 +48,9 @@ def planned(
     scene = Scene(snapshot, policy)
     candidates = survey(scene)
     ask = market or at_ppm(50)
-    quotes: dict[Pair, Quote] = {
-        (asked.source.channel_id, asked.target.channel_id): ask(asked) for asked in questions(candidates, scene)
-    }
+    quotes: dict[Pair, list[Quote]] = {}
+    for asked_again in range(ROUNDS):
+        open_ones = cut_questions(candidates, scene, quotes) if asked_again else questions(candidates, scene)
+        for asked in open_ones:
+            quotes.setdefault((asked.source.channel_id, asked.target.channel_id), []).append(ask(asked))
     return make_plan(candidates, scene, quotes, suspended)

@@ -84,6 +84,7 @@ class NativeExecutor(Settler):
                     source_channel_id=prepared.source.channel_id,
                     executor=plans.NATIVE,
                     local_before_msat=prepared.target.local_msat,
+                    amount_msat=job.amount_msat,
                 )
         except ledger.BudgetExceededError as exceeded:
             return self.give_up(job, exceeded.reason)

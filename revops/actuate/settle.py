@@ -62,8 +62,11 @@ class Settler:
     writer: Writer
     clock: Callable[[], float]
 
-    def give_up(self, job: JobRecord, reason: Reason, failure: FailureKind = FailureKind.OTHER) -> JobOutcome:
-        """Given a planned job, close it with the reason; return that. Another run may not have taken it meanwhile."""
+    def give_up(self, job: JobRecord, reason: Reason, failure: FailureKind | None = FailureKind.OTHER) -> JobOutcome:
+        """Given a planned job, close it with the reason; return that. Another run may not have taken it meanwhile.
+
+        `failure` is None where nothing was tried: then it is no attempt that a pair of channels could be blamed for.
+        """
         with self.database.transaction(self.node_key) as tx:
             ledger.take_fence(tx, self.run_key)
             jobs.finish_job(

@@ -34,6 +34,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.sling import Circular, SentPayment, SlingOrder, order_of
 from revops.domain.snapshot import NodeView
+from revops.domain.units import MSAT_PER_SAT
 from revops.errors import DataError
 from revops.node.errors import GARBAGE, NodeError
 from revops.store import jobs, ledger, sling_payments
@@ -75,6 +76,7 @@ class SlingExecutor(Settler):
             self.database,
             self.node_key,
             self.policy.max_fee_ppm,
+            least_msat=self.policy.min_amount_sat * MSAT_PER_SAT,
             others=[one for one in known if one is not None],
             name=f"{self.node_key}-{job.job_key}-{self.run_key}",
         )
@@ -100,6 +102,7 @@ class SlingExecutor(Settler):
                     source_channel_id=order.first_source_id,
                     executor=NAME,
                     local_before_msat=order.local_before_msat,
+                    amount_msat=job.amount_msat,
                 )
         except ledger.BudgetExceededError as exceeded:
             return self.give_up(job, exceeded.reason)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from revops.actuate.sling_records import newest
 from revops.decide.recheck import revalidate
-from revops.decide.sling import MAX_HTLC_COUNT, Wanted, draw, marks_of
+from revops.decide.sling import draw, marks_of
+from revops.decide.sling_pieces import MAX_HTLC_COUNT, Wanted
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import SourceOffer
@@ -43,10 +44,12 @@ def ordered(
     node_key: int,
     max_fee_ppm: int,
     *,
+    least_msat: int,
     others: Sequence[SlingOrder],
     name: str,
 ) -> Ordered | Reason:
-    """Given a planned job, the node as it is and our other orders, return the order, or why there can't be one.
+    """Given a planned job, the node as it is, the least amount that is worth an order and our other orders, return the
+    order, which reserves no more than is staked on the job, or why there can't be one.
 
     Channels on which the operator lets sling work are neither target nor source. Raise NodeError where the node doesn't
     answer.
@@ -77,6 +80,8 @@ def ordered(
         max_htlc_count=_max_htlc_count(reader),
         taken_sat=marks_of(others) | sizes | standing,
         first_mark=job.job_key,
+        stake_msat=None if job.terms is None else job.terms.stake_msat,
+        least_msat=least_msat,
     )
     drawn = draw(offers, wanted)
     if isinstance(drawn, Reason):

@@ -6,14 +6,15 @@ reserve: they ask only if there is one already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from revops.actuate.pricing import LAYER, NO_ROUTE_CODES, ensure_layer, final_cltv_blocks, route_within
 from revops.cycle.session import Session
 from revops.decide.attempts import no_route_kind
-from revops.decide.rebalance.priced import Pair, Question
+from revops.decide.rebalance.plan import ROUNDS
+from revops.decide.rebalance.priced import Pair, Question, Quotes
 from revops.decide.route import RouteRefusedError
 from revops.domain.rebalance import FailureKind, Quote
 from revops.node.errors import NodeError
@@ -22,32 +23,41 @@ from revops.node.errors import NodeError
 BEYOND_TIMES: Final = 4
 
 
-def ask_for_routes(session: Session, questions: Sequence[Question], *, may_write: bool) -> dict[Pair, Quote]:
-    """Given what to ask, and whether the layer may be made, return what the node answered, by (source, target); empty
-    where it can't be asked.
+def ask_for_routes(
+    session: Session,
+    questions: Sequence[Question],
+    then: Callable[[Quotes], Sequence[Question]] = lambda _: (),
+    *,
+    may_write: bool,
+) -> dict[Pair, list[Quote]]:
+    """Given what to ask, what to ask next at the answers so far, and whether the layer may be made, return what the
+    node answered, by (source, target); empty where it can't be asked.
 
     Raise NodeError where the node doesn't answer.
     """
+    quotes: dict[Pair, list[Quote]] = {}
     if not questions:
-        return {}
+        return quotes
     with _layered(session, may_write) as layered:
-        return _answers(session, questions) if layered else {}
-
-
-def _answers(session: Session, questions: Sequence[Question]) -> dict[Pair, Quote]:
-    cltv_blocks = final_cltv_blocks(session.reader)
-    quotes: dict[Pair, Quote] = {}
-    told: set[str] = set()
-    for question in questions:
-        quote = _ask(session, question, cltv_blocks)
-        target_id = question.target.channel_id
-        if quote.fee_msat is None and target_id not in told:
-            told.add(target_id)
-            beyond = question._replace(max_fee_msat=BEYOND_TIMES * question.max_fee_msat)
-            dearer = _ask(session, beyond, cltv_blocks)
-            quote = dearer if dearer.fee_msat is not None else quote
-        quotes[question.source.channel_id, target_id] = quote
+        if not layered:
+            return quotes
+        cltv_blocks, told = final_cltv_blocks(session.reader), set[str]()
+        for asked_again in range(ROUNDS):
+            questions = then(quotes) if asked_again else questions
+            for question in questions:
+                pair = question.source.channel_id, question.target.channel_id
+                quotes.setdefault(pair, []).append(_answer(session, question, cltv_blocks, told))
     return quotes
+
+
+def _answer(session: Session, question: Question, cltv_blocks: int, told: set[str]) -> Quote:
+    quote = _ask(session, question, cltv_blocks)
+    target_id = question.target.channel_id
+    if quote.fee_msat is not None or target_id in told:
+        return quote
+    told.add(target_id)
+    dearer = _ask(session, question._replace(max_fee_msat=BEYOND_TIMES * question.max_fee_msat), cltv_blocks)
+    return dearer if dearer.fee_msat is not None else quote
 
 
 @contextmanager

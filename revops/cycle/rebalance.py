@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from revops.actuate.pricing import LAYER, Prepared, final_cltv_blocks, prepare
@@ -19,15 +19,19 @@ from revops.cycle.clboss import keep_clboss_out
 from revops.cycle.executors import NATIVE, executors, starter
 from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced
-from revops.cycle.rebalance_queue import Queue, permitted
+from revops.cycle.rebalance_queue import Queue
+from revops.cycle.refill_scene import read_scene
 from revops.cycle.refilled import compare_with_moves
 from revops.cycle.session import Clock, Session, open_session
+from revops.decide.rebalance.judge import judge
+from revops.decide.rebalance.moves import Move
 from revops.decide.rebalance.obstacles import mode_reasons
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
+from revops.domain.units import MSAT_PER_SAT
 from revops.errors import ConfigError
 from revops.store import fees, jobs, ledger, plans
 
@@ -85,39 +89,44 @@ def _work(session: Session, queue: Queue) -> tuple[Reason, ...]:
 
 
 def _dry_run(session: Session, synced: Synced) -> RebalanceSummary:
-    """Say what a run would do: the route and price of each planned job, by reading alone."""
+    """Say what a run would do: the route and price of each planned job, by reading alone, each as those before it would
+    leave the node.
+    """
     with session.database.read(session.node_key) as tx:
         planned = jobs.planned_jobs(tx)
-        busy = plans.in_flight_channels(tx)
-        congested_since = fees.congested_since(tx)
     suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
-    if planned and starter(session.config.rebalance.executor, session.reader) == SLING:
-        return _summary(session, synced.view, [_would_order(session, synced.view, job) for job in planned], suspended)
-    disabled = session.reader.layer_disabled_nodes(LAYER)
-    layered = disabled is not None and synced.view.node.node_id in disabled
-    cltv_blocks = final_cltv_blocks(session.reader)
-    outcomes = [
-        _priced(session, synced.view, job, busy, cltv_blocks, congested_since, layered=layered) for job in planned
-    ]
+    if not planned:
+        return _summary(session, synced.view, [], suspended)
+    scene = read_scene(session, synced.view)
+    sling = starter(session.config.rebalance.executor, session.reader) == SLING
+    would = _would_order if sling else _pricer(session, synced.view)
+    outcomes = []
+    for job in planned:
+        judged = judge(scene, job)
+        if isinstance(judged, Reason):
+            outcomes.append(JobOutcome(job, job.status, 0, judged))
+            continue
+        outcome = would(session, scene.snapshot.view, judged)
+        outcomes.append(outcome)
+        if outcome.reason.code in {ReasonCode.SLING_ORDER, ReasonCode.ROUTE_FOUND}:
+            done = outcome.job
+            move = Move(done.source_channel_id, done.target_channel_id, done.amount_msat, outcome.fee_msat)
+            scene = scene.after(move)
     return _summary(session, synced.view, outcomes, suspended)
 
 
 def _would_order(session: Session, view: NodeView, job: JobRecord) -> JobOutcome:
     """What a run would ask of sling for one job."""
-    allowed = permitted(session, job, view)
-    order = (
-        allowed
-        if isinstance(allowed, Reason)
-        else ordered(
-            allowed,
-            view,
-            session.reader,
-            session.database,
-            session.node_key,
-            session.config.rebalance.max_fee_ppm,
-            others=(),
-            name=f"{session.node_key}-{job.job_key}-0",
-        )
+    order = ordered(
+        job,
+        view,
+        session.reader,
+        session.database,
+        session.node_key,
+        session.config.rebalance.max_fee_ppm,
+        least_msat=session.config.rebalance.min_amount_sat * MSAT_PER_SAT,
+        others=(),
+        name=f"{session.node_key}-{job.job_key}-0",
     )
     if isinstance(order, Reason):
         return JobOutcome(job, job.status, 0, order)
@@ -131,34 +140,33 @@ def _would_order(session: Session, view: NodeView, job: JobRecord) -> JobOutcome
     return JobOutcome(replace(job, source_channel_id=order.first_source_id), job.status, order.worst_msat, reason)
 
 
-def _priced(
-    session: Session,
-    view: NodeView,
-    job: JobRecord,
-    busy: frozenset[str],
-    cltv_blocks: int,
-    congested_since: Mapping[str, float],
-    *,
-    layered: bool,
-) -> JobOutcome:
-    """What a run would do with one job."""
-    allowed = permitted(session, job, view)
-    if isinstance(allowed, Reason):
-        return JobOutcome(job, job.status, 0, allowed)
-    prepared = prepare(
-        allowed,
-        view,
-        busy,
-        session.reader,
-        cltv_blocks,
-        session.config.rebalance.max_fee_ppm,
-        congested_since=congested_since,
-        layered=layered,
-    )
-    if not isinstance(prepared, Prepared):
-        return JobOutcome(job, job.status, 0, prepared.reason)
-    reason = why(ReasonCode.ROUTE_FOUND, fee_msat=prepared.fee_msat, hop_count=len(prepared.route))
-    return JobOutcome(replace(job, source_channel_id=prepared.source.channel_id), job.status, prepared.fee_msat, reason)
+def _pricer(session: Session, view: NodeView) -> Callable[[Session, NodeView, JobRecord], JobOutcome]:
+    """What a run would do with one job natively, with what is asked of the node once."""
+    with session.database.read(session.node_key) as tx:
+        busy = plans.in_flight_channels(tx)
+        congested_since = fees.congested_since(tx)
+    disabled = session.reader.layer_disabled_nodes(LAYER)
+    layered = disabled is not None and view.node.node_id in disabled
+    cltv_blocks = final_cltv_blocks(session.reader)
+
+    def priced(session: Session, view: NodeView, job: JobRecord) -> JobOutcome:
+        prepared = prepare(
+            job,
+            view,
+            busy,
+            session.reader,
+            cltv_blocks,
+            session.config.rebalance.max_fee_ppm,
+            congested_since=congested_since,
+            layered=layered,
+        )
+        if not isinstance(prepared, Prepared):
+            return JobOutcome(job, job.status, 0, prepared.reason)
+        reason = why(ReasonCode.ROUTE_FOUND, fee_msat=prepared.fee_msat, hop_count=len(prepared.route))
+        done = replace(job, source_channel_id=prepared.source.channel_id)
+        return JobOutcome(done, job.status, prepared.fee_msat, reason)
+
+    return priced
 
 
 def _summary(

@@ -1,6 +1,7 @@
 """The queue of rebalance jobs at work: several at once, each started when there is room and looked at in turns.
 
-A decision is a row in the database by now: whatever planned it, this needs nothing but the stored jobs.
+A decision is a row in the database by now. Each is judged once more when its turn comes: by then those before it have
+moved liquidity and spent of the budget, and the node may have changed.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ from typing import Final
 from revops.actuate.executor import Executor
 from revops.actuate.settle import JobOutcome, Settler
 from revops.cycle.ingest import Synced
-from revops.cycle.policies import permissions
+from revops.cycle.refill_scene import read_scene
 from revops.cycle.session import Session
-from revops.cycle.stability import stability_reasons
-from revops.decide.attempts import sources_left
-from revops.decide.rebalance.obstacles import permission_reason
-from revops.decide.recheck import at_fee_now, drained
+from revops.decide.attempts import counted_in_flight, sources_left
+from revops.decide.rebalance.judge import judge
 from revops.domain.reason import Reason
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
 from revops.store import jobs, ledger, plans
+from revops.store.engine import Tx
 
 #: The node is asked how a payment stands in slices: well inside the deadline of a call, and shorter where several are
 #: under way, so that the end of one isn't missed for long while another hangs.
@@ -82,14 +82,15 @@ class Queue:
     def _next(self) -> JobRecord | None:
         """The next job that may be started now, with the sources that are free; None where there is none, or no room.
 
-        No channel is part of two jobs at once: a job whose target, or whose every source, is taken waits.
+        No channel is part of two jobs at once: a job whose target, or whose every source, is taken waits. Payments
+        that hang leave room for others, up to a limit.
         """
         session = self.session
         with session.database.transaction(session.node_key) as tx:
             run_key = session.recorded_run_key()
             ledger.take_fence(tx, run_key)
             plans.expire_jobs(tx, session.clock(), run_key)
-            if len(jobs.open_jobs(tx)) >= session.config.rebalance.max_in_flight:
+            if self._in_flight_count(tx) >= session.config.rebalance.max_in_flight:
                 return None
             planned, busy = jobs.planned_jobs(tx), plans.in_flight_channels(tx)
         for job in planned:
@@ -98,18 +99,25 @@ class Queue:
                 return replace(job, sources=free)
         return None
 
+    def _in_flight_count(self, tx: Tx) -> int:
+        since_at = jobs.under_way_since(tx)
+        under_way = [(job.executor, since_at.get(job.job_key)) for job in jobs.open_jobs(tx)]
+        return counted_in_flight(under_way, self.session.clock(), self.session.config.rebalance.max_hung)
+
     def _start(self, job: JobRecord) -> tuple[Reason, ...]:
-        """Look at the node anew, since minutes may have passed, and start the job. Return what suspends it."""
+        """Look at the node anew, since minutes may have passed, judge the job once more as if it were planned now, and
+        start it. Return what suspends it.
+        """
         view = self._view = look_again(self.session)
         suspended = self.session.suspensions(replace(self.synced, view=view), spending=True)
         if suspended:
             return suspended
-        allowed = permitted(self.session, job, view)
+        judged = judge(read_scene(self.session, view), job)
         try:
-            if isinstance(allowed, Reason):
-                outcome = self.settler.give_up(job, allowed)
+            if isinstance(judged, Reason):
+                outcome = self.settler.give_up(job, judged, failure=None)
             else:
-                outcome = self.executors[self.starter].start(allowed, view)
+                outcome = self.executors[self.starter].start(judged, view)
         except (DataError, NodeError) as error:
             self._keep(error)
         else:
@@ -160,7 +168,7 @@ class Queue:
         if left:
             with session.database.transaction(session.node_key) as tx:
                 ledger.take_fence(tx, session.recorded_run_key())
-                # As it was planned: limits that were scaled to the fee of now would be scaled once more.
+                # With all its sources: some may have been busy. What holds of it is judged when it starts.
                 planned = jobs.job(tx, job.job_key)
                 names = {offer.channel_id for offer in left}
                 sources = tuple(offer for offer in planned.sources if offer.channel_id in names)
@@ -171,27 +179,3 @@ def look_again(session: Session) -> NodeView:
     """Return the node as it is now."""
     reader = session.reader
     return NodeView(session.clock(), reader.info(), reader.wallet(), reader.channels())
-
-
-def permitted(session: Session, job: JobRecord, view: NodeView) -> JobRecord | Reason:
-    """Given a planned job, return it with the sources that the rules of now allow and whose peers are steady, or why
-    they forbid it.
-    """
-    with session.database.read(session.node_key) as tx:
-        allowed = permissions(tx, session.config, view)
-        unsteady = stability_reasons(tx, session.config, view)
-
-    def kept_out(channel_id: str, side: str) -> Reason | None:
-        return permission_reason(allowed.get(channel_id, "both"), side) or unsteady.get(channel_id)
-
-    forbidden = kept_out(job.target_channel_id, "target")
-    if forbidden is not None:
-        return forbidden
-    channels = {channel.channel_id: channel for channel in view.channels}
-    job = at_fee_now(job, channels.get(job.target_channel_id))
-    reasons = [
-        kept_out(offer.channel_id, "source") or drained(channels.get(offer.channel_id), job, session.config.rebalance)
-        for offer in job.sources
-    ]
-    left = tuple(offer for offer, reason in zip(job.sources, reasons, strict=True) if reason is None)
-    return replace(job, sources=left) if left else next(reason for reason in reasons if reason is not None)

@@ -5,6 +5,7 @@ Codes are lightningd's (common/jsonrpc_errors.h) and those of BOLT 4, "Failure M
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from revops.domain.channel import Channel
@@ -13,6 +14,8 @@ from revops.domain.rebalance import FailureKind, SourceOffer
 
 #: A payment that came back later than this hung on the way: most fail within seconds.
 HANG_SECONDS: Final = 120
+#: The same of a job that sling executes: an hour it may try (`actuate/sling.py`), and another one for its end to show.
+SLING_HANG_SECONDS: Final = 7_200
 #: Failures of the way, after which another way may do.
 WORTH_ANOTHER: Final = frozenset({FailureKind.LIQUIDITY, FailureKind.UNREACHABLE, FailureKind.TIME_OUT})
 
@@ -65,6 +68,21 @@ def payment_kind(failure: PaymentFailure) -> FailureKind:
     if failure.failcode == _FEE_INSUFFICIENT:
         return FailureKind.FEE_TOO_LOW
     return FailureKind.UNREACHABLE if failure.failcode in _GONE else FailureKind.OTHER
+
+
+def counted_in_flight(under_way: Iterable[tuple[str, float | None]], now: float, max_hung: int) -> int:
+    """Given who executes each open job and since when (None: that isn't known), the time, and how many may hang beside
+    the others, return how many count as under way.
+
+    One that hangs may do so for a day or longer, while nothing of it moves. What can't be told to hang counts.
+    """
+    ages = [(executor, None if since_at is None else now - since_at) for executor, since_at in under_way]
+    hung_count = sum(1 for executor, age in ages if age is not None and age > _hang_seconds(executor))
+    return len(ages) - min(hung_count, max_hung)
+
+
+def _hang_seconds(executor: str) -> int:
+    return HANG_SECONDS if executor == "native" else SLING_HANG_SECONDS
 
 
 def sources_left(

@@ -118,6 +118,8 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     executor: Literal["auto", "native", "sling", "none"] = "auto"
     #: Payments of ours that may be under way at once.
     max_in_flight: Annotated[int, Meta(ge=1, le=50)] = 2
+    #: Payments that may hang beside these without keeping others from being started.
+    max_hung: Annotated[int, Meta(ge=0, le=50)] = 4
     max_jobs_per_plan: Annotated[int, Meta(ge=1, le=100)] = 5
     #: Channels that may pay for one job; they are tried one after the other.
     max_sources: Annotated[int, Meta(ge=1, le=20)] = 4

@@ -233,18 +233,31 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked what one costs: its turn comes, or this"
         " run may not make the routing layer that it takes"
     ),
-    ReasonCode.TAKEN: "takes part in a better job of this plan",
+    ReasonCode.TAKEN: "gives to a better job of this plan",
+    ReasonCode.SOURCES_TAKEN: "better jobs of this plan take what its sources have to spare, or fill them",
     ReasonCode.PLAN_FULL: "the plan holds {job_count} better jobs already",
     ReasonCode.PLAN_REPLACED: "a newer plan took its place after {age_minutes} min",
     ReasonCode.PLAN_EXPIRED: "the plan is {age_minutes} min old, it was good for {lifetime_minutes}",
     ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
     ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",
+    ReasonCode.WORTH_GONE: (
+        "not worth it any more: a sat is worth {target_ppm} ppm here and {source_ppm} on {source} now, the route should"
+        " cost {route_ppm} and its risk {risk_ppm}; it may cost {limit_ppm} ppm, {planned_ppm} when it was planned"
+    ),
+    ReasonCode.STAKE_GONE: (
+        "not staked any more: out of {source} it may cost {limit_msat} msat now ({left_sat} sat are left, the Kelly"
+        " share is {kelly_percent} %), {planned_msat} when it was planned; the last hop alone asks {last_hop_ppm} ppm"
+    ),
     ReasonCode.NO_ROUTE: "no route: {message}",
     ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
     ReasonCode.ROUTE_REFUSED: "route refused: {message}",
     ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
     ReasonCode.SLING_ORDER: "sling: {payment_count} payments of {chunk_sat} sat at {max_ppm} ppm at most;"
     " {worst_msat} msat are reserved",
+    ReasonCode.SLING_ABOVE_STAKE: (
+        "sling may pay {worst_msat} msat in the worst case, also for {min_sat} sat at {max_ppm} ppm; {stake_msat} are"
+        " staked on it"
+    ),
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
     ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
     ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",

@@ -21,7 +21,7 @@ from revops.store.codec import dump_reasons
 from revops.store.engine import Tx
 from revops.store.job_rows import newest, records
 from revops.store.keys import channel_key
-from revops.store.tables import rebalance_job, rebalance_step
+from revops.store.tables import rebalance_job, rebalance_source, rebalance_step
 
 #: Reserved, or perhaps under way: these must be settled before anything else.
 OPEN: Final = ("reserved", "sending", "in_flight")
@@ -49,18 +49,43 @@ def mark_reserved(
     source_channel_id: str | None = None,
     executor: str | None = None,
     local_before_msat: int | None = None,
+    amount_msat: int | None = None,
 ) -> None:
     """Given a planned job for which money was reserved in this transaction, say so. Nothing is sent yet.
 
     `label` names its invoice (None: it has none), `source_channel_id` the source that pays (None: as it was planned),
-    `executor` who executes it (None: as it was planned), `local_before_msat` the target's balance now.
+    `executor` who executes it (None: as it was planned), `local_before_msat` the target's balance now, `amount_msat`
+    how much arrives if that is less than was planned: what it may cost goes down with it, so that no sat gets dearer.
+    Raise BugError where it is more.
     """
+    if amount_msat is not None:
+        _cut(tx, job_key, amount_msat)
     facts: dict[str, Any] = {"reserve_key": reserve_key, "label": label, "local_before_msat": local_before_msat}
     if source_channel_id is not None:
         facts["source_channel_key"] = channel_key(tx, source_channel_id)
     if executor is not None:
         facts["executor"] = executor
     _step(tx, job_key, "reserved", run_key, at, **facts)
+
+
+def _cut(tx: Tx, job_key: int, amount_msat: int) -> None:
+    planned = job(tx, job_key)
+    if amount_msat == planned.amount_msat:
+        return
+    if not 0 < amount_msat < planned.amount_msat:
+        raise BugError(f"rebalance job {job_key} can't move {amount_msat} msat: {planned.amount_msat} were planned")
+
+    def share(most_msat: int) -> int:
+        return most_msat * amount_msat // planned.amount_msat
+
+    mine = (rebalance_job.c.node_key == tx.node_key, rebalance_job.c.job_key == job_key)
+    facts = {"amount_msat": amount_msat, "max_fee_msat": share(planned.max_fee_msat)}
+    tx.connection.execute(update(rebalance_job).where(*mine).values(**facts))
+    for rank, offer in enumerate(planned.sources, 1):
+        row = rebalance_source.c
+        its = (row.node_key == tx.node_key, row.job_key == job_key, row.rank == rank)
+        cut = update(rebalance_source).where(*its).values(max_fee_msat=share(offer.max_fee_msat))
+        tx.connection.execute(cut)
 
 
 def mark_sending(
@@ -201,6 +226,18 @@ def job(tx: Tx, job_key: int) -> JobRecord:
 def open_jobs(tx: Tx) -> tuple[JobRecord, ...]:
     """Return the jobs for which money is reserved or under way, oldest first."""
     return records(tx, rebalance_job.c.status.in_(OPEN))
+
+
+def under_way_since(tx: Tx) -> dict[int, float]:
+    """Return since when money is reserved for each open job, by its key; without those of which that isn't kept."""
+    step, row = rebalance_step.c, rebalance_job.c
+    statement = (
+        select(step.job_key, func.max(step.stepped_at).label("since_at"))
+        .join(rebalance_job, (row.node_key == step.node_key) & (row.job_key == step.job_key))
+        .where(step.node_key == tx.node_key, step.status == "reserved", row.status.in_(OPEN))
+        .group_by(step.job_key)
+    )
+    return {found.job_key: found.since_at for found in tx.connection.execute(statement)}
 
 
 def planned_jobs(tx: Tx) -> tuple[JobRecord, ...]:

@@ -85,15 +85,43 @@ def lots(tx: Tx, now: float, horizon_days: int) -> dict[str, tuple[Lot, ...]]:
 
 
 def spent_by_source(tx: Tx, since_at: float) -> dict[str, int]:
-    """Return what refills that settled since then cost, in msat, by the channel_id that they came out of."""
+    """Return what refills that settled since then cost, in msat, by the channel_id that they came out of.
+
+    That is what the node's own moves say of each payment. What they don't, or as much as is booked above them, counts
+    for the source that was named when the job began.
+    """
+    paid_msat: dict[str, int] = {}
+    seen_msat: dict[int, int] = {}
+    for row in tx.execute(_paid_by_source(), b_since=since_at):
+        paid_msat[row.channel_id] = paid_msat.get(row.channel_id, 0) + int(row.fee_msat)
+        seen_msat[row.job_key] = seen_msat.get(row.job_key, 0) + int(row.fee_msat)
+    for row in tx.execute(_booked_by_source(), b_since=since_at):
+        rest_msat = max(int(row.fee_msat or 0) - seen_msat.get(row.job_key, 0), 0)
+        if rest_msat:
+            paid_msat[row.channel_id] = paid_msat.get(row.channel_id, 0) + rest_msat
+    return paid_msat
+
+
+@cache
+def _booked_by_source() -> Executable:
     job = rebalance_job.c
-    statement = (
-        select(channel.c.channel_id, total(job.fee_msat).label("fee_msat"))
+    return (
+        select(job.job_key, job.fee_msat, channel.c.channel_id)
         .join(channel, (channel.c.node_key == job.node_key) & (channel.c.channel_key == job.source_channel_key))
-        .where(job.node_key == tx.node_key, job.status == "settled", job.finished_at >= since_at)
-        .group_by(channel.c.channel_id)
+        .where(job.node_key == NODE, job.status == "settled", job.finished_at >= bindparam("b_since"))
     )
-    return {row.channel_id: int(row.fee_msat) for row in tx.connection.execute(statement)}
+
+
+@cache
+def _paid_by_source() -> Executable:
+    job, paid = rebalance_job.c, rebalance_payment.c
+    return (
+        select(paid.job_key, channel.c.channel_id, total(paid.fee_msat).label("fee_msat"))
+        .join(rebalance_job, (job.node_key == paid.node_key) & (job.job_key == paid.job_key))
+        .join(channel, (channel.c.node_key == paid.node_key) & (channel.c.channel_key == paid.source_channel_key))
+        .where(paid.node_key == NODE, job.status == "settled", job.finished_at >= bindparam("b_since"))
+        .group_by(paid.job_key, channel.c.channel_id)
+    )
 
 
 class _Open:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from revops.cycle import rebalance_plan
 from revops.errors import BugError, RevopsError
 from revops.sim.faults import FaultKind
 from revops.store import ledger
@@ -54,6 +55,7 @@ class Money(RuleBasedStateMachine):
         self.bench: Bench = self.stack.enter_context(self.open())
         self.bench.settings["rebalance"] |= {
             "max_in_flight": 3,
+            "max_hung": 2,
             "max_attempts": 2,
             "wait_seconds": 5,
             "plan_lifetime_seconds": 86_400,
@@ -305,6 +307,41 @@ class Counted(Money):
         REACHED.append(self.reserved_count)
 
 
+class RealPlans(Counted):
+    """The same on a node with a history, by plans that the product makes: jobs that share sources, and are judged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench.settings["rebalance"] |= {
+            "min_amount_sat": 5_000,
+            "min_return_ratio": 0.0,
+            "max_fee_ppm": 5_000,
+            "low_ratio": 0.2,
+            "high_ratio": 0.8,
+            "max_quotes": 60,
+            "min_uptime_ratio": 0.0,
+            "kelly_fraction": 1.0,
+        }
+        self.bench.settings["budget"] |= {"daily_sat": 700, "weekly_sat": 900}
+
+    def open(self) -> AbstractContextManager[Bench]:
+        return open_bench(self.template, seed=4, channel_count=12, history_days=7.0, forwards_per_day=200.0)
+
+    @rule(then=st.sampled_from(["pay", "pay", "hold", "fail"]), most_sat=st.sampled_from([1_000_000, 600_000, 90_000]))
+    def plan_as_the_product_does_and_run(self, then: str, most_sat: int) -> None:
+        try:
+            rebalance_plan.run(self.bench.options, self.bench.clock)
+        except BugError:
+            raise
+        except RevopsError:
+            pass
+        self.bench.node.hold_payments(then == "hold")
+        self.bench.node.fail_payments(then == "fail")
+        self.bench.settings["rebalance"]["max_amount_sat"] = most_sat
+        self._run()
+        self.bench.settings["rebalance"]["max_amount_sat"] = 1_000_000
+
+
 def machine_settings(max_examples: int, step_count: int) -> settings:
     return settings(
         max_examples=max_examples,
@@ -319,6 +356,14 @@ def test_no_order_of_events_overspends_or_loses_count(template: Path) -> None:
     Money.template = template
     REACHED.clear()
     run_state_machine_as_test(Counted, settings=machine_settings(40, 20))
+    assert sum(REACHED) > len(REACHED)
+
+
+@pytest.mark.timeout(600)
+def test_no_order_of_events_overspends_where_plans_are_judged(template: Path) -> None:
+    Money.template = template
+    REACHED.clear()
+    run_state_machine_as_test(RealPlans, settings=machine_settings(12, 15))
     assert sum(REACHED) > len(REACHED)
 
 

@@ -80,6 +80,48 @@ def test_a_payment_that_hangs_keeps_no_other_waiting(bench: Bench) -> None:
     bench.check(final=True)
 
 
+def test_payments_that_hang_leave_room_for_others_and_keep_what_they_hold(bench: Bench) -> None:
+    """One hangs for three minutes: a second may begin beside it, on other channels. That one hangs as well: no third
+    does.
+    """
+    bench.settings["rebalance"] |= {"max_in_flight": 1, "max_hung": 1, "plan_lifetime_seconds": 86_400}
+    bench.settings["budget"] |= {"daily_sat": 1_000, "weekly_sat": 1_000}
+    bench.plan(3)
+    bench.node.hold_payments()
+    bench.run()
+    bench.node.advance_by(100)
+    bench.run()
+    assert [job.status for job in bench.jobs()] == ["in_flight", "planned", "planned"]
+    reserved_msat = bench.totals().reserved_msat
+    bench.node.advance_by(80)
+    bench.run()
+    assert [job.status for job in bench.jobs()] == ["in_flight", "in_flight", "planned"]
+    assert bench.totals().reserved_msat > reserved_msat
+    bench.node.advance_by(HOUR)
+    bench.run()
+    assert [job.status for job in bench.jobs()] == ["in_flight", "in_flight", "planned"]
+    ends = [name for job in bench.jobs()[:2] for name in (job.source_channel_id, job.target_channel_id)]
+    assert len(set(ends)) == len(ends)
+    bench.check()
+    bench.node.hold_payments(False)
+    bench.node.advance_by(60)
+    bench.run()
+    assert {job.status for job in bench.jobs()} == {"settled"}
+    bench.check(final=True)
+
+
+def test_a_channel_on_which_a_payment_hangs_takes_part_in_no_other(bench: Bench) -> None:
+    bench.plan()
+    bench.node.hold_payments()
+    bench.run()
+    (hung,) = bench.jobs()
+    bench.node.advance_by(HOUR)
+    bench.plan_pairs((hung.source_channel_id, hung.target_channel_id))
+    bench.run()
+    assert [job.status for job in bench.jobs()] == ["in_flight", "planned"]
+    assert len(bench.calls("sendpay")) == 1
+
+
 def test_what_suspends_the_rest_doesn_t_keep_the_first_from_being_settled(bench: Bench) -> None:
     bench.plan(2)
     spendable_msat = sum(row.spendable_msat() for row in bench.node.world.channels.values())

@@ -37,7 +37,7 @@ def test_a_price_is_that_of_the_whole_route_and_our_node_is_kept_out_of_it(bench
     with opened(bench) as session:
         asked = question(session, bench)
         bench.node.call_log.clear()
-        (quote,) = ask_for_routes(session, [asked], may_write=True).values()
+        ((quote,),) = ask_for_routes(session, [asked], may_write=True).values()
         assert quote.amount_msat == AMOUNT_MSAT
         assert quote.fee_msat is not None
         last_hop = asked.target.remote_terms
@@ -52,12 +52,14 @@ def test_a_price_is_that_of_the_whole_route_and_our_node_is_kept_out_of_it(bench
 def test_a_route_that_is_too_dear_is_asked_for_once_more_to_tell_by_how_much(bench: Bench) -> None:
     with opened(bench) as session:
         asked = question(session, bench)
-        (quote,) = ask_for_routes(session, [asked], may_write=True).values()
+        ((quote,),) = ask_for_routes(session, [asked], may_write=True).values()
         assert quote.fee_msat is not None
         limit_msat = quote.fee_msat // 2
-        (dear,) = ask_for_routes(session, [asked._replace(max_fee_msat=limit_msat)], may_write=True).values()
+        ((dear,),) = ask_for_routes(session, [asked._replace(max_fee_msat=limit_msat)], may_write=True).values()
         assert dear.fee_msat == quote.fee_msat
-        (none,) = ask_for_routes(session, [asked._replace(max_fee_msat=quote.fee_msat // 100)], may_write=True).values()
+        ((none,),) = ask_for_routes(
+            session, [asked._replace(max_fee_msat=quote.fee_msat // 100)], may_write=True
+        ).values()
         assert none.fee_msat is None
         assert none.failure in {FailureKind.NO_ROUTE, FailureKind.FEE_TOO_LOW}
 
@@ -86,8 +88,8 @@ def test_a_target_whose_peer_asks_for_nothing_that_is_known_has_no_price(bench: 
     with opened(bench) as session:
         asked = question(session, bench)
         unknown = asked._replace(target=replace(asked.target, remote_terms=None))
-        (quote,) = ask_for_routes(session, [unknown], may_write=True).values()
+        ((quote,),) = ask_for_routes(session, [unknown], may_write=True).values()
         assert (quote.fee_msat, quote.failure) == (None, FailureKind.OTHER)
         cheap = asked._replace(max_fee_msat=0)
-        (quote,) = ask_for_routes(session, [cheap], may_write=True).values()
+        ((quote,),) = ask_for_routes(session, [cheap], may_write=True).values()
         assert quote.fee_msat is None

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from revops.decide.attempts import HANG_SECONDS, no_route_kind, payment_kind, sources_left
+from revops.decide.attempts import (
+    HANG_SECONDS,
+    SLING_HANG_SECONDS,
+    counted_in_flight,
+    no_route_kind,
+    payment_kind,
+    sources_left,
+)
 from revops.domain.payment import PaymentFailure
 from revops.domain.rebalance import FailureKind, SourceOffer
 from tests.builders import channel_id, make_channel
@@ -83,3 +90,27 @@ def test_what_no_other_way_can_mend_is_not_tried_again(kind: FailureKind, scidd:
 def test_a_fee_that_gossip_got_wrong_is_avoided_once_it_is_known_where() -> None:
     assert sources_left(OFFERS, SOURCE, TARGET, FailureKind.FEE_TOO_LOW, ELSEWHERE) == OFFERS
     assert sources_left(OFFERS, SOURCE, TARGET, FailureKind.FEE_TOO_LOW, None) == ()
+
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("under_way", "max_hung", "count"),
+    [
+        ([], 4, 0),
+        ([("native", 0.0), ("native", HANG_SECONDS)], 4, 2),
+        ([("native", HANG_SECONDS + 1), ("native", 9e6), ("native", 5.0)], 4, 1),
+        ([("native", 9e6)] * 5, 4, 1),
+        ([("native", 9e6)] * 5, 0, 5),
+        # sling may try for an hour; who has no start, or one in the future, isn't known to hang.
+        ([("sling", HANG_SECONDS + 1), ("sling", SLING_HANG_SECONDS)], 4, 2),
+        ([("sling", SLING_HANG_SECONDS + 1)], 4, 0),
+        ([("native", None), ("native", -9e6)], 4, 2),
+    ],
+)
+def test_how_many_payments_count_as_under_way(
+    under_way: list[tuple[str, float | None]], max_hung: int, count: int
+) -> None:
+    since = [(executor, None if age is None else NOW - age) for executor, age in under_way]
+    assert counted_in_flight(since, NOW, max_hung) == count

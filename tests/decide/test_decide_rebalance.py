@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from revops.decide.rebalance.bands import MOST_SHIFT_RATIO, band
+from revops.decide.rebalance.bands import band
 from revops.decide.rebalance.obstacles import kept_out, mode_reasons, permission_reason
 from revops.decide.rebalance.offers import fitting_msat
-from revops.decide.rebalance.priced import SOURCES_ASKED, Question, priced_offers, questions
+from revops.decide.rebalance.priced import (
+    SOURCES_ASKED,
+    Question,
+    cost_msat,
+    estimate_msat,
+    priced_offers,
+    questions,
+)
 from revops.decide.rebalance.scene import MARGIN_SHARE, Scene
 from revops.decide.rebalance.survey import survey
-from revops.decide.recheck import at_fee_now, drained
 from revops.domain.channel import Channel
-from revops.domain.decision import Outcome, RebalanceDecision
+from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
-from revops.domain.record import JobRecord
 from revops.domain.snapshot import RebalanceSnapshot
 from tests.builders import (
     HOUR,
@@ -63,6 +70,10 @@ def first(
     return next(one for one in decided if one.target_channel_id == channel_id(1))
 
 
+def first_of(plan: RebalancePlan) -> RebalanceDecision:
+    return next(one for one in plan.decisions if one.target_channel_id == channel_id(1))
+
+
 def reason_of(decision: RebalanceDecision, code: ReasonCode) -> Reason:
     return next(one for one in decision.reasons if one.code is code)
 
@@ -71,16 +82,51 @@ def reason_of(decision: RebalanceDecision, code: ReasonCode) -> Reason:
 
 
 @given(snapshot=snapshots, policy=policies, market=markets)
-def test_each_channel_takes_part_in_one_job_at_most_and_none_that_is_in_flight(
+def test_each_channel_is_filled_once_at_most_and_none_is_a_source_too_or_in_flight(
     snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
 ) -> None:
     jobs = planned(snapshot, policy, market).jobs
-    used = [name for job in jobs for name in (job.target_channel_id, *(one.channel_id for one in job.sources))]
-    assert len(set(used)) == len(used)
-    assert not set(used) & snapshot.in_flight
+    targets = [job.target_channel_id for job in jobs]
+    sources = {one.channel_id for job in jobs for one in job.sources}
+    assert len(set(targets)) == len(targets)
+    assert not set(targets) & sources
+    assert not (set(targets) | sources) & snapshot.in_flight
     assert len(jobs) <= policy.max_jobs_per_plan
-    assert all(1 <= len(job.sources) <= policy.max_sources for job in jobs)
-    assert all(job.source_channel_id == job.sources[0].channel_id for job in jobs)
+    for job in jobs:
+        assert 1 <= len(job.sources) <= policy.max_sources
+        assert job.source_channel_id == job.sources[0].channel_id
+        assert len({one.channel_id for one in job.sources}) == len(job.sources)
+
+
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_what_all_jobs_take_out_of_a_source_is_what_it_has_to_spare(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
+) -> None:
+    scene, taken_msat = Scene(snapshot, policy), Counter[str]()
+    for job in planned(snapshot, policy, market).jobs:
+        assert job.source_channel_id is not None
+        taken_msat[job.source_channel_id] += job.amount_msat
+    for channel in snapshot.view.channels:
+        assert taken_msat[channel.channel_id] <= scene.spare_msat(channel)
+
+
+@given(snapshot=snapshots, policy=policies, market=markets)
+def test_no_job_costs_more_than_the_node_quoted_for_its_amount_or_a_larger_one(
+    snapshot: RebalanceSnapshot, policy: RebalanceConfig, market: Market
+) -> None:
+    """With a base fee a smaller amount is dearer by the sat: no price is scaled down in proportion."""
+    base_msat = 3_000
+
+    def with_base(asked: Question) -> Quote:
+        quote = market(asked)
+        return quote if quote.fee_msat is None else replace(quote, fee_msat=quote.fee_msat + base_msat)
+
+    for job in planned(snapshot, policy, with_base).jobs:
+        for one in job.sources:
+            assert one.quoted_fee_msat is not None
+            true_msat = with_base(Question(DRAINED, FULL, job.amount_msat, 0)).fee_msat
+            assert true_msat is not None
+            assert true_msat - 1 <= one.quoted_fee_msat <= one.max_fee_msat + 1
 
 
 @given(snapshot=snapshots, policy=policies, market=markets)
@@ -241,7 +287,9 @@ def test_a_drained_channel_that_sells_is_filled_from_a_full_one() -> None:
     assert job.terms.odds_ratio == odds
     assert job.terms.kelly_ratio == pytest.approx(low_ratio - (1 - low_ratio) / odds, abs=0.001)
     # It may cost what keeps the bet worth a stake, not what is left after its price was taken off.
-    assert job.max_fee_msat / SAT == pytest.approx(low_ratio * 500, abs=1)
+    # (350 ppm here), as far as the stake at that price is as much: the dearer, the less is staked.
+    assert job.max_fee_msat / SAT == pytest.approx(low_ratio * 500, rel=0.05)
+    assert job.max_fee_msat / SAT < low_ratio * 500
     assert [reason.code for reason in job.reasons] == [ReasonCode.WORTH, ReasonCode.KELLY]
 
 
@@ -272,10 +320,11 @@ def test_half_of_the_kelly_share_is_staked_and_cuts_the_amount() -> None:
     job = first(two(budget_left_msat=100 * SAT))
     assert job.terms is not None
     # The smaller amount is the surer one, so that the stake was that of the whole.
-    assert job.terms.stake_msat == pytest.approx(0.5 * 0.667 * 100 * SAT, rel=0.05)
-    assert job.amount_msat == pytest.approx(job.terms.stake_msat * 10**6 / 50, abs=SAT)
+    assert job.terms.stake_msat > 0.5 * 0.667 * 100 * SAT
+    assert job.amount_msat == pytest.approx(0.5 * 0.667 * 100 * SAT * 10**6 / 50, rel=0.02)
     assert job.terms.wanted_msat == 1_000_000 * SAT
-    assert job.max_fee_msat == job.terms.stake_msat
+    assert job.sources[0].quoted_fee_msat is not None
+    assert job.sources[0].quoted_fee_msat <= job.max_fee_msat <= job.terms.stake_msat
     assert "of 1,000,000 sat" in reason_of(job, ReasonCode.KELLY).sentence
 
 
@@ -351,16 +400,157 @@ def test_the_cheapest_source_pays_and_others_stand_by() -> None:
 
 
 def test_jobs_choose_by_gain_and_what_one_takes_is_gone_for_the_next() -> None:
-    second = make_channel(3, local_msat=100_000 * SAT, local_terms=make_terms(fee_ppm=900, fee_base_msat=0))
+    """3,000,000 sat are there to spare: a job for 1,000,000 each, and one for what is left. The last finds nothing."""
     flows = {channel_id(1): make_flow(), channel_id(3): make_flow(earned_msat=1_800 * SAT)}
+    second = make_channel(3, local_msat=100_000 * SAT, local_terms=make_terms(fee_ppm=900, fee_base_msat=0))
     plan = planned(make_rebalance_snapshot((DRAINED, FULL, second), flows=flows), POLICY)
-    assert [job.target_channel_id for job in plan.jobs] == [channel_id(3)]
-    assert plan.decisions[1].reasons[0].code is ReasonCode.TAKEN
-    fourth = make_channel(4, local_msat=4_750_000 * SAT)
-    snapshot = make_rebalance_snapshot((DRAINED, FULL, second, fourth), flows=flows)
-    assert [len(planned(snapshot, POLICY).jobs), len(planned(snapshot, RebalanceConfig(max_sources=1)).jobs)] == [1, 2]
-    full = planned(snapshot, RebalanceConfig(max_sources=1, max_jobs_per_plan=1)).decisions[1]
+    assert [job.target_channel_id for job in plan.jobs] == [channel_id(3), channel_id(1)]
+    assert {job.source_channel_id for job in plan.jobs} == {channel_id(2)}
+    full = planned(
+        make_rebalance_snapshot((DRAINED, FULL, second), flows=flows), RebalanceConfig(max_jobs_per_plan=1)
+    ).decisions[1]
     assert full.reasons[-1].code is ReasonCode.PLAN_FULL
+    little = replace(FULL, local_msat=3_300_000 * SAT, spendable_msat=3_200_000 * SAT)
+    plan = planned(make_rebalance_snapshot((DRAINED, little, second), flows=flows), POLICY)
+    assert plan.jobs[0].amount_msat == 1_000_000 * SAT
+    assert plan.jobs[1].amount_msat < 550_000 * SAT
+    less = replace(FULL, local_msat=2_760_000 * SAT, spendable_msat=2_700_000 * SAT)
+    plan = planned(make_rebalance_snapshot((DRAINED, less, second), flows=flows), POLICY)
+    assert [job.target_channel_id for job in plan.jobs] == [channel_id(3)]
+    assert plan.decisions[1].reasons[0].code is ReasonCode.SOURCES_TAKEN
+
+
+def test_what_suspends_a_job_is_its_last_reason() -> None:
+    decision = first_of(planned(two(), POLICY, suspended=SUSPENDED))
+    assert (decision.outcome, decision.reasons[-1]) == (Outcome.DEFER, SUSPENDED[-1])
+    assert decision.amount_msat == first(two()).amount_msat
+
+
+def test_who_cannot_give_the_amount_does_not_stand_in() -> None:
+    """The third has 500,000 sat to spare, at a price at which the second gains more."""
+    poor = make_channel(3, local_msat=2_250_000 * SAT)
+    job = first(make_rebalance_snapshot((DRAINED, FULL, poor)))
+    assert [one.channel_id for one in job.sources] == [channel_id(2)]
+    small = first(make_rebalance_snapshot((DRAINED, FULL, poor)), RebalanceConfig(max_amount_sat=400_000))
+    assert {one.channel_id for one in small.sources} == {channel_id(2), channel_id(3)}
+
+
+def test_a_second_job_pays_for_what_the_first_leaves_of_a_source() -> None:
+    """The source sells as well: the further it is drained, the dearer is what it gives."""
+    twin = make_channel(3, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
+    own = Flow(out_msat=4_500_000 * SAT, out_count=200, earned_msat=450 * SAT)
+    flows = {channel_id(1): make_flow(), channel_id(3): make_flow(), channel_id(2): own}
+    first_job, second_job = planned(make_rebalance_snapshot((DRAINED, FULL, twin), flows=flows), POLICY).jobs
+    assert first_job.terms is not None
+    assert second_job.terms is not None
+    assert second_job.terms.source_ppm > first_job.terms.source_ppm > 0
+    assert second_job.max_fee_msat < first_job.max_fee_msat
+
+
+def test_room_that_was_earned_is_staked_once() -> None:
+    """Each target has earned 5 sat, the room on their source 15: both together may cost 25 sat, not 40."""
+    twin = make_channel(3, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
+    little = {"earned_msat": 5 * SAT, "out_msat": 10_000 * SAT}
+    snapshot = crowded(800, 39_985, **little)
+    flows = {**snapshot.flows, channel_id(3): make_flow(**little)}
+    snapshot = replace(
+        make_rebalance_snapshot((DRAINED, FULL, twin), flows=flows, budget_left_msat=10**9 * SAT),
+        spent_msat=snapshot.spent_msat,
+    )
+    jobs = planned(snapshot, RebalanceConfig(min_return_ratio=0.0, min_amount_sat=1_000)).jobs
+    assert jobs
+    assert sum(job.max_fee_msat for job in jobs) <= 25 * SAT
+
+
+def test_a_channel_that_gives_is_not_filled_in_the_same_plan() -> None:
+    """The middle one would be worth filling, and gives to the one that is worth more."""
+    middle = make_channel(2, local_msat=3_500_000 * SAT, local_terms=make_terms(fee_ppm=100, fee_base_msat=0))
+    flows = {
+        channel_id(1): make_flow(),
+        channel_id(2): make_flow(out_msat=40_000_000 * SAT, earned_msat=4_000 * SAT),
+    }
+    policy = RebalanceConfig(min_return_ratio=0.0, low_ratio=0.2, high_ratio=0.9, max_sources=5)
+    snapshot = make_rebalance_snapshot((DRAINED, middle, make_channel(3, local_msat=4_750_000 * SAT)), flows=flows)
+    plan = planned(snapshot, policy, by_source({channel_id(2): 1, channel_id(3): 60}))
+    assert [job.target_channel_id for job in plan.jobs] == [channel_id(1)]
+    assert channel_id(2) in {one.channel_id for one in plan.jobs[0].sources}
+    other = next(one for one in plan.decisions if one.target_channel_id == channel_id(2))
+    assert other.reasons[0].code is ReasonCode.TAKEN
+
+
+def test_targets_that_are_alike_are_asked_about_different_sources() -> None:
+    drained = [make_channel(number, local_msat=200_000 * SAT) for number in range(1, 5)]
+    full = [make_channel(number, local_msat=4_750_000 * SAT) for number in range(11, 19)]
+    flows = {one.channel_id: make_flow() for one in drained}
+    scene = Scene(make_rebalance_snapshot((*drained, *full), flows=flows), POLICY)
+    asked = Counter(one.source.channel_id for one in questions(survey(scene), scene))
+    assert sum(asked.values()) == 4 * SOURCES_ASKED
+    assert set(asked) == {one.channel_id for one in full}
+    assert max(asked.values()) == 2
+
+
+def with_base(base_msat: int, route_ppm: int = 50, log: list[int] | None = None) -> Market:
+    """A market in which each route costs a base fee too."""
+
+    def market(asked: Question) -> Quote:
+        if log is not None:
+            log.append(asked.amount_msat)
+        return Quote(asked.amount_msat, base_msat + asked.amount_msat * route_ppm // 10**6)
+
+    return market
+
+
+def test_an_amount_that_is_cut_is_asked_for_again() -> None:
+    """At 100 sat of budget about two thirds are bought; of a base fee of 5 sat each sat of the smaller pays more."""
+    log: list[int] = []
+    job = first(two(budget_left_msat=100 * SAT), market=with_base(5 * SAT, log=log))
+    assert job.amount_msat in log[1:]
+    assert job.sources[0].quoted_fee_msat == 5 * SAT + job.amount_msat * 50 // 10**6
+    assert job.terms is not None
+    assert job.terms.route_ppm == pytest.approx(
+        (job.sources[0].quoted_fee_msat or 0) / job.amount_msat * 10**6, abs=0.1
+    )
+    assert job.terms.route_ppm > 55
+    assert len(log) <= 3
+
+
+def test_where_no_question_is_left_a_smaller_amount_costs_what_the_larger_one_does() -> None:
+    """Three questions, and none is kept for what is cut: 1,000,000 sat cost 50 sat, and 33 are staked."""
+    none_left = RebalanceConfig(min_return_ratio=0.0, max_quotes=1)
+    job = first(two(budget_left_msat=100 * SAT), none_left)
+    assert job.outcome is Outcome.DEFER
+    assert job.reasons[-1].code is ReasonCode.STAKE_TOO_SMALL
+    # What isn't cut by the stake, but since more of it wouldn't gain, is bought at the price of the larger amount.
+    wide = RebalanceConfig(min_return_ratio=0.0, max_quotes=1, max_amount_sat=5_000_000)
+    job = first(two(budget_left_msat=10**9 * SAT), wide, at_ppm(100))
+    exact = first(two(budget_left_msat=10**9 * SAT), msgspec.structs.replace(wide, max_quotes=24), at_ppm(100))
+    assert job.amount_msat == exact.amount_msat
+    assert (job.sources[0].quoted_fee_msat or 0) > (exact.sources[0].quoted_fee_msat or 0)
+    assert exact.sources[0].quoted_fee_msat == pytest.approx(exact.amount_msat * 100 / 10**6, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("quotes", "amount_msat", "most_msat", "estimated_msat"),
+    [
+        ([], 10, None, None),
+        ([Quote(100, None)], 10, None, None),
+        ([Quote(100, 50)], 100, 50, 50),
+        ([Quote(100, 50)], 50, 50, 25),
+        ([Quote(100, 50)], 101, None, None),
+        ([Quote(100, 50), Quote(60, 40)], 60, 40, 40),
+        ([Quote(100, 50), Quote(60, 40)], 40, 40, 35),
+        ([Quote(100, 50), Quote(60, 40)], 80, 50, 40),
+        ([Quote(100, 50), Quote(60, 60)], 40, 50, 60),
+        ([Quote(100, 90), Quote(60, 10)], 30, 10, 5),
+        ([Quote(100, 50), Quote(100, 40)], 50, 40, 20),
+        ([Quote(100, 50), Quote(60, None)], 50, 50, 25),
+    ],
+)
+def test_what_a_smaller_amount_costs(
+    quotes: list[Quote], amount_msat: int, most_msat: int | None, estimated_msat: float | None
+) -> None:
+    assert cost_msat(quotes, amount_msat) == most_msat
+    assert estimate_msat(quotes, amount_msat) == estimated_msat
 
 
 def test_routes_are_asked_for_the_best_first_and_for_the_rest_in_turn() -> None:
@@ -368,7 +558,7 @@ def test_routes_are_asked_for_the_best_first_and_for_the_rest_in_turn() -> None:
         make_channel(number, local_msat=200_000 * SAT, local_terms=make_terms(fee_ppm=500)) for number in range(1, 9)
     ]
     flows = {one.channel_id: make_flow(earned_msat=(1_000 - number) * SAT) for number, one in enumerate(drained)}
-    policy = RebalanceConfig(max_quotes=8)
+    policy = RebalanceConfig(max_quotes=11)
     full = [make_channel(number, local_msat=4_750_000 * SAT) for number in range(11, 15)]
     seen: set[str] = set()
     for hours in range(12):
@@ -503,8 +693,11 @@ def test_an_answer_without_an_amount_is_no_price() -> None:
     scene = Scene(two(), POLICY)
     candidate = survey(scene)[0]
     pair = (channel_id(2), channel_id(1))
-    assert priced_offers(scene, candidate, {pair: Quote(0, 5)}) == []
+    assert priced_offers(scene, candidate, {pair: (Quote(0, 5),)}) == []
     assert priced_offers(scene, candidate, {}) == []
+    elsewhere = Scene(two(DRAINED, make_channel(9)), POLICY)
+    assert priced_offers(elsewhere, candidate, {pair: (Quote(10**9, 5),)}) == []
+    assert priced_offers(elsewhere, replace(candidate, target=make_channel(8)), {}) == []
 
 
 def test_what_keeps_everything_from_being_executed() -> None:
@@ -526,7 +719,7 @@ def test_no_more_is_staked_on_a_target_than_it_has_earned() -> None:
     some = with_lots(980, 0)
     assert some.outcome is Outcome.CHANGE
     assert some.max_fee_msat <= 20 * SAT
-    assert some.amount_msat == 400_000 * SAT
+    assert some.amount_msat == pytest.approx(400_000 * SAT, rel=0.02)
     none = with_lots(999, 0)
     assert none.outcome is Outcome.DEFER
     assert reason_of(none, ReasonCode.EARNED_AT_STAKE).numbers["unsold_sat"] == 1_000_000
@@ -543,7 +736,8 @@ def crowded(in_count: int, spent_sat: int = 0, **flow: Any) -> RebalanceSnapshot
 
 def test_room_that_is_wanted_is_part_of_the_bet_by_its_own_lower_bound() -> None:
     """Half of 1,000 ppm, with a chance of at least 90 % by 40 such amounts that entered: 450 ppm on top."""
-    job, plain = first(crowded(800)), first(two())
+    much = 10**9 * SAT
+    job, plain = first(replace(crowded(800), budget_left_msat=much)), first(two(budget_left_msat=much))
     assert job.terms is not None
     assert plain.terms is not None
     assert job.terms.source_ppm < -100
@@ -592,41 +786,6 @@ def test_who_stands_in_may_not_spend_what_another_ones_room_has_earned() -> None
     assert limits_msat(at_stake, 20)[channel_id(3)] == 30 * SAT
     assert limits_msat(at_stake, 20)[channel_id(2)] > 100 * SAT
     assert set(limits_msat(at_stake, 40)) == {channel_id(2)}
-
-
-def stored(**overrides: Any) -> JobRecord:
-    """A job as it was planned: a sat earned 500 ppm."""
-    job = first(two())
-    base = JobRecord(
-        1, 1, channel_id(2), channel_id(1), job.amount_msat, job.max_fee_msat, job.expected_gain_msat, "planned", NOW,
-        NOW + HOUR, sources=job.sources, terms=job.terms,
-    )  # fmt: skip
-    return replace(base, **overrides)
-
-
-@pytest.mark.parametrize(("fee_ppm", "share"), [(500, 1.0), (900, 1.0), (250, 0.5), (0, 0.0)])
-def test_a_job_is_worth_less_once_the_fee_was_lowered(fee_ppm: int, share: float) -> None:
-    job = stored()
-    target = replace(DRAINED, local_terms=make_terms(fee_ppm=fee_ppm, fee_base_msat=0))
-    now = at_fee_now(job, target)
-    assert now.max_fee_msat == int(job.max_fee_msat * share)
-    assert [one.max_fee_msat for one in now.sources] == [int(one.max_fee_msat * share) for one in job.sources]
-    assert at_fee_now(job, None) == job
-    bare = stored(terms=None)
-    assert at_fee_now(bare, target) == bare
-
-
-def test_a_source_is_not_drained_below_any_band() -> None:
-    job = stored()
-    assert drained(FULL, job, POLICY) is None
-    floor_ratio = POLICY.low_ratio - MOST_SHIFT_RATIO
-    least_msat = int(FULL.capacity_msat * floor_ratio) + job.amount_msat
-    assert drained(replace(FULL, local_msat=least_msat), job, POLICY) is None
-    reason = drained(replace(FULL, local_msat=least_msat - 1), job, POLICY)
-    assert reason is not None
-    assert reason.code is ReasonCode.LIQUIDITY_CHANGED
-    assert drained(replace(FULL, local_msat=0), stored(terms=None), POLICY) is None
-    assert drained(None, job, POLICY) is None
 
 
 def test_no_job_is_planned_whose_own_quote_is_above_its_limit() -> None:

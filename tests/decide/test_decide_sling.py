@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.sling import (
-    LEAST_LEFT_SAT,
-    MARKS,
-    MOST_PAYMENTS,
-    MOST_SOURCES,
-    Drawn,
-    Wanted,
-    draw,
-    marks_of,
-)
+from revops.decide.sling import draw, marks_of
+from revops.decide.sling_pieces import LEAST_LEFT_SAT, MARKS, MOST_PAYMENTS, MOST_SOURCES, Drawn, Wanted
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.rebalance import SourceOffer
@@ -247,3 +239,120 @@ def test_the_worst_case_is_met_by_payments_that_hang() -> None:
         world.run()
         costs.append(world.fees_msat)
     assert least_msat < max(costs) <= terms.worst_msat
+
+
+# No more is reserved than is staked.
+
+
+def test_an_order_that_is_staked_in_full_stays_as_it_is() -> None:
+    whole = drawn([offer(source(1, 2_000_000), 500)])
+    assert drawn([offer(source(1, 2_000_000), 500)], stake_msat=whole.worst_msat, least_msat=50_000_000) == whole
+
+
+def quoted(channel: Channel, max_ppm: int, quoted_ppm: int) -> tuple[Channel, SourceOffer]:
+    channel, one = offer(channel, max_ppm)
+    return channel, replace(one, quoted_fee_msat=AMOUNT_MSAT * quoted_ppm // 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("stake_sat", "amount_sat", "max_ppm"),
+    [
+        # 27 payments of 20,000 sat at 500 ppm are 270 sat. A little less is staked: smaller pieces need no more.
+        (270, 400_000, 500),
+        # Then the price goes down, to what the node quoted at least;
+        (200, 400_000, 350),
+        (120, 400_000, 210),
+        # then the amount does.
+        (60, 215_000, 200),
+        (20, 65_000, 200),
+    ],
+)
+def test_an_order_is_cut_in_price_then_in_amount(stake_sat: int, amount_sat: int, max_ppm: int) -> None:
+    terms = drawn(
+        [quoted(source(1, 2_000_000), 500, 200)], stake_msat=stake_sat * 1_000, least_msat=50_000_000, first_mark=0
+    )
+    assert terms.worst_msat <= stake_sat * 1_000
+    assert terms.worst_msat > 0.9 * stake_sat * 1_000
+    assert terms.chunk_sat * terms.payment_count == pytest.approx(amount_sat, rel=0.1)
+    assert terms.max_ppm == pytest.approx(max_ppm, rel=0.1)
+    assert terms.max_ppm >= 200
+
+
+def test_without_a_quote_the_price_stays() -> None:
+    terms = drawn([offer(source(1, 2_000_000), 500)], stake_msat=100_000, least_msat=50_000_000)
+    assert terms.max_ppm == 500
+    assert terms.worst_msat <= 100_000
+
+
+def test_of_several_sources_fewer_are_asked_where_little_is_staked() -> None:
+    """Each may hold payments that hang."""
+    offers = [offer(source(number, 2_000_000), 500) for number in (1, 2, 3)]
+    assert len(drawn(offers).sources) == 3
+    terms = drawn(offers, stake_msat=120_000, least_msat=50_000_000)
+    assert len(terms.sources) == 1
+    assert terms.worst_msat <= 120_000
+
+
+def test_a_stake_that_does_not_carry_the_least_amount_is_refused_with_its_figures() -> None:
+    found = draw([quoted(source(1, 2_000_000), 500, 200)], wanted(stake_msat=9_000, least_msat=50_000_000))
+    assert isinstance(found, Reason)
+    assert found.code is ReasonCode.SLING_ABOVE_STAKE
+    assert found.numbers["stake_msat"] == 9_000
+    assert found.numbers["worst_msat"] > 9_000  # type: ignore[operator]  # a number
+    assert "50,000 sat at 200 ppm" in found.sentence
+    poor = draw([offer(source(1, 50_000), 500)], wanted(stake_msat=1_000, least_msat=90_000_000))
+    assert isinstance(poor, Reason)
+    assert poor.code is ReasonCode.LIQUIDITY_CHANGED
+    none = draw([offer(source(1, 2_000_000), 500)], wanted(stake_msat=0))
+    assert isinstance(none, Reason)
+
+
+@given(
+    rows=OFFERS,
+    amount_sat=st.integers(1_000, 2_000_000),
+    slots=st.integers(0, 8),
+    stake_msat=st.integers(0, 2_000_000),
+    least_sat=st.integers(1, 100_000),
+    quoted_ppm=st.one_of(st.none(), st.integers(0, 2_000)),
+    seed=st.integers(0, 10**6),
+)
+def test_no_more_is_reserved_than_is_staked_however_payments_hang(
+    rows: list[tuple[int, int, float]],
+    amount_sat: int,
+    slots: int,
+    stake_msat: int,
+    least_sat: int,
+    quoted_ppm: int | None,
+    seed: int,
+) -> None:
+    quoted_msat = None if quoted_ppm is None else amount_sat * quoted_ppm // 1_000
+    offers = [
+        (channel, replace(one, quoted_fee_msat=quoted_msat)) for channel, one in offers_of(rows, amount_sat * 1_000)
+    ]
+    asked = wanted(
+        amount_msat=amount_sat * 1_000, max_htlc_count=slots, stake_msat=stake_msat, least_msat=least_sat * 1_000
+    )
+    terms = draw(offers, asked)
+    if isinstance(terms, Reason):
+        assert terms.sentence
+        return
+    assert terms.worst_msat <= stake_msat
+    assert 0 < terms.chunk_sat * terms.payment_count <= amount_sat
+    limits = {channel.channel_id: one.max_fee_msat for channel, one in offers}
+    assert all(terms.max_ppm * amount_sat * 1_000 <= limits[one.channel_id] * 1_000_000 for one in terms.sources)
+    world = Hostile(terms, slots, Random(seed))
+    world.run()
+    assert world.fees_msat <= terms.worst_msat
+
+
+def test_strategies_yield_orders_that_are_cut() -> None:
+    """Else the bound above would hold for want of orders."""
+    rng, cut_count = Random(1), 0
+    for _ in range(200):
+        offers = [
+            offer(source(number, rng.randrange(10**5, 3 * 10**6)), rng.randrange(100, 1_500)) for number in (1, 2, 3)
+        ]
+        whole = draw(offers, wanted())
+        terms = draw(offers, wanted(stake_msat=rng.randrange(50_000, 400_000), least_msat=10_000_000))
+        cut_count += isinstance(whole, Drawn) and isinstance(terms, Drawn) and terms != whole
+    assert cut_count > 50

@@ -173,6 +173,40 @@ def test_steps(database: Database, node_key: int, planned: int, status: str, ste
             assert jobs.job(tx, planned).status == status
 
 
+def test_a_job_that_is_cut_when_money_is_reserved_gets_no_sat_dearer(database: Database, node_key: int) -> None:
+    offers = (SourceOffer(channel_id(2), "2", 90_000, 50_000), SourceOffer(channel_id(3), "3", 7))
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plans.add_plan(tx, 1, plan(replace(refill(), sources=offers), refill(3, 2)))
+        key, other = (job.job_key for job in jobs.planned_jobs(tx))
+        jobs.mark_reserved(tx, key, run_key=1, at=NOW, reserve_key=reserve(tx, key), amount_msat=333_333_333)
+        cut, untouched = jobs.job(tx, key), jobs.job(tx, other)
+    assert (cut.amount_msat, cut.max_fee_msat, cut.status) == (333_333_333, 33_333, "reserved")
+    assert [(one.max_fee_msat, one.quoted_fee_msat) for one in cut.sources] == [(29_999, 50_000), (2, None)]
+    assert (untouched.amount_msat, untouched.max_fee_msat) == (10**9, 10**5)
+
+
+@pytest.mark.parametrize("amount_msat", [0, -1, 10**9 + 1])
+def test_no_more_than_was_planned_is_moved(database: Database, node_key: int, planned: int, amount_msat: int) -> None:
+    with pytest.raises(BugError), database.transaction(node_key) as tx:
+        jobs.mark_reserved(tx, planned, run_key=1, at=NOW, reserve_key=reserve(tx, planned), amount_msat=amount_msat)
+    with database.read(node_key) as tx:
+        assert jobs.job(tx, planned).status == "planned"
+
+
+def test_since_when_open_jobs_are_under_way(database: Database, node_key: int) -> None:
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        plans.add_plan(tx, 1, plan(refill(2, 1), refill(3, 1), refill(3, 2)))
+        first, second, _ = (job.job_key for job in jobs.planned_jobs(tx))
+        jobs.mark_reserved(tx, first, run_key=1, at=NOW + 5, reserve_key=reserve(tx, first), label="a")
+        jobs.mark_sending(tx, first, "00" * 32, run_key=1, at=NOW + 9)
+        jobs.mark_reserved(tx, second, run_key=1, at=NOW + 6, reserve_key=reserve(tx, second), label="b")
+        assert jobs.under_way_since(tx) == {first: NOW + 5, second: NOW + 6}
+        jobs.finish_job(tx, second, "failed", 0, NOW + 7, SETTLED, run_key=1)
+        assert jobs.under_way_since(tx) == {first: NOW + 5}
+
+
 def test_a_job_can_not_end_as_it_likes(database: Database, node_key: int, planned: int) -> None:
     with database.transaction(node_key) as tx, pytest.raises(BugError, match="can't end as 'reserved'"):
         jobs.finish_job(tx, planned, "reserved", 0, NOW, NO_ROUTE, run_key=1)

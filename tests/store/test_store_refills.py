@@ -204,3 +204,33 @@ def test_what_refills_out_of_a_channel_cost(tx: Tx) -> None:
     add(tx, "settled", NOW - DAY)
     add(tx, "failed", NOW - 5)
     assert refills.spent_by_source(tx, NOW - HOUR) == {channel_id(2): 130, channel_id(3): 7}
+
+
+@pytest.mark.parametrize(
+    ("paid", "spent"),
+    [
+        # By payments' own sources, whichever was named first.
+        ([(2, 40), (3, 60)], {2: 40, 3: 60}),
+        ([(3, 70), (3, 30)], {3: 100}),
+        # What is booked above them counts for who was named; where they say more, they do.
+        ([(3, 70)], {2: 30, 3: 70}),
+        ([(3, 170)], {3: 170}),
+        ([], {2: 100}),
+    ],
+)
+def test_what_a_job_cost_counts_for_the_sources_that_paid(
+    tx: Tx, paid: list[tuple[int, int]], spent: dict[int, int]
+) -> None:
+    add(tx, "settled", NOW - 10, executor="sling")
+    add(tx, "settled", NOW - 2 * HOUR, executor="sling")
+    keys = channel_keys(tx)
+    rows = [
+        {
+            "node_key": tx.node_key, "payment_hash": bytes([number]) * 32, "job_key": job_key,
+            "source_channel_key": keys[channel_id(source)], "target_channel_key": keys[channel_id(1)],
+            "amount_msat": 10_000, "fee_msat": fee_msat, "moved_at": NOW - 20,
+        }
+        for number, (job_key, source, fee_msat) in enumerate([*((1, *one) for one in paid), (2, 3, 999)])
+    ]  # fmt: skip
+    tx.connection.execute(insert(rebalance_payment), rows)
+    assert refills.spent_by_source(tx, NOW - HOUR) == {channel_id(name): msat for name, msat in spent.items()}

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from revops.domain.units import PPM
+
 
 @dataclass(frozen=True, slots=True)
 class Stake:
@@ -45,3 +47,27 @@ def dearest_ppm(chance_ratio: float, income_ppm: float) -> float:
     f > 0 is p · b > 1 - p, and with b = income / cost - 1 that is cost < p · income.
     """
     return max(chance_ratio * income_ppm, 0.0)
+
+
+def most_msat(
+    low_ppm: float, earned_ppm: float, kept_ppm: float, amount_msat: int, bankroll_msat: float, most_msat: int
+) -> int:
+    """Given what a sat earns at least and at most, what it is worth where it comes from, the amount, the part of the
+    bankroll that is played with, and a bound, return the most to pay: the dearest price at which still as much is
+    staked; msat.
+
+    The dearer the bet, the less of it is staked: so there is one such price, and it is found by halving.
+    """
+    chance_ratio = low_ppm / earned_ppm if earned_ppm > 0 else 0.0
+
+    def stakes(cost_msat: int) -> bool:
+        cost_ppm = cost_msat * PPM / amount_msat + kept_ppm
+        return cost_msat <= stake(chance_ratio, earned_ppm, cost_ppm).amount_msat(1.0, int(bankroll_msat))
+
+    if amount_msat <= 0 or most_msat <= 0:
+        return 0
+    low, high = 0, most_msat + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if stakes(middle) else (low, middle)
+    return low

@@ -16,7 +16,7 @@ allows. The return is there since worth is only estimated, and thin gains are wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from revops.decide.rebalance.kelly import dearest_ppm
@@ -56,29 +56,42 @@ def offer(scene: Scene, source: Channel, target: Channel, most_msat: int, chance
     """Given a pair, the most that may be moved, and the chance of its sale, return what it promises; None where nothing
     gains.
     """
-    last_ppm = last_hop_ppm(target, most_msat)
+    cost_ppm = last_hop_ppm(target, most_msat) + risk_ppm(scene, source, target)
+    wanted_msat = fitting_msat(scene, source, target, most_msat, cost_ppm)
+    if wanted_msat <= 0:
+        return None
+    return replace(offer_of(scene, source, target, wanted_msat, chance), last_hop_ppm=last_hop_ppm(target, most_msat))
+
+
+def offer_of(scene: Scene, source: Channel, target: Channel, amount_msat: int, chance: SaleChance) -> Offer:
+    """Given a pair, an amount and the chance of its sale, return what just that amount promises, good or bad."""
+    there, here = scene.worth(target), scene.worth(source)
+    pair_risk_ppm = risk_ppm(scene, source, target)
+    target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + amount_msat)
+    source_ppm = here.mean_ppm(source.spendable_msat - amount_msat, source.spendable_msat)
+    room_ppm = room_low_ppm(scene, source, source_ppm)
+    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target)) + room_ppm - max(source_ppm, 0.0)
+    gain_ppm = (target_ppm - pair_risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
+    return Offer(
+        source=source,
+        wanted_msat=amount_msat,
+        target_ppm=target_ppm,
+        source_ppm=source_ppm,
+        risk_ppm=pair_risk_ppm,
+        limit_ppm=int(min(max(min(gain_ppm, sale_ppm), 0.0), scene.policy.max_fee_ppm)),
+        last_hop_ppm=last_hop_ppm(target, amount_msat),
+        success_ratio=scene.attempts.success_ratio(source.channel_id, target.channel_id),
+    )
+
+
+def risk_ppm(scene: Scene, source: Channel, target: Channel) -> float:
+    """Given a pair, return what a payment that hangs is expected to cost: what both ends' liquidity would have been
+    worth meanwhile.
+    """
     there, here = scene.worth(target), scene.worth(source)
     hang_ratio = scene.attempts.hang_ratio(source.channel_id, target.channel_id)
     at_stake_ppm = max(there.at_ppm(target.spendable_msat), 0.0) + max(here.at_ppm(source.spendable_msat), 0.0)
-    risk_ppm = hang_ratio * at_stake_ppm * HANG_DAYS / scene.policy.horizon_days
-    wanted_msat = fitting_msat(scene, source, target, most_msat, last_ppm + risk_ppm)
-    if wanted_msat <= 0:
-        return None
-    target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + wanted_msat)
-    source_ppm = here.mean_ppm(source.spendable_msat - wanted_msat, source.spendable_msat)
-    room_ppm = room_low_ppm(scene, source, source_ppm)
-    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target)) + room_ppm - max(source_ppm, 0.0)
-    gain_ppm = (target_ppm - risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
-    return Offer(
-        source=source,
-        wanted_msat=wanted_msat,
-        target_ppm=target_ppm,
-        source_ppm=source_ppm,
-        risk_ppm=risk_ppm,
-        limit_ppm=int(min(max(min(gain_ppm, sale_ppm), 0.0), scene.policy.max_fee_ppm)),
-        last_hop_ppm=last_ppm,
-        success_ratio=scene.attempts.success_ratio(source.channel_id, target.channel_id),
-    )
+    return hang_ratio * at_stake_ppm * HANG_DAYS / scene.policy.horizon_days
 
 
 def room_low_ppm(scene: Scene, source: Channel, source_ppm: float) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from revops.decide.rebalance.bands import Band, band
+from revops.decide.rebalance.moves import Move, counted
 from revops.decide.rebalance.reliability import Reliability, reliability
 from revops.decide.rebalance.sale_chance import PAYMENTS_PER_LOT, SaleChance, sale_chance
 from revops.decide.rebalance.worth import MARGIN_RATIO, Rates, Worth, sendable_msat, worth
@@ -44,8 +45,23 @@ class Scene:
         self.attempts: Reliability = reliability(snapshot.attempts, self.now)
         self.live = tuple(channel for channel in snapshot.view.channels if channel.live)
         self.channels_of_peer = Counter(channel.peer_id for channel in self.live)
+        self._by_id = {channel.channel_id: channel for channel in snapshot.view.channels}
         self._worths: dict[str, Worth] = {}
         self._rooms: dict[str, Room] = {}
+
+    def after(self, move: Move) -> Scene:
+        """Given a move that isn't reserved yet, return the scene that it leaves."""
+        left_msat = self.snapshot.budget_left_msat - move.cost_msat
+        left = Scene(replace(counted(self.snapshot, (move,)), budget_left_msat=left_msat), self.policy)
+        # What a sat is worth along the balance doesn't depend on where that stands.
+        left._worths = self._worths
+        ends = {move.source_channel_id, move.target_channel_id}
+        left._rooms = {name: room for name, room in self._rooms.items() if name not in ends}
+        return left
+
+    def channel(self, channel_id: str) -> Channel | None:
+        """Given a channel_id, return the channel as it stands in this scene; None where there is none."""
+        return self._by_id.get(channel_id)
 
     def flow(self, channel: Channel) -> Flow:
         """Given a channel, return what went through it in the horizon."""

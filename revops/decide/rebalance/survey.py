@@ -93,7 +93,18 @@ def _free(scene: Scene, target: Channel, sources: Sequence[Channel], waits: list
 
 
 def _obstacle(scene: Scene, target: Channel) -> Reason | None:
-    """Why a channel isn't filled at all, whoever could; None where it may be."""
+    """Why a channel isn't filled at all, whoever could, or not yet; None where it may be."""
+    obstacle = target_obstacle(scene, target)
+    if obstacle is not None:
+        return obstacle
+    wait = scene.attempts.target_wait(target.channel_id, scene.policy)
+    return None if wait is None else _cooling(scene, wait)
+
+
+def target_obstacle(scene: Scene, target: Channel) -> Reason | None:
+    """Given a channel, return why it isn't filled at all, whoever could and however attempts went; None where it may
+    be.
+    """
     out = kept_out(target, "target", scene.snapshot)
     if out is not None:
         return out
@@ -105,11 +116,7 @@ def _obstacle(scene: Scene, target: Channel) -> Reason | None:
     if scene.room_msat(target) < scene.least_msat(target):
         high_percent = round(100 * scene.band(target).high_ratio)
         return why(ReasonCode.FULL_ENOUGH, local_percent=round(100 * target.local_ratio), high_percent=high_percent)
-    lost = stop_loss(scene.snapshot.lots.get(target.channel_id, ()), scene.policy)
-    if lost is not None:
-        return lost
-    wait = scene.attempts.target_wait(target.channel_id, scene.policy)
-    return None if wait is None else _cooling(scene, wait)
+    return stop_loss(scene.snapshot.lots.get(target.channel_id, ()), scene.policy)
 
 
 def _cooling(scene: Scene, wait: Wait) -> Reason:
