@@ -151,9 +151,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",
     ReasonCode.NOT_USABLE: "not usable: {state}",
     ReasonCode.OBSERVE_MODE: "observe mode: nothing is sent",
-    ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended",
+    ReasonCode.RESERVE_LOW: "{have_sat} sat in {where}, reserve is {floor_sat}: suspended until there are {resume_sat}",
     ReasonCode.RESERVE_RECOVERING: (
-        "{have_sat} sat in {where}, reserve is {floor_sat}: suspended until there are {resume_sat}"
+        "{have_sat} sat in {where}, above the reserve of {floor_sat} again: suspended until there are {resume_sat}"
     ),
     ReasonCode.LEDGER_GAPS: "the spend ledger has {found_count} entries, {written_count} were written",
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
@@ -210,7 +210,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         " {unsold_sat} sat cost that were bought and aren't sold: {left_sat} are left, at {route_ppm} ppm less than"
         " the least amount of {min_sat} sat"
     ),
-    ReasonCode.GAIN_TOO_SMALL: "it would gain {gain_msat} msat, less than {min_gain_sat} sat",
+    ReasonCode.GAIN_TOO_SMALL: "it would gain {gain_msat:sat} sat, less than min_gain_sat = {min_gain_sat}",
     ReasonCode.STOP_LOSS: (
         "stop-loss: of {bought_sat} sat that were bought for it more than {horizon_days} days ago, for {cost_sat} sat,"
         " {sold_percent} % were sold; nothing more is bought below {least_percent} %"
@@ -240,14 +240,26 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.EXECUTOR_NONE: "executor is none: plans are made, not executed",
     ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",
     ReasonCode.NO_ROUTE: "no route: {message}",
-    ReasonCode.ROUTE_TOO_DEAR: "route costs {fee_msat} msat, at most {max_fee_msat} allowed",
-    ReasonCode.ROUTE_REFUSED: "route refused: {message}",
-    ReasonCode.ROUTE_FOUND: "route of {hop_count} hops for {fee_msat} msat",
-    ReasonCode.SLING_ORDER: "sling: {payment_count} payments of {chunk_sat} sat at {max_ppm} ppm at most;"
-    " {worst_msat} msat are reserved",
+    ReasonCode.ROUTE_TOO_DEAR: "the route costs {fee_msat:sat} sat, at most {max_fee_msat:sat} are allowed",
+    ReasonCode.ROUTE_REFUSED: "the route that the node found can't be used: {message}",
+    ReasonCode.ROUTE_FOUND: "the node quotes a route of {hop_count} hops for {fee_msat:sat} sat",
+    ReasonCode.SLING_ORDER: (
+        "sling: {payment_count} payments of {chunk_sat} sat at {max_ppm} ppm at most; {worst_msat:sat} sat are"
+        " reserved, the most that these may cost"
+    ),
     ReasonCode.PAYMENT_FAILED: "payment failed: {message}",
-    ReasonCode.PAYMENT_PENDING: "payment is still under way; its {reserved_msat} msat stay reserved",
-    ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat} msat moved for {fee_msat} msat",
-    ReasonCode.PAYMENT_ASSUMED: "{message}: booked at the reserved {fee_msat} msat",
-    ReasonCode.PAYMENT_UNCLEAR: "the node's records don't agree: {message}; its {reserved_msat} msat stay reserved",
+    ReasonCode.PAYMENT_PENDING: (
+        "payment is still under way: {reserved_msat:sat} sat stay reserved, the most that it may cost"
+    ),
+    ReasonCode.PAYMENT_SETTLED: "settled: {amount_msat:sat} sat moved for {fee_msat:sat} sat",
+    ReasonCode.PAYMENT_ASSUMED: "{message}: booked at the {fee_msat:sat} sat that were reserved",
+    ReasonCode.PAYMENT_UNCLEAR: (
+        "the node's records don't agree: {message}; {reserved_msat:sat} sat stay reserved until a later run finds them"
+        " agree"
+    ),
+}
+
+#: Numbers that reasons of earlier versions lack, as they may be stored.
+LATER: Final[Mapping[ReasonCode, frozenset[str]]] = {
+    ReasonCode.RESERVE_LOW: frozenset({"resume_sat"}),
 }

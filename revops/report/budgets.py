@@ -17,7 +17,7 @@ from revops.domain.budget import (
     WindowState,
 )
 from revops.domain.units import sat_ceil, sat_floor
-from revops.report.amounts import age, cost, income, instant
+from revops.report.amounts import age, cost, income, instant, to_the_msat
 from revops.report.blocks import Block, Line, Table
 from revops.report.summaries import sentences, suspensions
 
@@ -122,18 +122,18 @@ def history(value: BudgetHistory) -> Iterator[Block]:
     if value.days:
         yield Table("", _HISTORY, tuple(_day_row(day) for day in value.days))
     spent_msat = sum(day.spent_msat for day in value.days)
-    yield Line(f"{cost(spent_msat)} sat spent since {_date(value.since_at)}")
+    yield Line(f"{to_the_msat(spent_msat)} sat spent since {_date(value.since_at)}")
 
 
 def _day_row(day: DaySpending) -> tuple[str, ...]:
     return (
         _date(day.day_at),
         str(day.category),
-        cost(day.spent_msat),
+        to_the_msat(day.spent_msat),
         f"{day.spent_count:,}",
-        cost(day.reserved_msat),
+        to_the_msat(day.reserved_msat),
         f"{day.reserved_count:,}",
-        cost(day.released_msat),
+        to_the_msat(day.released_msat),
         f"{day.released_count:,}",
         f"{day.refused_count:,}",
     )

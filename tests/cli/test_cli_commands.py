@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -333,9 +334,9 @@ def test_budget_history(cycle, capsys):
     assert main(["budget", "history", "--days", "2"]) == 0
     assert calls[0][0][1] == 2
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
-    assert ["1970-01-03", "rebalance", "4", "1", "5", "2", "2", "1", "4"] in lines
-    assert ["1970-01-02", "splice", "0", "0", "1,000", "1", "0", "0", "0"] in lines
-    assert ["4 sat spent since 1970-01-02"] in lines
+    assert ["1970-01-03", "rebalance", "3.001", "1", "5.000", "2", "1.500", "1", "4"] in lines
+    assert ["1970-01-02", "splice", "0.000", "0", "1,000.000", "1", "0.000", "0", "0"] in lines
+    assert ["3.001 sat spent since 1970-01-02"] in lines
     assert main(["budget", "history", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["days"][0] == {
@@ -344,7 +345,19 @@ def test_budget_history(cycle, capsys):
     }  # fmt: skip
     cycle("budget", "history", BudgetHistory(200_000.0, 86_400.0, ()))
     assert main(["budget", "history"]) == 0
-    assert capsys.readouterr().out == "0 sat spent since 1970-01-02\n"
+    assert capsys.readouterr().out == "0.000 sat spent since 1970-01-02\n"
+
+
+@given(st.lists(st.tuples(amounts, amounts, amounts), max_size=6))
+def test_the_rows_of_the_history_add_up_to_its_sum(days):
+    spendings = tuple(
+        DaySpending(86_400.0 * number, Category.REBALANCE, reserved, 1, spent, 1, released)
+        for number, (spent, reserved, released) in enumerate(days)
+    )
+    *tables, line = budgets.history(BudgetHistory(200_000.0, 0.0, spendings))
+    assert isinstance(line, Line)
+    cells = [Fraction(row[2].replace(",", "")) for table in tables if isinstance(table, Table) for row in table.rows]
+    assert Fraction(line.text.split()[0].replace(",", "")) == sum(cells)
 
 
 @given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)
