@@ -5,9 +5,11 @@ while.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+from revops.actuate.pricing import LAYER
 from revops.cycle.market import read_market
-from revops.cycle.policies import permissions
+from revops.cycle.policies import channel_policies
 from revops.cycle.quotes import ask_for_routes
 from revops.cycle.session import Clock, Session, open_session
 from revops.cycle.stability import stability_reasons
@@ -20,6 +22,7 @@ from revops.decide.rebalance.survey import survey
 from revops.decide.scoring import signals_of
 from revops.domain.decision import RebalancePlan
 from revops.domain.options import CommonOptions
+from revops.domain.reason import ReasonCode, why
 from revops.domain.snapshot import NodeView, RebalanceSnapshot
 from revops.store import decisions, fees, flows, plans, refills, signals
 from revops.store.days import DAY_SECONDS
@@ -37,8 +40,11 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
         stopped = session.suspensions(synced, spending=True)
         scene = Scene(_snapshot(session, synced.view), policy)
         candidates = survey(scene)
-        quotes = ask_for_routes(session, questions(candidates, scene), may_write=not stopped)
+        asked = questions(candidates, scene)
+        quotes = ask_for_routes(session, asked, may_write=not stopped)
         decided = make_plan(candidates, scene, quotes, (*mode_reasons(policy), *stopped))
+        if asked and not quotes:
+            decided = replace(decided, reasons=(why(ReasonCode.NO_LAYER, layer=LAYER),))
         session.count(decision.outcome for decision in decided.decisions)
         if session.run_key is not None:
             with session.database.transaction(session.node_key) as tx:
@@ -54,6 +60,7 @@ def _snapshot(session: Session, view: NodeView) -> RebalanceSnapshot:
     with session.database.read(session.node_key) as tx:
         traffic, market = signals.load(tx), read_market(tx, now)
         states = fees.fee_states(tx)
+        policies = channel_policies(tx, config, view.channels, now)
         return RebalanceSnapshot(
             view=view,
             flows=flows.flows(tx, now - horizon_days * DAY_SECONDS),
@@ -69,7 +76,11 @@ def _snapshot(session: Session, view: NodeView) -> RebalanceSnapshot:
             attempts=refills.attempts(tx, now - ATTEMPT_DAYS * DAY_SECONDS),
             lots=refills.lots(tx, now, horizon_days),
             spent_msat=refills.spent_by_source(tx, now - horizon_days * DAY_SECONDS),
-            permissions=permissions(tx, config, view),
+            permissions={channel_id: policy.rebalance for channel_id, policy in policies.items()},
             unstable=stability_reasons(tx, config, view),
             congested_since=fees.congested_since(tx),
+            ceilings_ppm={
+                channel.channel_id: (policies[channel.channel_id] if policies else config).fees.max_ppm
+                for channel in view.channels
+            },
         )

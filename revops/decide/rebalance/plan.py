@@ -14,6 +14,7 @@ from revops.decide.rebalance import wording
 from revops.decide.rebalance.priced import Pair, Priced, price, priced_offers
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import Candidate
+from revops.decide.rebalance.worthless import explained
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
@@ -35,7 +36,7 @@ def make_plan(
     priced = [(one, priced_offers(scene, one, quotes)) for one in candidates]
     priced.sort(key=lambda pair: (-pair[1][0].gain_msat if pair[1] else 1, pair[0].target.channel_id))
     writer = _Writer(scene, quotes, suspended)
-    decided = tuple(writer.decide(one, found) for one, found in priced)
+    decided = tuple(explained(scene, writer.decide(one, found)) for one, found in priced)
     return RebalancePlan(scene.now, scene.now + scene.policy.plan_lifetime_seconds, decided)
 
 
@@ -62,7 +63,7 @@ class _Writer:
         if best.bet.kelly_ratio <= 0:
             return _skip(target, wording.no_stake(best))
         if best.quote_msat > best.limit_msat:
-            return _skip(target, wording.above_worth(best.offer, math.ceil(best.route_ppm)))
+            return _skip(target, wording.above_worth(best.offer, math.ceil(best.route_ppm), policy))
         if best.gain_msat < policy.min_gain_sat * MSAT_PER_SAT:
             gain_msat = max(best.gain_msat, 0)
             return _skip(target, why(ReasonCode.GAIN_TOO_SMALL, gain_msat=gain_msat, min_gain_sat=policy.min_gain_sat))
@@ -141,7 +142,7 @@ class _Writer:
             best = candidate.offers[0]
             reason = why(ReasonCode.NOT_QUOTED, source=best.source.name, limit_ppm=best.limit_ppm)
             return replace(_skip(target, reason), outcome=Outcome.DEFER)
-        return _skip(target, wording.too_dear(asked))
+        return _skip(target, wording.too_dear(asked, self.scene.policy))
 
 
 def _source(one: Priced, stake_msat: int) -> SourceOffer:
@@ -168,7 +169,7 @@ def _decision(
         amount_msat=best.amount_msat,
         max_fee_msat=most_msat,
         expected_gain_msat=best.gain_msat,
-        reasons=(wording.worth(best), *wording.room(best), wording.bet(best, wanted_msat)),
+        reasons=(wording.worth(best), *wording.room(best), wording.bet(best, wanted_msat, terms)),
         sources=offers,
         terms=terms,
     )
@@ -193,6 +194,7 @@ def _terms(best: Priced, wanted_msat: int, stake_msat: int, scene: Scene) -> Reb
         wanted_msat=wanted_msat,
         room_ppm=0.0 if best.room is None else round(best.room.income_ppm, 1),
         room_low_ratio=0.0 if best.room is None else round(best.room.low_ratio, 3),
+        kelly_fraction=scene.policy.kelly_fraction,
     )
 
 
