@@ -23,13 +23,14 @@ from revops.cycle.rebalance_queue import Queue, permitted
 from revops.cycle.refilled import compare_with_moves
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.rebalance.obstacles import mode_reasons
+from revops.domain.budget import Category
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
 from revops.errors import ConfigError
-from revops.store import fees, jobs, ledger, plans
+from revops.store import fees, jobs, ledger, plans, spending
 
 COMMAND = "rebalance run"
 _log = logging.getLogger(__name__)
@@ -164,11 +165,14 @@ def _priced(
 def _summary(
     session: Session, view: NodeView, outcomes: Iterable[JobOutcome], suspended: tuple[Reason, ...]
 ) -> RebalanceSummary:
+    with session.database.read(session.node_key) as tx:
+        under_way = spending.open_reservations(tx, Category.REBALANCE)
+
     def after(outcome: JobOutcome) -> JobRecord:
         return replace(
             outcome.job,
             status=outcome.status,
-            fee_msat=outcome.fee_msat,
+            fee_msat=None if outcome.status in jobs.OPEN else outcome.fee_msat,
             reason=outcome.reason,
             failure=outcome.failure,
             erring_scidd=outcome.erring_scidd,
@@ -179,4 +183,5 @@ def _summary(
         jobs=tuple(after(outcome) for outcome in outcomes),
         names={channel.channel_id: channel.name for channel in view.channels},
         reasons=suspended,
+        under_way=under_way,
     )

@@ -192,6 +192,10 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
     assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
     assert "no_income" in out
     assert "good until 1970-01-01 01:00Z" in out
+    assert main(["rebalance", "plan", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "good until" not in out
+    assert "a dry run stores nothing: `revops rebalance plan` makes a plan" in out
     assert main(["rebalance", "plan", "-v"]) == 0
     assert "forwards out of it earned nothing in 14 days" in capsys.readouterr().out
 
@@ -199,14 +203,15 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
 TERMS = RebalanceTerms(
     target_ppm=490.4, source_ppm=12.1, route_ppm=50.0, risk_ppm=1.4, gain_ppm=426.9, income_ppm=500.0, sale_ratio=0.83,
     sale_low_ratio=0.7, lot_count=2.0, horizon_days=14, odds_ratio=7.05, kelly_ratio=0.654, stake_msat=1_961_957,
-    wanted_msat=2 * 10**8,
+    wanted_msat=2 * 10**8, kelly_fraction=0.5,
 )  # fmt: skip
 WORTH = why(
     ReasonCode.WORTH, source="2x2x2", target_ppm=490, source_ppm=12, route_ppm=50, risk_ppm=1, gain_ppm=427,
     limit_ppm=337, success_percent=60,
 )  # fmt: skip
 NEAR = why(
-    ReasonCode.ROUTE_ABOVE_WORTH, source="2x2x2", route_ppm=700, limit_ppm=337, target_ppm=490, source_ppm=12
+    ReasonCode.ROUTE_ABOVE_WORTH, source="2x2x2", route_ppm=700, limit_ppm=337, target_ppm=490, source_ppm=12,
+    bound="max_fee_ppm",
 )  # fmt: skip
 
 
@@ -219,8 +224,9 @@ def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, caps
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
     assert ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"] in lines
-    bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "7.05", "65%", "1,961", "200,000"]
+    bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "70%", "7.05", "65%", "1,961", "200,000"]
     assert bet in lines
+    assert "f = p - (1 - p)/b is Kelly's share of what the budget has left, of which kelly_fraction = 0.5 is" in out
     assert any(line[:1] == ["5x5x5"] and "cheapest costs 700" in " ".join(line) for line in lines)
     assert "Near misses" in out
     assert main(["rebalance", "plan", "-v"]) == 0
@@ -229,6 +235,37 @@ def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, caps
     (first, *_rest) = json.loads(capsys.readouterr().out)["decisions"]
     assert first["terms"]["kelly_ratio"] == 0.654
     assert [one["max_fee_msat"] for one in first["sources"]] == [25_001, 20_000]
+
+
+def test_a_bet_that_cant_lose_is_shown_without_odds(cycle, capsys):
+    free = replace(TERMS, odds_ratio=1_000_000.0, kelly_ratio=0.7)
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (replace(JOB, terms=free, reasons=(WORTH,)),)))
+    assert main(["rebalance", "plan"]) == 0
+    out = capsys.readouterr().out
+    assert ["70%", "no", "risk", "70%"] in [line.split()[9:13] for line in out.splitlines()]
+    assert "1,000,000" not in out
+
+
+def test_a_plan_is_listed_by_what_it_gains_then_by_name(cycle, capsys):
+    def skip(name: str, first: str, *reasons: Reason) -> RebalanceDecision:
+        return replace(SKIP, target_channel_id=first * 64, target_name=name, reasons=reasons or (POOR,))
+
+    later = replace(JOB, target_channel_id="0" * 64, target_name="8x8x8", expected_gain_msat=10_000)
+    rows = (later, skip("3x3x3", "0"), skip("2x2x2", "f", NEAR), JOB, skip("4x4x4", "1", NEAR))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, rows))
+    assert main(["rebalance", "plan", "-v"]) == 0
+    found = [line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"\dx\dx\d ", line)]
+    assert found == ["1x1x1", "8x8x8", "2x2x2", "3x3x3", "4x4x4"]
+
+
+def test_a_plan_without_prices_says_why(cycle, capsys):
+    unasked = why(ReasonCode.NO_LAYER, layer="revops")
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (SKIP,), (unasked,)))
+    assert main(["rebalance", "plan", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "no route was asked for, so that no price is known" in out
+    assert main(["rebalance", "plan", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reasons"][0]["code"] == "no_layer"
 
 
 def job(status: str, fee_msat: int | None) -> JobRecord:
@@ -246,10 +283,36 @@ def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
     out = capsys.readouterr().out
     assert "observe mode: nothing is sent" in out
     assert ["1x1x1", "efefefefefef", "100,000", "settled", "2", "11"] in [line.split()[:6] for line in out.splitlines()]
-    assert "at most 26" in out
+    assert ["in_flight", "26", "reserved", "-"] in [line.split()[3:7] for line in out.splitlines()]
     cycle("rebalance", "run", RebalanceSummary(0.0, ()))
     assert main(["rebalance", "run", "-v"]) == 0
     assert capsys.readouterr().out == "no job to send or settle\n"
+
+
+def test_what_a_job_may_cost_is_marked_as_what_it_is(cycle, capsys):
+    quoted = replace(job("planned", 7_001), reason=why(ReasonCode.ROUTE_FOUND, hop_count=3, fee_msat=7_001))
+    reserved = replace(job("in_flight", None), reserved_msat=9_001)
+    cycle("rebalance", "run", RebalanceSummary(0.0, (quoted, job("planned", 0), reserved, job("failed", 0))))
+    assert main(["rebalance", "run", "--dry-run"]) == 0
+    cells = [line.split()[3:6] for line in capsys.readouterr().out.splitlines()]
+    assert ["planned", "8", "quoted"] in cells
+    assert ["planned", "at", "most"] in cells
+    assert ["in_flight", "10", "reserved"] in cells
+    assert ["failed", "0", "-"] in cells
+
+
+def test_a_dry_run_lists_what_is_under_way(cycle, capsys):
+    held = OpenReservation(3, 7, 12_001, 0.0, "in_flight", "2x2x2", "1x1x1")
+    lost = OpenReservation(4, 8, 1_000, 0.0)
+    cycle("rebalance", "run", RebalanceSummary(7_200.0, (), under_way=(held, lost)))
+    assert main(["rebalance", "run", "--dry-run"]) == 0
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert ["no job is planned"] in lines
+    assert ["rebalance 7: 2x2x2 to 1x1x1", "13", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 8", "1", "2 h ago", "no open job knows of it: please report this"] in lines
+    assert main(["rebalance", "run", "--json"]) == 0
+    (first, _second) = json.loads(capsys.readouterr().out)["under_way"]
+    assert (first["job_key"], first["amount_msat"], first["reserved_at"]) == (7, 12_001, 0.0)
 
 
 amounts = st.integers(0, 10**9)
