@@ -44,7 +44,7 @@ def rebalance_plan(plan: RebalancePlan, *, each_skip: bool, dry_run: bool) -> It
     if wanted:
         headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "outcome", "why")
         yield Table("", headings, tuple(_job_row(one) for one in wanted))
-        yield from _terms([one for one in wanted if one.terms is not None])
+        yield from weighed([(one.target_name, one.terms) for one in wanted if one.terms is not None])
     others = [one for one in decisions if one.source_name is None]
     near = [one for one in others if one.reasons[0].code in NEAR_MISSES]
     if near and not each_skip:
@@ -84,14 +84,15 @@ def _why_row(one: RebalanceDecision) -> tuple[str, ...]:
     return one.target_name, sentences(one.reasons)
 
 
-def _terms(jobs: Sequence[RebalanceDecision]) -> Iterator[Block]:
+def weighed(jobs: Sequence[tuple[str, RebalanceTerms]]) -> Iterator[Block]:
+    """Given the names of targets with what a plan weighed for their jobs, render what each sat is worth and the bet."""
     if not jobs:
         return
     value = ("refill", ">worth there", ">worth at source", ">route", ">risk", ">gain ppm", ">a sale earns ppm")
     bet = (">chance of sale", ">p", ">odds b", ">Kelly f", ">stake sat", ">wanted sat")
-    rows = tuple(_terms_row(one, one.terms) for one in jobs if one.terms is not None)
+    rows = tuple(_terms_row(name, terms) for name, terms in jobs)
     yield Table("What a sat is worth, in ppm, and the bet on its sale", (*value, *bet), rows)
-    fractions = {one.terms.kelly_fraction for one in jobs if one.terms is not None}
+    fractions = {terms.kelly_fraction for _name, terms in jobs}
     fraction = "".join(f" = {value:g}" for value in fractions if value > 0)
     yield Line(
         "the chance of sale stands with its lower bound; p is that bound, with what the source's room may earn where"
@@ -101,11 +102,11 @@ def _terms(jobs: Sequence[RebalanceDecision]) -> Iterator[Block]:
     )
 
 
-def _terms_row(one: RebalanceDecision, terms: RebalanceTerms) -> tuple[str, ...]:
+def _terms_row(name: str, terms: RebalanceTerms) -> tuple[str, ...]:
     free = terms.odds_ratio >= PPM
     chance_ratio = terms.kelly_ratio if free else bet_chance_ratio(terms.odds_ratio, terms.kelly_ratio)
     return (
-        one.target_name,
+        name,
         f"{terms.target_ppm:,.0f}",
         f"{terms.source_ppm:,.0f}",
         f"{terms.route_ppm:,.0f}",

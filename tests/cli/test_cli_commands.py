@@ -43,9 +43,10 @@ from revops.domain.decision import (
 from revops.domain.experiment import Experiment
 from revops.domain.explanation import Explained, Explanation
 from revops.domain.forward import Flow
+from revops.domain.job_story import JobPayment, JobStory, RebalancesReport
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.rebalance import RebalanceTerms, SourceOffer
+from revops.domain.rebalance import JobStep, RebalanceTerms, SourceOffer
 from revops.domain.record import (
     Books,
     ChannelRecord,
@@ -386,6 +387,39 @@ def test_the_rows_of_budget_check_add_up_and_promise_no_more_than_there_is(limit
     assert left == max(0, limit - spent - reserved)
     assert left * 1_000 <= value.left_msat
     assert line.text == f"left for the next payment: {left:,} sat; synced 0 s ago"
+
+
+def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
+    steps = (JobStep("planned", 0.0, None, 3), JobStep("settled", 130.0, "settled: of an older revops", 4))
+    payment = JobPayment("ab" * 32, "ef" * 32, CHANNEL_ID, 10**8, 1_001, 129.0)
+    settled = why(ReasonCode.PAYMENT_SETTLED, amount_msat=10**8, fee_msat=1_001)
+    story = JobStory(replace(job("settled", 1_001), reason=settled, terms=TERMS), steps, (payment,), 4 * 10**7)
+    again = JobStory(replace(job("failed", 0), job_key=2, retry_of_key=1, erring_scidd="7x7x7/1"), ())
+    found = RebalancesReport(7_200.0, None, (again, story), names={CHANNEL_ID: "1x1x1"})
+    calls = cycle("job_stories", "run", found)
+    assert main(["report", "rebalances", "--last", "2"]) == 0
+    assert calls[-1][0][1:] == (None, 2)
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    row = ["1", "1970-01-01 00:00Z", "1x1x1", "efefefefefef", "100,000", "2", "11", "40 %"]
+    assert [*row, "settled: 100,000 sat moved for 1.001 sat"] in lines
+    assert any(line[0] == "2 (again 1)" and line[-1] == f"failed: {POOR.sentence}; at 7x7x7/1" for line in lines)
+    assert main(["report", "rebalances", "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "planned; 2 min later settled: 100,000 sat moved for 1.001 sat" in out
+    assert "ab" * 32 in out
+    assert main(["report", "rebalances", "--job", "1"]) == 0
+    assert calls[-1][0][1] == 1
+    out = capsys.readouterr().out
+    assert "Steps" in out
+    assert "Kelly" in out
+    assert main(["report", "rebalances", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["stories"][1]["payments"][0]["fee_msat"] == 1_001
+    assert [step["run_key"] for step in shown["stories"][1]["steps"]] == [3, 4]
+    cycle("job_stories", "run", RebalancesReport(0.0, None, ()))
+    assert main(["report", "rebalances"]) == 0
+    assert "no rebalance job is on record" in capsys.readouterr().out
+    assert main(["report", "rebalances", "--job", "0"]) == 2
 
 
 def test_budget_history(cycle, capsys):
