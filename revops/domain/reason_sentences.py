@@ -155,7 +155,10 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.RESERVE_RECOVERING: (
         "{have_sat} sat in {where}, above the reserve of {floor_sat} again: suspended until there are {resume_sat}"
     ),
-    ReasonCode.LEDGER_GAPS: "the spend ledger has {found_count} entries, {written_count} were written",
+    ReasonCode.LEDGER_GAPS: (
+        "the spend ledger has {found_count} entries, {written_count} were written: nothing is spent by a ledger with"
+        " gaps"
+    ),
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
     ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: suspended",
     ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",
@@ -166,8 +169,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "its peer alone asks {last_hop_ppm} ppm to let a refill in, which may cost {max_fee_ppm} ppm at most"
     ),
     ReasonCode.SEVERAL_CHANNELS: (
-        "its peer has {channel_count} channels with us and may let a payment in by any of them: arrival can't be"
-        " verified, so that it is never refilled"
+        "its peer has {channel_count} channels with us and may use any of them for a payment: arrival can't be verified"
     ),
     ReasonCode.NOT_PERMITTED: 'a rule says rebalance = "{permission}": never {side}',
     ReasonCode.COOLING_DOWN: (
@@ -186,8 +188,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "only {amount_sat} sat would gain: the least amount is {min_sat} (min_amount_sat, or what its peer forwards)"
     ),
     ReasonCode.BUDGET_EXHAUSTED: (
-        "the budget of the {window} has {left_sat} sat left, {wanted_sat} are wanted; `revops budget check` says when"
-        " there is room"
+        "the {window} budget has {left_sat} sat left, {wanted_sat} are wanted; `revops budget check` says when there is"
+        " room"
     ),
     ReasonCode.REFILL: (
         "earned {income_ppm} ppm on {out_sat} sat in {horizon_days} days; refill at up to {max_fee_ppm} ppm"
@@ -239,8 +241,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.RETURN_TOO_SMALL: (
         "a sat more is worth {worth_ppm} ppm here and {source_ppm} on {source}, and its peer asks {last_hop_ppm} ppm to"
-        " let one in: of the {gain_ppm} ppm that are left min_return_ratio = {min_return_ratio} asks for more than"
-        " {asked_ppm}, before the rest of the route is paid"
+        " let one in: {gain_ppm} ppm are left, less than the return of {asked_ppm} ppm, and more with the rest of the"
+        " route, that min_return_ratio = {min_return_ratio} asks for"
     ),
     ReasonCode.NOBODY_SPARES: (
         "a sat more is worth {worth_ppm} ppm here, but no channel has {min_sat} sat to spare: each is drained as far as"
@@ -286,7 +288,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "the plan is {age_minutes} min old, it was good for {lifetime_minutes} min (plan_lifetime_seconds)"
     ),
     ReasonCode.EXECUTOR_NONE: 'executor = "none": plans are made, not executed',
-    ReasonCode.LIQUIDITY_CHANGED: "{side} can move {have_sat} sat now, {wanted_sat} wanted",
+    ReasonCode.LIQUIDITY_CHANGED: (
+        "{side} can move {have_sat} sat now, {wanted_sat} are wanted: it has changed since the plan"
+    ),
     ReasonCode.NO_ROUTE: "no route: {message}",
     ReasonCode.ROUTE_TOO_DEAR: "the route costs {fee_msat:sat} sat, at most {max_fee_msat:sat} are allowed",
     ReasonCode.ROUTE_REFUSED: "the route that the node found can't be used: {message}",
