@@ -68,6 +68,9 @@ def rebalance_plan(plan: RebalancePlan, *, each_skip: bool, dry_run: bool) -> It
 
 def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
     shown = tuple(reason for reason in one.reasons if one.terms is None or reason.code not in _TERMS)
+    told = [sentences(shown)] if shown else []
+    if one.terms is not None and one.amount_msat < one.terms.wanted_msat:
+        told.insert(0, f"cut from {income(one.terms.wanted_msat)} sat to what the stake buys")
     return (
         one.target_name,
         ", ".join(source.name for source in one.sources) or one.source_name or "any",
@@ -76,7 +79,7 @@ def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
         cost_rate(one.max_fee_msat, one.amount_msat),
         income(one.expected_gain_msat),
         "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
-        sentences(shown),
+        "; ".join(told),
     )
 
 
@@ -100,6 +103,7 @@ def weighed(jobs: Sequence[tuple[str, RebalanceTerms]]) -> Iterator[Block]:
         f" Kelly's share of what the budget has left, of which kelly_fraction{fraction} is staked, and no more than the"
         " channel has earned"
     )
+    yield Line("")
 
 
 def _terms_row(name: str, terms: RebalanceTerms) -> tuple[str, ...]:

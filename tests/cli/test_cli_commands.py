@@ -224,7 +224,13 @@ def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, caps
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
-    assert ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"] in lines
+    job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"]
+    assert [*job_row, "cut", "from", "200,000", "sat", "to", "what", "the", "stake", "buys"] in lines
+    uncut = replace(weighed, terms=replace(TERMS, wanted_msat=10**8))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (uncut,)))
+    assert main(["rebalance", "plan"]) == 0
+    assert job_row in [line.split() for line in capsys.readouterr().out.splitlines()]
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
     bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "70%", "7.05", "65%", "1,961", "200,000"]
     assert bet in lines
     assert "f = p - (1 - p)/b is Kelly's share of what the budget has left, of which kelly_fraction = 0.5 is" in out
