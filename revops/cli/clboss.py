@@ -7,7 +7,6 @@ import click
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
-from revops.domain.ids import is_node_id
 from revops.domain.options import CommonOptions
 from revops.report import clboss as page
 
@@ -27,22 +26,15 @@ def status(options: CommonOptions) -> None:
     Output(options).product("clboss status", value, lambda: page.status(value))
 
 
-def _peer_ids(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if not is_node_id(name):
-            raise click.BadParameter(f"{name!r} is not a node id")
-    return names
-
-
 @clboss.command("release", cls=Command)
-@click.argument("peer_ids", nargs=-1, callback=_peer_ids, metavar="[PEER_ID]...")
+@click.argument("names", nargs=-1, metavar="[PEER_ID|ALIAS]...")
 @common
-def release(options: CommonOptions, peer_ids: tuple[str, ...]) -> None:
+def release(options: CommonOptions, names: tuple[str, ...]) -> None:
     """Give back to CLBOSS what revops took from it, of these peers or of all.
 
     What you have unmanaged yourself stays so.
     """
     from revops.cycle import clboss as cycle
 
-    value = cycle.release(options, peer_ids)
+    value = cycle.release(options, names)
     Output(options).answer("clboss release", value, lambda: page.released(value, dry_run=options.dry_run))

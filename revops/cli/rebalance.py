@@ -27,7 +27,9 @@ def plan(options: CommonOptions) -> None:
         chosen = cycle.run(watched)
     if options.json or options.verbosity >= 0:
         output.product(
-            "rebalance plan", chosen, lambda: rebalances.rebalance_plan(chosen, each_skip=options.verbosity > 0)
+            "rebalance plan",
+            chosen,
+            lambda: rebalances.rebalance_plan(chosen, each_skip=options.verbosity > 0, dry_run=options.dry_run),
         )
 
 
@@ -40,4 +42,4 @@ def run(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         summary = cycle.run(watched)
-    output.news("rebalance run", summary, lambda: rebalances.rebalance_run(summary))
+    output.news("rebalance run", summary, lambda: rebalances.rebalance_run(summary, dry_run=options.dry_run))

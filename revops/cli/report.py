@@ -1,4 +1,4 @@
-"""`revops report`, `revops report peers` and `revops report experiment`."""
+"""`revops report`, and its parts: `report peers`, `report rebalances` and `report experiment`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
-from revops.report import experiment_results, overview
+from revops.report import experiment_results, job_stories, overview
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -53,6 +53,27 @@ def peers(options: CommonOptions, window_days: int | None) -> None:
     days = window_days if window_days is not None or parent is None else parent.params["window_days"]
     value = cycle.run(options, window_days=days)
     Output(options).product("report peers", value, lambda: peers_page.peers(value))
+
+
+@report.command("rebalances", cls=Command)
+@click.option("--job", "job_key", type=click.IntRange(min=1), metavar="N", help="One job with all that is known of it.")
+@click.option(
+    "--last", "job_count", type=click.IntRange(1, 10_000), default=20, show_default=True, metavar="N",
+    help="How many of the latest jobs.",
+)  # fmt: skip
+@common
+def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> None:
+    """What became of rebalance jobs, what they cost, and what of it was sold; with -v each step and payment. Reads the
+    database only.
+    """
+    from revops.cycle import job_stories as cycle
+
+    value = cycle.run(options, job_key, job_count)
+    alone = job_key is not None
+    each_step = options.verbosity > 0 or alone
+    Output(options).product(
+        "report rebalances", value, lambda: job_stories.rebalances(value, each_step=each_step, alone=alone)
+    )
 
 
 @report.command("experiment", cls=Command)

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 from revops.actuate.clboss import METHOD, ClbossKeeper
+from revops.cycle.named import Names, goes_by
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.clboss import Interest, idle_tags, missing_tags, wanted_tags
@@ -16,7 +17,7 @@ from revops.domain.clboss import NO_TAGS, ClbossChange, ClbossOutcome, ClbossPee
 from revops.domain.options import CommonOptions
 from revops.domain.policy import ClbossTag
 from revops.domain.rules import ChannelPolicy
-from revops.domain.text import counted
+from revops.domain.text import counted, peer_name
 from revops.errors import RevopsError, UnavailableError, UnknownName
 from revops.node.errors import NodeError
 from revops.store import actions, clboss, pins
@@ -47,6 +48,7 @@ def _keep_out(session: Session, tag: ClbossTag, channels: Sequence[Channel], now
     with session.database.read(session.node_key) as tx:
         left_open = actions.pending_actions(tx, METHOD)
         wanted = {peer_id: tags & {tag} for peer_id, tags in _wanted(tx, session, channels, now).items()}
+        aliases = stored_channels.aliases(tx)
     unmanaged = session.reader.clboss_unmanaged()
     if unmanaged is None or not (left_open or missing_tags(wanted, unmanaged)):
         return None
@@ -61,17 +63,18 @@ def _keep_out(session: Session, tag: ClbossTag, channels: Sequence[Channel], now
     would = "would leave" if session.run_key is None else "leaves"
     for change in changes:
         if change.outcome is ClbossOutcome.DONE:
-            _log.info("CLBOSS %s %s of %s to us", would, ", ".join(change.taken), change.peer_id)
-    return _failure(changes)
+            peer = peer_name(aliases.get(change.peer_id), change.peer_id)
+            _log.info("CLBOSS %s %s of %s to us", would, ", ".join(change.taken), peer)
+    return _failure(changes, aliases)
 
 
-def _failure(changes: Sequence[ClbossChange]) -> RevopsError | None:
+def _failure(changes: Sequence[ClbossChange], aliases: Mapping[str, str]) -> RevopsError | None:
     failed = [change for change in changes if change.outcome is ClbossOutcome.FAILED]
     if not failed:
         return None
     return UnavailableError(
         f"CLBOSS didn't do as asked for {counted(len(failed), 'peer')} of {len(changes)}; "
-        f"{failed[0].peer_id}: {failed[0].message}"
+        f"{peer_name(aliases.get(failed[0].peer_id), failed[0].peer_id)}: {failed[0].message}"
     )
 
 
@@ -128,11 +131,12 @@ def status(options: CommonOptions, clock: Clock = time.time) -> ClbossStatus:
     return ClbossStatus(now, unmanaged is not None, config.clboss.unmanage, idle_tags(config), tuple(peers))
 
 
-def release(options: CommonOptions, peer_ids: Sequence[str] = (), clock: Clock = time.time) -> ClbossRelease:
-    """Given the flags, give back to CLBOSS what we took, of these peers or (none) of all; return what became of it.
+def release(options: CommonOptions, names: Sequence[str] = (), clock: Clock = time.time) -> ClbossRelease:
+    """Given the flags, give back to CLBOSS what we took, of the peers that go by these names or (none) of all; return
+    what became of it.
 
-    What the operator has unmanaged stays. Raise UnknownName for a peer of which we hold nothing, UnavailableError
-    where CLBOSS refused, NodeError where it isn't known what it did.
+    What the operator has unmanaged stays. Raise UnknownName for a peer of which we hold nothing, UnknownChannel for a
+    name that fits several, UnavailableError where CLBOSS refused, NodeError where it isn't known what it did.
     """
     with open_session(options, RELEASE_COMMAND, "clboss", clock, writes=True) as session:
         unmanaged = session.reader.clboss_unmanaged()
@@ -141,15 +145,23 @@ def release(options: CommonOptions, peer_ids: Sequence[str] = (), clock: Clock =
             keeper.settle(unmanaged)
         with session.database.read(session.node_key) as tx:
             held = {peer_id: one.tags for peer_id, one in clboss.held_tags(tx).items()}
-        for peer_id in peer_ids:
-            if peer_id not in held:
-                raise UnknownName(f"{peer_id}: nothing of this peer was taken from CLBOSS")
-        chosen = {peer_id: tags for peer_id, tags in held.items() if not peer_ids or peer_id in peer_ids}
+            aliases = stored_channels.aliases(tx)
+        meant = {peer_id for name in names for peer_id in _meant(name, held, aliases)}
+        chosen = {peer_id: tags for peer_id, tags in held.items() if not names or peer_id in meant}
         changes = () if unmanaged is None else keeper.give_back(unmanaged, chosen)
-        failure = _failure(changes)
+        failure = _failure(changes, aliases)
         if failure is not None:
             raise failure
         given = {tag for change in changes for tag in change.given}
         idle = idle_tags(session.config)
         again = tuple(tag for tag in session.config.clboss.unmanage if tag in given and tag not in idle)
-        return ClbossRelease(session.clock(), unmanaged is not None, changes, again)
+        known = {change.peer_id: aliases[change.peer_id] for change in changes if change.peer_id in aliases}
+        return ClbossRelease(session.clock(), unmanaged is not None, changes, again, known)
+
+
+def _meant(name: str, held: Iterable[str], aliases: Mapping[str, str]) -> list[str]:
+    """The peer_ids, of those of which we hold something, that a name means."""
+    found = goes_by(name, held, lambda peer_id: Names(frozenset(), peer_id, aliases.get(peer_id)))
+    if not found:
+        raise UnknownName(f"{name}: nothing of this peer was taken from CLBOSS")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from revops.cycle.named import Names, goes_by
 from revops.cycle.records import open_records
@@ -11,10 +12,12 @@ from revops.domain.explanation import Explained
 from revops.domain.options import CommonOptions
 from revops.domain.record import ChannelRecord
 from revops.errors import UnknownChannel
-from revops.store import explain, queries
+from revops.store import explain, job_stories, queries, refills
 from revops.store.days import DAY_SECONDS
 
 COMMAND = "explain"
+#: Refills that are shown.
+REFILL_COUNT = 8
 
 
 def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock = time.time) -> Explained:
@@ -31,7 +34,15 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
             if not chosen:
                 raise UnknownChannel(f"the records know no channel or peer {name}")
             moment = now if at is None else at
-            return Explained(tuple(explain.explanation(tx, channel, moment, now, days) for channel in chosen))
+            lots = refills.lots(tx, moment, records.config.rebalance.horizon_days)
+            explained = tuple(
+                replace(
+                    explain.explanation(tx, channel, moment, now, days),
+                    refills=job_stories.of_channel(tx, channel.channel_id, moment, REFILL_COUNT, lots),
+                )
+                for channel in chosen
+            )
+            return Explained(explained, {channel.channel_id: channel.name for channel in known})
 
 
 def _names(channel: ChannelRecord) -> Names:

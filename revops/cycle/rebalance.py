@@ -26,6 +26,7 @@ from revops.cycle.session import Clock, Session, open_session
 from revops.decide.rebalance.judge import judge
 from revops.decide.rebalance.moves import Move
 from revops.decide.rebalance.obstacles import mode_reasons
+from revops.domain.budget import Category
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
@@ -33,7 +34,7 @@ from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
 from revops.domain.units import MSAT_PER_SAT
 from revops.errors import ConfigError
-from revops.store import fees, jobs, ledger, plans
+from revops.store import fees, jobs, ledger, plans, spending
 
 COMMAND = "rebalance run"
 _log = logging.getLogger(__name__)
@@ -172,11 +173,14 @@ def _pricer(session: Session, view: NodeView) -> Callable[[Session, NodeView, Jo
 def _summary(
     session: Session, view: NodeView, outcomes: Iterable[JobOutcome], suspended: tuple[Reason, ...]
 ) -> RebalanceSummary:
+    with session.database.read(session.node_key) as tx:
+        under_way = spending.open_reservations(tx, Category.REBALANCE)
+
     def after(outcome: JobOutcome) -> JobRecord:
         return replace(
             outcome.job,
             status=outcome.status,
-            fee_msat=outcome.fee_msat,
+            fee_msat=None if outcome.status in jobs.OPEN else outcome.fee_msat,
             reason=outcome.reason,
             failure=outcome.failure,
             erring_scidd=outcome.erring_scidd,
@@ -187,4 +191,5 @@ def _summary(
         jobs=tuple(after(outcome) for outcome in outcomes),
         names={channel.channel_id: channel.name for channel in view.channels},
         reasons=suspended,
+        under_way=under_way,
     )

@@ -5,7 +5,9 @@ while.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
+from revops.actuate.pricing import LAYER
 from revops.cycle.quotes import ask_for_routes
 from revops.cycle.refill_scene import read_scene
 from revops.cycle.session import Clock, open_session
@@ -15,6 +17,7 @@ from revops.decide.rebalance.priced import questions
 from revops.decide.rebalance.survey import survey
 from revops.domain.decision import RebalancePlan
 from revops.domain.options import CommonOptions
+from revops.domain.reason import ReasonCode, why
 from revops.store import decisions, plans
 
 COMMAND = "rebalance plan"
@@ -28,13 +31,16 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
         stopped = session.suspensions(synced, spending=True)
         scene = read_scene(session, synced.view)
         candidates = survey(scene)
+        asked = questions(candidates, scene)
         quotes = ask_for_routes(
             session,
-            questions(candidates, scene),
+            asked,
             lambda found: cut_questions(candidates, scene, found),
             may_write=not stopped,
         )
         decided = make_plan(candidates, scene, quotes, (*mode_reasons(policy), *stopped))
+        if asked and not quotes:
+            decided = replace(decided, reasons=(why(ReasonCode.NO_LAYER, layer=LAYER),))
         session.count(decision.outcome for decision in decided.decisions)
         if session.run_key is not None:
             with session.database.transaction(session.node_key) as tx:

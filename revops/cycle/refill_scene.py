@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from revops.cycle.market import read_market
-from revops.cycle.policies import permissions
+from revops.cycle.policies import channel_policies
 from revops.cycle.session import Session
 from revops.cycle.stability import stability_reasons
 from revops.cycle.verdict import read_verdict
@@ -25,6 +25,7 @@ def read_scene(session: Session, view: NodeView) -> Scene:
     with session.database.read(session.node_key) as tx:
         traffic, market = signals.load(tx), read_market(tx, now)
         states = fees.fee_states(tx)
+        policies = channel_policies(tx, config, view.channels, now)
         snapshot = RebalanceSnapshot(
             view=view,
             flows=flows.flows(tx, now - horizon_days * DAY_SECONDS),
@@ -40,9 +41,13 @@ def read_scene(session: Session, view: NodeView) -> Scene:
             attempts=refills.attempts(tx, now - ATTEMPT_DAYS * DAY_SECONDS),
             lots=refills.lots(tx, now, horizon_days),
             spent_msat=refills.spent_by_source(tx, now - horizon_days * DAY_SECONDS),
-            permissions=permissions(tx, config, view),
+            permissions={channel_id: policy.rebalance for channel_id, policy in policies.items()},
             unstable=stability_reasons(tx, config, view),
             congested_since=fees.congested_since(tx),
+            ceilings_ppm={
+                channel.channel_id: (policies[channel.channel_id] if policies else config).fees.max_ppm
+                for channel in view.channels
+            },
         )
         under_way = [move for job in jobs.open_jobs(tx) for move in moves_of(job)]
     return Scene(counted(snapshot, under_way), config.rebalance)

@@ -57,11 +57,10 @@ def _standing(
     place: str, where: str, have_msat: int, floor_sat: int, resume_ratio: float, since_at: float | None
 ) -> ReserveStanding:
     floor_msat, resume_msat = floor_sat * MSAT_PER_SAT, _resume_msat(floor_sat, resume_ratio)
-    have_sat, reason = sat_floor(have_msat), None
+    have_sat, resume_sat, reason = sat_floor(have_msat), sat_ceil(resume_msat), None
     if have_msat < floor_msat:
-        reason = why(ReasonCode.RESERVE_LOW, where=where, have_sat=have_sat, floor_sat=floor_sat)
+        reason = why(ReasonCode.RESERVE_LOW, where=where, have_sat=have_sat, floor_sat=floor_sat, resume_sat=resume_sat)
     elif since_at is not None:
-        resume_sat = sat_ceil(resume_msat)
         reason = why(
             ReasonCode.RESERVE_RECOVERING, where=where, have_sat=have_sat, floor_sat=floor_sat, resume_sat=resume_sat
         )

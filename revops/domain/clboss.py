@@ -7,7 +7,7 @@ CLBOSS keeps a set of tags for each peer, of what it doesn't manage there: `lnfe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -73,9 +73,12 @@ class ClbossStatus:
 
 @dataclass(frozen=True, slots=True)
 class ClbossRelease:
-    """What `revops clboss release` gave back, or would. `again` are tags that the next run will take once more."""
+    """What `revops clboss release` gave back, or would. `again` are tags that the next run will take once more;
+    `aliases` are those of the peers concerned, as far as they are known.
+    """
 
     taken_at: float
     present: bool
     changes: tuple[ClbossChange, ...]
     again: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)

@@ -140,11 +140,12 @@ class RebalanceDecision:
 
 @dataclass(frozen=True, slots=True)
 class RebalancePlan:
-    """All rebalance decisions of one cycle."""
+    """All rebalance decisions of one cycle; `reasons` say what concerns all of them."""
 
     created_at: float
     expires_at: float
     decisions: tuple[RebalanceDecision, ...]
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def jobs(self) -> tuple[RebalanceDecision, ...]:

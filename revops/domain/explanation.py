@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from revops.domain.forward import Flow
+from revops.domain.job_story import JobStory
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.domain.snapshot import FeePin
 
@@ -30,7 +32,8 @@ class Explanation:
 
     `channel_now` is as it is known at `taken_at`, with its income of `window_days` and ever. `actions` are the latest
     calls that changed it by `at`, as they were known then, the newest first, as `spells` are: the first was in force at
-    `at`. What the last price brought is counted on, to its end or to `taken_at`.
+    `at`. What the last price brought is counted on, to its end or to `taken_at`. `refills` are the latest rebalance
+    jobs by `at` that filled it or took from it, the newest first, as they were known then.
     """
 
     taken_at: float
@@ -44,6 +47,7 @@ class Explanation:
     window_days: int
     set_by: DecisionRecord | None = None
     synced_at: float | None = None
+    refills: tuple[JobStory, ...] = ()
 
     @property
     def of_the_past(self) -> bool:
@@ -53,6 +57,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """All channels that were asked about."""
+    """All channels that were asked about. `names` gives the name of each channel_id that their refills speak of."""
 
     channels: tuple[Explanation, ...]
+    names: Mapping[str, str] = field(default_factory=dict)

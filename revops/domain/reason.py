@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from revops.domain.reason_code import ReasonCode
-from revops.domain.reason_sentences import SENTENCES
+from revops.domain.reason_sentences import LATER, SENTENCES
+from revops.domain.units import sat_exact
 
 __all__ = ["SENTENCES", "Number", "Reason", "ReasonCode", "says", "why"]
 
@@ -30,15 +31,40 @@ class Reason:
 
     @property
     def sentence(self) -> str:
-        """The reason for a person. Numbers that are missing raise KeyError: a reason without its numbers is a bug."""
-        return SENTENCES[self.code].format_map({name: _shown(name, number) for name, number in self.numbers.items()})
+        """The reason for a person. Numbers that are missing raise KeyError: a reason without its numbers is a bug,
+        unless it was stored before they were given.
+        """
+        shown: dict[str, _Shown | str] = dict.fromkeys(LATER.get(self.code, ()), UNRECORDED)
+        shown |= {name: _Shown(name, number) for name, number in self.numbers.items()}
+        return SENTENCES[self.code].format_map(shown)
 
 
-def _shown(name: str, number: Number) -> str:
-    if isinstance(number, str):
-        return number
-    sign = "+" if name in SIGNED else ""
-    return f"{number:{sign},.2f}" if name in HUNDREDTHS else f"{number:{sign},}"
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A number as a sentence shows it; `{amount_msat:sat}` shows msat as sat."""
+
+    name: str
+    number: Number
+
+    def __format__(self, form: str) -> str:
+        if isinstance(self.number, str):
+            return self.number
+        if form == "sat":
+            return sat_exact(int(self.number))
+        sign = "+" if self.name in SIGNED else ""
+        return f"{self.number:{sign},.2f}" if self.name in HUNDREDTHS else f"{self.number:{sign},}"
+
+
+class _Unrecorded(str):
+    """What stands in place of a number, whatever its form."""
+
+    __slots__ = ()
+
+    def __format__(self, form: str) -> str:
+        return str(self)
+
+
+UNRECORDED: Final = _Unrecorded("?")
 
 
 def says(reasons: Iterable[Reason], *codes: ReasonCode) -> bool:

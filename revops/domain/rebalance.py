@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,6 +65,18 @@ class RebalanceTerms:
     #: What a sat of room at the source should earn elsewhere, at most, and the lower bound of the chance that it does.
     room_ppm: float = 0.0
     room_low_ratio: float = 0.0
+    #: Which part of the share was staked at most; 0 where that wasn't kept.
+    kelly_fraction: float = 0.0
+
+
+def bet_chance_ratio(odds_ratio: float, kelly_ratio: float) -> float:
+    """Given the net odds b of a bet and Kelly's share f = p - (1 - p) / b, return the chance p by which it was staked.
+
+    Where nothing can be lost, b is infinite and f is p.
+    """
+    if math.isinf(odds_ratio):
+        return kelly_ratio
+    return (kelly_ratio * odds_ratio + 1.0) / (odds_ratio + 1.0) if odds_ratio > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,8 @@ class RebalanceSnapshot:
     last two horizons, `spent_msat` what refills out of a channel cost in the horizon. `permissions` is what the rules
     let each take part in as: "both" where none says otherwise.
     `unstable` says why a channel's peer can't be relied on now. `figures` is what `demand` judged last.
-    `congested_since` is when the channels that were congested at the last look became so.
+    `congested_since` is when the channels that were congested at the last look became so. `ceilings_ppm` is what
+    `[fees]` and its rules let each ask for at most.
     """
 
     view: NodeView
@@ -125,6 +126,7 @@ class RebalanceSnapshot:
     permissions: Mapping[str, str] = field(default_factory=dict)
     unstable: Mapping[str, Reason] = field(default_factory=dict)
     congested_since: Mapping[str, float] = field(default_factory=dict)
+    ceilings_ppm: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from revops.domain.budget import OpenReservation
 from revops.domain.reason import Reason
 from revops.domain.record import Books, JobRecord, Report
 from revops.domain.snapshot import NodeView
@@ -37,13 +38,15 @@ class RollupSummary:
 class RebalanceSummary:
     """What `rebalance run` did: each job that it settled or sent, as it stands now.
 
-    `names` gives the name of each channel_id in `jobs`; `reasons` say why the run as a whole sent nothing.
+    `names` gives the name of each channel_id in `jobs`; `reasons` say why the run as a whole sent nothing. `under_way`
+    is what stays reserved after it, or, in a dry run, what the next run will have to settle.
     """
 
     taken_at: float
     jobs: tuple[JobRecord, ...]
     names: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
+    under_way: tuple[OpenReservation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

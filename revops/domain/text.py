@@ -42,6 +42,12 @@ def plain_name(alias: str, node_id: str) -> str:
     return word or node_id[:16]
 
 
+def peer_name(alias: str | None, peer_id: str) -> str:
+    """Given a peer's alias, if it has one, and its id, return what tells it apart in a line: "alias (0288d5b2a1c3)"."""
+    beginning = peer_id[:12]
+    return f"{alias} ({beginning})" if alias else beginning
+
+
 def counted(count: int, noun: str) -> str:
     """Given a count and what is counted, in the singular, return both: "1 channel", "1,234 channels"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

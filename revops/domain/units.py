@@ -50,6 +50,12 @@ def sat_ceil(amount_msat: int) -> int:
     return -(-amount_msat // MSAT_PER_SAT)
 
 
+def sat_exact(amount_msat: int) -> str:
+    """Given msat, return sat to the msat, for people: "12.345"; whole ones without decimals: "1,000"."""
+    sign, (whole, rest) = "-" * (amount_msat < 0), divmod(abs(amount_msat), MSAT_PER_SAT)
+    return f"{sign}{whole:,}.{rest:03}" if rest else f"{sign}{whole:,}"
+
+
 def clamp(value: int, low: int, high: int) -> int:
     """Given a value and bounds, return it within them; the upper bound wins where they cross."""
     raised = low if value < low else value

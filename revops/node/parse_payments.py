@@ -80,7 +80,8 @@ def failure(error: NodeError, *, at_once: bool = False, held_seconds: float | No
     data = error.data if isinstance(error.data, dict) else {}
     failcode = data.get("failcode")
     return PaymentFailure(
-        message=f"{error.answer} (code {error.code})",
+        # `waitsendpay` begins with it; that it failed is said already by whoever shows this.
+        message=f"{(error.answer or '').removeprefix('failed: ')} (code {error.code})",
         code=error.code,
         failcode=failcode if isinstance(failcode, int) and not isinstance(failcode, bool) else None,
         erring_scidd=_erring_scidd(data),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from revops.domain.units import ppm_of, ppm_of_ceil, sat_ceil, sat_floor
+from revops.domain.units import MSAT_PER_SAT, ppm_of, ppm_of_ceil, sat_ceil, sat_floor
 
 
 def income(amount_msat: int) -> str:
@@ -18,6 +18,12 @@ def income(amount_msat: int) -> str:
 def cost(amount_msat: int) -> str:
     """Given an amount that we pay, return whole sat, rounded up."""
     return f"{sat_ceil(amount_msat):,}"
+
+
+def to_the_msat(amount_msat: int) -> str:
+    """Given an amount, return sat with three decimals: rows of such figures add up to their sum."""
+    whole, rest = divmod(amount_msat, MSAT_PER_SAT)
+    return f"{whole:,}.{rest:03}"
 
 
 def income_rate(part_msat: int, whole_msat: int) -> str:

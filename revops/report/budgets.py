@@ -13,12 +13,12 @@ from revops.domain.budget import (
     CategoryState,
     DaySpending,
     Limit,
-    OpenReservation,
     WindowState,
 )
 from revops.domain.units import sat_ceil, sat_floor
-from revops.report.amounts import age, cost, income, instant
+from revops.report.amounts import age, cost, income, instant, to_the_msat
 from revops.report.blocks import Block, Line, Table
+from revops.report.jobs import reserved_row
 from revops.report.summaries import sentences, suspensions
 
 #: The keys of [budget] that give each window's sum.
@@ -36,7 +36,7 @@ def check(value: BudgetCheck) -> Iterator[Block]:
         "budget", "window", ">limit sat", ">spent sat", ">reserved sat", ">left sat", "next to leave", "limited by"
     )  # fmt: skip
     yield Table("", headings, tuple(rows))
-    reserved = [_open_row(one.category, held, value.taken_at) for one in value.categories for held in one.open]
+    reserved = [reserved_row(one.category, held, value.taken_at) for one in value.categories for held in one.open]
     if reserved:
         yield Table("Reserved", ("for", ">sat", "since", "state"), tuple(reserved))
     yield from suspensions(value.suspended, value.reserves)
@@ -106,34 +106,23 @@ def _sum(limit: Limit, key: str) -> str:
     return f"less than {key} of {income(limit.sum_msat)}"
 
 
-def _open_row(category: Category, held: OpenReservation, now: float) -> tuple[str, ...]:
-    if held.status is not None:
-        what = f"rebalance {held.job_key}: {held.source} to {held.target}"
-    elif category is Category.REBALANCE:
-        what = f"rebalance {held.job_key}"
-    else:
-        what = str(category)
-    lost = "no open job knows of it: please report this" if category is Category.REBALANCE else "open"
-    return what, cost(held.amount_msat), age(held.reserved_at, now), held.status or lost
-
-
 def history(value: BudgetHistory) -> Iterator[Block]:
     """Given what was spent, render a row for each day and category, and what it came to."""
     if value.days:
         yield Table("", _HISTORY, tuple(_day_row(day) for day in value.days))
     spent_msat = sum(day.spent_msat for day in value.days)
-    yield Line(f"{cost(spent_msat)} sat spent since {_date(value.since_at)}")
+    yield Line(f"{to_the_msat(spent_msat)} sat spent since {_date(value.since_at)}")
 
 
 def _day_row(day: DaySpending) -> tuple[str, ...]:
     return (
         _date(day.day_at),
         str(day.category),
-        cost(day.spent_msat),
+        to_the_msat(day.spent_msat),
         f"{day.spent_count:,}",
-        cost(day.reserved_msat),
+        to_the_msat(day.reserved_msat),
         f"{day.reserved_count:,}",
-        cost(day.released_msat),
+        to_the_msat(day.released_msat),
         f"{day.released_count:,}",
         f"{day.refused_count:,}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from revops.domain.clboss import ClbossPeer, ClbossRelease, ClbossStatus
-from revops.domain.text import counted
+from revops.domain.text import counted, peer_name
 from revops.report.amounts import age
 from revops.report.blocks import Block, Line, Table
 
@@ -32,7 +32,7 @@ def status(value: ClbossStatus) -> Iterator[Block]:
 
 def _row(peer: ClbossPeer, now: float) -> tuple[str, ...]:
     return (
-        peer.alias or peer.peer_id[:12],
+        peer_name(peer.alias, peer.peer_id),
         ", ".join(peer.unmanaged) or "-",
         ", ".join(peer.ours) or "-",
         "-" if peer.taken_at is None else age(peer.taken_at, now),
@@ -51,7 +51,8 @@ def released(value: ClbossRelease, *, dry_run: bool) -> Iterator[Block]:
     verb = "would be given back" if dry_run else "given back"
     yield Line(f"{verb} to CLBOSS: {counted(len(value.changes), 'peer')}")
     for change in value.changes:
-        yield Line(f"{change.peer_id}: {', '.join(change.given)}")
+        peer = peer_name(value.aliases.get(change.peer_id), change.peer_id)
+        yield Line(f"{peer}: {', '.join(change.given)}")
     if value.again:
         yield Line(
             f"[clboss] unmanage still names {', '.join(value.again)}: the next run takes it again, unless you remove it"

@@ -10,6 +10,7 @@ from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.report.amounts import age, income, instant, share, span
 from revops.report.blocks import Block, Line, Table
 from revops.report.demand import told
+from revops.report.job_stories import refills
 from revops.report.words import fee_step, pinned, state_word
 
 #: Who set a price.
@@ -25,10 +26,10 @@ def explained(value: Explained) -> Iterator[Block]:
     for number, one in enumerate(value.channels):
         if number:
             yield Line("")
-        yield from _channel(one)
+        yield from _channel(one, value.names)
 
 
-def _channel(one: Explanation) -> Iterator[Block]:
+def _channel(one: Explanation, names: Mapping[str, str]) -> Iterator[Block]:
     yield from _known(one)
     yield Line("")
     if one.pin is not None:
@@ -47,6 +48,7 @@ def _channel(one: Explanation) -> Iterator[Block]:
         title = f"Sent to the node by {instant(one.at)}" if one.of_the_past else "Sent to the node"
         rows = tuple(_action_row(action) for action in one.actions)
         yield Table(title, ("when", "call", "asked for", "outcome"), rows)
+    yield from refills(one, names)
     if one.spells:
         title = "What each price brought"
         if one.of_the_past:

@@ -11,6 +11,7 @@ from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
 from revops.report.demand import demand_table
+from revops.report.jobs import fee, named
 from revops.report.words import by_turns, fee_step, shortened, state_word
 
 
@@ -172,10 +173,10 @@ def _run_row(run: RunRecord, now: float) -> tuple[str, ...]:
 def _job_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
     return (
         instant(job.created_at),
-        names.get(job.source_channel_id, job.source_channel_id[:12]),
-        names.get(job.target_channel_id, job.target_channel_id[:12]),
+        named(job.source_channel_id, names),
+        named(job.target_channel_id, names),
         income(job.amount_msat),
-        cost(job.fee_msat) if job.fee_msat is not None else "",
+        fee(job),
         job.status.replace("_", " "),
         job.reason.sentence if job.reason is not None else "",
     )

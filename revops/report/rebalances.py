@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from revops.domain.budget import Category
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode
+from revops.domain.rebalance import RebalanceTerms, bet_chance_ratio
 from revops.domain.record import JobRecord
 from revops.domain.summary import RebalanceSummary
-from revops.domain.units import sat_floor
+from revops.domain.units import PPM, sat_floor
 from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
+from revops.report.jobs import fee, fee_rate, named, reserved_row
 from revops.report.summaries import counts, grouped, sentences
 
 #: Refusals that would be jobs if a price, a chance or a budget were a little other.
@@ -25,22 +28,24 @@ NEAR_MISSES: Final = frozenset(
         ReasonCode.GAIN_TOO_SMALL,
         ReasonCode.NO_QUOTE,
         ReasonCode.NOT_QUOTED,
+        ReasonCode.RETURN_TOO_SMALL,
     }
 )
 #: Reasons whose numbers the table of terms shows.
-_TERMS: Final = frozenset({ReasonCode.WORTH, ReasonCode.KELLY, ReasonCode.ROOM})
+_TERMS: Final = frozenset({ReasonCode.WORTH, ReasonCode.KELLY, ReasonCode.KELLY_FREE, ReasonCode.ROOM})
 
 
-def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
+def rebalance_plan(plan: RebalancePlan, *, each_skip: bool, dry_run: bool) -> Iterator[Block]:
     """Given a rebalance plan, render its jobs with all that they rest on, what came near to being one and what would
-    have to change, and why the other channels are not refilled.
+    have to change, and why the other channels are not refilled; each with the best first.
     """
-    wanted = [one for one in plan.decisions if one.source_name is not None]
+    decisions = sorted(plan.decisions, key=lambda one: (-one.expected_gain_msat, one.target_name))
+    wanted = [one for one in decisions if one.source_name is not None]
     if wanted:
         headings = ("refill", "from", ">amount sat", ">max fee sat", ">max ppm", ">expected gain sat", "outcome", "why")
         yield Table("", headings, tuple(_job_row(one) for one in wanted))
-        yield from _terms([one for one in wanted if one.terms is not None])
-    others = [one for one in plan.decisions if one.source_name is None]
+        yield from weighed([(one.target_name, one.terms) for one in wanted if one.terms is not None])
+    others = [one for one in decisions if one.source_name is None]
     near = [one for one in others if one.reasons[0].code in NEAR_MISSES]
     if near and not each_skip:
         yield Table("Near misses", ("channel", "what is missing"), tuple(map(_why_row, near)))
@@ -50,13 +55,22 @@ def rebalance_plan(plan: RebalancePlan, *, each_skip: bool) -> Iterator[Block]:
         yield Table("", ("channel", "outcome", "why"), rows)
     elif others:
         yield from grouped(others)
-    yield Line(counts([one.outcome for one in plan.decisions], "to refill"))
-    if plan.jobs:
+    for reason in plan.reasons:
+        yield Line(reason.sentence)
+    yield Line(counts([one.outcome for one in decisions], "to refill"))
+    if plan.jobs and dry_run:
+        yield Line(
+            "a dry run stores nothing: `revops rebalance plan` makes a plan that `revops rebalance run` executes"
+        )
+    elif plan.jobs:
         yield Line(f"good until {instant(plan.expires_at)}; `revops rebalance run` executes it in mode act")
 
 
 def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
     shown = tuple(reason for reason in one.reasons if one.terms is None or reason.code not in _TERMS)
+    told = [sentences(shown)] if shown else []
+    if one.terms is not None and one.amount_msat < one.terms.wanted_msat:
+        told.insert(0, f"cut from {income(one.terms.wanted_msat)} sat to what the stake buys")
     return (
         one.target_name,
         ", ".join(source.name for source in one.sources) or one.source_name or "any",
@@ -65,7 +79,7 @@ def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
         cost_rate(one.max_fee_msat, one.amount_msat),
         income(one.expected_gain_msat),
         "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
-        sentences(shown),
+        "; ".join(told),
     )
 
 
@@ -73,24 +87,30 @@ def _why_row(one: RebalanceDecision) -> tuple[str, ...]:
     return one.target_name, sentences(one.reasons)
 
 
-def _terms(jobs: Sequence[RebalanceDecision]) -> Iterator[Block]:
+def weighed(jobs: Sequence[tuple[str, RebalanceTerms]]) -> Iterator[Block]:
+    """Given the names of targets with what a plan weighed for their jobs, render what each sat is worth and the bet."""
     if not jobs:
         return
     value = ("refill", ">worth there", ">worth at source", ">route", ">risk", ">gain ppm", ">a sale earns ppm")
-    bet = (">chance of sale", ">odds b", ">Kelly f", ">stake sat", ">wanted sat")
-    yield Table(
-        "What a sat is worth, in ppm, and the bet on its sale (p with its lower bound)",
-        (*value, *bet),
-        tuple(map(_terms_row, jobs)),
+    bet = (">chance of sale", ">p", ">odds b", ">Kelly f", ">stake sat", ">wanted sat")
+    rows = tuple(_terms_row(name, terms) for name, terms in jobs)
+    yield Table("What a sat is worth, in ppm, and the bet on its sale", (*value, *bet), rows)
+    fractions = {terms.kelly_fraction for _name, terms in jobs}
+    fraction = "".join(f" = {value:g}" for value in fractions if value > 0)
+    yield Line(
+        "the chance of sale stands with its lower bound; p is that bound, with what the source's room may earn where"
+        " that is wanted; b are the net odds: what is earned beyond the cost, over the cost; f = p - (1 - p)/b is"
+        f" Kelly's share of what the budget has left, of which kelly_fraction{fraction} is staked, and no more than the"
+        " channel has earned"
     )
+    yield Line("")
 
 
-def _terms_row(one: RebalanceDecision) -> tuple[str, ...]:
-    terms = one.terms
-    if terms is None:
-        return (one.target_name,)
+def _terms_row(name: str, terms: RebalanceTerms) -> tuple[str, ...]:
+    free = terms.odds_ratio >= PPM
+    chance_ratio = terms.kelly_ratio if free else bet_chance_ratio(terms.odds_ratio, terms.kelly_ratio)
     return (
-        one.target_name,
+        name,
         f"{terms.target_ppm:,.0f}",
         f"{terms.source_ppm:,.0f}",
         f"{terms.route_ppm:,.0f}",
@@ -98,32 +118,37 @@ def _terms_row(one: RebalanceDecision) -> tuple[str, ...]:
         f"{terms.gain_ppm:,.0f}",
         f"{terms.income_ppm:,.0f}",
         f"{terms.sale_ratio:.0%} ({terms.sale_low_ratio:.0%})",
-        f"{terms.odds_ratio:.2f}",
+        f"{chance_ratio:.0%}",
+        "no risk" if free else f"{terms.odds_ratio:.2f}",
         f"{terms.kelly_ratio:.0%}",
         f"{sat_floor(terms.stake_msat):,}",
         income(terms.wanted_msat),
     )
 
 
-def rebalance_run(summary: RebalanceSummary) -> Iterator[Block]:
-    """Given what a rebalance run did, render each job as it stands."""
+def rebalance_run(summary: RebalanceSummary, *, dry_run: bool) -> Iterator[Block]:
+    """Given what a rebalance run did, or would do, render each job as it stands, and what is under way."""
     for reason in summary.reasons:
         yield Line(reason.sentence)
     if summary.jobs:
         headings = ("refill", "from", ">amount sat", "status", ">fee sat", ">ppm", "why")
         yield Table("", headings, tuple(_done_row(job, summary.names) for job in summary.jobs))
     else:
-        yield Line("no job to send or settle")
+        yield Line("no job is planned" if dry_run else "no job to send or settle")
+    if summary.under_way:
+        rows = tuple(reserved_row(Category.REBALANCE, held, summary.taken_at) for held in summary.under_way)
+        yield Table("Under way", ("what", ">reserved sat", "since", "state"), rows)
+    if summary.under_way and dry_run:
+        yield Line("a run settles what is under way first, where the node says that it has ended")
 
 
 def _done_row(job: JobRecord, names: Mapping[str, str]) -> tuple[str, ...]:
-    paid = job.fee_msat is not None
     return (
-        names.get(job.target_channel_id, job.target_channel_id[:12]),
-        names.get(job.source_channel_id, job.source_channel_id[:12]),
+        named(job.target_channel_id, names),
+        named(job.source_channel_id, names),
         income(job.amount_msat),
         job.status,
-        cost(job.fee_msat) if job.fee_msat is not None else f"at most {cost(job.max_fee_msat)}",
-        cost_rate(job.fee_msat or 0, job.amount_msat) if paid else "-",
+        fee(job),
+        fee_rate(job),
         job.reason.sentence if job.reason else "",
     )

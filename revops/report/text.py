@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from revops.domain.text import printable
 from revops.report.blocks import Blocks, Table
+
+#: A text in the last column is folded at this width: with the columns before it a line still fits a page.
+PROSE_WIDTH: Final = 100
 
 
 def page(blocks: Blocks) -> str:
@@ -16,12 +21,15 @@ def table_text(table: Table) -> str:
     """Given a table, return it with its title; all texts of strangers escaped."""
     from tabulate import tabulate
 
+    last = len(table.headings) - 1
+    prose = last > 0 and side_of(table.headings[last]) == "left"
     text = tabulate(
         [[printable(cell) for cell in row] for row in table.rows],
         headers=[heading.lstrip(">") for heading in table.headings],
         tablefmt="simple",
         disable_numparse=True,
         colalign=[side_of(heading) for heading in table.headings] if table.rows else None,
+        maxcolwidths=[*[None] * last, PROSE_WIDTH] if prose and table.rows else None,
     )
     return f"{printable(table.title)}\n{text}\n" if table.title else text
 

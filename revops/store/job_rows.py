@@ -27,11 +27,12 @@ def records(tx: Tx, condition: ColumnElement[bool]) -> tuple[JobRecord, ...]:
     return _records_of(tx, _select().where(condition).order_by(rebalance_job.c.job_key))
 
 
-def newest(tx: Tx, limit: int) -> tuple[JobRecord, ...]:
-    """Return at most `limit` jobs, the newest first."""
+def newest(tx: Tx, limit: int, condition: ColumnElement[bool] | None = None) -> tuple[JobRecord, ...]:
+    """Return at most `limit` jobs, of those that meet the condition (None: of all), the newest first."""
     if limit <= 0:
         return ()
-    return _records_of(tx, _select().order_by(rebalance_job.c.job_key.desc()).limit(limit))
+    chosen = _select() if condition is None else _select().where(condition)
+    return _records_of(tx, chosen.order_by(rebalance_job.c.job_key.desc()).limit(limit))
 
 
 def _records_of(tx: Tx, statement: Select[Any]) -> tuple[JobRecord, ...]:

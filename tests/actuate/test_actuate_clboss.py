@@ -13,7 +13,8 @@ from revops.domain.options import CommonOptions
 from revops.errors import RevopsError, UnavailableError, UnknownName
 from revops.node.errors import NodeError
 from revops.sim.faults import Fault, FaultKind
-from tests.actuate.bench import Bench, Killed, killing
+from revops.store import channels as stored_channels
+from tests.actuate.bench import NODE_KEY, Bench, Killed, killing
 
 UNMANAGE = "clboss-unmanage"
 GONE_IN_THE_MIDDLE = -4
@@ -137,6 +138,34 @@ def test_all_of_ours_is_given_back_and_nothing_else(shared: Bench) -> None:
     assert of(status(shared), first).taken_at == pytest.approx(shared.clock(), abs=600)
 
 
+def test_a_peer_is_released_by_the_name_that_tables_show(shared: Bench) -> None:
+    shared.fees()
+    first, second, *_ = peers(shared)
+    with shared.database.transaction(NODE_KEY) as tx:
+        shown = stored_channels.aliases(tx)
+    assert first in shown
+    assert [one.peer_id for one in release(shared, shown[first]).changes] == [first]
+    given = release(shared, second[:12])
+    assert [one.peer_id for one in given.changes] == [second]
+    assert given.aliases == {second: shown[second]}
+    with pytest.raises(UnknownName, match="nobody"):
+        release(shared, "nobody")
+    assert first not in held(shared)
+    assert second not in held(shared)
+
+
+def test_a_refusal_names_the_peer_as_people_know_it(shared: Bench) -> None:
+    shared.fees()
+    first = sorted(held(shared))[0]
+    with shared.database.transaction(NODE_KEY) as tx:
+        alias = stored_channels.aliases(tx)[first]
+    shared.refuse(UNMANAGE, -32602)
+    with pytest.raises(UnavailableError) as refused:
+        release(shared)
+    assert f"{alias} ({first[:12]}): " in str(refused.value)
+    assert first not in str(refused.value)
+
+
 def test_rebalancing_takes_its_own_tag(shared: Bench) -> None:
     shared.settings["clboss"] = {"unmanage": ["balance", "lnfee"]}
     before = by_hand(shared, "close", "balance")
@@ -173,7 +202,9 @@ def test_a_refusal_costs_no_other_peer_its_turn_nor_its_price(shared: Bench) -> 
     first, second, *_ = peers(shared)
     shared.refuse(UNMANAGE, -32602, "Parameter error: Unknown tag: lnfee", after=1)
     decided = len(shared.rows("SELECT 1 FROM decision"))
-    with pytest.raises(UnavailableError, match=f"1 peer of {len(peers(shared))}; {second}: .*Unknown tag: lnfee"):
+    with pytest.raises(
+        UnavailableError, match=f"1 peer of {len(peers(shared))}; .*{second[:12]}.*: .*Unknown tag: lnfee"
+    ):
         shared.fees()
     assert len(shared.rows("SELECT 1 FROM decision")) > decided
     assert tags(shared) == {peer_id: {"lnfee"} for peer_id in peers(shared) if peer_id != second}

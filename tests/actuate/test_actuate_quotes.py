@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from revops.cycle import rebalance_plan
 from revops.cycle.quotes import ask_for_routes
 from revops.cycle.session import Session, open_session
 from revops.decide.rebalance.priced import Question
+from revops.domain.reason import ReasonCode
 from revops.domain.rebalance import FailureKind
 from revops.node.methods import METHODS
 from tests.actuate.bench import AMOUNT_MSAT, Bench
@@ -47,6 +49,19 @@ def test_a_price_is_that_of_the_whole_route_and_our_node_is_kept_out_of_it(bench
         assert writes(bench) == [*made, "askrene-remove-layer"]  # a plan leaves the node as it was
         sent = [params for method, params in bench.node.call_log if method == "getroutes"]
         assert [params["layers"] for params in sent] == [["revops"]]
+
+
+def test_a_plan_says_when_no_price_is_known_for_want_of_the_layer(bench: Bench, monkeypatch: Any) -> None:
+    with opened(bench) as session:
+        asked = question(session, bench)
+    monkeypatch.setattr(rebalance_plan, "questions", lambda *_: (asked,))
+    dry = rebalance_plan.run(replace(bench.options, dry_run=True), bench.clock)
+    assert [reason.code for reason in dry.reasons] == [ReasonCode.NO_LAYER]
+    assert "`" not in dry.reasons[0].sentence
+    assert "the routing layer revops" in dry.reasons[0].sentence
+    assert rebalance_plan.run(bench.options, bench.clock).reasons == ()
+    monkeypatch.setattr(rebalance_plan, "questions", lambda *_: ())
+    assert rebalance_plan.run(replace(bench.options, dry_run=True), bench.clock).reasons == ()
 
 
 def test_a_route_that_is_too_dear_is_asked_for_once_more_to_tell_by_how_much(bench: Bench) -> None:

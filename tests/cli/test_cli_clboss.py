@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_status_says_whose_each_tag_is(cycle: Any, capsys: pytest.CaptureFixture
     assert lines[0] == "[clboss] unmanage: lnfee, balance"
     assert lines[1].startswith("balance isn't taken as long as rebalance.mode isn't")
     rows = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
-    assert rows["evil\\x1b[2J"] == ["close,", "lnfee", "lnfee", "2", "h", "ago", "-"]
+    assert rows["evil\\x1b[2J"] == [f"({node_id(1)[:12]})", "close,", "lnfee", "lnfee", "2", "h", "ago", "-"]
     assert rows[node_id(2)[:12]] == ["-", "-", "-", "lnfee"]
     assert main(["clboss", "status", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -80,7 +81,7 @@ def test_release_says_what_was_given_back_and_what_comes_again(cycle: Any, capsy
     assert calls == [((node_id(1),),)]
     assert capsys.readouterr().out.splitlines() == [
         "given back to CLBOSS: 1 peer",
-        f"{node_id(1)}: balance, lnfee",
+        f"{node_id(1)[:12]}: balance, lnfee",
         "[clboss] unmanage still names lnfee: the next run takes it again, unless you remove it",
     ]
     assert main(["clboss", "release", "--dry-run"]) == 0
@@ -91,5 +92,13 @@ def test_release_says_what_was_given_back_and_what_comes_again(cycle: Any, capsy
     cycle("release", ClbossRelease(NOW, False, (), ()))
     assert main(["clboss", "release"]) == 0
     assert "isn't running" in capsys.readouterr().out
-    assert main(["clboss", "release", "alice"]) == 2
-    assert "'alice' is not a node id" in capsys.readouterr().err
+
+
+def test_no_line_is_a_peer_s_whole_id_and_its_alias_is_escaped(cycle: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    cycle("release", replace(GIVEN, aliases={node_id(1): "evil\x1b[2J"}))
+    assert main(["clboss", "release"]) == 0
+    out = capsys.readouterr().out
+    assert f"evil\\x1b[2J ({node_id(1)[:12]}): balance, lnfee" in out.splitlines()
+    assert node_id(1) not in out
+    assert main(["clboss", "release", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changes"][0]["peer_id"] == node_id(1)

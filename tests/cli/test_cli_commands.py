@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,9 +43,10 @@ from revops.domain.decision import (
 from revops.domain.experiment import Experiment
 from revops.domain.explanation import Explained, Explanation
 from revops.domain.forward import Flow
+from revops.domain.job_story import JobPayment, JobStory, RebalancesReport
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.rebalance import RebalanceTerms, SourceOffer
+from revops.domain.rebalance import JobStep, RebalanceTerms, SourceOffer
 from revops.domain.record import (
     Books,
     ChannelRecord,
@@ -191,6 +193,10 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
     assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
     assert "no_income" in out
     assert "good until 1970-01-01 01:00Z" in out
+    assert main(["rebalance", "plan", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "good until" not in out
+    assert "a dry run stores nothing: `revops rebalance plan` makes a plan" in out
     assert main(["rebalance", "plan", "-v"]) == 0
     assert "forwards out of it earned nothing in 14 days" in capsys.readouterr().out
 
@@ -198,14 +204,15 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
 TERMS = RebalanceTerms(
     target_ppm=490.4, source_ppm=12.1, route_ppm=50.0, risk_ppm=1.4, gain_ppm=426.9, income_ppm=500.0, sale_ratio=0.83,
     sale_low_ratio=0.7, lot_count=2.0, horizon_days=14, odds_ratio=7.05, kelly_ratio=0.654, stake_msat=1_961_957,
-    wanted_msat=2 * 10**8,
+    wanted_msat=2 * 10**8, kelly_fraction=0.5,
 )  # fmt: skip
 WORTH = why(
     ReasonCode.WORTH, source="2x2x2", target_ppm=490, source_ppm=12, route_ppm=50, risk_ppm=1, gain_ppm=427,
     limit_ppm=337, success_percent=60,
 )  # fmt: skip
 NEAR = why(
-    ReasonCode.ROUTE_ABOVE_WORTH, source="2x2x2", route_ppm=700, limit_ppm=337, target_ppm=490, source_ppm=12
+    ReasonCode.ROUTE_ABOVE_WORTH, source="2x2x2", route_ppm=700, limit_ppm=337, target_ppm=490, source_ppm=12,
+    bound="max_fee_ppm",
 )  # fmt: skip
 
 
@@ -217,17 +224,56 @@ def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, caps
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
-    assert ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"] in lines
-    bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "7.05", "65%", "1,961", "200,000"]
+    job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"]
+    assert [*job_row, "cut", "from", "200,000", "sat", "to", "what", "the", "stake", "buys"] in lines
+    uncut = replace(weighed, terms=replace(TERMS, wanted_msat=10**8))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (uncut,)))
+    assert main(["rebalance", "plan"]) == 0
+    assert job_row in [line.split() for line in capsys.readouterr().out.splitlines()]
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
+    bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "70%", "7.05", "65%", "1,961", "200,000"]
     assert bet in lines
-    assert any(line[:1] == ["5x5x5"] and "cheapest costs 700" in " ".join(line) for line in lines)
+    assert "f = p - (1 - p)/b is Kelly's share of what the budget has left, of which kelly_fraction = 0.5 is" in out
+    assert any(line[:1] == ["5x5x5"] for line in lines)
+    assert "the cheapest costs 700" in " ".join(out.split())
     assert "Near misses" in out
     assert main(["rebalance", "plan", "-v"]) == 0
-    assert "the cheapest costs 700" in capsys.readouterr().out
+    assert "the cheapest costs 700" in " ".join(capsys.readouterr().out.split())
     assert main(["rebalance", "plan", "--json"]) == 0
     (first, *_rest) = json.loads(capsys.readouterr().out)["decisions"]
     assert first["terms"]["kelly_ratio"] == 0.654
     assert [one["max_fee_msat"] for one in first["sources"]] == [25_001, 20_000]
+
+
+def test_a_bet_that_cant_lose_is_shown_without_odds(cycle, capsys):
+    free = replace(TERMS, odds_ratio=1_000_000.0, kelly_ratio=0.7)
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (replace(JOB, terms=free, reasons=(WORTH,)),)))
+    assert main(["rebalance", "plan"]) == 0
+    out = capsys.readouterr().out
+    assert ["70%", "no", "risk", "70%"] in [line.split()[9:13] for line in out.splitlines()]
+    assert "1,000,000" not in out
+
+
+def test_a_plan_is_listed_by_what_it_gains_then_by_name(cycle, capsys):
+    def skip(name: str, first: str, *reasons: Reason) -> RebalanceDecision:
+        return replace(SKIP, target_channel_id=first * 64, target_name=name, reasons=reasons or (POOR,))
+
+    later = replace(JOB, target_channel_id="0" * 64, target_name="8x8x8", expected_gain_msat=10_000)
+    rows = (later, skip("3x3x3", "0"), skip("2x2x2", "f", NEAR), JOB, skip("4x4x4", "1", NEAR))
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, rows))
+    assert main(["rebalance", "plan", "-v"]) == 0
+    found = [line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"\dx\dx\d ", line)]
+    assert found == ["1x1x1", "8x8x8", "2x2x2", "3x3x3", "4x4x4"]
+
+
+def test_a_plan_without_prices_says_why(cycle, capsys):
+    unasked = why(ReasonCode.NO_LAYER, layer="revops")
+    cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (SKIP,), (unasked,)))
+    assert main(["rebalance", "plan", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "no route was asked for, so that no price is known" in out
+    assert main(["rebalance", "plan", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reasons"][0]["code"] == "no_layer"
 
 
 def job(status: str, fee_msat: int | None) -> JobRecord:
@@ -245,10 +291,36 @@ def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
     out = capsys.readouterr().out
     assert "observe mode: nothing is sent" in out
     assert ["1x1x1", "efefefefefef", "100,000", "settled", "2", "11"] in [line.split()[:6] for line in out.splitlines()]
-    assert "at most 26" in out
+    assert ["in_flight", "26", "reserved", "-"] in [line.split()[3:7] for line in out.splitlines()]
     cycle("rebalance", "run", RebalanceSummary(0.0, ()))
     assert main(["rebalance", "run", "-v"]) == 0
     assert capsys.readouterr().out == "no job to send or settle\n"
+
+
+def test_what_a_job_may_cost_is_marked_as_what_it_is(cycle, capsys):
+    quoted = replace(job("planned", 7_001), reason=why(ReasonCode.ROUTE_FOUND, hop_count=3, fee_msat=7_001))
+    reserved = replace(job("in_flight", None), reserved_msat=9_001)
+    cycle("rebalance", "run", RebalanceSummary(0.0, (quoted, job("planned", 0), reserved, job("failed", 0))))
+    assert main(["rebalance", "run", "--dry-run"]) == 0
+    cells = [line.split()[3:6] for line in capsys.readouterr().out.splitlines()]
+    assert ["planned", "8", "quoted"] in cells
+    assert ["planned", "at", "most"] in cells
+    assert ["in_flight", "10", "reserved"] in cells
+    assert ["failed", "0", "-"] in cells
+
+
+def test_a_dry_run_lists_what_is_under_way(cycle, capsys):
+    held = OpenReservation(3, 7, 12_001, 0.0, "in_flight", "2x2x2", "1x1x1")
+    lost = OpenReservation(4, 8, 1_000, 0.0)
+    cycle("rebalance", "run", RebalanceSummary(7_200.0, (), under_way=(held, lost)))
+    assert main(["rebalance", "run", "--dry-run"]) == 0
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert ["no job is planned"] in lines
+    assert ["rebalance 7: 2x2x2 to 1x1x1", "13", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 8", "1", "2 h ago", "no open job knows of it: please report this"] in lines
+    assert main(["rebalance", "run", "--json"]) == 0
+    (first, _second) = json.loads(capsys.readouterr().out)["under_way"]
+    assert (first["job_key"], first["amount_msat"], first["reserved_at"]) == (7, 12_001, 0.0)
 
 
 amounts = st.integers(0, 10**9)
@@ -324,6 +396,39 @@ def test_the_rows_of_budget_check_add_up_and_promise_no_more_than_there_is(limit
     assert line.text == f"left for the next payment: {left:,} sat; synced 0 s ago"
 
 
+def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
+    steps = (JobStep("planned", 0.0, None, 3), JobStep("settled", 130.0, "settled: of an older revops", 4))
+    payment = JobPayment("ab" * 32, "ef" * 32, CHANNEL_ID, 10**8, 1_001, 129.0)
+    settled = why(ReasonCode.PAYMENT_SETTLED, amount_msat=10**8, fee_msat=1_001)
+    story = JobStory(replace(job("settled", 1_001), reason=settled, terms=TERMS), steps, (payment,), 4 * 10**7)
+    again = JobStory(replace(job("failed", 0), job_key=2, retry_of_key=1, erring_scidd="7x7x7/1"), ())
+    found = RebalancesReport(7_200.0, None, (again, story), names={CHANNEL_ID: "1x1x1"})
+    calls = cycle("job_stories", "run", found)
+    assert main(["report", "rebalances", "--last", "2"]) == 0
+    assert calls[-1][0][1:] == (None, 2)
+    lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    row = ["1", "1970-01-01 00:00Z", "1x1x1", "efefefefefef", "100,000", "2", "11", "40 %"]
+    assert [*row, "settled: 100,000 sat moved for 1.001 sat"] in lines
+    assert any(line[0] == "2 (again 1)" and line[-1] == f"failed: {POOR.sentence}; at 7x7x7/1" for line in lines)
+    assert main(["report", "rebalances", "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "planned; 2 min later settled: 100,000 sat moved for 1.001 sat" in out
+    assert "ab" * 32 in out
+    assert main(["report", "rebalances", "--job", "1"]) == 0
+    assert calls[-1][0][1] == 1
+    out = capsys.readouterr().out
+    assert "Steps" in out
+    assert "Kelly" in out
+    assert main(["report", "rebalances", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["stories"][1]["payments"][0]["fee_msat"] == 1_001
+    assert [step["run_key"] for step in shown["stories"][1]["steps"]] == [3, 4]
+    cycle("job_stories", "run", RebalancesReport(0.0, None, ()))
+    assert main(["report", "rebalances"]) == 0
+    assert "no rebalance job is on record" in capsys.readouterr().out
+    assert main(["report", "rebalances", "--job", "0"]) == 2
+
+
 def test_budget_history(cycle, capsys):
     days = (
         DaySpending(172_800.0, Category.REBALANCE, 5_000, 2, 3_001, 1, 1_500, 1, 4),
@@ -333,9 +438,9 @@ def test_budget_history(cycle, capsys):
     assert main(["budget", "history", "--days", "2"]) == 0
     assert calls[0][0][1] == 2
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
-    assert ["1970-01-03", "rebalance", "4", "1", "5", "2", "2", "1", "4"] in lines
-    assert ["1970-01-02", "splice", "0", "0", "1,000", "1", "0", "0", "0"] in lines
-    assert ["4 sat spent since 1970-01-02"] in lines
+    assert ["1970-01-03", "rebalance", "3.001", "1", "5.000", "2", "1.500", "1", "4"] in lines
+    assert ["1970-01-02", "splice", "0.000", "0", "1,000.000", "1", "0.000", "0", "0"] in lines
+    assert ["3.001 sat spent since 1970-01-02"] in lines
     assert main(["budget", "history", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["days"][0] == {
@@ -344,7 +449,19 @@ def test_budget_history(cycle, capsys):
     }  # fmt: skip
     cycle("budget", "history", BudgetHistory(200_000.0, 86_400.0, ()))
     assert main(["budget", "history"]) == 0
-    assert capsys.readouterr().out == "0 sat spent since 1970-01-02\n"
+    assert capsys.readouterr().out == "0.000 sat spent since 1970-01-02\n"
+
+
+@given(st.lists(st.tuples(amounts, amounts, amounts), max_size=6))
+def test_the_rows_of_the_history_add_up_to_its_sum(days):
+    spendings = tuple(
+        DaySpending(86_400.0 * number, Category.REBALANCE, reserved, 1, spent, 1, released)
+        for number, (spent, reserved, released) in enumerate(days)
+    )
+    *tables, line = budgets.history(BudgetHistory(200_000.0, 0.0, spendings))
+    assert isinstance(line, Line)
+    cells = [Fraction(row[2].replace(",", "")) for table in tables if isinstance(table, Table) for row in table.rows]
+    assert Fraction(line.text.split()[0].replace(",", "")) == sum(cells)
 
 
 @given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)

@@ -17,6 +17,7 @@ import pytest
 
 from revops.cli.table import show
 from revops.report.blocks import Table
+from revops.report.text import PROSE_WIDTH, table_text
 
 ROOT = Path(__file__).parents[2]
 WHY = "2,019 ppm earned 57,940 msat per open hour, the price before 32,918: on the same way, -6.0 %"
@@ -117,3 +118,12 @@ def test_a_cell_that_no_terminal_holds_runs_over_whole():
     show(Console(file=out, width=40, color_system=None), Table("", ("a", ">n"), (("x" * 90, "1,234"),)))
     assert "x" * 90 in out.getvalue()
     assert "1,234" in out.getvalue()
+
+
+def test_in_a_pipe_a_long_reason_is_folded_and_every_line_fits_a_page():
+    reasons = Table("", ("channel", ">sat", "why"), (("1x1x1", "1,234", f"{WHY}; {WHY}"), ("2x2x2", "7", "short")))
+    lines = table_text(reasons).splitlines()
+    assert max(map(len, lines)) <= PROSE_WIDTH + len("channel") + len("1,234") + 8
+    assert f"{WHY}; {WHY}" in " ".join(" ".join(lines).split())
+    figures = Table("", ("channel", ">sat"), (("1x1x1", "1" * 150),))
+    assert "1" * 150 in table_text(figures)

@@ -261,10 +261,10 @@ SPENDS = RebalanceConfig(mode="act", min_return_ratio=0.0)
     [
         (TARGET, SOURCE, {}, ReasonCode.WORTH),
         (replace(TARGET, **full()), SOURCE, {}, ReasonCode.CONGESTED),
-        (TARGET, replace(SOURCE, **full(direction="in")), {}, ReasonCode.NOTHING_CHEAPER),
+        (TARGET, replace(SOURCE, **full(direction="in")), {}, ReasonCode.NOBODY_SPARES),
         (replace(TARGET, **full(20)), SOURCE, {}, ReasonCode.WORTH),
         (replace(TARGET, **full(20)), SOURCE, {channel_id(1): NOW - HOUR}, ReasonCode.CONGESTED),
-        (TARGET, replace(SOURCE, **full(20)), {channel_id(2): NOW - HOUR}, ReasonCode.NOTHING_CHEAPER),
+        (TARGET, replace(SOURCE, **full(20)), {channel_id(2): NOW - HOUR}, ReasonCode.NOBODY_SPARES),
     ],
 )
 def test_a_congested_channel_is_neither_refilled_nor_drained(

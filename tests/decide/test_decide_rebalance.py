@@ -325,7 +325,10 @@ def test_half_of_the_kelly_share_is_staked_and_cuts_the_amount() -> None:
     assert job.terms.wanted_msat == 1_000_000 * SAT
     assert job.sources[0].quoted_fee_msat is not None
     assert job.sources[0].quoted_fee_msat <= job.max_fee_msat <= job.terms.stake_msat
-    assert "of 1,000,000 sat" in reason_of(job, ReasonCode.KELLY).sentence
+    told = reason_of(job, ReasonCode.KELLY)
+    assert told.numbers["amount_sat"] == job.amount_msat // SAT
+    assert "of the 1,000,000 sat that gain" in told.sentence
+    assert f"kelly_fraction = 0.5 is staked, {job.terms.stake_msat // SAT} sat" in told.sentence
 
 
 def test_a_return_is_asked_for_on_top_of_the_price() -> None:
@@ -601,12 +604,12 @@ def test_a_peer_with_two_channels_is_no_target_but_may_be_a_source() -> None:
 def test_a_drained_and_dead_channel_gets_no_job() -> None:
     """Nothing wants to leave by it, however empty it is, and whatever it once earned."""
     dead = replace(make_rebalance_snapshot((DRAINED, FULL)), signals={})
-    assert first(dead).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    assert first(dead).reasons[0].code is ReasonCode.NOT_WANTED
 
 
 def test_two_channels_of_one_peer_do_not_fill_each_other() -> None:
     closing = replace(FULL, state="CHANNELD_SHUTTING_DOWN")
-    assert first(two(DRAINED, closing)).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    assert first(two(DRAINED, closing)).reasons[0].code is ReasonCode.NOBODY_SPARES
     own = replace(FULL, peer_id=DRAINED.peer_id)
     assert first(two(DRAINED, own)).reasons[0].code is ReasonCode.SEVERAL_CHANNELS
 
@@ -625,7 +628,7 @@ def test_lots_that_sold_allow_for_a_dearer_route() -> None:
 def test_an_unstable_peer_takes_part_in_nothing() -> None:
     shaky = why(ReasonCode.NOT_USABLE, state="shaky")
     assert first(two(unstable={channel_id(1): shaky})).reasons == (shaky,)
-    assert first(two(unstable={channel_id(2): shaky})).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    assert first(two(unstable={channel_id(2): shaky})).reasons[0].code is ReasonCode.NOBODY_SPARES
 
 
 @pytest.mark.parametrize(("side", "number"), [("target", 1), ("source", 2)])
@@ -653,7 +656,9 @@ def test_a_channel_with_a_payment_under_way_takes_part_in_nothing(number: int) -
 def test_a_pair_that_failed_waits_and_another_source_may_pay() -> None:
     failed = (Attempt(channel_id(2), channel_id(1), NOW - HOUR, FailureKind.FEE_TOO_LOW),)
     decision = first(two(attempts=failed))
-    assert decision.reasons[0].sentence == "1 failures in a row, next try in 60 min"
+    assert (
+        decision.reasons[0].sentence == "failures in a row: 1; next try in 60 min (cooldown_seconds, longer with each)"
+    )
     third = make_channel(3, local_msat=4_750_000 * SAT)
     job = first(replace(make_rebalance_snapshot((DRAINED, FULL, third)), attempts=failed))
     assert job.source_channel_id == channel_id(3)
@@ -675,7 +680,7 @@ def test_a_pair_that_hangs_costs_its_risk() -> None:
 def test_too_little_to_spare_is_too_small() -> None:
     """A source that may give 40,000 sat gives nothing, one that may give more gives as far as that gains."""
     poor = make_channel(2, capacity_msat=1_000_000 * SAT, local_msat=390_000 * SAT)
-    assert first(two(DRAINED, poor)).reasons[0].code is ReasonCode.NOTHING_CHEAPER
+    assert first(two(DRAINED, poor)).reasons[0].code is ReasonCode.NOBODY_SPARES
     nearly = make_channel(
         1, capacity_msat=5_000_000 * SAT, local_msat=2_000_000 * SAT, local_terms=make_terms(fee_ppm=500)
     )

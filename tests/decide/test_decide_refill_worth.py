@@ -65,6 +65,23 @@ def test_where_demand_was_judged_its_curve_counts_up_to_the_marginal_revenue() -
         assert again == worth(CHANNEL, WANTED, None, Rates(300.0, 0.0), 14, NOW)
 
 
+def test_at_its_ceiling_a_price_cant_rise_and_a_sat_is_worth_its_sale_all_the_same() -> None:
+    """Where asking for more would earn more than selling more, but nothing more may be asked: as without figures, and
+    no more than the curve says.
+    """
+    figures = make_demand(judged_at=NOW - 60, elasticity_low=0.4, values_ppm=(900.0,))
+    free = worth(CHANNEL, WANTED, figures, Rates(300.0, 0.0), 14, NOW)
+    assert set(free.values_ppm) == {0.0}
+    fixed = worth(CHANNEL, WANTED, None, Rates(300.0, 0.0), 14, NOW)
+    assert worth(CHANNEL, WANTED, figures, Rates(300.0, 0.0), 14, NOW, at_ceiling=True) == fixed
+    low = replace(figures, values_ppm=(120.0, 10.0))
+    bounded = worth(CHANNEL, WANTED, low, Rates(300.0, 0.0), 14, NOW, at_ceiling=True)
+    assert bounded.values_ppm[0] == pytest.approx(120)
+    assert all(found <= most for found, most in zip(bounded.values_ppm, fixed.values_ppm, strict=True))
+    stale = replace(figures, judged_at=NOW - STALE_SECONDS)
+    assert worth(CHANNEL, WANTED, stale, Rates(300.0, 0.0), 14, NOW, at_ceiling=True) == fixed
+
+
 @pytest.mark.parametrize(
     ("elasticity_low", "revenue_ppm"), [(0.2, 0.0), (1.0, 0.0), (1.25, 60.0), (2.0, 150.0), (4.0, 225.0)]
 )

@@ -34,8 +34,12 @@ HEIGHT = 900_000
     ("wallet_msat", "channels_msat", "short"),
     [
         (100_000_000, 1_000_000_000, []),
-        (99_999_999, 1_000_000_000, ["99,999 sat in the wallet, reserve is 100,000: suspended"]),
-        (100_000_000, 999_999_999, ["999,999 sat in the channels, reserve is 1,000,000: suspended"]),
+        (99_999_999, 1_000_000_000, ["99,999 sat in the wallet, reserve is 100,000: suspended until there are 110,0"]),
+        (
+            100_000_000,
+            999_999_999,
+            ["999,999 sat in the channels, reserve is 1,000,000: suspended until there are 1,1"],
+        ),
         (0, 0, ["0 sat in the wallet", "0 sat in the channels"]),
     ],
 )
@@ -90,7 +94,7 @@ def test_what_recovers_says_what_it_waits_for() -> None:
     assert [(reason.code, reason.sentence) for reason in reasons] == [
         (
             ReasonCode.RESERVE_RECOVERING,
-            "105,000 sat in the wallet, reserve is 100,000: suspended until there are 110,000",
+            "105,000 sat in the wallet, above the reserve of 100,000 again: suspended until there are 110,000",
         )
     ]
     assert funds_reasons(105_000_000, 1_000_000_000, RESERVE) == ()

@@ -10,6 +10,7 @@ import pytest
 
 import revops
 from revops.domain.reason import SENTENCES, Reason, ReasonCode, why
+from revops.domain.reason_sentences import LATER
 
 SOURCES = sorted(Path(revops.__file__).parent.rglob("*.py"))
 #: The climb's three codes are chosen at run time; the properties of `decide_fees` render them.
@@ -69,6 +70,26 @@ def test_figures_side_by_side_have_the_same_digits() -> None:
     assert "loses 0.20 % of them (0.00 to 1.26)" in sentence
     slope = dict.fromkeys(fields_of(ReasonCode.CLIMB_SLOPE), 7) | {"slope_percent": 0.0, "error_percent": 2.0}
     assert "by +0.00 % (give or take 2.00 %)" in Reason(ReasonCode.CLIMB_SLOPE, slope).sentence
+
+
+def test_amounts_to_the_msat_are_told_in_sat() -> None:
+    settled = why(ReasonCode.PAYMENT_SETTLED, amount_msat=1_000_000_000, fee_msat=76_001)
+    assert settled.sentence == "settled: 1,000,000 sat moved for 76.001 sat"
+    kept = {"x_per_open_hour", "rate_msat", "last_rate_msat", "gain_msat", "lost_msat", "base_msat", "wanted_base_msat"}
+    for code, sentence in SENTENCES.items():
+        plain = {name for _t, name, form, _c in Formatter().parse(sentence) if name and form != "sat"}
+        assert {name for name in plain if name.endswith("_msat")} <= kept, code
+
+
+@pytest.mark.parametrize(("code", "names"), LATER.items())
+def test_what_was_stored_before_a_number_was_given_still_reads(code: ReasonCode, names: frozenset[str]) -> None:
+    assert names <= fields_of(code)
+    given = fields_of(code) - names
+    sentence = Reason(code, dict.fromkeys(given, 7)).sentence
+    assert sentence.count("?") == len(names)
+    for name in given:
+        with pytest.raises(KeyError):
+            _ = Reason(code, dict.fromkeys(given - {name}, 7)).sentence
 
 
 def test_a_reason_without_its_numbers_is_a_bug_that_shows() -> None:

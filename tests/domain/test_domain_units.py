@@ -53,6 +53,18 @@ def test_sat_are_rounded_down_for_revenue_and_up_for_costs(amount: int) -> None:
     assert units.sat_ceil(amount) == ceil(Fraction(amount, 1_000))
 
 
+@given(amount=ANY)
+def test_sat_for_people_are_exact_to_the_msat(amount: int) -> None:
+    shown = units.sat_exact(amount)
+    assert Fraction(shown.replace(",", "")) == Fraction(amount, 1_000)
+    assert ("." in shown) is (amount % 1_000 != 0)
+
+
+def test_whole_sat_have_no_decimals() -> None:
+    found = [units.sat_exact(amount) for amount in (0, 1_000_000_000, 12_340, -1, -2_000)]
+    assert found == ["0", "1,000,000", "12.340", "-0.001", "-2"]
+
+
 @given(value=ANY, low=ANY, high=ANY)
 def test_a_clamped_value_is_within_its_bounds_and_the_upper_one_wins(value: int, low: int, high: int) -> None:
     clamped = units.clamp(value, low, high)

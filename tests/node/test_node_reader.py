@@ -151,7 +151,7 @@ def test_a_payment_that_failed() -> None:
     assert payment.status is PaymentStatus.FAILED
     assert payment.created_at == 1_001
     assert payment.failure == PaymentFailure(
-        message="failed: WIRE_INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS (reply from remote) (code 203)",
+        message="WIRE_INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS (reply from remote) (code 203)",
         code=203,
         failcode=FAILURE["data"]["failcode"],
         erring_scidd="148x1x0/1",

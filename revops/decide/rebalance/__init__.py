@@ -10,12 +10,14 @@ of it, what is.
       moves.py         what is decided or under way, counted as done
       scene.py         the channels of one plan, with what is asked of them again and again
       worth.py         what a sat is worth on a channel, from empty to full
+      worthless.py     why that is nothing
       bands.py         how far a channel may be filled or drained
       sale_chance.py   the chance that what is bought is sold, and its lower bound
       kelly.py         what may be staked on that
       stop_loss.py     where what was bought did not sell
       reliability.py   how often attempts end well, and when to try again
       obstacles.py     what keeps a channel out
+      bound.py         which bound keeps a route from costing more
       wording.py       the reasons, with their numbers
     judge.py       a stored job, judged once more by `rebalance run` when its turn comes
 """

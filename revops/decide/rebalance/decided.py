@@ -34,7 +34,7 @@ def job(
         amount_msat=best.amount_msat,
         max_fee_msat=most_msat,
         expected_gain_msat=best.gain_msat,
-        reasons=(wording.worth(best), *wording.room(best), wording.bet(best, wanted_msat)),
+        reasons=(wording.worth(best), *wording.room(best), wording.bet(best, wanted_msat, terms)),
         sources=offers,
         terms=terms,
     )
@@ -60,6 +60,7 @@ def terms_of(best: Priced, wanted_msat: int, stake_msat: int, scene: Scene) -> R
         wanted_msat=wanted_msat,
         room_ppm=0.0 if best.room is None else round(best.room.income_ppm, 1),
         room_low_ratio=0.0 if best.room is None else round(best.room.low_ratio, 3),
+        kelly_fraction=scene.policy.kelly_fraction,
     )
 
 

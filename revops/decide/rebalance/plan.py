@@ -16,6 +16,7 @@ from typing import Final
 from revops.decide.rebalance.priced import Question, Quotes
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import Candidate
+from revops.decide.rebalance.worthless import explained
 from revops.decide.rebalance.writer import Writer
 from revops.domain.decision import RebalancePlan
 from revops.domain.reason import Reason
@@ -35,7 +36,7 @@ def make_plan(
     may give to several as far as what it has to spare lasts: each job finds it as those before leave it. All jobs
     together may cost no more than the budget that is left.
     """
-    decided = Writer(scene, quotes, suspended).decide_all(candidates)
+    decided = tuple(explained(scene, one) for one in Writer(scene, quotes, suspended).decide_all(candidates))
     return RebalancePlan(scene.now, scene.now + scene.policy.plan_lifetime_seconds, decided)
 
 

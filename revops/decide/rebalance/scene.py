@@ -97,9 +97,15 @@ class Scene:
                 Rates(self.income_ppm(channel), self._sourced_ppm(channel)),
                 self.policy.horizon_days,
                 self.now,
+                at_ceiling=self.at_ceiling(channel),
             )
             self._worths[channel.channel_id] = known
         return known
+
+    def at_ceiling(self, channel: Channel) -> bool:
+        """Given a channel, return whether it asks for as much already as the operator allows."""
+        ceiling_ppm = self.snapshot.ceilings_ppm.get(channel.channel_id)
+        return ceiling_ppm is not None and channel.local_terms.fee_ppm >= ceiling_ppm
 
     def band(self, channel: Channel) -> Band:
         """Given a channel, return how far it may be filled and drained."""

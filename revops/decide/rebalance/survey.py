@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from revops.decide.rebalance.bound import bound
 from revops.decide.rebalance.obstacles import kept_out
-from revops.decide.rebalance.offers import Offer, offer
+from revops.decide.rebalance.offers import Offer, last_hop_ppm, offer
 from revops.decide.rebalance.reliability import Wait
 from revops.decide.rebalance.sale_chance import SaleChance
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.stop_loss import stop_loss
+from revops.decide.rebalance.worthless import why_nothing
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import MSAT_PER_SAT, sat_floor
@@ -77,6 +79,8 @@ def _candidate(scene: Scene, target: Channel, sources: Sequence[Channel]) -> Can
     if hopeful:
         hopeful.sort(key=lambda one: (-one.hopeful_gain_msat, one.source.channel_id))
         return Candidate(target, tuple(hopeful))
+    if not (found or waits):
+        return Candidate(target, obstacle=_nothing_gains(scene, target, sources))
     return Candidate(target, obstacle=_nobody(scene, target, found, large, waits, chance))
 
 
@@ -143,12 +147,45 @@ def _nobody(
             target_ppm=round(best.target_ppm),
             source_ppm=round(best.source_ppm),
             low_percent=round(100 * chance.low_ratio),
+            bound=bound(best, scene.policy),
         )
     if found:
         largest_msat = max(one.wanted_msat for one in found)
         least_sat = sat_floor(scene.least_msat(target))
         return why(ReasonCode.TOO_SMALL, amount_sat=sat_floor(largest_msat), min_sat=least_sat)
-    if waits:
-        return _cooling(scene, min(waits, key=lambda wait: wait.until_at))
+    return _cooling(scene, min(waits, key=lambda wait: wait.until_at))
+
+
+def _nothing_gains(scene: Scene, target: Channel, sources: Sequence[Channel]) -> Reason:
+    """Why not even the first sat gains, whoever gives it: it is worth nothing here, or no less elsewhere."""
+    nothing = why_nothing(scene, target)
+    if nothing:
+        return nothing[0]
     worth_ppm = scene.worth(target).at_ppm(target.spendable_msat)
-    return why(ReasonCode.NOTHING_CHEAPER, worth_ppm=round(worth_ppm))
+    others = [one for one in sources if one.peer_id != target.peer_id]
+    if not others:
+        least_sat = sat_floor(scene.least_msat(target))
+        return why(ReasonCode.NOBODY_SPARES, worth_ppm=round(worth_ppm), min_sat=least_sat)
+    given_ppm = {one.channel_id: scene.worth(one).at_ppm(one.spendable_msat) for one in others}
+    source = min(others, key=lambda one: (given_ppm[one.channel_id], one.channel_id))
+    source_ppm = given_ppm[source.channel_id]
+    last_ppm = last_hop_ppm(target, scene.least_msat(target))
+    gain_ppm, asked_ppm = worth_ppm - source_ppm - last_ppm, scene.policy.min_return_ratio * last_ppm
+    if 0.5 <= gain_ppm <= asked_ppm:
+        return why(
+            ReasonCode.RETURN_TOO_SMALL,
+            worth_ppm=round(worth_ppm),
+            source=source.name,
+            source_ppm=round(source_ppm),
+            last_hop_ppm=round(last_ppm),
+            gain_ppm=round(gain_ppm),
+            asked_ppm=round(asked_ppm),
+            min_return_ratio=scene.policy.min_return_ratio,
+        )
+    return why(
+        ReasonCode.NOTHING_CHEAPER,
+        worth_ppm=round(worth_ppm),
+        source=source.name,
+        source_ppm=round(source_ppm),
+        last_hop_ppm=round(last_ppm),
+    )

@@ -7,8 +7,10 @@ A local sat can be sold. Where `demand` prices the channel, its worth is the cur
 (`inventory.py`), as it was judged last; but who prices by demand could also ask for more instead of buying more, so
 that a further sat earns the marginal revenue p (1 - 1/ε) (A. P. Lerner, Review of Economic Studies 1, 1934), and of the
 elasticity ε the lower bound counts: buying on a mistaken one is what loses money. Elsewhere the price stays as it is,
-and the worth is the chance that the balance runs out, times what a sold sat earns (`value.py`). What a refill costs
-caps neither of them: that is what is being asked here. No sat is worth more than realised sales have earned: posted
+and the worth is the chance that the balance runs out, times what a sold sat earns (`value.py`). That also bounds it,
+beside the curve, where `demand` can't ask for more, since the price is at the most that the operator allows: what a
+higher price would earn is no reason then to leave a sat unsold. What a refill costs
+caps none of them: that is what is being asked here. No sat is worth more than realised sales have earned: posted
 fees are wishes, and an earlier tool that priced refills by them lost money on each.
 
 A local sat also takes up room. Where a channel is so full that payments can't enter, what these would earn elsewhere is
@@ -76,23 +78,32 @@ def worth(
     rates: Rates,
     horizon_days: float,
     now: float,
+    *,
+    at_ceiling: bool = False,
 ) -> Worth:
     """Given a channel, what is known of it, what `demand` judged of it last (None: nothing), what its sats earned
-    lately, and the horizon, return what its liquidity is worth.
+    lately, the horizon, and whether its price is at its ceiling, return what its liquidity is worth.
     """
     whole_msat = sendable_msat(channel)
-    fresh = figures is not None and figures.values_ppm and now - figures.judged_at < STALE_SECONDS
+    fresh = figures is not None and is_fresh(figures, now)
     values_ppm = []
     for step in range(STEPS):
         ratio = (step + 0.5) / STEPS
         level_msat = round(ratio * whole_msat)
-        if figures is not None and fresh:
+        if figures is not None and fresh and not at_ceiling:
             sold_ppm = min(value_at(figures.values_ppm, ratio), marginal_revenue_ppm(rates.income_ppm, figures))
         else:
             sold_ppm = rates.income_ppm * chance_of_need(signals.demand, signals.inflow, level_msat, horizon_days)
+            if figures is not None and fresh:
+                sold_ppm = min(value_at(figures.values_ppm, ratio), sold_ppm)
         blocked = chance_of_need(signals.inflow, signals.demand, whole_msat - level_msat, horizon_days)
         values_ppm.append(sold_ppm - MARGIN_RATIO * rates.sourced_ppm * blocked)
     return Worth(tuple(values_ppm), whole_msat)
+
+
+def is_fresh(figures: DemandFigures, now: float) -> bool:
+    """Given what `demand` judged last, return whether it tells anything of now."""
+    return bool(figures.values_ppm) and now - figures.judged_at < STALE_SECONDS
 
 
 def marginal_revenue_ppm(income_ppm: float, figures: DemandFigures) -> float:

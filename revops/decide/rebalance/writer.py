@@ -89,7 +89,7 @@ class Writer:
         if one.bet.kelly_ratio <= 0:
             return wording.no_stake(one)
         if one.quote_msat > one.limit_msat:
-            return wording.above_worth(one.offer, math.ceil(one.route_ppm))
+            return wording.above_worth(one.offer, math.ceil(one.route_ppm), self.scene.policy)
         least_sat = self.scene.policy.min_gain_sat
         if one.gain_msat < least_sat * MSAT_PER_SAT:
             return why(ReasonCode.GAIN_TOO_SMALL, gain_msat=max(one.gain_msat, 0), min_gain_sat=least_sat)
@@ -214,7 +214,7 @@ class Writer:
             best = candidate.offers[0]
             reason = why(ReasonCode.NOT_QUOTED, source=best.source.name, limit_ppm=best.limit_ppm)
             return replace(skip(target, reason), outcome=Outcome.DEFER)
-        return skip(target, wording.too_dear(asked))
+        return skip(target, wording.too_dear(asked, self.scene.policy))
 
 
 def earned_msat(scene: Scene, target: Channel, one: Priced) -> int:

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from revops.cycle.quotes import BEYOND_TIMES
 from revops.decide.budget import limits
 from revops.decide.fees import decide_fees
-from revops.decide.rebalance.plan import make_plan
-from revops.decide.rebalance.priced import Question, questions
+from revops.decide.rebalance.plan import ROUNDS, cut_questions, make_plan
+from revops.decide.rebalance.priced import Pair, Question, questions
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import survey
 from revops.decide.stability import unstable_reason, window_of
@@ -135,10 +135,10 @@ class Rebalancing(Product):
     def _rebalance(self, seen: RebalanceSnapshot, market: Market, records: RefillRecords, now: float) -> None:
         scene = Scene(seen, self.spending.rebalance)
         candidates = survey(scene)
-        quotes = {
-            (one.source.channel_id, one.target.channel_id): self._quote(one, market)
-            for one in questions(candidates, scene)
-        }
+        quotes: dict[Pair, list[Quote]] = {}
+        for asked_again in range(ROUNDS):
+            for one in cut_questions(candidates, scene, quotes) if asked_again else questions(candidates, scene):
+                quotes.setdefault((one.source.channel_id, one.target.channel_id), []).append(self._quote(one, market))
         for job in make_plan(candidates, scene, quotes).jobs:
             if len(self._hanging) < self.spending.rebalance.max_in_flight:
                 self._execute(job, market, records, now)

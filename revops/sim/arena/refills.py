@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from revops.cycle.rebalance_plan import ATTEMPT_DAYS
+from revops.cycle.refill_scene import ATTEMPT_DAYS
 from revops.domain.forward import Flow
 from revops.domain.rebalance import Attempt, Lot
 from revops.domain.units import ppm_of_ceil

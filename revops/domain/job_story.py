@@ -1,0 +1,47 @@
+"""A rebalance job with all that is on record of it, for people: its steps, its payments, what was sold of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from revops.domain.budget import OpenReservation
+from revops.domain.rebalance import JobStep
+from revops.domain.record import JobRecord
+
+
+@dataclass(frozen=True, slots=True)
+class JobPayment:
+    """A payment of a job as the node's ledger of channel moves has it: where it left and arrived, and for how much."""
+
+    payment_hash: str
+    source_channel_id: str
+    target_channel_id: str
+    amount_msat: int
+    fee_msat: int
+    moved_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobStory:
+    """A job, the states that it went through, and its payments, all in order.
+
+    `sold_msat` is what forwards have sold since of what arrived, as plans reckon it; None where nothing arrived, or
+    that isn't reckoned any more.
+    """
+
+    job: JobRecord
+    steps: tuple[JobStep, ...] = ()
+    payments: tuple[JobPayment, ...] = ()
+    sold_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RebalancesReport:
+    """All that `revops report rebalances` shows, the newest job first. `names` gives the name of each channel_id."""
+
+    taken_at: float
+    synced_at: float | None
+    stories: tuple[JobStory, ...]
+    under_way: tuple[OpenReservation, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,49 @@
+"""Rebalance jobs in tables: their ends by name, and what they cost, may cost, or are quoted at, each marked as what it
+is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from revops.domain.budget import Category, OpenReservation
+from revops.domain.reason import ReasonCode
+from revops.domain.record import JobRecord
+from revops.report.amounts import age, cost, cost_rate
+
+#: Money is reserved, or under way.
+OPEN: Final = frozenset({"reserved", "sending", "in_flight"})
+_QUOTES: Final = frozenset({ReasonCode.ROUTE_FOUND, ReasonCode.SLING_ORDER})
+
+
+def named(channel_id: str, names: Mapping[str, str]) -> str:
+    """Given a channel_id and names of channels, return its name; the beginning of the id where it has none."""
+    return names.get(channel_id, channel_id[:12])
+
+
+def fee(job: JobRecord) -> str:
+    """Given a job, return what it has cost; of one that isn't over what is reserved for it, quoted, or allowed."""
+    if job.status in OPEN:
+        return f"{cost(job.reserved_msat or job.max_fee_msat)} reserved"
+    if job.status == "planned":
+        quoted = job.fee_msat is not None and job.reason is not None and job.reason.code in _QUOTES
+        return f"{cost(job.fee_msat or 0)} quoted" if quoted else f"at most {cost(job.max_fee_msat)}"
+    return cost(job.fee_msat) if job.fee_msat is not None else ""
+
+
+def fee_rate(job: JobRecord) -> str:
+    """Given a job, return at what rate it has paid, in ppm; "-" where it hasn't."""
+    return cost_rate(job.fee_msat or 0, job.amount_msat) if job.status == "settled" else "-"
+
+
+def reserved_row(category: Category, held: OpenReservation, now: float) -> tuple[str, ...]:
+    """Given what is reserved, return for what, how much, since when and in which state."""
+    if held.status is not None:
+        what = f"rebalance {held.job_key}: {held.source} to {held.target}"
+    elif category is Category.REBALANCE:
+        what = f"rebalance {held.job_key}"
+    else:
+        what = str(category)
+    lost = "no open job knows of it: please report this" if category is Category.REBALANCE else "open"
+    return what, cost(held.amount_msat), age(held.reserved_at, now), held.status or lost
