@@ -35,6 +35,9 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
         synced = session.sync()
         policy = session.config.rebalance
         stopped = session.suspensions(synced, spending=True)
+        if session.run_key is not None:
+            with session.database.transaction(session.node_key) as tx:
+                refills.mark_lots(tx, synced.view.taken_at, policy.horizon_days)
         scene = Scene(_snapshot(session, synced.view), policy)
         candidates = survey(scene)
         quotes = ask_for_routes(session, questions(candidates, scene), may_write=not stopped)
