@@ -22,13 +22,14 @@ from revops.cycle.ingest import Synced
 from revops.cycle.rebalance_queue import Queue, permitted
 from revops.cycle.refilled import compare_with_moves
 from revops.cycle.session import Clock, Session, open_session
+from revops.cycle.strays import look_for_strays
 from revops.decide.rebalance.obstacles import mode_reasons
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
-from revops.errors import ConfigError
+from revops.errors import ConfigError, RevopsError
 from revops.store import fees, jobs, ledger, plans
 
 COMMAND = "rebalance run"
@@ -52,6 +53,11 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
         queue = Queue(session, synced, settler=native, executors=all_executors, starter=NATIVE)
         queue.settle_left(left_open)
         suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
+        if not suspended and queue.fault is None:
+            try:
+                suspended = look_for_strays(session)
+            except RevopsError as fault:
+                queue.fault = fault
         if not suspended and queue.fault is None:
             # Two that fill the same channels pay twice: where CLBOSS should leave them and doesn't, none is filled.
             queue.fault = keep_clboss_out(session, "balance", synced.view.channels, synced.view.taken_at)
