@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from revops.domain.record import JobRecord
+from revops.errors import DataError
 from revops.node.reader import Reader
 
 PAGE_SIZE: Final = 1_000
@@ -48,7 +49,18 @@ def look_for(job: JobRecord, reader: Reader) -> Evidence:
 
 
 def _has_move(job: JobRecord, reader: Reader) -> bool:
-    last = reader.top_index("channelmoves", "created")
+    """What `wait` says is only where the search begins: what lies above is looked at, too, and that nothing is there
+    where it says that something is can't be true, since moves are never deleted.
+    """
+    top = last = reader.top_index("channelmoves", "created")
+    if last > 0 and not reader.channel_moves(last, 1):
+        raise DataError(f"wait channelmoves: the created index is {last}, but no such row is listed")
+    full = True
+    while full:
+        rows = reader.channel_moves(top + 1, PAGE_SIZE)
+        if any(row.payment_hash == job.payment_hash for row in rows):
+            return True
+        full, top = len(rows) >= PAGE_SIZE, max((row.created_index for row in rows), default=top)
     while last > 0:
         first = max(1, last - PAGE_SIZE + 1)
         rows = reader.channel_moves(first, last - first + 1)

@@ -2,7 +2,8 @@
 
 Two cursors on forwards, since a row can change after it was made: `created` finds new rows, `updated` finds changes.
 The first sync notes where `updated` stands, makes the `created` pass, and starts `updated` there, so that history
-isn't read twice. Each page and its cursor are one transaction: a run killed anywhere goes on where it stopped.
+isn't read twice; where no row bears that out, it is read twice. Each page and its cursor are one transaction: a run
+killed anywhere goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from revops.cycle.pages import PAGE_SIZE, Place, is_listed, reached
 from revops.decide.scoring import score_forwards
 from revops.domain.forward import Forward
 from revops.domain.node import NodeInfo
@@ -25,8 +27,6 @@ from revops.store import books, channels, cursors, events, forwards, moves, node
 from revops.store.engine import Database, Tx
 from revops.store.faults import UNSPENT
 
-#: pyln-client's read loop is quadratic in the size of a reply; at 5,000 rows it costs next to nothing.
-PAGE_SIZE: Final = 5_000
 #: The `updated` pass is repeated while the node forwards during the sync, so that the books can be compared.
 MOST_PASSES: Final = 5
 ALIAS_AGE_SECONDS: Final = 86_400.0
@@ -104,7 +104,6 @@ def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> No
     return NodeView(taken_at=taken_at, node=info, wallet=reader.wallet(), channels=reader.channels())
 
 
-Place = tuple[Subsystem, ForwardIndex]
 CREATED: Final[Place] = ("forwards", "created")
 UPDATED: Final[Place] = ("forwards", "updated")
 #: Each list of the node that is read by index. The cursor of one goes by both names: "forwards_created".
@@ -169,9 +168,11 @@ class _Ingest:
 
     def forwards(self) -> None:
         """Both passes; on the very first sync `updated` starts where it stood before the `created` pass."""
-        if self.read[CREATED] == 0 and self.read[UPDATED] == 0 and self.tops[UPDATED] > 0:
-            with self.database.transaction(self.node_key) as tx:
-                self._move_cursor(tx, UPDATED, self.tops[UPDATED])
+        if self.read[CREATED] == 0 and self.read[UPDATED] == 0:
+            begun = self.tops[UPDATED]
+            if begun > 0 and is_listed(self.reader, "updated", begun):
+                with self.database.transaction(self.node_key) as tx:
+                    self._move_cursor(tx, UPDATED, begun)
         self._pass_over(CREATED)
         self._pass_over(UPDATED)
 
@@ -186,24 +187,31 @@ class _Ingest:
         """Read all pages of forwards after the cursor. Most of what the `created` pass has just stored comes again by
         `updated`, as it was: that isn't looked at twice.
         """
-        index = place[1]
-        while self.read[place] < self.tops[place]:
+        index, more = place[1], True
+        while more and self.read[place] < self.tops[place]:
             page = self.reader.forwards(index, self.read[place] + 1, PAGE_SIZE)
+            read_to = self._reached(place, [_index(row, index) for row in page])
             rows = [row for row in page if self.stored.get(row.created_index) != row]
             self._resolve(rows)
-            with self.database.transaction(self.node_key) as tx:
-                seen_at = self.clock()
-                count = forwards.ingest(tx, rows, seen_at, partial(score_page, tx, seen_at))
-                self._move_cursor(tx, place, self._end_of(place, [_index(row, index) for row in page]))
-            self.stored = {row.created_index: row for row in page}
-            self.new_count += count.inserted
-            self.changed_count += count.updated
-            self.progress(f"forwards ({index})", min(self.read[place], self.tops[place]), self.tops[place])
+            if page:
+                with self.database.transaction(self.node_key) as tx:
+                    seen_at = self.clock()
+                    count = forwards.ingest(tx, rows, seen_at, partial(score_page, tx, seen_at))
+                    self._move_cursor(tx, place, read_to)
+                self.stored = {row.created_index: row for row in page}
+                self.new_count += count.inserted
+                self.changed_count += count.updated
+            more = len(page) >= PAGE_SIZE
+            self._tell(f"forwards ({index})", place, more=more)
 
-    def _end_of(self, place: Place, indexes: Sequence[int]) -> int:
-        """How far a page has brought us: one that isn't full reaches the top, whatever gaps deleted rows have left."""
-        last = max(indexes, default=self.tops[place])
-        return last if len(indexes) >= PAGE_SIZE else max(last, self.tops[place])
+    def _reached(self, place: Place, indexes: Sequence[int]) -> int:
+        read_to, self.tops[place] = reached(self.reader, place, self.read[place], indexes, self.tops[place])
+        return read_to
+
+    def _tell(self, what: str, place: Place, *, more: bool) -> None:
+        """A page that isn't full is the last, whatever gaps deleted rows have left above it."""
+        top = self.tops[place]
+        self.progress(what, min(self.read[place], top) if more else top, top)
 
     def _move_cursor(self, tx: Tx, place: Place, value: int) -> None:
         cursors.set_cursor(tx, _cursor_name(place), value)
@@ -223,14 +231,16 @@ class _Ingest:
     ) -> int:
         """One pass over a list whose rows never change; return how many were read."""
         place: Place = (subsystem, "created")
-        count = 0
-        while self.read[place] < self.tops[place]:
+        count, more = 0, True
+        while more and self.read[place] < self.tops[place]:
             page = read(self.read[place] + 1, PAGE_SIZE)
-            with self.database.transaction(self.node_key) as tx:
-                ingest(tx, page)
-                self._move_cursor(tx, place, self._end_of(place, [row.created_index for row in page]))
-            count += len(page)
-            self.progress(subsystem, min(self.read[place], self.tops[place]), self.tops[place])
+            read_to = self._reached(place, [row.created_index for row in page])
+            if page:
+                with self.database.transaction(self.node_key) as tx:
+                    ingest(tx, page)
+                    self._move_cursor(tx, place, read_to)
+            count, more = count + len(page), len(page) >= PAGE_SIZE
+            self._tell(subsystem, place, more=more)
         return count
 
     def _resolve(self, page: Sequence[Forward]) -> None:

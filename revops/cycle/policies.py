@@ -60,11 +60,13 @@ class _Known:
 
 def channel_policies(tx: Tx, config: Config, channels: Sequence[Channel], now: float) -> dict[str, ChannelPolicy]:
     """Given the configuration and channels as the node lists them, return the policy of each channel_id; empty where
-    there are no rules, since `[fees]` is everybody's then.
+    there are no rules, since `[fees]` is everybody's then. Where no rule asks for the uptime, nobody looks for it.
     """
     if not config.rules:
         return {}
-    known = _read(tx, now)
+    matches = [rule.match for rule in config.rules]
+    uptime = any(one.min_uptime_ratio is not None or one.max_uptime_ratio is not None for one in matches)
+    known = _read(tx, now, uptime=uptime)
     return {
         channel.channel_id: resolve(_facts_of(channel, known), config.fees, config.rules, now) for channel in channels
     }
@@ -78,12 +80,15 @@ def permissions(tx: Tx, config: Config, view: NodeView) -> dict[str, str]:
 
 def recorded_policies(tx: Tx, config: Config, records: Sequence[ChannelRecord], now: float) -> list[ChannelPolicy]:
     """As `channel_policies`, of channels as the last sync saw them, also where there are no rules."""
-    known = _read(tx, now)
+    known = _read(tx, now, uptime=True)
     return [resolve(_facts_of_record(record, known), config.fees, config.rules, now) for record in records]
 
 
-def _read(tx: Tx, now: float) -> _Known:
-    since_at, events = peer_events.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
+def _read(tx: Tx, now: float, *, uptime: bool) -> _Known:
+    since_at: float | None = None
+    events: Mapping[str, Sequence[NodeEvent]] = {}
+    if uptime:  # a month of all peers' comings and goings
+        since_at, events = peer_events.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
     return _Known(
         now=now,
         names=scids.names_by_channel(tx),

@@ -23,6 +23,7 @@ from revops.cycle.rebalance_queue import Queue
 from revops.cycle.refill_scene import read_scene
 from revops.cycle.refilled import compare_with_moves
 from revops.cycle.session import Clock, Session, open_session
+from revops.cycle.strays import look_for_strays
 from revops.decide.rebalance.judge import judge
 from revops.decide.rebalance.moves import Move
 from revops.decide.rebalance.obstacles import mode_reasons
@@ -33,7 +34,7 @@ from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import RebalanceSummary
 from revops.domain.units import MSAT_PER_SAT
-from revops.errors import ConfigError
+from revops.errors import ConfigError, RevopsError
 from revops.store import fees, jobs, ledger, plans, spending
 
 COMMAND = "rebalance run"
@@ -57,6 +58,11 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalanceSummary:
         queue = Queue(session, synced, settler=native, executors=all_executors, starter=NATIVE)
         queue.settle_left(left_open)
         suspended = (*mode_reasons(session.config.rebalance), *session.suspensions(synced, spending=True))
+        if not suspended and queue.fault is None:
+            try:
+                suspended = look_for_strays(session)
+            except RevopsError as fault:
+                queue.fault = fault
         if not suspended and queue.fault is None:
             # Two that fill the same channels pay twice: where CLBOSS should leave them and doesn't, none is filled.
             queue.fault = keep_clboss_out(session, "balance", synced.view.channels, synced.view.taken_at)

@@ -18,7 +18,7 @@ from revops.decide.rebalance.survey import survey
 from revops.domain.decision import RebalancePlan
 from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode, why
-from revops.store import decisions, plans
+from revops.store import decisions, plans, refills
 
 COMMAND = "rebalance plan"
 
@@ -29,6 +29,9 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
         synced = session.sync()
         policy = session.config.rebalance
         stopped = session.suspensions(synced, spending=True)
+        if session.run_key is not None:
+            with session.database.transaction(session.node_key) as tx:
+                refills.mark_lots(tx, synced.view.taken_at, policy.horizon_days)
         scene = read_scene(session, synced.view)
         candidates = survey(scene)
         asked = questions(candidates, scene)

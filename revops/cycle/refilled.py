@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from revops.cycle import ingest
+from revops.cycle.pages import PAGE_SIZE, Place, reached
 from revops.cycle.session import Session
 from revops.errors import TemporaryError
 from revops.node.errors import NodeError
@@ -19,16 +19,19 @@ _log = logging.getLogger(__name__)
 
 def read_channel_moves(database: Database, node_key: int, reader: Reader) -> None:
     """Copy what is new in the node's ledger of channel moves. The caller holds the lock of `sync`."""
-    top = reader.top_index("channelmoves", "created")
+    place: Place = ("channelmoves", "created")
+    top = reader.top_index(*place)
     with database.read(node_key) as tx:
         last = cursors.cursor(tx, cursors.CHANNEL_MOVES)
-    while last < top:
-        page = reader.channel_moves(last + 1, ingest.PAGE_SIZE)
-        full = len(page) >= ingest.PAGE_SIZE
-        last = max([row.created_index for row in page] + ([] if full else [top]))
-        with database.transaction(node_key) as tx:
-            moves.ingest_channel_moves(tx, page)
-            cursors.set_cursor(tx, cursors.CHANNEL_MOVES, last)
+    more = True
+    while more and last < top:
+        page = reader.channel_moves(last + 1, PAGE_SIZE)
+        last, top = reached(reader, place, last, [row.created_index for row in page], top)
+        more = len(page) >= PAGE_SIZE
+        if page:
+            with database.transaction(node_key) as tx:
+                moves.ingest_channel_moves(tx, page)
+                cursors.set_cursor(tx, cursors.CHANNEL_MOVES, last)
 
 
 def compare_with_moves(session: Session) -> None:

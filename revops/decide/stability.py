@@ -6,8 +6,12 @@ sells nothing. But an outage of our own takes all peers away at once: of such a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import inf
+from operator import attrgetter, itemgetter
 from typing import Final
 
 from revops.decide.uptime import stretches
@@ -54,24 +58,33 @@ def _week(past: PeerPast, now: float) -> tuple[Stretch, ...]:
     return stretches(past.events, past.connected, since_at, now, past.last_stable_at)
 
 
-def window_of(found: Iterable[Stretch], now: float, seconds: float, ours: Sequence[Span] = ()) -> StabilityWindow:
-    """Given a peer's stretches and the outages of our own, return the last `seconds` before `now` added up."""
+def window_of(found: Sequence[Stretch], now: float, seconds: float, ours: Sequence[Span] = ()) -> StabilityWindow:
+    """Given a peer's stretches in order and the outages of our own, return the last `seconds` before `now` added up."""
     since_at, up_seconds, down_seconds, flap_count = now - seconds, 0.0, 0.0, 0
-    for one in found:
-        if one.presence is Presence.UNKNOWN or one.until_at < since_at:
+    for one in islice(found, bisect_left(found, since_at, key=_until_at), None):
+        if one.presence is Presence.UNKNOWN:
             continue
-        span = (max(one.from_at, since_at), one.until_at)
+        from_at = max(one.from_at, since_at)
         if one.presence is Presence.UP:
-            up_seconds += span[1] - span[0]
+            up_seconds += one.until_at - from_at
             continue
-        shared = [_overlap(span, other) for other in ours]
-        down_seconds += span[1] - span[0] - sum(shared)
-        flap_count += one.dropped and one.from_at >= since_at and not any(shared)
+        shared_seconds = _overlap(from_at, one.until_at, ours) if ours else 0.0
+        down_seconds += one.until_at - from_at - shared_seconds
+        flap_count += one.dropped and one.from_at >= since_at and not shared_seconds
     return StabilityWindow(seconds, up_seconds, down_seconds, flap_count)
 
 
-def _overlap(one: Span, other: Span) -> float:
-    return max(min(one[1], other[1]) - max(one[0], other[0]), 0.0)
+_until_at: Final = attrgetter("until_at")
+
+
+def _overlap(from_at: float, until_at: float, spans: Sequence[Span]) -> float:
+    """How much of a stretch lies in spans that are in order and apart."""
+    seconds = 0.0
+    for span in islice(spans, bisect_right(spans, from_at, key=itemgetter(1)), None):
+        if span[0] >= until_at:
+            break
+        seconds += min(until_at, span[1]) - max(from_at, span[0])
+    return seconds
 
 
 def own_outages(weeks: Iterable[Sequence[Stretch]]) -> tuple[Span, ...]:
@@ -79,22 +92,61 @@ def own_outages(weeks: Iterable[Sequence[Stretch]]) -> tuple[Span, ...]:
 
     None where that holds for fewer than three peers: two can be away at once by chance.
     """
-    edges: list[tuple[float, int, int]] = []
-    for week in weeks:
-        if not any(one.presence is Presence.UP for one in week):
-            continue
+    there = [week for week in weeks if any(one.presence is Presence.UP for one in week)]
+    without = _without_any(there)
+    if not without:
+        return ()
+    edges: list[tuple[float, int]] = []
+    for week in there:
         for one in week:
-            up, down = int(one.presence is Presence.UP), int(one.presence is Presence.DOWN)
-            if one.seconds and (up or down):
-                edges += [(one.from_at, up, down), (one.until_at, -up, -down)]
+            if one.presence is Presence.DOWN:
+                edges += _edges_within(one, without)
     found: list[Span] = []
-    up_count = down_count = 0
-    began_at: float | None = None
-    for at, up, down in sorted(edges):
-        if began_at is not None and at > began_at and up_count == 0 and down_count >= LEAST_PEERS:
+    down_count, began_at = 0, -inf
+    for at, down in sorted(edges):
+        if at > began_at and down_count >= LEAST_PEERS:
             found.append((began_at, at))
-        up_count, down_count, began_at = up_count + up, down_count + down, at
+        down_count, began_at = down_count + down, at
     return tuple(found)
+
+
+def _without_any(weeks: Iterable[Sequence[Stretch]]) -> list[Span]:
+    """When no peer was connected. Peers that come and go little are looked at first: mostly a few of them have filled
+    the week.
+    """
+    left: list[Span] = [(-inf, inf)]
+    for week in sorted(weeks, key=len):
+        if not left:
+            break
+        left = _less(left, [one for one in week if one.presence is Presence.UP])
+    return left
+
+
+def _less(spans: Sequence[Span], stretches_up: Iterable[Stretch]) -> list[Span]:
+    """The spans without what lies in stretches; both in order."""
+    left: list[Span] = []
+    rest = iter(spans)
+    span = next(rest, None)
+    for one in stretches_up:
+        while span is not None and span[1] <= one.from_at:
+            left.append(span)
+            span = next(rest, None)
+        while span is not None and span[0] < one.until_at:
+            if span[0] < one.from_at:
+                left.append((span[0], one.from_at))
+            span = (one.until_at, span[1]) if span[1] > one.until_at else next(rest, None)
+    if span is not None:
+        left.append(span)
+    return [*left, *rest]
+
+
+def _edges_within(one: Stretch, spans: Sequence[Span]) -> Iterator[tuple[float, int]]:
+    """Where a stretch begins and ends in each of the spans, which are in order."""
+    for span in islice(spans, bisect_right(spans, one.from_at, key=itemgetter(1)), None):
+        if span[0] >= one.until_at:
+            break
+        yield max(one.from_at, span[0]), 1
+        yield min(one.until_at, span[1]), -1
 
 
 def unstable_reason(stability: Stability | None, policy: RebalanceConfig) -> Reason | None:

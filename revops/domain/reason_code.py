@@ -85,6 +85,7 @@ class ReasonCode(StrEnum):
     NEVER_SYNCED = "never_synced"
     RESERVE_RECOVERING = "reserve_recovering"
     LEDGER_GAPS = "ledger_gaps"
+    STRAY_PAYMENTS = "stray_payments"
     # rebalancing
     BALANCED = "balanced"
     NO_INCOME = "no_income"

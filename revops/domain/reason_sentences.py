@@ -159,6 +159,9 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         "the spend ledger has {found_count} entries, {written_count} were written: nothing is spent by a ledger with"
         " gaps"
     ),
+    ReasonCode.STRAY_PAYMENTS: (
+        "the node knows {payment_count} payments of ours that this database has forgotten, and their cost isn't final"
+    ),
     ReasonCode.NODE_SYNCING: "the node is syncing: {warning}",
     ReasonCode.CLOCK_DOUBTFUL: "clock moved {elapsed_hours} h, chain {block_count} blocks: suspended",
     ReasonCode.NEVER_SYNCED: "the node's funds are not known: run `revops sync`",

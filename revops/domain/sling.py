@@ -110,7 +110,8 @@ class SlingTask:
 
 @dataclass(frozen=True, slots=True)
 class SentPayment:
-    """A row of `listsendpays` as it tells a rebalance of sling's: one to ourselves, without label and invoice.
+    """A row of `listsendpays` as it tells a rebalance of sling's: one to ourselves, without label and invoice. One of
+    ours bears the `label` that its job has.
 
     `amount_msat` is what arrives, None where the node doesn't say; `circular` is whether it pays ourselves.
     """
@@ -123,6 +124,7 @@ class SentPayment:
     destination: str | None
     created_at: int
     labelled: bool
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ SUSPENSIONS: Final = (
     ReasonCode.NODE_SYNCING,
     ReasonCode.CLOCK_DOUBTFUL,
     ReasonCode.LEDGER_GAPS,
+    ReasonCode.STRAY_PAYMENTS,
 )
 
 #: Exit codes of a run that did its work; 1 is the answer "nothing left" of `budget check`, not a failure.

@@ -81,4 +81,5 @@ def _sent(row: Fields) -> SentPayment:
         destination=row.maybe(row.node_id, "destination"),
         created_at=row.whole("created_at"),
         labelled=any(name in row for name in ("label", "bolt11", "bolt12")),
+        label=row.maybe(row.text, "label"),
     )

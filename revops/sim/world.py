@@ -236,15 +236,17 @@ class SimulatedNode:
 
 
 def falsified(result: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of `result` with dotted members overwritten; numbers in a path index arrays."""
+    """Return a copy of `result` with dotted members overwritten; numbers in a path index arrays. Of a page without rows
+    none is.
+    """
     forged = copy.deepcopy(result)
     for path, value in changes.items():
         *way, last = path.split(".")
         place: Any = forged
         for step in way:
+            if place == []:
+                break
             place = place[int(step)] if isinstance(place, list) else place[step]
-        if isinstance(place, list):
-            place[int(last)] = value
         else:
-            place[last] = value
+            place[int(last) if isinstance(place, list) else last] = value
     return forged

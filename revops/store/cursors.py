@@ -17,6 +17,8 @@ FORWARDS_UPDATED: Final = "forwards_updated"
 CHANNEL_MOVES: Final = "channelmoves_created"
 CHAIN_MOVES: Final = "chainmoves_created"
 NETWORK_EVENTS: Final = "networkevents_created"
+#: Up to which payment of the node all of ours are known here.
+SENT_PAYMENTS: Final = "sendpays_known"
 #: From which row on, and since when (UTC epoch), no network event of a peer that we know is missing here.
 EVENTS_FROM: Final = "networkevents_from"
 EVENTS_SINCE: Final = "networkevents_since"

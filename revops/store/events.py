@@ -10,7 +10,6 @@ says since when nothing is missing, so that a peer whose rows are gone isn't tak
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, Final
@@ -95,11 +94,17 @@ def comings_and_goings(tx: Tx, since_at: float) -> tuple[float | None, dict[str,
     known = cursors(tx)
     from_index = known.get(EVENTS_FROM, 0)
     before_index = tx.execute(_last_before(), b_since=since_at).scalar() or 0
-    events: dict[str, list[NodeEvent]] = defaultdict(list)
+    by_key: dict[int, list[NodeEvent]] = {}
+    events: dict[str, list[NodeEvent]] = {}
+    names = {key: peer_id for peer_id, key in peer_keys(tx).items()}
     for statement in (_states(), _rows_after()):
-        for row in tx.execute(statement, b_from=from_index, b_before=before_index).all():
-            event = NodeEvent(row.created_index, row.peer_id, row.kind, row.happened_at, row.duration_seconds)
-            events[row.peer_id].append(event)
+        for index, peer_key, kind, happened_at, duration_seconds in tx.execute(
+            statement, b_from=from_index, b_before=before_index
+        ).all():
+            peer_id = names[peer_key]
+            if (found := by_key.get(peer_key)) is None:
+                found = by_key[peer_key] = events[peer_id] = []
+            found.append(NodeEvent(index, peer_id, kind, happened_at, duration_seconds))
     complete_since_at = known.get(EVENTS_SINCE)
     if complete_since_at is None:  # recorded by a version that didn't note it: as far back as there are rows
         complete_since_at = tx.execute(_first()).scalar()
@@ -123,6 +128,11 @@ def _last_before() -> Executable:
     return select(peer_event.c.created_index).where(*_of_node(), before).order_by(latest).limit(1)
 
 
+def _columns() -> tuple[Any, ...]:
+    row = peer_event.c
+    return (row.created_index, row.peer_key, row.kind, row.happened_at, row.duration_seconds)
+
+
 @cache
 def _states() -> Executable:
     """Each peer's last row up to `b_before`, and not from before a gap."""
@@ -137,7 +147,7 @@ def _states() -> Executable:
         .scalar_subquery()
     )
     return (
-        select(peer_event, peer.c.peer_id)
+        select(*_columns())
         .join(peer_event, (peer_event.c.node_key == peer.c.node_key) & (peer_event.c.created_index == last))
         .select_from(peer)
         .where(peer.c.node_key == NODE)
@@ -147,8 +157,7 @@ def _states() -> Executable:
 @cache
 def _rows_after() -> Executable:
     return (
-        select(peer_event, peer.c.peer_id)
-        .join(peer, (peer.c.node_key == peer_event.c.node_key) & (peer.c.peer_key == peer_event.c.peer_key))
+        select(*_columns())
         .where(
             *_of_node(),
             peer_event.c.created_index > bindparam("b_before"),

@@ -20,6 +20,7 @@ from revops.errors import BugError, DataError
 from revops.store.cursors import PRUNED, cursor
 from revops.store.engine import NODE, Tx
 from revops.store.keys import chunks, insert_of
+from revops.store.lot_marks import forget_behind
 from revops.store.scids import resolve_scids
 from revops.store.sums import count_rows, take_turns
 from revops.store.tables import channel, forward, peer
@@ -81,7 +82,9 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
         index = row["created_index"]
         row.update(lessons[index]._asdict() if index in lessons else _kept_lesson(row, stored.get(index)))
     _write(tx, new + changed)
-    count_rows(tx, new + changed, [stored[row["created_index"]]._asdict() for row in changed])
+    replaced = [stored[row["created_index"]]._asdict() for row in changed]
+    count_rows(tx, new + changed, replaced)
+    forget_behind(tx, (*new, *changed, *replaced))
     return IngestCount(len(new), len(changed), len(forwards) - len(new) - len(changed))
 
 

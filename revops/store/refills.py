@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, case, func, or_, select
+from sqlalchemy import Executable, bindparam, case, func, select
 
-from revops.domain.forward import ForwardStatus
 from revops.domain.reason import ReasonCode
 from revops.domain.rebalance import Attempt, FailureKind, Lot
+from revops.store import lot_marks
 from revops.store.codec import load_reasons
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import NODE, Tx
-from revops.store.flows import status_literal
 from revops.store.keys import total
-from revops.store.tables import channel, forward, rebalance_job, rebalance_payment
+from revops.store.lots import OpenLot, follow
+from revops.store.sums import take_turns
+from revops.store.tables import channel, rebalance_job, rebalance_payment
 
+#: A mark stays so far behind: what the next sync brings was mostly resolved since this one, and lies before no mark.
+UNSETTLED_SECONDS: Final = 3_600.0
 #: Why a job ended before failures had a kind, or where a plan's job never became an attempt.
 _KINDS: Final = {
     ReasonCode.NO_ROUTE: FailureKind.NO_ROUTE,
@@ -72,16 +74,25 @@ def lots(tx: Tx, now: float, horizon_days: int) -> dict[str, tuple[Lot, ...]]:
     Sold within its horizon is what the channel would have lacked without the lot: how far the balance fell, by forwards
     alone, below what was there before it and itself together, less what was there before. What was bought later is left
     out, as if it weren't there, so that each sat is sold once: that of the oldest lot first.
+
+    Forwards are followed from where `mark_lots` has come; without a mark, from the refill on.
     """
-    bought = tx.execute(_bought(), b_since=now - 2 * horizon_days * DAY_SECONDS).all()
-    if not bought:
-        return {}
-    by_key: dict[int, list[_Open]] = {}
-    for row in bought:
-        by_key.setdefault(row.channel_key, []).append(_Open(row, horizon_days))
-    _sell(tx, by_key, min(one.bought_at for found in by_key.values() for one in found), now)
-    names = {row.channel_key: row.channel_id for row in bought}
-    return {names[key]: tuple(one.lot(now) for one in found) for key, found in by_key.items()}
+    found = _open_lots(tx, now, horizon_days)
+    follow(tx, found, now)
+    by_channel: dict[str, list[Lot]] = {}
+    for one in found:
+        by_channel.setdefault(one.channel_id, []).append(one.lot(now))
+    return {channel_id: tuple(bought) for channel_id, bought in by_channel.items()}
+
+
+def mark_lots(tx: Tx, now: float, horizon_days: int) -> None:
+    """Follow forwards after each refill of the last two horizons up to shortly before `now`, and note how far."""
+    take_turns(tx)
+    found = _open_lots(tx, now, horizon_days)
+    follow(tx, found, now - UNSETTLED_SECONDS)
+    known = lot_marks.marks(tx)
+    moved = [one.mark() for one in found if one.moved]
+    lot_marks.keep(tx, moved, known.keys() - {one.job_key for one in found})
 
 
 def spent_by_source(tx: Tx, since_at: float) -> dict[str, int]:
@@ -124,24 +135,16 @@ def _paid_by_source() -> Executable:
     )
 
 
-class _Open:
-    """A lot while forwards are added up: the balance since, without later lots, and how low it fell."""
-
-    __slots__ = ("amount_msat", "bought_at", "ends_at", "fee_msat", "level_msat", "lowest_msat")
-
-    def __init__(self, row: Any, horizon_days: int) -> None:
-        self.amount_msat, self.fee_msat = int(row.amount_msat), int(row.fee_msat)
-        self.bought_at, self.ends_at = row.finished_at, row.finished_at + horizon_days * DAY_SECONDS
-        self.level_msat = self.lowest_msat = self.amount_msat + int(row.local_before_msat)
-
-    def move(self, at: float, change_msat: int) -> None:
-        if self.bought_at < at <= self.ends_at:
-            self.level_msat += change_msat
-            self.lowest_msat = min(self.lowest_msat, self.level_msat)
-
-    def lot(self, now: float) -> Lot:
-        sold_msat = min(max(self.amount_msat - max(self.lowest_msat, 0), 0), self.amount_msat)
-        return Lot(self.amount_msat, self.fee_msat, max(now - self.bought_at, 0.0) / DAY_SECONDS, sold_msat)
+def _open_lots(tx: Tx, now: float, horizon_days: int) -> list[OpenLot]:
+    """The lots of the last two horizons, each as far as its mark has come."""
+    rows = tx.execute(_bought(), b_since=now - 2 * horizon_days * DAY_SECONDS).all()
+    found = [OpenLot(row, horizon_days) for row in rows]
+    if found:
+        known = lot_marks.marks(tx)
+        for one in found:
+            if one.job_key in known:
+                one.take_up(known[one.job_key], now)
+    return found
 
 
 @cache
@@ -150,6 +153,7 @@ def _bought() -> Executable:
     planned to move. What arrived over another channel is no lot: its balance before isn't known.
     """
     job, paid = rebalance_job.c, rebalance_payment.c
+    of_job = (paid.node_key == NODE, paid.job_key >= _first_job())
     arrived = (
         select(
             paid.job_key,
@@ -157,15 +161,16 @@ def _bought() -> Executable:
             total(paid.amount_msat).label("amount_msat"),
             total(paid.fee_msat).label("fee_msat"),
         )
-        .where(paid.node_key == NODE)
+        .where(*of_job)
         .group_by(paid.job_key, paid.target_channel_key)
         .subquery("arrived")
     )
-    seen = select(paid.job_key).where(paid.node_key == NODE).distinct().subquery("seen")
+    seen = select(paid.job_key).where(*of_job).distinct().subquery("seen")
     unseen = seen.c.job_key.is_(None)
     amount_msat = case((unseen, job.amount_msat), else_=func.coalesce(arrived.c.amount_msat, 0))
     return (
         select(
+            job.job_key,
             channel.c.channel_id,
             channel.c.channel_key,
             amount_msat.label("amount_msat"),
@@ -189,23 +194,7 @@ def _bought() -> Executable:
     )
 
 
-def _sell(tx: Tx, by_key: dict[int, list[_Open]], since_at: float, now: float) -> None:
-    for row in tx.connection.execute(_moved(tuple(by_key), tx.node_key, since_at, now)):
-        for key, change_msat in ((row.out_channel_key, -row.out_msat), (row.in_channel_key, row.in_msat)):
-            for one in by_key.get(key, ()):
-                one.move(row.counted_at, change_msat)
-
-
-def _moved(keys: Sequence[int], node_key: int, since_at: float, now: float) -> Executable:
-    row = forward.c
-    return (
-        select(row.counted_at, row.in_channel_key, row.in_msat, row.out_channel_key, row.out_msat)
-        .where(
-            row.node_key == node_key,
-            row.status == status_literal(ForwardStatus.SETTLED),
-            row.counted_at > since_at,
-            row.counted_at <= now,
-            or_(row.out_channel_key.in_(keys), row.in_channel_key.in_(keys)),
-        )
-        .order_by(row.counted_at, row.created_index)
-    )
+def _first_job() -> Any:
+    """The lowest key among jobs that ended in the window: payments of earlier ones needn't be added up."""
+    ended = (rebalance_job.c.node_key == NODE, rebalance_job.c.finished_at >= bindparam("b_since"))
+    return select(func.min(rebalance_job.c.job_key)).where(*ended).scalar_subquery()

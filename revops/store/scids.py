@@ -18,6 +18,7 @@ from revops.domain.channel import Channel, ClosedChannel
 from revops.store.days import DAY_SUMS, add_days
 from revops.store.engine import NODE, Tx
 from revops.store.keys import ensure_channels, upsert
+from revops.store.lot_marks import forget_channels
 from revops.store.signals import merge_channel
 from revops.store.sums import merge_sums, take_turns
 from revops.store.tables import channel, channel_scid, forward, forward_day
@@ -137,4 +138,5 @@ def _merge(tx: Tx, old_key: int, new_key: int) -> None:
         add_days(tx, [sums])
     merge_sums(tx, old_key, new_key)
     merge_channel(tx, old_key, new_key)
+    forget_channels(tx, (old_key, new_key))
     tx.connection.execute(delete(channel).where(channel.c.node_key == tx.node_key, channel.c.channel_key == old_key))

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from revops.store.columns import at, decayed, flag, key, msat, primary, refers, whole, words
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0011"
+SCHEMA_VERSION: Final = "0012"
 #: The `day` of sums over all days.
 EVER: Final = -1
 
@@ -335,6 +335,14 @@ rebalance_payment = Table(
     key("job_key"), key("source_channel_key"), key("target_channel_key"), msat("amount"), msat("fee"), at("moved"),
     primary("payment_hash"), Index(None, "node_key", "target_channel_key", "moved_at"),
     Index(None, "node_key", "job_key"), sqlite_with_rowid=False,
+)  # fmt: skip
+
+#: What forwards have changed the balance of a refill's target by, from its end until `until_at`, and the lowest that
+#: this was meanwhile (0: it never fell below). Can be made anew from forwards at any time.
+lot_mark = Table(
+    "lot_mark", metadata, key("node_key"), key("job_key"), key("channel_key"), at("until"), msat("net"), msat("low"),
+    primary("job_key"), refers("job_key", to="rebalance_job"), refers("channel_key", to="channel"),
+    sqlite_with_rowid=False,
 )  # fmt: skip
 
 #: Where funds are below their floor, and since when; a row goes when they are well above it again.

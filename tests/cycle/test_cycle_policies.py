@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from revops.cycle.policies import recorded_policies
+from revops.cycle.policies import channel_policies, recorded_policies
 from revops.domain.forward import Forward
 from revops.domain.node import NodeEvent
-from revops.domain.policy import Config, NodeConfig
+from revops.domain.policy import Config, Match, NodeConfig, Rule
 from revops.domain.rules import ChannelFacts
 from revops.store import channels, events, forwards, queries
 from revops.store.engine import Database, Tx
@@ -55,6 +55,24 @@ def test_uptime_counts_as_far_back_as_the_record_the_window_and_the_channel_go(t
     assert found[old.name].uptime_ratio == pytest.approx(27 / 30)
     assert found[new.name].uptime_ratio == 1.0
     assert found[new.name].age_days == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("match", "uptime_ratio"),
+    [(Match(max_uptime_ratio=0.5), 0.9), (Match(min_uptime_ratio=0.95), 0.9), (Match(flow=("idle",)), None)],
+)
+def test_uptime_is_looked_for_where_a_rule_asks_for_it(tx: Tx, match: Match, uptime_ratio: float | None) -> None:
+    listed = make_channel(1, opened_at=int(NOW - 90 * DAY))
+    channels.record_channels(tx, [listed], NOW)
+    away = [
+        NodeEvent(1, node_id(1), "connect", int(NOW - 60 * DAY), None),
+        NodeEvent(2, node_id(1), "disconnect", int(NOW - 15 * DAY), 45 * DAY),
+        NodeEvent(3, node_id(1), "connect", int(NOW - 12 * DAY), None),
+    ]
+    events.ingest_events(tx, away)
+    config = Config(node=NodeConfig(rpc_path="/x"), rules=(Rule(name="one", match=match, settings={}),))
+    found = channel_policies(tx, config, [listed], NOW)[listed.channel_id]
+    assert found.facts.uptime_ratio == (None if uptime_ratio is None else pytest.approx(uptime_ratio))
 
 
 def test_flow_is_that_of_the_last_two_weeks(tx: Tx) -> None:

@@ -49,6 +49,7 @@ EXPECTED_NODE = {
         ("main", "reserve_low"): 1,
         ("main", "reserve_recovering"): 0,
         ("main", "ledger_gaps"): 0,
+        ("main", "stray_payments"): 0,
     },
     "revops_reserve_funds_msat": {("main", "onchain"): 12_345_000, ("main", "offchain"): 2_000_000_000},
     "revops_reserve_floor_msat": {("main", "onchain"): 100_000_000, ("main", "offchain"): 1_000_000_000},
@@ -225,6 +226,7 @@ def test_a_suspension_of_another_kind_is_shown_as_well(report: Report) -> None:
         ("main", "reserve_low"): 0,
         ("main", "reserve_recovering"): 0,
         ("main", "ledger_gaps"): 0,
+        ("main", "stray_payments"): 0,
     }
 
 
@@ -276,6 +278,7 @@ def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: C
         "reserve_low",
         "reserve_recovering",
         "ledger_gaps",
+        "stray_payments",
         "onchain",
         "offchain",
         "out",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, select
 
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot
-from revops.store import forwards, refills
+from revops.store import forwards, refills, scids
 from revops.store.codec import dump_reasons
 from revops.store.engine import Database, Tx
 from revops.store.keys import channel_keys, next_keys
-from revops.store.tables import rebalance_job, rebalance_payment, rebalance_plan
+from revops.store.tables import forward, lot_mark, rebalance_job, rebalance_payment, rebalance_plan
 from tests.builders import DAY, HOUR, NOW, channel_id
+from tests.store.plain_lots import plain_lots
 from tests.store.rows import FAILED, make_forward, record, scid
 
 DAYS = 14
@@ -190,6 +192,63 @@ def test_what_arrived_over_another_channel_is_no_lot_of_the_target(tx: Tx) -> No
     bought(tx)
     paid(tx, 1, 1_000_000, 1, target=3)
     assert refills.lots(tx, NOW, DAYS) == {}
+
+
+def marked(tx: Tx) -> list[tuple[int, float, int, int]]:
+    rows = tx.connection.execute(select(lot_mark).order_by(lot_mark.c.job_key)).all()
+    return [(row.job_key, row.until_at, row.net_msat, row.low_msat) for row in rows]
+
+
+def test_a_mark_stays_an_hour_behind_and_no_plan_reads_what_lies_behind_it(tx: Tx) -> None:
+    bought(tx)
+    bought(tx, hours=24 * 2 - 0.5)
+    sell(tx, (1, 700_000), (2, -300_000), (47.5, 50_000))
+    refills.mark_lots(tx, NOW, DAYS)
+    assert marked(tx) == [(1, NOW - HOUR, -400_000, -700_000)], "the second lot is younger than that"
+    tx.connection.execute(delete(forward).where(forward.c.counted_at < NOW - HOUR))  # as a rollup prunes
+    assert refills.lots(tx, NOW, DAYS)[channel_id(1)][0] == Lot(1_000_000, 100, 2.0, 500_000)
+    refills.mark_lots(tx, NOW + HOUR, DAYS)
+    assert marked(tx) == [(1, NOW, -450_000, -700_000), (2, NOW, -50_000, -50_000)]
+    assert refills.lots(tx, NOW + HOUR, DAYS)[channel_id(1)][0].sold_msat == 500_000
+
+
+def test_a_mark_ends_with_the_horizon_and_goes_with_its_lot(tx: Tx) -> None:
+    bought(tx)
+    sell(tx, (1, 300_000), (30, 900_000))
+    refills.mark_lots(tx, NOW, 1)
+    assert marked(tx) == [(1, NOW - DAY, -300_000, -300_000)]
+    refills.mark_lots(tx, NOW, 2)
+    assert marked(tx) == [(1, NOW - HOUR, -1_200_000, -1_200_000)]
+    assert refills.lots(tx, NOW, 1) == plain_lots(tx, NOW, 1), "a mark of a longer horizon is none"
+    refills.mark_lots(tx, NOW + 3 * DAY, 1)
+    assert marked(tx) == []
+
+
+def test_a_forward_that_is_stored_or_changes_behind_a_mark_drops_it(tx: Tx) -> None:
+    bought(tx)
+    sell(tx, (1, 300_000), (2, 100_000))
+    refills.mark_lots(tx, NOW, DAYS)
+    late = make_forward(9, in_scid=scid(2), out_scid=scid(1), out_msat=250_000, received_at=NOW - DAY)
+    forwards.ingest(tx, [replace(late, out_scid=scid(3)), replace(late, created_index=10, status=FAILED)], NOW)
+    forwards.ingest(tx, [replace(late, created_index=11, resolved_at=NOW - HOUR + 1)], NOW)
+    assert len(marked(tx)) == 1, "of another channel, failed, or after the mark"
+    forwards.ingest(tx, [late], NOW)
+    assert marked(tx) == []
+    assert only(tx) == plain_lots(tx, NOW, DAYS)[channel_id(1)][0] == Lot(1_000_000, 100, 2.0, 700_000)
+    refills.mark_lots(tx, NOW, DAYS)
+    forwards.ingest(tx, [replace(late, out_scid=scid(3), updated_index=99)], NOW)
+    assert marked(tx) == [], "it was counted, and belongs elsewhere now"
+    assert only(tx).sold_msat == 450_000
+
+
+def test_forwards_that_move_to_a_channel_drop_its_marks(tx: Tx) -> None:
+    bought(tx)
+    scids.add_placeholder(tx, "9x9x9", NOW)
+    forwards.ingest(tx, [make_forward(1, in_scid=scid(2), out_scid="9x9x9", received_at=NOW - DAY)], NOW)
+    refills.mark_lots(tx, NOW, DAYS)
+    assert only(tx).sold_msat == 0
+    scids.attach_scid(tx, "9x9x9", channel_id(1))
+    assert only(tx).sold_msat == 800_000
 
 
 def test_a_lot_of_the_future_has_no_age(tx: Tx) -> None:

@@ -76,7 +76,7 @@ def back_to_0009(url: str) -> None:
         with engine.begin() as connection:
             for name in ("source", "step", "payment"):
                 connection.execute(text(f"DROP TABLE rebalance_{name}"))
-            for table in ("reserve_state", "clboss_tag", "flow_sum"):
+            for table in ("lot_mark", "reserve_state", "clboss_tag", "flow_sum"):
                 connection.execute(text(f"DROP TABLE {table}"))
             for name in later:
                 connection.execute(text(f"ALTER TABLE rebalance_job DROP COLUMN {name}"))
