@@ -220,7 +220,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
         " the {wanted_sat} sat that gain"
     ),
     ReasonCode.KELLY_REFUSED: (
-        "sold, a sat earns {income_ppm} ppm, but the chance of that may be as low as {low_percent} %: worth buying"
+        "sold, a sat brings {income_ppm} ppm, but the chance of that may be as low as {low_percent} %: worth buying"
         " below {dearest_ppm} ppm, from {source} it costs {cost_ppm}"
     ),
     ReasonCode.STAKE_TOO_SMALL: (

@@ -10,6 +10,7 @@ of it, what is.
       moves.py         what is decided or under way, counted as done
       scene.py         the channels of one plan, with what is asked of them again and again
       worth.py         what a sat is worth on a channel, from empty to full
+      room_prices.py   what room is worth, and what of a fee belongs to it
       worthless.py     why that is nothing
       bands.py         how far a channel may be filled or drained
       sale_chance.py   the chance that what is bought is sold, and its lower bound

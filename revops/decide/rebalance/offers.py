@@ -70,7 +70,7 @@ def offer_of(scene: Scene, source: Channel, target: Channel, amount_msat: int, c
     target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + amount_msat)
     source_ppm = here.mean_ppm(source.spendable_msat - amount_msat, source.spendable_msat)
     room_ppm = room_low_ppm(scene, source, source_ppm)
-    sale_ppm = dearest_ppm(chance.low_ratio, scene.income_ppm(target)) + room_ppm - max(source_ppm, 0.0)
+    sale_ppm = dearest_ppm(chance.low_ratio, scene.sale_ppm(target)) + room_ppm - max(source_ppm, 0.0)
     gain_ppm = (target_ppm - pair_risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
     return Offer(
         source=source,

@@ -48,7 +48,9 @@ class Priced:
     offer: Offer
     amount_msat: int
     route_ppm: float
+    #: What a sold sat earns, and what of that the room takes by which its payment enters.
     income_ppm: float
+    entries_ppm: float
     chance: SaleChance
     bet: Stake
     #: None where the source gains no room that is wanted.
@@ -184,10 +186,11 @@ def price(scene: Scene, source: Channel, target: Channel, amount_msat: int, rout
     """Given a pair, an amount and what a route costs, return what it comes to, good or bad."""
     chance = scene.chance(target, amount_msat)
     found = offer_of(scene, source, target, amount_msat, chance)
-    income_ppm = scene.income_ppm(target)
+    income_ppm, sale_ppm = scene.income_ppm(target), scene.sale_ppm(target)
     # Two things may be earned: by a sale here, and by the room that the source gains. Together they are one bet.
-    low_ppm = chance.low_ratio * income_ppm + room_low_ppm(scene, source, found.source_ppm)
+    low_ppm = chance.low_ratio * sale_ppm + room_low_ppm(scene, source, found.source_ppm)
     room = scene.room(source) if found.source_ppm < 0 else None
-    most_ppm = income_ppm + (room.income_ppm if room is not None else 0.0)
+    most_ppm = sale_ppm + (room.income_ppm if room is not None else 0.0)
     bet = stake(low_ppm / most_ppm if most_ppm > 0 else 0.0, most_ppm, route_ppm + max(found.source_ppm, 0.0))
-    return Priced(found, amount_msat, route_ppm, income_ppm, chance, bet, room, low_ppm, most_ppm)
+    entries_ppm = income_ppm - sale_ppm
+    return Priced(found, amount_msat, route_ppm, income_ppm, entries_ppm, chance, bet, room, low_ppm, most_ppm)

@@ -10,8 +10,9 @@ from typing import Final
 from revops.decide.rebalance.bands import Band, band
 from revops.decide.rebalance.moves import Move, counted
 from revops.decide.rebalance.reliability import Reliability, reliability
+from revops.decide.rebalance.room_prices import Passing, RoomPrices, room_prices
 from revops.decide.rebalance.sale_chance import PAYMENTS_PER_LOT, SaleChance, sale_chance
-from revops.decide.rebalance.worth import MARGIN_RATIO, Rates, Worth, sendable_msat, worth
+from revops.decide.rebalance.worth import Rates, Worth, sendable_msat, worth
 from revops.decide.value import chance_of_need
 from revops.domain.channel import Channel
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT, Flow
@@ -48,13 +49,15 @@ class Scene:
         self._by_id = {channel.channel_id: channel for channel in snapshot.view.channels}
         self._worths: dict[str, Worth] = {}
         self._rooms: dict[str, Room] = {}
+        self._prices: RoomPrices | None = None
 
     def after(self, move: Move) -> Scene:
         """Given a move that isn't reserved yet, return the scene that it leaves."""
         left_msat = self.snapshot.budget_left_msat - move.cost_msat
         left = Scene(replace(counted(self.snapshot, (move,)), budget_left_msat=left_msat), self.policy)
-        # What a sat is worth along the balance doesn't depend on where that stands.
-        left._worths = self._worths
+        # What a sat is worth along the balance doesn't depend on where that stands; what room is worth changes little
+        # by one move, and stays as it is for all of a plan.
+        left._worths, left._prices = self._worths, self.room_prices()
         ends = {move.source_channel_id, move.target_channel_id}
         left._rooms = {name: room for name, room in self._rooms.items() if name not in ends}
         return left
@@ -82,25 +85,50 @@ class Scene:
         asked_msat = forward_fee_msat(TYPICAL_PAYMENT_MSAT, terms.fee_base_msat, terms.fee_ppm)
         return min(flow.earned_msat / flow.out_msat, asked_msat / TYPICAL_PAYMENT_MSAT) * PPM
 
-    def _sourced_ppm(self, channel: Channel) -> float:
-        flow = self.flow(channel)
-        return flow.sourced_msat / flow.in_msat * PPM if flow.in_msat > 0 else 0.0
+    def sale_ppm(self, channel: Channel) -> float:
+        """Given a channel, return what of that income is left when the room is paid for that the payment takes where it
+        enters.
+        """
+        return max(self.income_ppm(channel) - self.room_prices().entries_ppm, 0.0)
+
+    def room_prices(self) -> RoomPrices:
+        """What room is worth on each channel."""
+        if self._prices is None:
+            self._prices = room_prices([self._passing(channel) for channel in self.live])
+        return self._prices
+
+    def _passing(self, channel: Channel) -> Passing:
+        flow, signals, days = self.flow(channel), self.signals(channel), self.policy.horizon_days
+        free_msat = max(sendable_msat(channel) - channel.spendable_msat, 0)
+        return Passing(
+            channel_id=channel.channel_id,
+            in_msat=flow.in_msat,
+            sourced_msat=flow.sourced_msat,
+            blocked_ratio=chance_of_need(signals.inflow, signals.demand, free_msat, days),
+            out_msat=flow.out_msat,
+            income_ppm=self.income_ppm(channel),
+            sold_ppm=self._worth(channel, Rates(self.income_ppm(channel))).at_ppm(channel.spendable_msat),
+        )
 
     def worth(self, channel: Channel) -> Worth:
         """Given a channel, return what its liquidity is worth."""
         known = self._worths.get(channel.channel_id)
         if known is None:
-            known = worth(
-                channel,
-                self.signals(channel),
-                self.snapshot.figures.get(channel.channel_id),
-                Rates(self.income_ppm(channel), self._sourced_ppm(channel)),
-                self.policy.horizon_days,
-                self.now,
-                at_ceiling=self.at_ceiling(channel),
-            )
-            self._worths[channel.channel_id] = known
+            prices = self.room_prices()
+            rates = Rates(self.income_ppm(channel), prices.of(channel.channel_id), prices.entries_ppm)
+            known = self._worths[channel.channel_id] = self._worth(channel, rates)
         return known
+
+    def _worth(self, channel: Channel, rates: Rates) -> Worth:
+        return worth(
+            channel,
+            self.signals(channel),
+            self.snapshot.figures.get(channel.channel_id),
+            rates,
+            self.policy.horizon_days,
+            self.now,
+            at_ceiling=self.at_ceiling(channel),
+        )
 
     def at_ceiling(self, channel: Channel) -> bool:
         """Given a channel, return whether it asks for as much already as the operator allows."""
@@ -136,7 +164,7 @@ class Scene:
             chance = sale_chance((), days, sum(chances) / _CHANCE_POINTS, own_lots)
             spent_msat = self.snapshot.spent_msat.get(source.channel_id, 0)
             left_msat = max(flow.sourced_msat - spent_msat, 0)
-            known = Room(MARGIN_RATIO * self._sourced_ppm(source), chance.low_ratio, left_msat)
+            known = Room(self.room_prices().of(source.channel_id), chance.low_ratio, left_msat)
             self._rooms[source.channel_id] = known
         return known
 

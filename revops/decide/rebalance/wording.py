@@ -50,7 +50,7 @@ def bet(one: Priced, wanted_msat: int, terms: RebalanceTerms | None) -> Reason:
         ReasonCode.KELLY,
         cost_ppm=round(one.route_ppm + max(one.offer.source_ppm, 0.0)),
         income_ppm=round(one.income_ppm),
-        room="" if one.room is None else f", and its room {round(one.room.income_ppm):,},",
+        room=_beside(one),
         sale_percent=round(100 * one.chance.mean_ratio),
         low_percent=round(100 * one.chance.low_ratio),
         lot_count=round(one.chance.lot_count, 1),
@@ -61,6 +61,12 @@ def bet(one: Priced, wanted_msat: int, terms: RebalanceTerms | None) -> Reason:
         wanted_sat=sat_floor(wanted_msat),
         amount_sat=sat_floor(one.amount_msat),
     )
+
+
+def _beside(one: Priced) -> str:
+    """What is taken off the income of a sale, and what comes to it, where either is anything."""
+    less = f", less {one.entries_ppm:,.0f} for the room that its payment takes," if one.entries_ppm >= 0.5 else ""
+    return less + ("" if one.room is None else f", and its room {round(one.room.income_ppm):,},")
 
 
 def _staked(terms: RebalanceTerms | None) -> str:
@@ -90,7 +96,7 @@ def no_stake(one: Priced) -> Reason:
     return why(
         ReasonCode.KELLY_REFUSED,
         source=one.offer.source.name,
-        income_ppm=round(one.income_ppm),
+        income_ppm=round(one.income_ppm - one.entries_ppm),
         low_percent=round(100 * one.chance.low_ratio),
         cost_ppm=round(one.route_ppm + max(one.offer.source_ppm, 0.0)),
         dearest_ppm=int(one.low_ppm),

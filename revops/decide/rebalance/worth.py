@@ -14,8 +14,8 @@ caps none of them: that is what is being asked here. No sat is worth more than r
 fees are wishes, and an earlier tool that priced refills by them lost money on each.
 
 A local sat also takes up room. Where a channel is so full that payments can't enter, what these would earn elsewhere is
-lost: the chance that the room runs out, times what its payments earned where they left, less what their liquidity was
-worth there. At the best price that is p - p (1 - 1/ε) = p/ε; an elasticity of 2 is taken.
+lost: the chance that the room runs out, times what room is worth there. And a sat that is sold here takes room where
+its payment enters: that part of the fee isn't the liquidity's (both: `room_prices.py`).
 """
 
 from __future__ import annotations
@@ -35,16 +35,22 @@ STEPS: Final = 20
 _POINTS: Final = 8
 #: Figures that were judged longer ago tell nothing of now.
 STALE_SECONDS: Final = 2 * 86_400.0
-#: What is left of a fee where a payment leaves, less what its liquidity was worth there.
-MARGIN_RATIO: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a sat earned lately, in ppm: one that left by the channel, and elsewhere one that entered by it."""
+    """In ppm: what a sat that left by the channel earned lately, what a sat of room is worth on it, and what the room
+    that its sales take is worth elsewhere.
+    """
 
     income_ppm: float
-    sourced_ppm: float
+    room_ppm: float = 0.0
+    entries_ppm: float = 0.0
+
+    @property
+    def own_ratio(self) -> float:
+        """What part of a fee is the liquidity's own."""
+        return max(1.0 - self.entries_ppm / self.income_ppm, 0.0) if self.income_ppm > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +87,8 @@ def worth(
     *,
     at_ceiling: bool = False,
 ) -> Worth:
-    """Given a channel, what is known of it, what `demand` judged of it last (None: nothing), what its sats earned
-    lately, the horizon, and whether its price is at its ceiling, return what its liquidity is worth.
+    """Given a channel, what is known of it, what `demand` judged of it last (None: nothing), what its sats earn, the
+    horizon, and whether its price is at its ceiling, return what its liquidity is worth.
     """
     whole_msat = sendable_msat(channel)
     fresh = figures is not None and is_fresh(figures, now)
@@ -97,7 +103,7 @@ def worth(
             if figures is not None and fresh:
                 sold_ppm = min(value_at(figures.values_ppm, ratio), sold_ppm)
         blocked = chance_of_need(signals.inflow, signals.demand, whole_msat - level_msat, horizon_days)
-        values_ppm.append(sold_ppm - MARGIN_RATIO * rates.sourced_ppm * blocked)
+        values_ppm.append(rates.own_ratio * sold_ppm - rates.room_ppm * blocked)
     return Worth(tuple(values_ppm), whole_msat)
 
 
