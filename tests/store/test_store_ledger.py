@@ -117,7 +117,7 @@ def test_refusal_names_what_is_left_in_sat_rounded_against_us(database: Database
     with database.transaction(node_key) as tx:
         run = spender(tx)
         run.reserve(2_500)
-        with pytest.raises(ledger.BudgetExceededError, match=r"2 sat left, 4 wanted \(daily\)"):
+        with pytest.raises(ledger.BudgetExceededError, match=r"the daily budget has 2 sat left, 4 are wanted"):
             run.reserve(3_001, (5_499, 10**6))
         with pytest.raises(ledger.BudgetExceededError, match="0 sat left"):
             run.reserve(1, (2_000, 10**6))  # a limit that was lowered below what is reserved already
