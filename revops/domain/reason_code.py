@@ -117,6 +117,7 @@ class ReasonCode(StrEnum):
     PLENTY = "plenty"
     NOT_WANTED = "not_wanted"
     ROOM_SHORT = "room_short"
+    ROOM_ELSEWHERE = "room_elsewhere"
     FIGURES_STALE = "figures_stale"
     LAST_HOP_ABOVE_WORTH = "last_hop_above_worth"
     ROUTE_ABOVE_WORTH = "route_above_worth"

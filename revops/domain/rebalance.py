@@ -67,6 +67,8 @@ class RebalanceTerms:
     room_low_ratio: float = 0.0
     #: Which part of the share was staked at most; 0 where that wasn't kept.
     kelly_fraction: float = 0.0
+    #: What of `income_ppm` belongs to the room that a sale's payment takes where it enters.
+    entries_ppm: float = 0.0
 
 
 def bet_chance_ratio(odds_ratio: float, kelly_ratio: float) -> float:

@@ -32,6 +32,7 @@ from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
+from revops.domain.signals import Signals
 from revops.domain.snapshot import RebalanceSnapshot
 from tests.builders import (
     HOUR,
@@ -52,6 +53,7 @@ POLICY = RebalanceConfig(min_return_ratio=0.0)
 #: It sells 2,000,000 sat in 14 days at 500 ppm, and asks for as much now.
 DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
 FULL = make_channel(2, local_msat=4_750_000 * SAT)
+PLENTY = make_channel(9, local_msat=2_500_000 * SAT, local_terms=make_terms(fee_ppm=250, fee_base_msat=0))
 snapshots = rebalance_snapshots()
 policies = rebalance_policies()
 markets: st.SearchStrategy[Market] = st.one_of(st.just(no_route), st.integers(0, 2_000).map(at_ppm))
@@ -732,25 +734,33 @@ def test_no_more_is_staked_on_a_target_than_it_has_earned() -> None:
 
 
 def crowded(in_count: int, spent_sat: int = 0, **flow: Any) -> RebalanceSnapshot:
-    """The source is full, and what enters by it has earned 1,000 ppm elsewhere."""
-    entered = Flow(in_msat=40_000_000 * SAT, in_count=in_count, sourced_msat=40_000 * SAT)
-    flows = {channel_id(1): make_flow(**flow), channel_id(2): entered}
-    snapshot = make_rebalance_snapshot((DRAINED, FULL), flows=flows)
-    return replace(snapshot, spent_msat={channel_id(2): spent_sat * SAT})
+    """The source is full, and what enters by it has earned 250 ppm elsewhere, most of it where there is plenty."""
+    entered = Flow(in_msat=40_000_000 * SAT, in_count=in_count, sourced_msat=10_000 * SAT)
+    plenty = Flow(out_msat=36_000_000 * SAT, out_count=720, earned_msat=9_000 * SAT)
+    flows = {channel_id(1): make_flow(**flow), channel_id(2): entered, channel_id(9): plenty}
+    snapshot = make_rebalance_snapshot((DRAINED, FULL, PLENTY), flows=flows)
+    signals = {**snapshot.signals, channel_id(9): Signals()}
+    permissions = {channel_id(9): "none"}
+    return replace(snapshot, signals=signals, permissions=permissions, spent_msat={channel_id(2): spent_sat * SAT})
 
 
 def test_room_that_is_wanted_is_part_of_the_bet_by_its_own_lower_bound() -> None:
-    """Half of 1,000 ppm, with a chance of at least 90 % by 40 such amounts that entered: 450 ppm on top."""
+    """Nine tenths of what was earned left where there was plenty, so of 250 ppm the room has 225; with a chance of at
+    least 85 % by 40 such amounts that entered. A sale takes room, too: 225 ppm of its 500 aren't the liquidity's.
+    """
     much = 10**9 * SAT
     job, plain = first(replace(crowded(800), budget_left_msat=much)), first(two(budget_left_msat=much))
     assert job.terms is not None
     assert plain.terms is not None
     assert job.terms.source_ppm < -100
-    assert job.terms.room_ppm == 500
+    assert job.terms.room_ppm == pytest.approx(225, abs=1)
+    assert job.terms.entries_ppm == pytest.approx(225, abs=1)
+    assert job.terms.target_ppm == pytest.approx(plain.terms.target_ppm * 275 / 500, abs=1)
     assert job.terms.room_low_ratio > 0.85
     assert (plain.terms.room_ppm, plain.terms.room_low_ratio) == (0, 0)
-    more_ppm = (job.max_fee_msat - plain.max_fee_msat) / SAT / 1_000 * 1_000
-    assert more_ppm == pytest.approx(min(job.terms.room_low_ratio * 500, -job.terms.source_ppm), abs=2)
+    assert (plain.terms.entries_ppm, plain.terms.source_ppm) == (0, 0)
+    low_ppm = job.terms.sale_low_ratio * 275 + min(job.terms.room_low_ratio * 225, -job.terms.source_ppm)
+    assert job.max_fee_msat / SAT == pytest.approx(low_ppm, abs=2)  # a million sat
     assert ReasonCode.ROOM in {reason.code for reason in job.reasons}
     assert ReasonCode.ROOM not in {reason.code for reason in plain.reasons}
 
@@ -764,12 +774,12 @@ def test_of_a_single_payment_little_room_is_believed() -> None:
 
 
 def test_no_more_is_staked_on_room_than_its_entries_earned_less_what_was_spent_on_it() -> None:
-    """The target has earned 5 sat; of 40,000 that entries earned all but 15 were spent: 20 sat."""
-    rich = replace(crowded(800, 39_985, earned_msat=5 * SAT, out_msat=10_000 * SAT), budget_left_msat=10**9 * SAT)
+    """The target has earned 5 sat; of 10,000 that entries earned all but 15 were spent: 20 sat."""
+    rich = replace(crowded(800, 9_985, earned_msat=5 * SAT, out_msat=10_000 * SAT), budget_left_msat=10**9 * SAT)
     job = first(rich)
     assert job.outcome is Outcome.CHANGE
     assert job.max_fee_msat <= 20 * SAT
-    spent = replace(crowded(800, 40_000, earned_msat=1 * SAT, out_msat=2_000 * SAT), budget_left_msat=10**9 * SAT)
+    spent = replace(crowded(800, 10_000, earned_msat=1 * SAT, out_msat=2_000 * SAT), budget_left_msat=10**9 * SAT)
     assert first(spent).outcome is Outcome.DEFER
 
 

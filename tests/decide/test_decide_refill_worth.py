@@ -93,10 +93,10 @@ def test_one_more_sat_to_sell_earns_the_price_less_what_the_others_lose(
 
 
 def test_a_sat_that_takes_up_room_is_worth_less_than_nothing() -> None:
-    """Payments that enter by it earn 400 ppm elsewhere; where they surely find no room half of that is lost."""
+    """Room is worth 400 ppm; where payments surely find none, a sat more costs just that."""
     entered = Signals(inflow=Rate(2_000_000.0 * SAT, 2_000_000.0 * SAT * 50_000 * SAT))
     curve = worth(CHANNEL, entered, None, Rates(0.0, 400.0), 14, NOW)
-    assert curve.values_ppm[-1] == pytest.approx(-200, abs=1)
+    assert curve.values_ppm[-1] == pytest.approx(-400, abs=1)
     assert list(curve.values_ppm) == sorted(curve.values_ppm, reverse=True)
     calm = Signals(inflow=Rate(10_000.0 * SAT, 10_000.0 * SAT * 50_000 * SAT))
     assert worth(CHANNEL, calm, None, Rates(0.0, 400.0), 14, NOW).values_ppm[0] == pytest.approx(0, abs=0.1)

@@ -125,7 +125,7 @@ def test_a_plan_that_speaks_of_a_worth_of_nothing_says_why() -> None:
     entered = Flow(in_msat=40_000_000 * SAT, in_count=800, sourced_msat=40_000 * SAT)
     flows = {channel_id(1): make_flow(), channel_id(2): entered}
     snapshot = replace(make_rebalance_snapshot((DRAINED, FULL), flows=flows), figures=judged(STEADY))
-    for route_ppm, first_code in ((50, ReasonCode.WORTH), (900, ReasonCode.ROUTE_ABOVE_WORTH)):
+    for route_ppm, first_code in ((50, ReasonCode.WORTH), (1_200, ReasonCode.ROUTE_ABOVE_WORTH)):
         codes = [reason.code for reason in first(snapshot, route_ppm=route_ppm).reasons]
         assert (codes[0], codes[-1]) == (first_code, ReasonCode.DEARER_INSTEAD)
     assert ReasonCode.DEARER_INSTEAD not in {reason.code for reason in first(market()).reasons}
@@ -206,3 +206,16 @@ def test_a_bet_that_cant_lose_is_not_told_by_its_odds() -> None:
 def test_signals_of_nothing_are_no_demand() -> None:
     scene = Scene(market(signals={channel_id(1): Signals()}), POLICY)
     assert [reason.code for reason in why_nothing(scene, DRAINED)] == [ReasonCode.NOT_WANTED]
+
+
+def test_a_sale_whose_fee_belongs_to_the_room_is_worth_nothing_here() -> None:
+    """There is plenty elsewhere to sell at twice the price, and no room to enter."""
+    entered = Flow(in_msat=40_000_000 * SAT, in_count=800, sourced_msat=40_000 * SAT)
+    plenty = Flow(out_msat=36_000_000 * SAT, out_count=720, earned_msat=36_000 * SAT)
+    other = make_channel(9, local_msat=2_500_000 * SAT, local_terms=make_terms(fee_ppm=1_000, fee_base_msat=0))
+    flows = {channel_id(1): make_flow(), channel_id(2): entered, channel_id(9): plenty}
+    snapshot = make_rebalance_snapshot((DRAINED, FULL, other), flows=flows)
+    scene = Scene(replace(snapshot, signals={**snapshot.signals, channel_id(9): Signals()}), POLICY)
+    (reason,) = why_nothing(scene, DRAINED)
+    assert reason.code is ReasonCode.ROOM_ELSEWHERE
+    assert "sold, it earns 500, and the room that its payment takes where it enters is worth 97" in reason.sentence

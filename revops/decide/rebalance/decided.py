@@ -61,6 +61,7 @@ def terms_of(best: Priced, wanted_msat: int, stake_msat: int, scene: Scene) -> R
         room_ppm=0.0 if best.room is None else round(best.room.income_ppm, 1),
         room_low_ratio=0.0 if best.room is None else round(best.room.low_ratio, 3),
         kelly_fraction=scene.policy.kelly_fraction,
+        entries_ppm=round(best.entries_ppm, 1),
     )
 
 

@@ -38,6 +38,10 @@ def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
     if worth_ppm <= -_NOTHING_PPM:  # only the want of room makes it so
         return (why(ReasonCode.ROOM_SHORT, worth_ppm=round(worth_ppm)),)
     figures, income_ppm = scene.snapshot.figures.get(channel.channel_id), scene.income_ppm(channel)
+    if scene.sale_ppm(channel) < _NOTHING_PPM <= income_ppm:
+        entries_ppm = round(scene.room_prices().entries_ppm)
+        numbers = {"worth_ppm": round(worth_ppm), "income_ppm": round(income_ppm), "entries_ppm": entries_ppm}
+        return (why(ReasonCode.ROOM_ELSEWHERE, **numbers),)
     signals, days = scene.signals(channel), scene.policy.horizon_days
     notes: tuple[Reason, ...] = ()
     if figures is not None and not is_fresh(figures, scene.now):
