@@ -261,8 +261,8 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.NOT_WANTED: "a sat more is worth {worth_ppm} ppm here: hardly any payment has wanted to leave by it",
     ReasonCode.ROOM_ELSEWHERE: (
-        "a sat more is worth {worth_ppm} ppm here: sold, it earns {income_ppm}, and the room that its payment takes where"
-        " it enters is worth {entries_ppm}"
+        "a sat more is worth {worth_ppm} ppm here: sold, it earns {income_ppm}, and the room that its payment takes"
+        " where it enters is worth {entries_ppm}"
     ),
     ReasonCode.ROOM_SHORT: (
         "a sat more is worth {worth_ppm} ppm here, since it would take the room of payments that enter by it"

@@ -38,10 +38,6 @@ def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
     if worth_ppm <= -_NOTHING_PPM:  # only the want of room makes it so
         return (why(ReasonCode.ROOM_SHORT, worth_ppm=round(worth_ppm)),)
     figures, income_ppm = scene.snapshot.figures.get(channel.channel_id), scene.income_ppm(channel)
-    if scene.sale_ppm(channel) < _NOTHING_PPM <= income_ppm:
-        entries_ppm = round(scene.room_prices().entries_ppm)
-        numbers = {"worth_ppm": round(worth_ppm), "income_ppm": round(income_ppm), "entries_ppm": entries_ppm}
-        return (why(ReasonCode.ROOM_ELSEWHERE, **numbers),)
     signals, days = scene.signals(channel), scene.policy.horizon_days
     notes: tuple[Reason, ...] = ()
     if figures is not None and not is_fresh(figures, scene.now):
@@ -60,6 +56,16 @@ def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
                     fee_ppm=channel.local_terms.fee_ppm,
                 ),
             )
+    if sold_ppm >= _NOTHING_PPM > scene.sale_ppm(channel):
+        return (
+            why(
+                ReasonCode.ROOM_ELSEWHERE,
+                worth_ppm=round(worth_ppm),
+                income_ppm=round(income_ppm),
+                entries_ppm=round(scene.room_prices().entries_ppm),
+            ),
+            *notes,
+        )
     if sold_ppm >= _NOTHING_PPM:
         return (why(ReasonCode.ROOM_SHORT, worth_ppm=round(worth_ppm)), *notes)
     wanted_msat, enters_msat = (rate.msat_per_day * days for rate in (signals.demand, signals.inflow))
