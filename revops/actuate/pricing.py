@@ -121,7 +121,7 @@ def prepare(
         if obstacle is not None or source is None or target is None:
             untried.append(Refused(obstacle or why(ReasonCode.NOT_USABLE, state="gone")))
             continue
-        crowd = _crowd(source, view) or _crowd(target, view)
+        crowd = _crowd(target, view)
         if crowd is not None:
             untried.append(Refused(crowd))
             continue
@@ -138,7 +138,9 @@ def prepare(
 
 
 def _crowd(channel: Channel, view: NodeView) -> Reason | None:
-    """A peer with several channels may forward over another one than the route says."""
+    """A peer with several channels may let the payment in by another one than the route says. Out of a source it goes
+    by the channel that the route names, and by no other (lightningd/pay.c, find_channel_for_htlc_add).
+    """
     count = sum(1 for other in view.channels if other.live and other.peer_id == channel.peer_id)
     return why(ReasonCode.SEVERAL_CHANNELS, channel_count=count) if count > 1 else None
 

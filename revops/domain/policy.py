@@ -132,7 +132,7 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
     #: A job that is expected to bring less than this isn't worth the trouble.
     min_gain_sat: Annotated[int, Meta(ge=0, le=100_000_000)] = 1
     #: It must also bring so much more than the route costs, as a share of that: what liquidity is worth is an estimate.
-    min_return_ratio: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    min_return_ratio: Annotated[float, Meta(ge=0, le=10)] = 0.3
     #: Which part of the Kelly criterion's share of the budget is staked on one job.
     kelly_fraction: Annotated[float, Meta(gt=0, le=1)] = 0.5
     #: A source is drained to `low_ratio` of its capacity at most, a target filled to `high_ratio`; both move with the

@@ -293,21 +293,36 @@ def test_what_a_sale_has_moved_meanwhile_is_noticed(bench: Bench) -> None:
     assert_unspent(bench, [])
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
-def test_a_peer_that_got_a_second_channel_is_left_alone(bench: Bench, side: str) -> None:
-    """It may deliver over the other channel: paid for, and the target stays empty."""
-    bench.plan()
+def second_channel(bench: Bench, channel_id: str) -> None:
+    """Give the peer of one channel of the stored job another one, that of somebody else."""
     job, world = bench.job(), bench.node.world
-    chosen = bench.node.channel(job.source_channel_id if side == "source" else job.target_channel_id)
+    chosen = bench.node.channel(channel_id)
     used = {job.source_channel_id, job.target_channel_id}
     other = next(row for row in world.channels.values() if row.channel_id not in used and not row.private)
     world.peer_of(other).channels.remove(other)
     other.peer_id, other.direction = chosen.peer_id, chosen.direction
     world.peer_of(chosen).channels.append(other)
+
+
+def test_a_target_whose_peer_got_a_second_channel_is_left_alone(bench: Bench) -> None:
+    """It may deliver over the other channel: paid for, and the target stays empty."""
+    bench.plan()
+    second_channel(bench, bench.job().target_channel_id)
     bench.run()
     assert code_of(bench) is ReasonCode.SEVERAL_CHANNELS
     assert bench.calls("sendpay") == []
     assert_unspent(bench, [])
+
+
+def test_out_of_a_source_it_goes_by_the_channel_that_was_planned(bench: Bench) -> None:
+    bench.plan()
+    source_id = bench.job().source_channel_id
+    second_channel(bench, source_id)
+    bench.run()
+    assert bench.job().status == "settled"
+    moves = bench.node.world.channelmoves
+    moved = {row.account_id for row in moves if row.primary_tag == "invoice" and row.debit_msat}
+    assert moved == {source_id}
 
 
 @pytest.mark.parametrize("days", [0.6, 2.0, 8.5, 40.0, 4_000.0])

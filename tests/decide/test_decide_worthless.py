@@ -158,11 +158,15 @@ def an_offer(**overrides: Any) -> Offer:
 @pytest.mark.parametrize(
     ("one", "policy", "told"),
     [
-        (an_offer(), RebalanceConfig(), "min_return_ratio = 1; without a return 400 ppm"),
+        (an_offer(), RebalanceConfig(min_return_ratio=1.0), "min_return_ratio = 1; without a return 400 ppm"),
         (an_offer(limit_ppm=150), RebalanceConfig(), "by the lower bound of the chance that it is sold, more would"),
         (an_offer(limit_ppm=400), RebalanceConfig(min_return_ratio=0.0), "the difference, less the risk"),
         (an_offer(target_ppm=4_000.0, limit_ppm=1_000), RebalanceConfig(), "max_fee_ppm"),
-        (an_offer(target_ppm=-9.0, limit_ppm=0), RebalanceConfig(), "min_return_ratio = 1; without a return 0 ppm"),
+        (
+            an_offer(target_ppm=-9.0, limit_ppm=0),
+            RebalanceConfig(min_return_ratio=1.0),
+            "min_return_ratio = 1; without a return 0 ppm",
+        ),
     ],
 )
 def test_the_bound_in_force_is_named(one: Offer, policy: RebalanceConfig, told: str) -> None:
