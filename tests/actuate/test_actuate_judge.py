@@ -25,7 +25,7 @@ from revops.store import refills
 from tests.actuate.bench import HOUR, NODE_KEY, Bench, Killed, killing, open_bench
 
 #: A node in whose week one full channel was worth emptying into three others.
-WORLD: dict[str, Any] = {"seed": 4, "channel_count": 12, "history_days": 7.0, "forwards_per_day": 200.0}
+WORLD: dict[str, Any] = {"seed": 12, "channel_count": 12, "history_days": 7.0, "forwards_per_day": 300.0}
 
 
 @pytest.fixture
