@@ -20,6 +20,8 @@ class FailureKind(StrEnum):
     TIME_OUT = "time_out"
     #: A node on the way, or our peer, was gone or refused.
     UNREACHABLE = "unreachable"
+    #: It settled, over another channel than it was to: paid for, and not where it is wanted.
+    MISDELIVERED = "misdelivered"
     #: Ours, or not known: says nothing of the way.
     OTHER = "other"
 

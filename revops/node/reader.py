@@ -42,6 +42,8 @@ _NEVER_MADE: Final = 208
 _PAYMENT_FAILED: Final = frozenset({202, 203, 204, _NEVER_MADE, 209})
 #: lightningd answers when its own timer rings; this is for the answer to arrive.
 _WAIT_MARGIN_SECONDS: Final = 30.0
+#: The longest that a payment of ours may be held on its way: a week; lightningd would allow two.
+MAX_DELAY_BLOCKS: Final = 1_008
 
 _log = logging.getLogger(__name__)
 
@@ -223,6 +225,7 @@ class NodeReader(SlingReading):
             "layers": list(layers),
             "maxfee_msat": max_fee_msat,
             "final_cltv": final_cltv_blocks,
+            "maxdelay": MAX_DELAY_BLOCKS,
             "maxparts": 1,
         }
         return parse_routes.path(self._rpc.call("getroutes", params), wanted)

@@ -17,6 +17,8 @@ from revops.store.flows import status_literal
 from revops.store.tables import forward
 
 _PAGE_ROWS: Final = 50_000
+#: All the msat that there will ever be.
+UNKNOWN_MSAT: Final = 21 * 10**17
 
 
 class OpenLot:
@@ -30,7 +32,8 @@ class OpenLot:
     def __init__(self, row: Any, horizon_days: int) -> None:
         self.job_key, self.channel_key, self.channel_id = row.job_key, row.channel_key, row.channel_id
         self.amount_msat, self.fee_msat = int(row.amount_msat), int(row.fee_msat)
-        self.local_before_msat = int(row.local_before_msat)
+        # Not known (None) is more than any channel could sell.
+        self.local_before_msat = UNKNOWN_MSAT if row.local_before_msat is None else int(row.local_before_msat)
         self.bought_at, self.ends_at = row.finished_at, row.finished_at + horizon_days * DAY_SECONDS
         self.until_at, self.net_msat, self.low_msat, self.moved = self.bought_at, 0, 0, False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, case, func, select
+from sqlalchemy import Executable, bindparam, case, func, or_, select
 
 from revops.domain.reason import ReasonCode
 from revops.domain.rebalance import Attempt, FailureKind, Lot
@@ -15,6 +15,7 @@ from revops.store.days import DAY_SECONDS
 from revops.store.engine import NODE, Tx
 from revops.store.keys import total
 from revops.store.lots import OpenLot, follow
+from revops.store.strays import LOST_PLAN
 from revops.store.sums import take_turns
 from revops.store.tables import channel, rebalance_job, rebalance_payment
 
@@ -36,13 +37,15 @@ def attempts(tx: Tx, since_at: float) -> tuple[Attempt, ...]:
     """
     found = []
     for row in tx.execute(_ended(), b_since=since_at):
-        kind = None if row.status == "settled" else _kind_of(row)
+        kind = _kind_of(row)
         if row.status == "settled" or kind is not None:
             found.append(Attempt(row.source_id, row.target_id, row.finished_at, kind))
     return tuple(found)
 
 
 def _kind_of(row: Any) -> FailureKind | None:
+    if row.status == "settled":
+        return FailureKind.MISDELIVERED if row.astray_count else None
     if row.failure is not None:
         return FailureKind(row.failure)
     reasons = () if row.reason_json is None else load_reasons(row.reason_json)
@@ -51,7 +54,10 @@ def _kind_of(row: Any) -> FailureKind | None:
 
 @cache
 def _ended() -> Executable:
-    source, target, job = channel.alias("source"), channel.alias("target"), rebalance_job.c
+    source, target, job, paid = channel.alias("source"), channel.alias("target"), rebalance_job.c, rebalance_payment.c
+    astray = select(func.count()).where(
+        paid.node_key == job.node_key, paid.job_key == job.job_key, paid.target_channel_key != job.target_channel_key
+    )
     return (
         select(
             source.c.channel_id.label("source_id"),
@@ -60,6 +66,7 @@ def _ended() -> Executable:
             job.finished_at,
             job.failure,
             job.reason_json,
+            astray.correlate(rebalance_job).scalar_subquery().label("astray_count"),
         )
         .join(source, (source.c.node_key == job.node_key) & (source.c.channel_key == job.source_channel_key))
         .join(target, (target.c.node_key == job.node_key) & (target.c.channel_key == job.target_channel_key))
@@ -149,20 +156,20 @@ def _open_lots(tx: Tx, now: float, horizon_days: int) -> list[OpenLot]:
 
 @cache
 def _bought() -> Executable:
-    """Lots are what arrived on the target by the node's own moves; as long as these say nothing of a job, what it was
-    planned to move. What arrived over another channel is no lot: its balance before isn't known.
+    """Lots are what was bought for a target: by the node's own moves or, as long as these say nothing of a job, what it
+    was planned to move. What arrived over another channel is at stake on the target all the same: it was bought for
+    it, and can't be sold there. So is what a lost database had bought (plan 0): nobody knows what of it was sold.
     """
     job, paid = rebalance_job.c, rebalance_payment.c
     of_job = (paid.node_key == NODE, paid.job_key >= _first_job())
     arrived = (
         select(
             paid.job_key,
-            paid.target_channel_key,
             total(paid.amount_msat).label("amount_msat"),
             total(paid.fee_msat).label("fee_msat"),
         )
         .where(*of_job)
-        .group_by(paid.job_key, paid.target_channel_key)
+        .group_by(paid.job_key)
         .subquery("arrived")
     )
     seen = select(paid.job_key).where(*of_job).distinct().subquery("seen")
@@ -179,15 +186,13 @@ def _bought() -> Executable:
             job.local_before_msat,
         )
         .join(channel, (channel.c.node_key == job.node_key) & (channel.c.channel_key == job.target_channel_key))
-        .outerjoin(
-            arrived, (arrived.c.job_key == job.job_key) & (arrived.c.target_channel_key == job.target_channel_key)
-        )
+        .outerjoin(arrived, arrived.c.job_key == job.job_key)
         .outerjoin(seen, seen.c.job_key == job.job_key)
         .where(
             job.node_key == NODE,
             job.finished_at >= bindparam("b_since"),
             job.status == "settled",
-            job.local_before_msat.is_not(None),
+            or_(job.local_before_msat.is_not(None), job.plan_key == LOST_PLAN),
             amount_msat > 0,
         )
         .order_by(job.finished_at, job.job_key)

@@ -12,7 +12,8 @@ from revops.domain.rebalance import FailureKind
 from revops.sim import payments as sim_payments
 from revops.sim.faults import Fault, FaultKind
 from revops.sim.rows import ChannelMove
-from tests.actuate.bench import AMOUNT_MSAT, HOUR, MAX_FEE_MSAT, Bench
+from revops.store import refills
+from tests.actuate.bench import AMOUNT_MSAT, HOUR, MAX_FEE_MSAT, NODE_KEY, Bench
 
 GENEROUS_MSAT = AMOUNT_MSAT // 20
 
@@ -362,6 +363,11 @@ def test_what_arrives_over_another_channel_is_seen_and_booked_there(
     bench.run()
     assert caplog.text == "", "it is said once"
     bench.check(final=True)
+    with bench.database.read(NODE_KEY) as tx:
+        (lot,) = refills.lots(tx, bench.clock(), 14)[job.target_channel_id]
+        (attempt,) = refills.attempts(tx, 0.0)
+    assert (lot.amount_msat, lot.fee_msat, lot.sold_msat) == (job.amount_msat, job.fee_msat, 0), "it is at stake"
+    assert attempt.failure is FailureKind.MISDELIVERED
 
 
 @pytest.mark.parametrize("more_msat", [9_000, -9_000])

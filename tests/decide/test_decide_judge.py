@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -13,15 +14,18 @@ from hypothesis import strategies as st
 
 from revops.decide.rebalance.judge import judge
 from revops.decide.rebalance.moves import Move, counted, moves_of
+from revops.decide.rebalance.offers import last_hop_ppm
+from revops.decide.rebalance.priced import Question
 from revops.decide.rebalance.scene import Scene
 from revops.domain.channel import Channel, Htlc
 from revops.domain.decision import RebalanceDecision
 from revops.domain.forward import Flow
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.rebalance import Attempt, FailureKind, Lot, SourceOffer
+from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote, SourceOffer
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import RebalanceSnapshot
+from revops.domain.units import PPM, share_msat
 from tests.builders import HOUR, NOW, SAT, channel_id, make_channel, make_flow, make_rebalance_snapshot, make_terms
 from tests.planning import Market, at_ppm, no_route, planned
 from tests.strategies import rebalance_policies, rebalance_snapshots
@@ -130,7 +134,13 @@ def test_a_plan_that_is_executed_at_once_stands_as_each_job_leaves_the_scene(
 ) -> None:
     """Judging what nothing has changed about changes nothing of it, to a rounding of prices."""
     scene = Scene(snapshot, policy)
-    for decision in planned(snapshot, policy, at_ppm(price_ppm)).jobs:
+
+    def market(asked: Question) -> Quote:
+        """No way costs less than its last hop."""
+        last_msat = math.ceil(last_hop_ppm(asked.target, asked.amount_msat) * asked.amount_msat / PPM)
+        return Quote(asked.amount_msat, max(share_msat(asked.amount_msat, price_ppm), last_msat))
+
+    for decision in planned(snapshot, policy, market).jobs:
         job = record_of(decision)
         found = judge(scene, job)
         if isinstance(found, Reason):  # just worth it, at a price that was rounded

@@ -333,6 +333,20 @@ def test_half_of_the_kelly_share_is_staked_and_cuts_the_amount() -> None:
     assert f"kelly_fraction = 0.5 is staked, {job.terms.stake_msat // SAT} sat" in told.sentence
 
 
+@pytest.mark.parametrize("every_hours", [1, 2, 4, 6, 12, 24, 168])
+def test_in_whatever_rhythm_plans_are_made_each_target_is_asked_about_once(every_hours: int) -> None:
+    terms = make_terms(fee_ppm=500, fee_base_msat=0)
+    drained = [make_channel(number, local_msat=250_000 * SAT, local_terms=terms) for number in range(1, 29)]
+    full = [make_channel(100 + number, local_msat=4_750_000 * SAT) for number in range(4)]
+    flows = {channel.channel_id: make_flow() for channel in drained}
+    asked: set[str] = set()
+    for turn in range(100):
+        now = NOW + turn * every_hours * HOUR
+        scene = Scene(make_rebalance_snapshot((*drained, *full), flows=flows, taken_at=now), POLICY)
+        asked |= {one.target.channel_id for one in questions(survey(scene), scene)}
+    assert len(asked) == 28
+
+
 def test_a_return_is_asked_for_on_top_of_the_price() -> None:
     """At 100 % a sat that is worth 490 ppm may cost 245, and no more is moved than still brings as much."""
     bare, keen = first(two()), first(two(), RebalanceConfig(min_return_ratio=1.0))

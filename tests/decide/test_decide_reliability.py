@@ -89,6 +89,15 @@ def test_a_target_that_fails_with_everybody_is_left_alone() -> None:
     assert reliability(enough, NOW).pair_wait("another", "b", POLICY) is None
 
 
+def test_a_target_whose_peer_delivers_elsewhere_is_left_alone_for_a_week_whoever_pays() -> None:
+    """By its first such delivery: it was paid for like one that arrived."""
+    astray = tried(FailureKind.MISDELIVERED, 24)
+    wait = reliability([tried(None, 30), astray], NOW).target_wait("b", POLICY)
+    assert wait is not None
+    assert wait.until_at == NOW + 6 * 24 * HOUR
+    assert reliability([astray, tried(None, 1)], NOW).target_wait("b", POLICY) is None
+
+
 @given(
     st.lists(
         st.builds(

@@ -233,7 +233,7 @@ def test_a_path_is_asked_for_in_one_part() -> None:
         asked["source"], asked["destination"], 300_000_000, 5_000_000, 18, ("auto.sourcefree", "t1")
     )
     assert len(steps) == 2
-    assert rpc.asked == [("getroutes", {**asked, "maxparts": 1})]
+    assert rpc.asked == [("getroutes", {**asked, "maxdelay": 1_008, "maxparts": 1})]
     failure = sample("getroutes.self")["error"]
     with pytest.raises(NodeError) as caught:
         NodeReader(Replay(getroutes=refusal("getroutes", failure["code"], failure["message"]))).path(

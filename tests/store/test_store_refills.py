@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot
@@ -14,6 +14,7 @@ from revops.store import forwards, refills, scids
 from revops.store.codec import dump_reasons
 from revops.store.engine import Database, Tx
 from revops.store.keys import channel_keys, next_keys
+from revops.store.strays import LOST_PLAN
 from revops.store.tables import forward, lot_mark, rebalance_job, rebalance_payment, rebalance_plan
 from tests.builders import DAY, HOUR, NOW, channel_id
 from tests.store.plain_lots import plain_lots
@@ -188,10 +189,25 @@ def test_a_lot_is_what_arrived_not_what_was_planned(tx: Tx) -> None:
     assert only(tx) == Lot(100_000, 10, 2.0, 100_000)
 
 
-def test_what_arrived_over_another_channel_is_no_lot_of_the_target(tx: Tx) -> None:
+def test_what_arrived_over_another_channel_is_at_stake_on_the_target_and_is_not_sold_there(tx: Tx) -> None:
+    """Else its peer could have us pay for the same target again and again."""
     bought(tx)
     paid(tx, 1, 1_000_000, 1, target=3)
+    sell(tx, (1, 50_000))
+    assert refills.lots(tx, NOW, DAYS) == {channel_id(1): (Lot(1_000_000, 100, 2.0, 0),)}
+    (attempt,) = refills.attempts(tx, NOW - 30 * DAY)
+    assert attempt.failure is FailureKind.MISDELIVERED
+
+
+def test_what_a_lost_database_had_bought_is_a_lot_of_which_nothing_is_known_to_be_sold(tx: Tx) -> None:
+    bought(tx)
+    tx.connection.execute(update(rebalance_job).values(local_before_msat=None))
     assert refills.lots(tx, NOW, DAYS) == {}
+    row = {"node_key": tx.node_key, "plan_key": LOST_PLAN, "run_key": 1, "created_at": NOW, "expires_at": NOW}
+    tx.connection.execute(insert(rebalance_plan).values(row))
+    tx.connection.execute(update(rebalance_job).values(plan_key=LOST_PLAN))
+    sell(tx, (1, 900_000))
+    assert refills.lots(tx, NOW, DAYS) == {channel_id(1): (Lot(1_000_000, 100, 2.0, 0),)}
 
 
 def marked(tx: Tx) -> list[tuple[int, float, int, int]]:

@@ -115,7 +115,10 @@ def _tightened(
             gone = _no_stake(job, one.planned, now, limit_msat, left_msat) if worth_it else _gone(job, one.planned, now)
             refused = refused or gone
             continue
-        offers.append(replace(one.planned, max_fee_msat=limit_msat))
+        quoted = one.planned.quoted_fee_msat
+        # In proportion: it tells the next judgement what a sat should cost, and the node is asked before one is sent.
+        quoted_msat = None if quoted is None else -(-quoted * amount_msat // max(job.amount_msat, 1))
+        offers.append(replace(one.planned, max_fee_msat=limit_msat, quoted_fee_msat=quoted_msat))
         stakes_msat.append(min(now.bet.amount_msat(fraction, left_msat), earned))
     if not offers:
         return refused or why(ReasonCode.NO_SOURCE)

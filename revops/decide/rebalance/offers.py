@@ -70,7 +70,7 @@ def offer_of(scene: Scene, source: Channel, target: Channel, amount_msat: int, c
     target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + amount_msat)
     source_ppm = here.mean_ppm(source.spendable_msat - amount_msat, source.spendable_msat)
     room_ppm = room_low_ppm(scene, source, source_ppm)
-    sale_ppm = dearest_ppm(chance.low_ratio, scene.sale_ppm(target)) + room_ppm - max(source_ppm, 0.0)
+    sale_ppm = sale_low_ppm(chance, scene.sale_ppm(target)) + room_ppm - max(source_ppm, 0.0)
     gain_ppm = (target_ppm - pair_risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
     return Offer(
         source=source,
@@ -92,6 +92,13 @@ def risk_ppm(scene: Scene, source: Channel, target: Channel) -> float:
     hang_ratio = scene.attempts.hang_ratio(source.channel_id, target.channel_id)
     at_stake_ppm = max(there.at_ppm(target.spendable_msat), 0.0) + max(here.at_ppm(source.spendable_msat), 0.0)
     return hang_ratio * at_stake_ppm * HANG_DAYS / scene.policy.horizon_days
+
+
+def sale_low_ppm(chance: SaleChance, sale_ppm: float) -> float:
+    """Given the chance of a sale and what one leaves, return what it earns at least, in ppm. One that costs more room
+    than it pays is as likely as it seems, and not less.
+    """
+    return chance.mean_ratio * sale_ppm if sale_ppm < 0 else dearest_ppm(chance.low_ratio, sale_ppm)
 
 
 def room_low_ppm(scene: Scene, source: Channel, source_ppm: float) -> float:

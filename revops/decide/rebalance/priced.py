@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from revops.decide.rebalance.kelly import Stake, stake
 from revops.decide.rebalance.kelly import most_msat as kelly_most_msat
-from revops.decide.rebalance.offers import Offer, fitting_msat, offer_of, risk_ppm, room_low_ppm
+from revops.decide.rebalance.offers import Offer, fitting_msat, offer_of, risk_ppm, room_low_ppm, sale_low_ppm
 from revops.decide.rebalance.sale_chance import SaleChance
 from revops.decide.rebalance.scene import Room, Scene
 from revops.decide.rebalance.survey import Candidate
@@ -99,13 +100,15 @@ def questions(candidates: Sequence[Candidate], scene: Scene) -> tuple[Question, 
     kept for amounts that are cut.
 
     Some of them go to the others in turn: a target to which no route leads would else keep them from being asked about.
-    Whose turn it is goes by the hour, so that a plan depends on nothing but its arguments.
+    Whose turn it is goes by the hour, so that a plan depends on nothing but its arguments, and by a hash of the day, so
+    that no rhythm in which plans are made passes over anybody for good.
     """
     most = scene.policy.max_quotes - scene.policy.max_quotes // CUT_SHARE
     open_ones = [one for one in candidates if one.offers]
     first_count = max((most - most // TURN_SHARE) // SOURCES_ASKED, 1)
     rest = open_ones[first_count:]
-    turn = int(scene.now // 3_600) % len(rest) if rest else 0
+    hour = int(scene.now // 3_600)
+    turn = (int(sha256(b"%d" % (hour // 24)).hexdigest(), 16) + hour) % max(len(rest), 1)
     asked_counts: Counter[str] = Counter()
     asked: list[Question] = []
     for candidate in [*open_ones[:first_count], *rest[turn:], *rest[:turn]]:
@@ -188,9 +191,9 @@ def price(scene: Scene, source: Channel, target: Channel, amount_msat: int, rout
     found = offer_of(scene, source, target, amount_msat, chance)
     income_ppm, sale_ppm = scene.income_ppm(target), scene.sale_ppm(target)
     # Two things may be earned: by a sale here, and by the room that the source gains. Together they are one bet.
-    low_ppm = chance.low_ratio * sale_ppm + room_low_ppm(scene, source, found.source_ppm)
+    low_ppm = sale_low_ppm(chance, sale_ppm) + room_low_ppm(scene, source, found.source_ppm)
     room = scene.room(source) if found.source_ppm < 0 else None
-    most_ppm = sale_ppm + (room.income_ppm if room is not None else 0.0)
+    most_ppm = max(sale_ppm, 0.0) + (room.income_ppm if room is not None else 0.0)
     bet = stake(low_ppm / most_ppm if most_ppm > 0 else 0.0, most_ppm, route_ppm + max(found.source_ppm, 0.0))
     entries_ppm = income_ppm - sale_ppm
     return Priced(found, amount_msat, route_ppm, income_ppm, entries_ppm, chance, bet, room, low_ppm, most_ppm)

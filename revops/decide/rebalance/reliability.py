@@ -26,13 +26,15 @@ MOST_DOUBLINGS: Final = 6
 #: From so many failures in a row on, whatever the source, a target itself is left alone.
 FUTILE_COUNT: Final = 8
 #: How long to wait after a failure, by its kind, as multiples of the policy's wait: liquidity on the way comes back
-#: soon; a payment that hung may have blocked money for hours; what was ours tells nothing of the way.
+#: soon; a payment that hung may have blocked money for hours; who delivers elsewhere once does so again; what was ours
+#: tells nothing of the way.
 WAIT_TIMES: Final[Mapping[FailureKind, float]] = {
     FailureKind.NO_ROUTE: 2.0,
     FailureKind.FEE_TOO_LOW: 1.0,
     FailureKind.LIQUIDITY: 0.5,
     FailureKind.TIME_OUT: 4.0,
     FailureKind.UNREACHABLE: 1.0,
+    FailureKind.MISDELIVERED: 84.0,
     FailureKind.OTHER: 0.5,
 }
 
@@ -93,8 +95,11 @@ class Reliability:
         return self._wait(self.pairs.get((source_id, target_id), _NOTHING), policy, 1)
 
     def target_wait(self, target_id: str, policy: RebalanceConfig) -> Wait | None:
-        """Given a target, return how long it is left alone whatever the source; None where it may be tried."""
-        return self._wait(self.targets.get(target_id, _NOTHING), policy, FUTILE_COUNT)
+        """Given a target, return how long it is left alone whatever the source; None where it may be tried. What its
+        peer delivered elsewhere was its doing, from whichever source.
+        """
+        record = self.targets.get(target_id, _NOTHING)
+        return self._wait(record, policy, 1 if record.last_kind is FailureKind.MISDELIVERED else FUTILE_COUNT)
 
     def _wait(self, record: _Record, policy: RebalanceConfig, least_count: int) -> Wait | None:
         if record.row_count < least_count:

@@ -23,14 +23,17 @@ from revops.domain.units import MSAT_PER_SAT, PPM, forward_fee_msat, sat_ceil
 
 #: Left on a channel for the commitment fee and for other payments while ours is under way: one part of so many.
 MARGIN_SHARE: Final = 50
+#: Of what entries have earned, one part in so many may be staked on room for more of them: who pays little enters by
+#: room that was made for those who pay.
+ROOM_SHARE: Final = 4
 _CHANCE_POINTS: Final = 4
 _IDLE: Final = Flow()
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a sat of room at a source should earn elsewhere, the lower bound of the chance that it does, and what its
-    entries have earned in the horizon, less what refills out of it cost then: no more is staked on its room.
+    """What a sat of room at a source should earn elsewhere, the lower bound of the chance that it does, and a share of
+    what its entries have earned in the horizon, less what refills out of it cost then: no more is staked on its room.
     """
 
     income_ppm: float
@@ -87,9 +90,10 @@ class Scene:
 
     def sale_ppm(self, channel: Channel) -> float:
         """Given a channel, return what of that income is left when the room is paid for that the payment takes where it
-        enters.
+        enters; below 0 where room is worth more than a sale: who sold it again and again would be paid for room that he
+        himself takes.
         """
-        return max(self.income_ppm(channel) - self.room_prices().entries_ppm, 0.0)
+        return self.income_ppm(channel) - self.room_prices().entries_ppm
 
     def room_prices(self) -> RoomPrices:
         """What room is worth on each channel."""
@@ -163,7 +167,7 @@ class Scene:
             own_lots = min(flow.in_msat / max(amount_msat, 1), flow.in_count / PAYMENTS_PER_LOT)
             chance = sale_chance((), days, sum(chances) / _CHANCE_POINTS, own_lots)
             spent_msat = self.snapshot.spent_msat.get(source.channel_id, 0)
-            left_msat = max(flow.sourced_msat - spent_msat, 0)
+            left_msat = max(flow.sourced_msat // ROOM_SHARE - spent_msat, 0)
             known = Room(self.room_prices().of(source.channel_id), chance.low_ratio, left_msat)
             self._rooms[source.channel_id] = known
         return known

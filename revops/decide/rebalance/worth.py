@@ -21,6 +21,7 @@ its payment enters: that part of the fee isn't the liquidity's (both: `room_pric
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from revops.decide.inventory import value_at
@@ -49,18 +50,27 @@ class Rates:
 
     @property
     def own_ratio(self) -> float:
-        """What part of a fee is the liquidity's own."""
-        return max(1.0 - self.entries_ppm / self.income_ppm, 0.0) if self.income_ppm > 0 else 0.0
+        """What part of a fee is the liquidity's own; below 0 where a sale takes room that is worth more."""
+        return 1.0 - self.entries_ppm / self.income_ppm if self.income_ppm > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Worth:
     """What a local sat is worth on equal steps of the balance, from empty to full, in ppm; below 0 where it only takes
-    up room. `sendable_msat` is full.
+    up room, here or by its sale elsewhere. `sold_ppm` is what its sale earns, with the chance of that, `taken_ppm` what
+    the room is worth that it takes here. `sendable_msat` is full.
     """
 
-    values_ppm: tuple[float, ...]
+    sold_ppm: tuple[float, ...]
+    taken_ppm: tuple[float, ...]
+    rates: Rates
     sendable_msat: int
+
+    @cached_property
+    def values_ppm(self) -> tuple[float, ...]:
+        """What a sat is worth, both together."""
+        own_ratio = self.rates.own_ratio
+        return tuple(own_ratio * sold - taken for sold, taken in zip(self.sold_ppm, self.taken_ppm, strict=True))
 
     def at_ppm(self, spendable_msat: float) -> float:
         """Given a balance, return what its last sat is worth."""
@@ -92,7 +102,7 @@ def worth(
     """
     whole_msat = sendable_msat(channel)
     fresh = figures is not None and is_fresh(figures, now)
-    values_ppm = []
+    sold, taken = [], []
     for step in range(STEPS):
         ratio = (step + 0.5) / STEPS
         level_msat = round(ratio * whole_msat)
@@ -103,8 +113,9 @@ def worth(
             if figures is not None and fresh:
                 sold_ppm = min(value_at(figures.values_ppm, ratio), sold_ppm)
         blocked = chance_of_need(signals.inflow, signals.demand, whole_msat - level_msat, horizon_days)
-        values_ppm.append(rates.own_ratio * sold_ppm - rates.room_ppm * blocked)
-    return Worth(tuple(values_ppm), whole_msat)
+        sold.append(sold_ppm)
+        taken.append(rates.room_ppm * blocked)
+    return Worth(tuple(sold), tuple(taken), rates, whole_msat)
 
 
 def is_fresh(figures: DemandFigures, now: float) -> bool:

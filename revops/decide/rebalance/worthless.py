@@ -32,10 +32,12 @@ def explained(scene: Scene, decision: RebalanceDecision) -> RebalanceDecision:
 
 def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
     """Given a channel, return why a sat more is worth nothing there; empty where it is worth something."""
-    worth_ppm = scene.worth(channel).at_ppm(channel.spendable_msat)
+    curve = scene.worth(channel)
+    worth_ppm = curve.at_ppm(channel.spendable_msat)
     if worth_ppm >= _NOTHING_PPM:
         return ()
-    if worth_ppm <= -_NOTHING_PPM:  # only the want of room makes it so
+    taken_ppm = value_at(curve.taken_ppm, channel.spendable_msat / curve.sendable_msat)
+    if worth_ppm <= -_NOTHING_PPM and taken_ppm >= _NOTHING_PPM:
         return (why(ReasonCode.ROOM_SHORT, worth_ppm=round(worth_ppm)),)
     figures, income_ppm = scene.snapshot.figures.get(channel.channel_id), scene.income_ppm(channel)
     signals, days = scene.signals(channel), scene.policy.horizon_days

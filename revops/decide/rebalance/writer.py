@@ -218,8 +218,13 @@ class Writer:
 
 
 def earned_msat(scene: Scene, target: Channel, one: Priced) -> int:
-    """Given a target and an offer for it, return what both ends have earned that isn't at stake yet."""
-    return scene.unstaked_msat(target) + (one.room.left_msat if one.room is not None else 0)
+    """Given a target and an offer for it, return what both ends have earned that isn't at stake yet: of the source's
+    room no more than that is worth, or others' payments would pay for what is bought for this one.
+    """
+    if one.room is None:
+        return scene.unstaked_msat(target)
+    worth_msat = int(max(-one.offer.source_ppm, 0.0) * one.amount_msat / PPM)
+    return scene.unstaked_msat(target) + min(one.room.left_msat, worth_msat)
 
 
 def _rank(candidate: Candidate, priced: Sequence[Priced]) -> tuple[int, str]:
