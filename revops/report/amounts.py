@@ -20,6 +20,11 @@ def cost(amount_msat: int) -> str:
     return f"{sat_ceil(amount_msat):,}"
 
 
+def whole(figure: float) -> str:
+    """Given a figure that may be below 0, return it to the nearest whole number; never "-0"."""
+    return f"{round(figure):,}"
+
+
 def to_the_msat(amount_msat: int) -> str:
     """Given an amount, return sat with three decimals: rows of such figures add up to their sum."""
     whole, rest = divmod(amount_msat, MSAT_PER_SAT)

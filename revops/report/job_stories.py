@@ -15,7 +15,7 @@ from revops.domain.units import sat_exact
 from revops.report.amounts import age, income, instant, share, span
 from revops.report.blocks import Block, Line, Table
 from revops.report.jobs import OPEN, fee, fee_rate, named, reserved_row
-from revops.report.rebalances import weighed
+from revops.report.weighed import weighed
 
 _HEADINGS: Final = (
     "job", "planned", "refill", "from", ">amount sat", ">fee sat", ">ppm", ">sold", "what became of it"

@@ -4,20 +4,19 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from revops.domain.budget import Category
 from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import ReasonCode
-from revops.domain.rebalance import RebalanceTerms, bet_chance_ratio
 from revops.domain.record import JobRecord
 from revops.domain.summary import RebalanceSummary
-from revops.domain.units import PPM, sat_floor
 from revops.report.amounts import cost, cost_rate, income, instant
 from revops.report.blocks import Block, Line, Table
 from revops.report.jobs import fee, fee_rate, named, reserved_row
 from revops.report.summaries import counts, grouped, sentences
+from revops.report.weighed import weighed
 
 #: Refusals that would be jobs if a price, a chance or a budget were a little other.
 NEAR_MISSES: Final = frozenset(
@@ -85,45 +84,6 @@ def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
 
 def _why_row(one: RebalanceDecision) -> tuple[str, ...]:
     return one.target_name, sentences(one.reasons)
-
-
-def weighed(jobs: Sequence[tuple[str, RebalanceTerms]]) -> Iterator[Block]:
-    """Given the names of targets with what a plan weighed for their jobs, render what each sat is worth and the bet."""
-    if not jobs:
-        return
-    value = ("refill", ">worth there", ">worth at source", ">route", ">risk", ">gain ppm", ">a sale earns ppm")
-    bet = (">chance of sale", ">p", ">odds b", ">Kelly f", ">stake sat", ">wanted sat")
-    rows = tuple(_terms_row(name, terms) for name, terms in jobs)
-    yield Table("What a sat is worth, in ppm, and the bet on its sale", (*value, *bet), rows)
-    fractions = {terms.kelly_fraction for _name, terms in jobs}
-    fraction = "".join(f" = {value:g}" for value in fractions if value > 0)
-    yield Line(
-        "the chance of sale stands with its lower bound; p is that bound, with what the source's room may earn where"
-        " that is wanted; b are the net odds: what is earned beyond the cost, over the cost; f = p - (1 - p)/b is"
-        f" Kelly's share of what the budget has left, of which kelly_fraction{fraction} is staked, and no more than the"
-        " channel has earned"
-    )
-    yield Line("")
-
-
-def _terms_row(name: str, terms: RebalanceTerms) -> tuple[str, ...]:
-    free = terms.odds_ratio >= PPM
-    chance_ratio = terms.kelly_ratio if free else bet_chance_ratio(terms.odds_ratio, terms.kelly_ratio)
-    return (
-        name,
-        f"{terms.target_ppm:,.0f}",
-        f"{terms.source_ppm:,.0f}",
-        f"{terms.route_ppm:,.0f}",
-        f"{terms.risk_ppm:,.0f}",
-        f"{terms.gain_ppm:,.0f}",
-        f"{terms.income_ppm:,.0f}",
-        f"{terms.sale_ratio:.0%} ({terms.sale_low_ratio:.0%})",
-        f"{chance_ratio:.0%}",
-        "no risk" if free else f"{terms.odds_ratio:.2f}",
-        f"{terms.kelly_ratio:.0%}",
-        f"{sat_floor(terms.stake_msat):,}",
-        income(terms.wanted_msat),
-    )
 
 
 def rebalance_run(summary: RebalanceSummary, *, dry_run: bool) -> Iterator[Block]:

@@ -89,14 +89,14 @@ def test_every_figure_is_whole_and_no_line_runs_over(columns):
                 if heading in {"why", "peer"}:
                     continue
                 whole = set(re.findall(r"\S+", cell))
-                assert any(whole <= {word.strip(",:") for word in line} | line for line in words), (heading, cell)
+                assert any(whole <= {word.strip(",;:") for word in line} | line for line in words), (heading, cell)
     assert " ".join(WHY.split()) in " ".join(" ".join(lines).split())
 
 
 def test_reasons_stand_below_their_row_where_room_is_short():
     lines = on_pty(80).split("\n")
     (row,) = [number for number, line in enumerate(lines) if line.startswith("2026-11-27 16:42Z")]
-    assert lines[row + 1] == "    times 3: short"
+    assert lines[row + 1] == "    times 3; why: short"
 
 
 def test_a_table_of_figures_goes_on_below_with_its_first_column():
