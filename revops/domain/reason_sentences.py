@@ -21,4 +21,6 @@ LATER: Final[Mapping[ReasonCode, frozenset[str]]] = {
     ReasonCode.NOTHING_CHEAPER: frozenset({"source", "source_ppm", "last_hop_ppm"}),
     ReasonCode.LAST_HOP_ABOVE_WORTH: frozenset({"bound"}),
     ReasonCode.ROUTE_ABOVE_WORTH: frozenset({"bound"}),
+    ReasonCode.NO_QUOTE: frozenset({"target_ppm", "source_ppm", "bound"}),
+    ReasonCode.NOT_QUOTED: frozenset({"cause"}),
 }

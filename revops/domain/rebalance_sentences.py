@@ -58,9 +58,13 @@ REBALANCES: Final[Mapping[ReasonCode, str]] = {
         "earned {income_ppm} ppm on {out_sat} sat in {horizon_days} days; refill at up to {max_fee_ppm} ppm"
     ),
     ReasonCode.WORTH: (
-        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}; less {route_ppm} ppm for the route and"
-        " {risk_ppm} for its risk that gains {gain_ppm} ppm, if the payment succeeds (chance {success_percent} %); the"
-        " route may cost up to {limit_ppm} ppm"
+        "a refill's sat is worth {target_ppm} ppm here and {source_ppm} on {source}, on average over the amount; less"
+        " {route_ppm} ppm for the route and {risk_ppm} for its risk that gains {gain_ppm} ppm, if the payment succeeds"
+        " (chance {success_percent} %); the route may cost up to {limit_ppm} ppm"
+    ),
+    ReasonCode.FOR_SALE: "to be sold here, where a refill's sat is worth {target_ppm} ppm{room}",
+    ReasonCode.FOR_ROOM: (
+        "in truth it drains {source}, where room is worth {room_ppm} ppm; here a refill's sat is worth {target_ppm} ppm"
     ),
     ReasonCode.ROOM: (
         "payments that enter by {source} want room there: a sat of it should earn {room_ppm} ppm where they leave, with"
@@ -99,50 +103,54 @@ REBALANCES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.FULL_ENOUGH: "{local_percent} % is ours, it is filled to {high_percent} % at most",
     ReasonCode.NOTHING_CHEAPER: (
-        "a sat more is worth {worth_ppm} ppm here; the cheapest to have is worth {source_ppm} on {source}, and its peer"
-        " asks {last_hop_ppm} ppm to let one in: nothing is gained"
+        "a refill's first sat is worth {worth_ppm} ppm here; the cheapest to have is worth {source_ppm} on {source},"
+        " and its peer asks {last_hop_ppm} ppm to let one in: nothing is gained"
     ),
     ReasonCode.RETURN_TOO_SMALL: (
-        "a sat more is worth {worth_ppm} ppm here and {source_ppm} on {source}, and its peer asks {last_hop_ppm} ppm to"
-        " let one in: {gain_ppm} ppm are left, less than the return of {asked_ppm} ppm, and more with the rest of the"
-        " route, that min_return_ratio = {min_return_ratio} asks for"
+        "a refill's first sat is worth {worth_ppm} ppm here and {source_ppm} on {source}, and its peer asks"
+        " {last_hop_ppm} ppm to let one in: {gain_ppm} ppm are left, less than the return of {asked_ppm} ppm, and more"
+        " with the rest of the route, that min_return_ratio = {min_return_ratio} asks for"
     ),
     ReasonCode.NOBODY_SPARES: (
-        "a sat more is worth {worth_ppm} ppm here, but no channel has {min_sat} sat to spare: each is drained as far as"
-        " its band allows (low_ratio, moved by its flow), or kept out"
+        "a refill's first sat is worth {worth_ppm} ppm here, but no channel has {min_sat} sat to spare: each is drained"
+        " as far as its band allows (low_ratio, moved by its flow), or kept out"
     ),
     ReasonCode.DEARER_INSTEAD: (
-        "a sat more is worth {worth_ppm} ppm here: a fee 1 % above {fee_ppm} ppm may lose as few as {low} % of the"
-        " payments, so that asking for more earns more than having more to sell"
+        "a refill's first sat is worth {worth_ppm} ppm here: a fee 1 % above {fee_ppm} ppm may lose as few as {low} %"
+        " of the payments, so that asking for more earns more than having more to sell"
     ),
     ReasonCode.PLENTY: (
-        "a sat more is worth {worth_ppm} ppm here, since what is there isn't likely to run out: {have_sat} sat can be"
-        " sent, and in {horizon_days} days about {wanted_sat} want to leave and {enters_sat} come in"
+        "a refill's first sat is worth {worth_ppm} ppm here, since what is there isn't likely to run out: {have_sat}"
+        " sat can be sent, and in {horizon_days} days about {wanted_sat} want to leave and {enters_sat} come in"
     ),
-    ReasonCode.NOT_WANTED: "a sat more is worth {worth_ppm} ppm here: hardly any payment has wanted to leave by it",
+    ReasonCode.NOT_WANTED: (
+        "a refill's first sat is worth {worth_ppm} ppm here: hardly any payment has wanted to leave by it"
+    ),
     ReasonCode.ROOM_ELSEWHERE: (
-        "a sat more is worth {worth_ppm} ppm here: sold, it earns {income_ppm}, and the room that its payment takes"
-        " where it enters is worth {entries_ppm}"
+        "a refill's first sat is worth {worth_ppm} ppm here: sold, it earns {income_ppm}, and the room that its payment"
+        " takes where it enters is worth {entries_ppm}"
     ),
     ReasonCode.ROOM_SHORT: (
-        "a sat more is worth {worth_ppm} ppm here, since it would take the room of payments that enter by it"
+        "a refill's first sat is worth {worth_ppm} ppm here, since it would take the room of payments that enter by it"
     ),
     ReasonCode.FIGURES_STALE: (
         "what the strategy `demand` found is {days} days old and counts for nothing: does `revops fees adjust` run?"
     ),
     ReasonCode.LAST_HOP_ABOVE_WORTH: (
-        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}, and is sold with a chance of"
-        " {low_percent} % at least: the whole route may cost {limit_ppm} ppm ({bound}), its peer alone asks"
-        " {last_hop_ppm} to let one in"
+        "a refill's sat is worth {target_ppm} ppm here and {source_ppm} on {source}, on average over the amount, and is"
+        " sold with a chance of {low_percent} % at least: the whole route may cost {limit_ppm} ppm ({bound}), its peer"
+        " alone asks {last_hop_ppm} to let one in"
     ),
     ReasonCode.ROUTE_ABOVE_WORTH: (
-        "a sat is worth {target_ppm} ppm here and {source_ppm} on {source}: a route may cost {limit_ppm} ppm ({bound}),"
-        " the cheapest costs {route_ppm}"
+        "a refill's sat is worth {target_ppm} ppm here and {source_ppm} on {source}, on average over the amount: a"
+        " route may cost {limit_ppm} ppm ({bound}), the cheapest costs {route_ppm}"
     ),
-    ReasonCode.NO_QUOTE: "no route from {source} for the {limit_ppm} ppm that it may cost: {message}",
+    ReasonCode.NO_QUOTE: (
+        "a refill's sat is worth {target_ppm} ppm here and {source_ppm} on {source}, on average over the amount: a"
+        " route may cost {limit_ppm} ppm ({bound}), and there is none for that: {message}"
+    ),
     ReasonCode.NOT_QUOTED: (
-        "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked in this run what one costs (max_quotes"
-        " routes are asked for at most, in turns)"
+        "a route from {source} may cost {limit_ppm} ppm; the node wasn't asked in this run what one costs: {cause}"
     ),
     ReasonCode.NO_LAYER: (
         "no route was asked for, so that no price is known: that takes the routing layer {layer}, which keeps payments"
@@ -160,13 +168,18 @@ REBALANCES: Final[Mapping[ReasonCode, str]] = {
         "{side} can move {have_sat} sat now, {wanted_sat} are wanted: it has changed since the plan"
     ),
     ReasonCode.WORTH_GONE: (
-        "not worth it any more: a sat is worth {target_ppm} ppm here and {source_ppm} on {source} now, the route should"
-        " cost {route_ppm} and its risk {risk_ppm}; it may cost {limit_ppm} ppm, {planned_ppm} when it was planned"
+        "not worth it any more: a refill's sat is worth {target_ppm} ppm here and {source_ppm} on {source} now, on"
+        " average over the amount, the route should cost {route_ppm} and its risk {risk_ppm}; it may cost {limit_ppm}"
+        " ppm now, {planned_ppm} when it was planned, and the lower of both counts"
     ),
     ReasonCode.STAKE_GONE: (
         "not staked any more: out of {source} it may cost {limit_msat:sat} sat now ({left_sat} sat are left, the Kelly"
-        " share is {kelly_percent} %), {planned_msat:sat} when it was planned; the last hop alone asks {last_hop_ppm}"
-        " ppm"
+        " share is {kelly_percent} %), {planned_msat:sat} when it was planned, and the lower of both counts; the last"
+        " hop alone asks {last_hop_ppm} ppm"
+    ),
+    ReasonCode.NOTHING_LEFT: (
+        "nothing is left of the budget, so that nothing may be spent on it; `revops budget check` says why, and when"
+        " there is room"
     ),
     ReasonCode.NO_ROUTE: "no route: {message}",
     ReasonCode.ROUTE_TOO_DEAR: "the route costs {fee_msat:sat} sat, at most {max_fee_msat:sat} are allowed",

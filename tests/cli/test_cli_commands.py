@@ -219,18 +219,24 @@ NEAR = why(
 
 def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, capsys):
     sources = (SourceOffer("ef" * 32, "2x2x2", 25_001, 5_000), SourceOffer("ee" * 32, "4x4x4", 20_000))
-    weighed = replace(JOB, sources=sources, terms=TERMS, reasons=(WORTH,))
+    purpose = why(ReasonCode.FOR_ROOM, source="2x2x2", room_ppm=76, target_ppm=-2)
+    nothing = why(ReasonCode.PLENTY, worth_ppm=0, have_sat=1, wanted_sat=1, enters_sat=1, horizon_days=14)
+    weighed = replace(JOB, sources=sources, terms=TERMS, reasons=(WORTH, purpose, nothing))
     missed = replace(SKIP, target_channel_id="bb" * 32, target_name="5x5x5", reasons=(NEAR,))
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
     job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"]
-    assert [*job_row, "cut", "from", "200,000", "sat", "to", "what", "the", "stake", "buys"] in lines
+    told = " ".join(out.split())
+    assert f"{' '.join(job_row)} in truth it drains 2x2x2, where room is worth 76 ppm; here a refill's sat is" in told
+    assert "cut from 200,000 sat to what the stake buys" in told
+    # Why a sat is worth nothing there speaks against what is done.
+    assert "isn't likely to run out" not in told
     uncut = replace(weighed, terms=replace(TERMS, wanted_msat=10**8))
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (uncut,)))
     assert main(["rebalance", "plan"]) == 0
-    assert job_row in [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert "cut from" not in capsys.readouterr().out
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
     assert ["1x1x1", "490", "12", "50", "1", "427", "60%"] in lines
     assert ["1x1x1", "500", "81", "226", "(65%)", "62", "83%", "(70%)", "70%", "7.05"] in lines
@@ -261,11 +267,20 @@ def test_a_plan_is_listed_by_what_it_gains_then_by_name(cycle, capsys):
         return replace(SKIP, target_channel_id=first * 64, target_name=name, reasons=reasons or (POOR,))
 
     later = replace(JOB, target_channel_id="0" * 64, target_name="8x8x8", expected_gain_msat=10_000)
-    rows = (later, skip("3x3x3", "0"), skip("2x2x2", "f", NEAR), JOB, skip("4x4x4", "1", NEAR))
+    nearer = Reason(NEAR.code, {**NEAR.numbers, "route_ppm": 338})
+    unknown = why(ReasonCode.NOT_QUOTED, source="2x2x2", limit_ppm=5, cause="in turns")
+    waits = replace(JOB, target_channel_id="9" * 64, target_name="9x9x9", outcome=Outcome.DEFER)
+    rows = (
+        waits, later, skip("3x3x3", "0"), skip("2x2x2", "f", NEAR), JOB, skip("1x2x3", "2", unknown),
+        skip("4x4x4", "1", nearer), skip("0x9x0", "8"),
+    )  # fmt: skip
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, rows))
     assert main(["rebalance", "plan", "-v"]) == 0
     found = [line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"\dx\dx\d ", line)]
-    assert found == ["1x1x1", "8x8x8", "2x2x2", "3x3x3", "4x4x4"]
+    order = ["1x1x1", "8x8x8", "9x9x9", "4x4x4", "2x2x2", "1x2x3", "0x9x0", "3x3x3"]
+    assert found == order
+    assert main(["rebalance", "plan", "--json"]) == 0
+    assert [one["target_name"] for one in json.loads(capsys.readouterr().out)["decisions"]] == order
 
 
 def test_a_plan_without_prices_says_why(cycle, capsys):

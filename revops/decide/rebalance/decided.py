@@ -43,7 +43,7 @@ def job(
         amount_msat=best.amount_msat,
         max_fee_msat=most_msat,
         expected_gain_msat=best.gain_msat,
-        reasons=(wording.worth(best), *wording.room(best), wording.bet(best, wanted_msat, terms)),
+        reasons=wording.weighed(best, wanted_msat, terms),
         sources=offers,
         terms=terms,
     )

@@ -213,8 +213,7 @@ class Writer:
         ]
         if not asked:
             best = candidate.offers[0]
-            reason = why(ReasonCode.NOT_QUOTED, source=best.source.name, limit_ppm=best.limit_ppm)
-            return replace(skip(target, reason), outcome=Outcome.DEFER)
+            return replace(skip(target, wording.not_quoted(best)), outcome=Outcome.DEFER)
         return skip(target, wording.too_dear(asked, self.scene.policy))
 
 
