@@ -14,7 +14,8 @@ from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.record import JobRecord
 from revops.domain.summary import RebalanceSummary
-from revops.report.amounts import cost, cost_rate, income, instant
+from revops.domain.text import counted
+from revops.report.amounts import income, instant, nearest_rate, to_the_msat
 from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.jobs import fee, fee_rate, named, reserved_row
 from revops.report.summaries import counts, grouped, sentences
@@ -121,9 +122,9 @@ def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
         one.target_name,
         ", ".join(source.name for source in one.sources) or one.source_name or "any",
         income(one.amount_msat),
-        cost(one.max_fee_msat),
-        cost_rate(one.max_fee_msat, one.amount_msat),
-        income(one.expected_gain_msat),
+        to_the_msat(one.max_fee_msat),
+        nearest_rate(one.max_fee_msat, one.amount_msat),
+        to_the_msat(one.expected_gain_msat),
         "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
         "; ".join(told),
     )
@@ -140,8 +141,11 @@ def rebalance_run(summary: RebalanceSummary, *, dry_run: bool) -> Iterator[Block
     if summary.jobs:
         headings = ("refill", "from", ">amount sat", "status", ">fee sat", ">ppm", "why")
         yield Table("", headings, tuple(_done_row(job, summary.names) for job in summary.jobs))
-    else:
+    elif not summary.waiting_count:
         yield Line("no job is planned" if dry_run else "no job to send or settle")
+    if summary.waiting_count:
+        why = "suspended" if summary.reasons else "until there is room, or what is under way has ended"
+        yield Line(f"waiting: {counted(summary.waiting_count, 'planned job')}, {why}")
     if summary.under_way:
         rows = tuple(reserved_row(Category.REBALANCE, held, summary.taken_at) for held in summary.under_way)
         yield Table("Under way", ("what", ">reserved sat", "since", "state"), rows)

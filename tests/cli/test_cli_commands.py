@@ -190,7 +190,7 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
+    assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "25.001", "250", "24.999"]
     assert "no_income" in out
     assert "good until 1970-01-01 01:00Z" in out
     assert main(["rebalance", "plan", "--dry-run"]) == 0
@@ -227,7 +227,7 @@ def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, caps
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
-    job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"]
+    job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "25.001", "250", "24.999", "planned"]
     told = " ".join(out.split())
     assert f"{' '.join(job_row)} in truth it drains 2x2x2, where room is worth 76 ppm; here a refill's sat is" in told
     assert "cut from 200,000 sat to what the stake buys" in told
@@ -307,11 +307,16 @@ def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
     assert main(["rebalance", "run", "-v"]) == 0
     out = capsys.readouterr().out
     assert "observe mode: nothing is sent" in out
-    assert ["1x1x1", "efefefefefef", "100,000", "settled", "2", "11"] in [line.split()[:6] for line in out.splitlines()]
-    assert ["in_flight", "26", "reserved", "-"] in [line.split()[3:7] for line in out.splitlines()]
+    assert ["1x1x1", "efefefefefef", "100,000", "settled", "1.001", "10"] in [
+        line.split()[:6] for line in out.splitlines()
+    ]
+    assert ["in_flight", "25.001", "reserved", "-"] in [line.split()[3:7] for line in out.splitlines()]
     cycle("rebalance", "run", RebalanceSummary(0.0, ()))
     assert main(["rebalance", "run", "-v"]) == 0
     assert capsys.readouterr().out == "no job to send or settle\n"
+    cycle("rebalance", "run", RebalanceSummary(0.0, (), waiting_count=2))
+    assert main(["rebalance", "run", "-v"]) == 0
+    assert capsys.readouterr().out == "waiting: 2 planned jobs, until there is room, or what is under way has ended\n"
 
 
 def test_what_a_job_may_cost_is_marked_as_what_it_is(cycle, capsys):
@@ -319,10 +324,11 @@ def test_what_a_job_may_cost_is_marked_as_what_it_is(cycle, capsys):
     reserved = replace(job("in_flight", None), reserved_msat=9_001)
     cycle("rebalance", "run", RebalanceSummary(0.0, (quoted, job("planned", 0), reserved, job("failed", 0))))
     assert main(["rebalance", "run", "--dry-run"]) == 0
-    cells = [line.split()[3:6] for line in capsys.readouterr().out.splitlines()]
-    assert ["planned", "8", "quoted"] in cells
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    cells = [line[3:6] for line in lines]
+    assert ["planned", "7.001", "quoted", "70"] in [line[3:7] for line in lines]  # what it would pay, in ppm, too
     assert ["planned", "at", "most"] in cells
-    assert ["in_flight", "10", "reserved"] in cells
+    assert ["in_flight", "9.001", "reserved"] in cells
     assert ["failed", "0", "-"] in cells
 
 
@@ -333,8 +339,8 @@ def test_a_dry_run_lists_what_is_under_way(cycle, capsys):
     assert main(["rebalance", "run", "--dry-run"]) == 0
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert ["no job is planned"] in lines
-    assert ["rebalance 7: 2x2x2 to 1x1x1", "13", "2 h ago", "in_flight"] in lines
-    assert ["rebalance 8", "1", "2 h ago", "no open job knows of it: please report this"] in lines
+    assert ["rebalance 7: 2x2x2 to 1x1x1", "12.001", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 8", "1.000", "2 h ago", "no open job knows of it: please report this"] in lines
     assert main(["rebalance", "run", "--json"]) == 0
     (first, _second) = json.loads(capsys.readouterr().out)["under_way"]
     assert (first["job_key"], first["amount_msat"], first["reserved_at"]) == (7, 12_001, 0.0)
@@ -393,9 +399,9 @@ def test_budget_check_says_why_and_for_what(cycle, capsys):
     assert ["rebalance", "week", "300", "8", "42", "250", "3 sat about 1970-01-01 02:00Z", share] in lines
     none = "no limit is set: nothing may be spent"
     assert ["splice", "week", "0", "1", "0", "0", "-", none] in lines
-    assert ["rebalance 3: 1x1x1 to 2x2x2", "41", "2 h ago", "in_flight"] in lines
-    assert ["rebalance 4", "1", "60 s ago", "no open job knows of it: please report this"] in lines
-    assert ["splice", "1", "10 s ago", "open"] in lines
+    assert ["rebalance 3: 1x1x1 to 2x2x2", "40.001", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 4", "1.000", "60 s ago", "no open job knows of it: please report this"] in lines
+    assert ["splice", "0.005", "10 s ago", "open"] in lines
     assert ["left for the next payment: 43 sat; synced never"] in lines
 
 
@@ -424,7 +430,7 @@ def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
     assert main(["report", "rebalances", "--last", "2"]) == 0
     assert calls[-1][0][1:] == (None, 2)
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
-    row = ["1", "1970-01-01 00:00Z", "1x1x1", "efefefefefef", "100,000", "2", "11", "40 %"]
+    row = ["1", "1970-01-01 00:00Z", "1x1x1", "efefefefefef", "100,000", "1.001", "10", "40 %"]
     assert [*row, "settled: 100,000 sat moved for 1.001 sat"] in lines
     assert any(line[0] == "2 (again 1)" and line[-1] == f"failed: {POOR.sentence}; at 7x7x7/1" for line in lines)
     assert main(["report", "rebalances", "-v"]) == 0
@@ -436,6 +442,14 @@ def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
     out = capsys.readouterr().out
     assert "Steps" in out
     assert "Kelly" in out
+    assert "as it was planned" not in out
+    assert "sold: the share of what arrived" in out
+    third = JobStory(replace(job("failed", 0), job_key=3, retry_of_key=2, attempt=3, terms=TERMS), (), planned_as_key=1)
+    cycle("job_stories", "run", replace(found, stories=(third,)))
+    assert main(["report", "rebalances", "--job", "3"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "what follows was weighed for job 1, as it was planned: this is attempt 3 at it" in told
+    cycle("job_stories", "run", found)
     assert main(["report", "rebalances", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["stories"][1]["payments"][0]["fee_msat"] == 1_001
@@ -647,6 +661,16 @@ def test_explain_tells_what_demand_looks_like(cycle, capsys):
         "1.20 % (0.61 to 2.13) of them; of prices up to 1,300 ppm, the dearest that may be tried so far, "
         "140 ppm (90 to 1,300) is best; a sat is worth 70 ppm (41 to 113)"
     )
+
+
+def test_explain_calls_a_planned_job_planned_as_the_plan_does(cycle, capsys):
+    planned = DecisionRecord("rebalance plan", CHANNEL_ID, "1x1x1", "change", None, None, 10**8, (POOR,), NOW, NOW, 0)
+    one = Explanation(NOW, NOW, CHANNEL, None, None, planned, (), (), 7)
+    cycle("explain", "run", Explained((one,)))
+    assert main(["explain", "1x1x1"]) == 0
+    assert ": planned 100,000 sat" in capsys.readouterr().out
+    assert main(["explain", "1x1x1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["channels"][0]["rebalance"]["outcome"] == "change"
 
 
 def test_report_prints_also_when_told_to_be_quiet(cycle, capsys):

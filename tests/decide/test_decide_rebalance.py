@@ -35,6 +35,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
 from revops.domain.signals import Signals
 from revops.domain.snapshot import RebalanceSnapshot
+from revops.report import amounts
 from tests.builders import (
     HOUR,
     NOW,
@@ -615,6 +616,12 @@ def test_what_is_not_refilled(target: dict[str, Any], flow: dict[str, Any], code
     snapshot = make_rebalance_snapshot(channels, flows={channel_id(1): make_flow(**flow)})
     decision = first(snapshot)
     assert (decision.outcome, decision.reasons[0].code) == (Outcome.SKIP, code)
+
+
+def test_a_reason_rounds_a_balance_as_tables_do() -> None:
+    (reason,) = first(two(replace(DRAINED, local_msat=4_597_000 * SAT))).reasons  # 91.94 %
+    assert (reason.code, reason.numbers["local_percent"]) == (ReasonCode.FULL_ENOUGH, 91)
+    assert amounts.share(4_597_000 * SAT, DRAINED.capacity_msat) == "91 %"
 
 
 def test_a_peer_with_two_channels_is_no_target_but_may_be_a_source() -> None:
