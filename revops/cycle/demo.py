@@ -20,7 +20,7 @@ from revops import config as configuration
 from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
 from revops.cycle import db, fees, init, rebalance, rebalance_plan, report, rollup, sync
-from revops.cycle.demo_books import compare, job_counts, too_dear_count
+from revops.cycle.demo_books import compare, job_counts, refill_counts, too_dear_count
 from revops.domain.options import CommonOptions
 from revops.domain.summary import DemoSummary
 from revops.errors import ConfigError, DataError
@@ -240,6 +240,7 @@ def _summarise(
         comparisons=comparisons,
         report=shown,
         job_counts=job_counts(place.database_url),
+        refill_counts=refill_counts(place.database_url),
         too_dear_count=too_dear_count(place.database_url),
     )
 

@@ -130,8 +130,10 @@ class DemoSummary:
     rebalance_fees_msat: int
     comparisons: tuple[Comparison, ...]
     report: Report
-    #: How many rebalances ended how, by status.
+    #: How many attempts at rebalances ended how, by status.
     job_counts: Mapping[str, int] = field(default_factory=dict)
+    #: The same with the attempts at one refill counted once, as the last one ended.
+    refill_counts: Mapping[str, int] = field(default_factory=dict)
     #: How many of them found no route as cheap as the refill is worth.
     too_dear_count: int = 0
 

@@ -831,7 +831,8 @@ DEMO = DemoSummary(
     directory="/d", config_path="/d/config.toml", rpc_path="/d/rpc", database_path="/d/db", metrics_dir="/d/m",
     report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
     comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
-    job_counts={"failed": 1_019, "settled": 1}, too_dear_count=1_018,
+    job_counts={"failed": 1_019, "settled": 1, "expired": 3}, too_dear_count=1_018,
+    refill_counts={"failed": 318, "settled": 1, "expired": 3},
 )  # fmt: skip
 
 
@@ -848,7 +849,7 @@ def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatc
     assert calls[0][1] == wanted
     assert f"try: {program} report --config /d/config.toml" in out
     assert "earned 5 sat, spent 2, net 3" in out
-    assert "rebalances: 1 settled, 1,019 failed\n1,018 of them found no route as cheap as the refill is worth" in out
+    assert "refills: 1 settled, 3 expired, 318 failed; 1,020 attempts in all\n1,018 attempts found no route as" in out
     assert "Ctrl-C" not in out
     assert "Profit and loss" in (tmp_path / "report.txt").read_text()
 
