@@ -217,9 +217,8 @@ def _summarise(
     shown = report.run(options, window_days=days, decision_count=SHOWN_COUNT, clock=lambda: now)
     books = node.books()
     comparisons = compare(books, shown, place.database_url, place.metrics, NAME)
-    wrong = [comparison for comparison in comparisons if not comparison.equal]
-    if wrong:
-        worst = wrong[0]
+    worst = next((comparison for comparison in comparisons if not comparison.equal), None)
+    if worst is not None:
         raise DataError(
             f"the books don't agree: {worst.name} is {worst.node_msat} msat on the node, {worst.database_msat} in "
             f"the database, {worst.report_msat} in the report and {worst.metrics_msat} in the metrics; "

@@ -369,6 +369,8 @@ def test_a_route_above_what_a_sat_is_worth_is_refused_with_the_difference() -> N
     (reason,) = decision.reasons
     assert reason.code is ReasonCode.ROUTE_ABOVE_WORTH
     assert (reason.numbers["route_ppm"], reason.numbers["source"]) == (700, FULL.name)
+    # Not what the next sat is worth, of which other reasons tell.
+    assert f"0 on {FULL.name}, on average over the amount: a route may cost" in reason.sentence
     assert 300 < float(reason.numbers["limit_ppm"]) < 500
 
 
