@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final, get_args
-from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
+from revops.config_normalised import NORMALISED, listed
 from revops.domain.policy import Config, FeesConfig, Rule, Section
 from revops.domain.text import printable
 
@@ -30,9 +29,6 @@ _UNITS: Final = {
     "ratio": "shares here are ratios, 0.5 for a half",
 }
 _FOREIGN_UNITS: Final = ("btc", "sats", "msats", "minutes", "hours", "weeks", "second", "day", "percent", "pct")
-#: A file's name holds 255 bytes; around the node's stand revops_, the command and .prom, and a temporary's ending.
-_LONGEST_NAME: Final = 200
-_POSTGRES: Final = re.compile(r"^postgres(ql)?://")
 
 
 _WRONG_TYPE: Final = re.compile(r"Expected (\w+)(?: \| \w+)?, got (\w+)")
@@ -121,9 +117,9 @@ def value_of(path: str, kind: Any, given: RawValue) -> Any:
     """Given a key's path, its type and what was given for it, return the value. Raise ValueError where it is none."""
     value = given.value
     if given.text and _is_list(kind):
-        value = [part.strip() for part in value.split(",") if part.strip()]
+        value = listed(value)
     converted = msgspec.convert(value, kind, strict=not given.text)
-    return _NORMALISED[path](converted) if path in _NORMALISED else converted
+    return NORMALISED[path](converted) if path in NORMALISED else converted
 
 
 def _is_list(kind: Any) -> bool:
@@ -198,48 +194,3 @@ def unknown_key(section: str, key: str) -> str:
 
 def _is_unit(text: str) -> bool:
     return text in _UNITS or text in _FOREIGN_UNITS
-
-
-def _absolute(text: str) -> str:
-    """Given a path, return it with ~ expanded. Raise ValueError for a relative one: cron runs somewhere else."""
-    if not text:
-        return text
-    try:
-        path = Path(text).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{text!r}: {error}") from error
-    if not path.is_absolute():
-        raise ValueError(f"{text!r} is relative; cron starts in another directory, so paths must be absolute")
-    return str(path)
-
-
-def _database_url(url: str) -> str:
-    """Given a database URL, return it with its driver named and its path absolute. Raise ValueError if useless."""
-    if not url:
-        return url
-    if url.startswith(("sqlite:///", "sqlite+pysqlite:///")):
-        scheme, _, rest = url.partition(":///")
-        path, mark, query = rest.partition("?")
-        if path in {"", ":memory:"}:
-            raise ValueError("a database in memory forgets everything at the end of each run")
-        return f"{scheme}:///{_absolute(path)}{mark}{query}"
-    if _POSTGRES.match(url) or url.startswith("postgresql+psycopg://"):
-        return _POSTGRES.sub("postgresql+psycopg://", url)
-    # The URL itself is not shown: it may hold a password.
-    raise ValueError("expected sqlite:////absolute/path or postgresql+psycopg://user@host/name")
-
-
-def _name(name: str) -> str:
-    """Given the node's name, return it. Raise ValueError where no file could be named after it."""
-    if len(quote(name, safe="", errors="surrogatepass")) > _LONGEST_NAME:
-        raise ValueError(f"is too long for the names of files: {_LONGEST_NAME} letters at most")
-    return name
-
-
-_NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
-    "node.name": _name,
-    "node.rpc_path": _absolute,
-    "metrics.textfile_dir": _absolute,
-    "database.state_dir": _absolute,
-    "database.url": _database_url,
-}

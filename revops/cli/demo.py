@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,10 +16,14 @@ from revops.cli.program import called
 from revops.config import FOR_TESTS
 from revops.domain.options import CommonOptions
 from revops.domain.summary import Comparison, DemoSummary
+from revops.domain.text import counted
 from revops.report import overview
 from revops.report.amounts import cost, income
-from revops.report.blocks import Block, Line, Table
+from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.text import page
+
+#: Jobs that nobody has tried: they wait, or a newer plan took their place.
+_UNTRIED: Final = frozenset({"planned", "expired"})
 
 
 @click.command("demo", cls=Command)
@@ -88,15 +93,15 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
         f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
         f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat)}, net {income(summary.net_msat)}"
     )
-    ended = {status: summary.job_counts[status] for status in sorted(summary.job_counts, key=_settled_first)}
+    ended = {status: summary.refill_counts[status] for status in sorted(summary.refill_counts, key=_settled_first)}
     if ended:
-        yield Line(
-            "rebalances: " + ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in ended.items())
-        )
+        told = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in ended.items())
+        tried = sum(count for status, count in summary.job_counts.items() if status not in _UNTRIED)
+        yield Line(f"refills: {told}; {counted(tried, 'attempt')} in all")
     if summary.too_dear_count:
-        yield Line(
-            f"{summary.too_dear_count:,} of them found no route as cheap as the refill is worth, and cost nothing. "
-            f"That is meant: others' routes are dear here, and revops pays no more than a refill is "
+        yield Legend(
+            f"{counted(summary.too_dear_count, 'attempt')} found no route as cheap as the refill is worth, and cost "
+            f"nothing. That is meant: others' routes are dear here, and revops pays no more than a refill is "
             f"worth, less the return that is asked for (rebalance.min_return_ratio)"
         )
     rows = tuple(_comparison_row(comparison) for comparison in summary.comparisons)

@@ -17,7 +17,8 @@ from revops.report import explanation
 @common
 def explain(options: CommonOptions, name: str, at: float | None) -> None:
     """Why a channel, or each channel of a peer, asks for what it asks: rule, strategy, proposal, each rail that changed
-    it, what was sent, what came of each price, and which refills it got or paid for. Reads the database only.
+    it, what was sent, what came of each price, and which refills it got or paid for, with what of
+    them was sold (what the channel would have lacked without it). Reads the database only.
     """
     from revops.cycle import explain as cycle
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from revops.domain.text import printable
 from revops.errors import OutputError
 from revops.report.blocks import Blocks, Line
 from revops.report.plain import document
-from revops.report.text import table_text
+from revops.report.text import block_text, folded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,16 +29,6 @@ if TYPE_CHECKING:
 def on_terminal(stream: IO[str] | None) -> bool:
     """Given a stream (None where it was closed before we started), return whether a person reads it directly."""
     return stream is not None and not stream.closed and stream.isatty()
-
-
-def folded(text: str, width: int) -> str:
-    """Given one line and a terminal's width, return it broken between words, what follows indented below its text."""
-    if len(text) <= width:
-        return text
-    start = len(text) - len(text.lstrip(" -"))
-    return textwrap.fill(
-        text, width, subsequent_indent=" " * start, break_long_words=False, break_on_hyphens=False
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +65,12 @@ class Output:
         """Print blocks, tables in the way that fits the stream."""
         console = self._console() if on_terminal(sys.stdout) else None
         for block in blocks:
-            if isinstance(block, Line):
-                text = printable(block.text)
-                self.write(text if console is None else folded(text, console.width))
-            elif console is not None:
-                show(console, block)
+            if console is None:
+                self.write(block_text(block))
+            elif isinstance(block, Line):
+                self.write(folded(printable(block.text), console.width))
             else:
-                self.write(table_text(block))
+                show(console, block)
 
     def text(self, text: str) -> None:
         """Print a text of several lines as it is but for its control characters: a configuration, a file."""

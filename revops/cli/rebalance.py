@@ -24,7 +24,7 @@ def plan(options: CommonOptions) -> None:
 
     output = Output(options)
     with output.working() as watched:
-        chosen = cycle.run(watched)
+        chosen = rebalances.in_order(cycle.run(watched))
     if options.json or options.verbosity >= 0:
         output.product(
             "rebalance plan",

@@ -63,8 +63,8 @@ def peers(options: CommonOptions, window_days: int | None) -> None:
 )  # fmt: skip
 @common
 def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> None:
-    """What became of rebalance jobs, what they cost, and what of it was sold; with -v each step and payment. Reads the
-    database only.
+    """What became of rebalance jobs, what they cost, and what of it was sold (what the channel would have lacked
+    without it); with -v each step and payment. Reads the database only.
     """
     from revops.cycle import job_stories as cycle
 

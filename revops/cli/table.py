@@ -7,6 +7,7 @@ first column repeated. rich by itself shortens cells instead, figures too, and s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
@@ -29,6 +30,8 @@ _WIDEST: Final = 10_000
 #: Where a heading may be broken: not before a unit ("in 30 d").
 _BREAKS: Final = re.compile(r"(?<!\d) ")
 _INDENT: Final = "    "
+#: Cells that say nothing: in a row of its own a column stands empty, below one it is left out.
+_EMPTY: Final = frozenset({"", "-"})
 
 
 def show(console: Console, table: Table) -> None:
@@ -104,15 +107,24 @@ def _fitting(console: Console, table: Table, columns: Sequence[int]) -> int:
 
 def _continued(console: Console, table: Table) -> None:
     """Print the columns in groups that fit, one group below the other, the first column in front of each."""
-    rest = list(range(1, len(table.headings)))
-    titled = True
-    while rest:
-        count = max(1, _fitting(console, table, [0, *rest]) - 1)
-        shown = _formed(table, [0, *rest[:count]], None, broken=True, titled=titled)
-        _print_wide(console, shown)
-        rest, titled = rest[count:], False
-        if rest:
+    fewest = _groups(console, table, len(table.headings))
+    # As many in each as can be, so that none is left over alone.
+    even = _groups(console, table, math.ceil((len(table.headings) - 1) / len(fewest)))
+    for number, columns in enumerate(even if len(even) == len(fewest) else fewest):
+        if number:
             console.print()
+        _print_wide(console, _formed(table, [0, *columns], None, broken=True, titled=not number))
+
+
+def _groups(console: Console, table: Table, most: int) -> list[list[int]]:
+    """The columns but the first, in groups that fit beside it, none of more than `most`."""
+    rest = list(range(1, len(table.headings)))
+    groups: list[list[int]] = []
+    while rest:
+        count = min(max(1, _fitting(console, table, [0, *rest]) - 1), most)
+        groups.append(rest[:count])
+        rest = rest[count:]
+    return groups
 
 
 def _print_wide(console: Console, shown: RichTable) -> None:
@@ -142,5 +154,12 @@ def _with_lines_below(console: Console, table: Table, prose: int) -> None:
 
 
 def _below(table: Table, row: tuple[str, ...], columns: Sequence[int], prose: int) -> str:
-    left = [f"{table.headings[column].lstrip('>')} {printable(row[column])}" for column in columns if row[column]]
-    return ": ".join(part for part in (", ".join(left), printable(row[prose])) if part)
+    left = [f"{_heading(table, column)} {printable(row[column])}" for column in columns if row[column] not in _EMPTY]
+    if not left:
+        return printable(row[prose])
+    told = f"{_heading(table, prose)}: {printable(row[prose])}" if row[prose] else ""
+    return "; ".join(part for part in (", ".join(left), told) if part)
+
+
+def _heading(table: Table, column: int) -> str:
+    return table.headings[column].lstrip(">")

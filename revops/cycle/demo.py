@@ -20,7 +20,7 @@ from revops import config as configuration
 from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
 from revops.cycle import db, fees, init, rebalance, rebalance_plan, report, rollup, sync
-from revops.cycle.demo_books import compare, job_counts, too_dear_count
+from revops.cycle.demo_books import compare, job_counts, refill_counts, too_dear_count
 from revops.domain.options import CommonOptions
 from revops.domain.summary import DemoSummary
 from revops.errors import ConfigError, DataError
@@ -217,9 +217,8 @@ def _summarise(
     shown = report.run(options, window_days=days, decision_count=SHOWN_COUNT, clock=lambda: now)
     books = node.books()
     comparisons = compare(books, shown, place.database_url, place.metrics, NAME)
-    wrong = [comparison for comparison in comparisons if not comparison.equal]
-    if wrong:
-        worst = wrong[0]
+    worst = next((comparison for comparison in comparisons if not comparison.equal), None)
+    if worst is not None:
         raise DataError(
             f"the books don't agree: {worst.name} is {worst.node_msat} msat on the node, {worst.database_msat} in "
             f"the database, {worst.report_msat} in the report and {worst.metrics_msat} in the metrics; "
@@ -240,6 +239,7 @@ def _summarise(
         comparisons=comparisons,
         report=shown,
         job_counts=job_counts(place.database_url),
+        refill_counts=refill_counts(place.database_url),
         too_dear_count=too_dear_count(place.database_url),
     )
 

@@ -28,6 +28,13 @@ def job_counts(database_url: str) -> dict[str, int]:
     return dict(Counter(job.status for job in _jobs(database_url)))
 
 
+def refill_counts(database_url: str) -> dict[str, int]:
+    """Given the demo's database, return how many refills ended how: several attempts at one count once, as the last."""
+    found = _jobs(database_url)
+    tried_again = {job.retry_of_key for job in found}
+    return dict(Counter(job.status for job in found if job.job_key not in tried_again))
+
+
 def too_dear_count(database_url: str) -> int:
     """Given the demo's database, return how many rebalance jobs found no route as cheap as the refill is worth."""
     return sum(job.reason is not None and job.reason.code in TOO_DEAR for job in _jobs(database_url))

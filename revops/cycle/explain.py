@@ -39,6 +39,9 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
                 replace(
                     explain.explanation(tx, channel, moment, now, days),
                     refills=job_stories.of_channel(tx, channel.channel_id, moment, REFILL_COUNT, lots),
+                    refill_totals=job_stories.totals_of_channel(
+                        tx, channel.channel_id, moment, lots.get(channel.channel_id, ())
+                    ),
                 )
                 for channel in chosen
             )

@@ -181,6 +181,7 @@ def _summary(
 ) -> RebalanceSummary:
     with session.database.read(session.node_key) as tx:
         under_way = spending.open_reservations(tx, Category.REBALANCE)
+        planned = jobs.planned_jobs(tx)
 
     def after(outcome: JobOutcome) -> JobRecord:
         return replace(
@@ -192,10 +193,16 @@ def _summary(
             erring_scidd=outcome.erring_scidd,
         )
 
+    now = session.clock()
+    told = tuple(after(outcome) for outcome in outcomes)
+    named = {name for job in told for name in (job.source_channel_id, job.target_channel_id)}
+    named |= {offer.channel_id for job in told for offer in job.sources}
+    told_keys = {job.job_key for job in told}
     return RebalanceSummary(
-        taken_at=session.clock(),
-        jobs=tuple(after(outcome) for outcome in outcomes),
-        names={channel.channel_id: channel.name for channel in view.channels},
+        taken_at=now,
+        jobs=told,
+        names={channel.channel_id: channel.name for channel in view.channels if channel.channel_id in named},
         reasons=suspended,
         under_way=under_way,
+        waiting_count=sum(job.expires_at > now and job.job_key not in told_keys for job in planned),
     )

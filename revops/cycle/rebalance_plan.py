@@ -5,19 +5,17 @@ while.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from revops.actuate.pricing import LAYER
 from revops.cycle.quotes import ask_for_routes
 from revops.cycle.refill_scene import read_scene
 from revops.cycle.session import Clock, open_session
 from revops.decide.rebalance.obstacles import mode_reasons
-from revops.decide.rebalance.plan import cut_questions, make_plan
+from revops.decide.rebalance.plan import cut_questions, make_plan, without_layer
 from revops.decide.rebalance.priced import questions
 from revops.decide.rebalance.survey import survey
 from revops.domain.decision import RebalancePlan
 from revops.domain.options import CommonOptions
-from revops.domain.reason import ReasonCode, why
 from revops.store import decisions, plans, refills
 
 COMMAND = "rebalance plan"
@@ -43,7 +41,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RebalancePlan:
         )
         decided = make_plan(candidates, scene, quotes, (*mode_reasons(policy), *stopped))
         if asked and not quotes:
-            decided = replace(decided, reasons=(why(ReasonCode.NO_LAYER, layer=LAYER),))
+            decided = without_layer(decided, LAYER)
         session.count(decision.outcome for decision in decided.decisions)
         if session.run_key is not None:
             with session.database.transaction(session.node_key) as tx:

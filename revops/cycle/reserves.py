@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 
-from revops.decide.suspend import Funds, reserve_since, reserve_standings
+from revops.decide.suspend import WHERE, Funds, reserve_since, reserve_standings
 from revops.domain.policy import ReserveConfig
 from revops.domain.record import ReserveStanding
 from revops.domain.snapshot import NodeView
+from revops.domain.units import sat_exact
 from revops.store import nodes, reserve
 from revops.store.engine import Database, Tx
 
@@ -36,7 +37,8 @@ def look_at_reserve(
         if one.place in since and one.place not in before:
             _log.warning("%s", one.reason.sentence if one.reason is not None else one.place)
         elif one.place in before and one.place not in since:
-            _log.info("%s is above its reserve again", one.place)
+            have, floor, place = sat_exact(one.have_msat), sat_exact(one.floor_msat), WHERE[one.place]
+            _log.info("%s sat in %s, well above the reserve of %s again: no longer suspended by it", have, place, floor)
     return since
 
 

@@ -108,7 +108,7 @@ def _valve(channel: Channel, policy: FeesConfig) -> tuple[int | None, tuple[Reas
         return None, ()
     reason = why(
         ReasonCode.HTLC_MAX,
-        local_percent=round(channel.local_ratio * 100),
+        local_percent=channel.local_percent,
         old_sat=sat_floor(channel.local_terms.htlc_max_msat),
         new_sat=sat_floor(step.htlc_max_msat),
         level=step.level,

@@ -31,6 +31,8 @@ CLOCKLESS_NETWORKS: Final = frozenset({"regtest"})
 #: The places whose funds have a floor. The values are stored: never change them.
 ONCHAIN: Final = "onchain"
 OFFCHAIN: Final = "offchain"
+#: What people call them.
+WHERE: Final = {ONCHAIN: "the wallet", OFFCHAIN: "the channels"}
 NOWHERE: Final[Mapping[str, float]] = MappingProxyType({})
 
 
@@ -44,12 +46,12 @@ class Funds(NamedTuple):
 def reserve_standings(funds: Funds, reserve: ReserveConfig, since: Mapping[str, float]) -> tuple[ReserveStanding, ...]:
     """Given the funds, the reserve and since when each place is suspended (`reserve_since`), return how each stands."""
     places = (
-        (ONCHAIN, "the wallet", funds.wallet_msat, reserve.onchain_sat),
-        (OFFCHAIN, "the channels", funds.channels_msat, reserve.offchain_sat),
+        (ONCHAIN, funds.wallet_msat, reserve.onchain_sat),
+        (OFFCHAIN, funds.channels_msat, reserve.offchain_sat),
     )
     return tuple(
-        _standing(place, where, have_msat, floor_sat, reserve.resume_ratio, since.get(place))
-        for place, where, have_msat, floor_sat in places
+        _standing(place, WHERE[place], have_msat, floor_sat, reserve.resume_ratio, since.get(place))
+        for place, have_msat, floor_sat in places
     )
 
 

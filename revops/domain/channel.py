@@ -77,6 +77,11 @@ class Channel:
         return self.scid or self.alias_local or self.channel_id
 
     @property
+    def local_percent(self) -> int:
+        """Our share of the capacity in whole per cent, rounded down: what tables show of it."""
+        return 100 * self.local_msat // self.capacity_msat if self.capacity_msat else 0
+
+    @property
     def local_ratio(self) -> float:
         """Our share of the capacity, 0 to 1."""
         return self.local_msat / self.capacity_msat if self.capacity_msat else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from revops.domain.forward import Flow
-from revops.domain.job_story import JobStory
+from revops.domain.job_story import NO_REFILLS, JobStory, RefillTotals
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.domain.snapshot import FeePin
 
@@ -48,6 +48,8 @@ class Explanation:
     set_by: DecisionRecord | None = None
     synced_at: float | None = None
     refills: tuple[JobStory, ...] = ()
+    #: What all refills by `at` came to, those that aren't shown too.
+    refill_totals: RefillTotals = NO_REFILLS
 
     @property
     def of_the_past(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from revops.domain.budget import OpenReservation
 from revops.domain.rebalance import JobStep
@@ -34,6 +35,29 @@ class JobStory:
     steps: tuple[JobStep, ...] = ()
     payments: tuple[JobPayment, ...] = ()
     sold_msat: int | None = None
+    #: Of another attempt at a job, which job its plan was made for: the terms are of the route that was weighed then.
+    planned_as_key: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefillTotals:
+    """What all refills of a channel came to by a moment: how many jobs there were, and, of those that settled, what
+    they brought or took by the node's moves, and at which fees. Of `followed_msat`, bought lately, `sold_msat` was
+    sold.
+    """
+
+    job_count: int
+    got_count: int = 0
+    got_msat: int = 0
+    got_fee_msat: int = 0
+    gave_count: int = 0
+    gave_msat: int = 0
+    gave_fee_msat: int = 0
+    followed_msat: int = 0
+    sold_msat: int = 0
+
+
+NO_REFILLS: Final = RefillTotals(0)
 
 
 @dataclass(frozen=True, slots=True)

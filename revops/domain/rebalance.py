@@ -71,6 +71,12 @@ class RebalanceTerms:
     kelly_fraction: float = 0.0
     #: What of `income_ppm` belongs to the room that a sale's payment takes where it enters.
     entries_ppm: float = 0.0
+    #: What the budget had left for it, those before it in its plan taken off; 0 where that wasn't kept.
+    left_msat: int = 0
+    #: The chance that the payment succeeds, by earlier attempts; 0 where that wasn't kept.
+    success_ratio: float = 0.0
+    #: What kept the amount from being larger; "" where that wasn't kept, or isn't known.
+    limited_by: str = ""
 
 
 def bet_chance_ratio(odds_ratio: float, kelly_ratio: float) -> float:

@@ -39,7 +39,8 @@ class RebalanceSummary:
     """What `rebalance run` did: each job that it settled or sent, as it stands now.
 
     `names` gives the name of each channel_id in `jobs`; `reasons` say why the run as a whole sent nothing. `under_way`
-    is what stays reserved after it, or, in a dry run, what the next run will have to settle.
+    is what stays reserved after it, or, in a dry run, what the next run will have to settle; `waiting_count` is how
+    many planned jobs it left for a later one.
     """
 
     taken_at: float
@@ -47,6 +48,7 @@ class RebalanceSummary:
     names: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
     under_way: tuple[OpenReservation, ...] = ()
+    waiting_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,10 @@ class DemoSummary:
     rebalance_fees_msat: int
     comparisons: tuple[Comparison, ...]
     report: Report
-    #: How many rebalances ended how, by status.
+    #: How many attempts at rebalances ended how, by status.
     job_counts: Mapping[str, int] = field(default_factory=dict)
+    #: The same with the attempts at one refill counted once, as the last one ended.
+    refill_counts: Mapping[str, int] = field(default_factory=dict)
     #: How many of them found no route as cheap as the refill is worth.
     too_dear_count: int = 0
 

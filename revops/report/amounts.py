@@ -1,13 +1,13 @@
 """Figures and instants as people read them. The only place where msat become sat and seconds become words.
 
-Rounding is against ourselves: what came in down, what went out up.
+Rounding is against ourselves: what came in down, what went out up. Rows that belong to the books are exact instead.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from revops.domain.units import MSAT_PER_SAT, ppm_of, ppm_of_ceil, sat_ceil, sat_floor
+from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_ceil, sat_floor
 
 
 def income(amount_msat: int) -> str:
@@ -18,6 +18,11 @@ def income(amount_msat: int) -> str:
 def cost(amount_msat: int) -> str:
     """Given an amount that we pay, return whole sat, rounded up."""
     return f"{sat_ceil(amount_msat):,}"
+
+
+def whole(figure: float) -> str:
+    """Given a figure that may be below 0, return it to the nearest whole number; never "-0"."""
+    return f"{round(figure):,}"
 
 
 def to_the_msat(amount_msat: int) -> str:
@@ -31,9 +36,9 @@ def income_rate(part_msat: int, whole_msat: int) -> str:
     return f"{ppm_of(part_msat, whole_msat):,}" if whole_msat > 0 else "-"
 
 
-def cost_rate(part_msat: int, whole_msat: int) -> str:
-    """Given what was paid on an amount, return ppm; "-" where nothing moved."""
-    return f"{ppm_of_ceil(part_msat, whole_msat):,}" if whole_msat > 0 else "-"
+def nearest_rate(part_msat: int, whole_msat: int) -> str:
+    """Given what was paid on an amount, return ppm, to the nearest: beside exact sums; "-" where nothing moved."""
+    return f"{round(part_msat * PPM / whole_msat):,}" if whole_msat > 0 else "-"
 
 
 def share(part: int, whole: int) -> str:

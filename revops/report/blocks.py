@@ -14,6 +14,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Legend(Line):
+    """What the figures of a table mean: long, and folded wherever it goes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table. A heading that begins with ">" names a column of numbers, aligned to the right."""
 

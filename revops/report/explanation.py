@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from revops.domain.decision import Outcome
 from revops.domain.explanation import Explained, Explanation, PriceSpell
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.report.amounts import age, income, instant, share, span
@@ -111,7 +112,8 @@ def _when(decision: DecisionRecord, at: float) -> str:
     """When it was taken, what it was, and how often. Of a repeated decision only the last figures are kept: where that
     was after the moment, it is said.
     """
-    what = f"{decision.outcome}{_what(decision)}"
+    planned = decision.command == "rebalance plan" and decision.outcome == Outcome.CHANGE
+    what = f"{'planned' if planned else decision.outcome}{_what(decision)}"
     if decision.last_at > at:
         return f"{instant(decision.first_at)}: {what}; the same until {instant(decision.last_at)}, whose figures follow"
     if decision.repeat_count:

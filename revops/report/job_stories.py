@@ -11,15 +11,20 @@ from revops.domain.budget import Category
 from revops.domain.explanation import Explanation
 from revops.domain.job_story import JobPayment, JobStory, RebalancesReport
 from revops.domain.record import JobRecord
+from revops.domain.text import counted
 from revops.domain.units import sat_exact
-from revops.report.amounts import age, income, instant, share, span
-from revops.report.blocks import Block, Line, Table
+from revops.report.amounts import age, income, instant, share, span, to_the_msat
+from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.jobs import OPEN, fee, fee_rate, named, reserved_row
-from revops.report.rebalances import weighed
+from revops.report.weighed import weighed
 
 _HEADINGS: Final = (
     "job", "planned", "refill", "from", ">amount sat", ">fee sat", ">ppm", ">sold", "what became of it"
 )  # fmt: skip
+#: What a column of both tables means.
+SOLD: Final = (
+    "sold: the share of what arrived that left by forwards since, and that the channel would have lacked without it"
+)
 _REFILLS: Final = ("planned", "as", "with", ">amount sat", ">fee sat", ">ppm", ">sold", "what became of it")
 
 
@@ -33,12 +38,15 @@ def rebalances(value: RebalancesReport, *, each_step: bool, alone: bool) -> Iter
         yield Table(
             "", _HEADINGS, tuple(_row(story, value.names, each_step=each_step and not alone) for story in value.stories)
         )
+        yield Legend(SOLD)
+        yield Line("")
     payments = [(story.job, one) for story in value.stories for one in story.payments]
     if each_step and payments:
         headings = ("job", "moved", "from", "to", ">amount sat", ">fee sat", "payment hash")
         yield Table("Payments", headings, tuple(_payment_row(job, one, value.names) for job, one in payments))
     if alone:
         yield from _steps(value.stories)
+        yield from _of_another_route(value.stories)
         yield from weighed(
             [(named(one.job.target_channel_id, value.names), one.job.terms) for one in value.stories if one.job.terms]
         )
@@ -119,6 +127,16 @@ def _steps(stories: Sequence[JobStory]) -> Iterator[Block]:
         yield Table("Steps", ("when", "step", "run", "note"), rows)
 
 
+def _of_another_route(stories: Sequence[JobStory]) -> Iterator[Block]:
+    for story in stories:
+        if story.planned_as_key is not None and story.job.terms is not None:
+            yield Legend(
+                f"what follows was weighed for job {story.planned_as_key}, as it was planned: this is attempt "
+                f"{story.job.attempt} at it, by another way; what that cost, if anything, stands above"
+            )
+            yield Line("")
+
+
 def _payment_row(job: JobRecord, one: JobPayment, names: Mapping[str, str]) -> tuple[str, ...]:
     return (
         f"{job.job_key}",
@@ -126,32 +144,42 @@ def _payment_row(job: JobRecord, one: JobPayment, names: Mapping[str, str]) -> t
         named(one.source_channel_id, names),
         named(one.target_channel_id, names),
         sat_exact(one.amount_msat),
-        sat_exact(one.fee_msat),
+        to_the_msat(one.fee_msat),
         one.payment_hash,
     )
 
 
 def refills(one: Explanation, names: Mapping[str, str]) -> Iterator[Block]:
-    """Given a channel, render the latest refills that it got, and those that it paid for; what they came to."""
+    """Given a channel, render the latest refills that it got, and those that it paid for; what all of them came to."""
     if not one.refills:
         return
     channel_id = one.channel_now.channel_id
     title = "Refills" if not one.of_the_past else f"Refills by {instant(one.at)}"
     yield Table(title, _REFILLS, tuple(_refill_row(story, channel_id, names) for story in one.refills))
-    got = [story for story in one.refills if story.job.target_channel_id == channel_id]
-    settled = [story for story in got if story.job.status == "settled"]
-    if settled:
-        amount_msat = sum(_arrived_msat(story) for story in settled)
-        fee_msat = sum(story.job.fee_msat or 0 for story in settled)
-        known = [story for story in settled if story.sold_msat is not None]
-        sold_msat = sum(story.sold_msat or 0 for story in known)
-        sold = f", of which {share(sold_msat, sum(map(_arrived_msat, known)))} was sold" if known else ""
-        yield Line(f"{income(amount_msat)} sat bought by these for {sat_exact(fee_msat)} sat{sold}")
-        yield Line("")
+    totals = one.refill_totals
+    earlier = totals.job_count - len(one.refills)
+    if earlier > 0:
+        yield Line(f"{earlier:,} earlier ones aren't shown (`revops report rebalances --last N` lists all channels')")
+    if totals.got_count:
+        sold = ""
+        if totals.followed_msat:
+            share_sold = share(totals.sold_msat, totals.followed_msat)
+            sold = f"; of the {income(totals.followed_msat)} sat bought lately {share_sold} was sold"
+        yield Line(_came_to("got", totals.got_count, totals.got_msat, totals.got_fee_msat) + sold)
+    if totals.gave_count:
+        yield Line(_came_to("gave", totals.gave_count, totals.gave_msat, totals.gave_fee_msat))
+    yield Legend(SOLD)
+    yield Line("")
     waits = sum(1 for story in one.refills if story.job.status in OPEN)
     if waits:
         yield Line(f"{waits} of them under way: `revops report rebalances --job N` shows all that is known")
         yield Line("")
+
+
+def _came_to(verb: str, count: int, amount_msat: int, fee_msat: int) -> str:
+    return (
+        f"all in all it {verb} {income(amount_msat)} sat by {counted(count, 'refill')}, for {sat_exact(fee_msat)} sat"
+    )
 
 
 def _refill_row(story: JobStory, channel_id: str, names: Mapping[str, str]) -> tuple[str, ...]:

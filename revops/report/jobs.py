@@ -10,7 +10,7 @@ from typing import Final
 from revops.domain.budget import Category, OpenReservation
 from revops.domain.reason import ReasonCode
 from revops.domain.record import JobRecord
-from revops.report.amounts import age, cost, cost_rate
+from revops.report.amounts import age, nearest_rate, to_the_msat
 
 #: Money is reserved, or under way.
 OPEN: Final = frozenset({"reserved", "sending", "in_flight"})
@@ -25,16 +25,24 @@ def named(channel_id: str, names: Mapping[str, str]) -> str:
 def fee(job: JobRecord) -> str:
     """Given a job, return what it has cost; of one that isn't over what is reserved for it, quoted, or allowed."""
     if job.status in OPEN:
-        return f"{cost(job.reserved_msat or job.max_fee_msat)} reserved"
+        return f"{to_the_msat(job.reserved_msat or job.max_fee_msat)} reserved"
     if job.status == "planned":
-        quoted = job.fee_msat is not None and job.reason is not None and job.reason.code in _QUOTES
-        return f"{cost(job.fee_msat or 0)} quoted" if quoted else f"at most {cost(job.max_fee_msat)}"
-    return cost(job.fee_msat) if job.fee_msat is not None else ""
+        quoted = _is_quoted(job)
+        return f"{to_the_msat(job.fee_msat or 0)} quoted" if quoted else f"at most {to_the_msat(job.max_fee_msat)}"
+    if job.fee_msat is None:
+        return ""
+    return to_the_msat(job.fee_msat) if job.fee_msat else "0"
+
+
+def _is_quoted(job: JobRecord) -> bool:
+    quoted = job.reason is not None and job.reason.code in _QUOTES
+    return quoted and job.status == "planned" and job.fee_msat is not None
 
 
 def fee_rate(job: JobRecord) -> str:
-    """Given a job, return at what rate it has paid, in ppm; "-" where it hasn't."""
-    return cost_rate(job.fee_msat or 0, job.amount_msat) if job.status == "settled" else "-"
+    """Given a job, return at what rate it has paid, or would, in ppm; "-" where that isn't known."""
+    known = job.status == "settled" or _is_quoted(job)
+    return nearest_rate(job.fee_msat or 0, job.amount_msat) if known else "-"
 
 
 def reserved_row(category: Category, held: OpenReservation, now: float) -> tuple[str, ...]:
@@ -46,4 +54,4 @@ def reserved_row(category: Category, held: OpenReservation, now: float) -> tuple
     else:
         what = str(category)
     lost = "no open job knows of it: please report this" if category is Category.REBALANCE else "open"
-    return what, cost(held.amount_msat), age(held.reserved_at, now), held.status or lost
+    return what, to_the_msat(held.amount_msat), age(held.reserved_at, now), held.status or lost

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Final
 
 from revops.domain.text import printable
-from revops.report.blocks import Blocks, Table
+from revops.report.blocks import Block, Blocks, Legend, Table
 
 #: A text in the last column is folded at this width: with the columns before it a line still fits a page.
 PROSE_WIDTH: Final = 100
+#: What a legend is folded at where there is no terminal.
+LEGEND_WIDTH: Final = 120
 
 
 def page(blocks: Blocks) -> str:
     """Given blocks, return them as one text."""
-    lines = [table_text(block) if isinstance(block, Table) else printable(block.text) for block in blocks]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(block_text, blocks)) + "\n"
+
+
+def block_text(block: Block) -> str:
+    """Given a block, return its text: a table as wide as it is, a legend folded, any other line as one."""
+    if isinstance(block, Table):
+        return table_text(block)
+    return folded(printable(block.text), LEGEND_WIDTH) if isinstance(block, Legend) else printable(block.text)
+
+
+def folded(text: str, width: int) -> str:
+    """Given one line and a width, return it broken between words, what follows indented below its text."""
+    if len(text) <= width:
+        return text
+    start = len(text) - len(text.lstrip(" -"))
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * start, break_long_words=False, break_on_hyphens=False
+    )  # fmt: skip
 
 
 def table_text(table: Table) -> str:

@@ -8,15 +8,15 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, or_, select
+from sqlalchemy import ColumnElement, Executable, bindparam, func, or_, select
 
-from revops.domain.job_story import JobPayment, JobStory
+from revops.domain.job_story import JobPayment, JobStory, RefillTotals
 from revops.domain.rebalance import JobStep, Lot
 from revops.domain.record import JobRecord
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import NODE, Tx
 from revops.store.job_rows import newest, records
-from revops.store.keys import channel_key, chunks
+from revops.store.keys import channel_key, chunks, total
 from revops.store.tables import channel, rebalance_job, rebalance_payment, rebalance_step
 
 #: A lot is known by when its job ended.
@@ -32,7 +32,19 @@ def latest(tx: Tx, limit: int, now: float, lots: Mapping[str, Sequence[Lot]]) ->
 
 def of_job(tx: Tx, job_key: int, now: float, lots: Mapping[str, Sequence[Lot]]) -> tuple[JobStory, ...]:
     """Given a key, return that job; empty where there is none."""
-    return _stories(tx, records(tx, rebalance_job.c.job_key == job_key), now, lots)
+    found = _stories(tx, records(tx, rebalance_job.c.job_key == job_key), now, lots)
+    return tuple(replace(story, planned_as_key=_first_attempt(tx, story.job)) for story in found)
+
+
+def _first_attempt(tx: Tx, job: JobRecord) -> int | None:
+    """Which job another attempt was planned as, as far as that is still on record; None where it is none."""
+    first_key = job.retry_of_key
+    while first_key is not None:
+        before = records(tx, rebalance_job.c.job_key == first_key)
+        if not before or before[0].retry_of_key is None:
+            break
+        first_key = before[0].retry_of_key
+    return first_key
 
 
 def of_channel(
@@ -41,13 +53,50 @@ def of_channel(
     """Given a channel and a moment, return the latest jobs by then that filled it or took from it, the newest first, as
     they were known then. Those that were planned and never tried are left out, but for what waits.
     """
+    found = newest(tx, limit, _touching(tx, channel_id, at))
+    return tuple(_as_known(story, at) for story in _stories(tx, found, at, lots))
+
+
+def totals_of_channel(tx: Tx, channel_id: str, at: float, lots: Sequence[Lot]) -> RefillTotals:
+    """Given a channel, a moment and what was bought for it lately, return what all its refills by then came to."""
+    job, paid = rebalance_job.c, rebalance_payment.c
+    counted = select(func.count()).select_from(rebalance_job)
+    count = tx.connection.execute(counted.where(job.node_key == tx.node_key, _touching(tx, channel_id, at))).scalar()
+    got = _moved(tx, channel_id, at, job.target_channel_key, paid.target_channel_key)
+    gave = _moved(tx, channel_id, at, job.source_channel_key, paid.source_channel_key)
+    return RefillTotals(
+        int(count or 0), *got, *gave, sum(lot.amount_msat for lot in lots), sum(lot.sold_msat for lot in lots)
+    )
+
+
+def _touching(tx: Tx, channel_id: str, at: float) -> ColumnElement[bool]:
+    """The jobs of a channel by a moment, those that were planned and never tried left out."""
     key, job, paid = channel_key(tx, channel_id), rebalance_job.c, rebalance_payment.c
     through = select(paid.job_key).where(
         paid.node_key == tx.node_key, or_(paid.source_channel_key == key, paid.target_channel_key == key)
     )
     mine = or_(job.source_channel_key == key, job.target_channel_key == key, job.job_key.in_(through))
-    found = newest(tx, limit, mine & (job.created_at <= at) & (job.status != "expired"))
-    return tuple(_as_known(story, at) for story in _stories(tx, found, at, lots))
+    return mine & (job.created_at <= at) & (job.status != "expired")
+
+
+def _moved(tx: Tx, channel_id: str, at: float, of_job: Any, of_payment: Any) -> tuple[int, int, int]:
+    """How many settled jobs moved something by an end (a column of each table), how much, and at which fees: by the
+    node's moves, and where these say nothing of a job, as it is booked.
+    """
+    key, job, paid = channel_key(tx, channel_id), rebalance_job.c, rebalance_payment.c
+    settled = (job.node_key == tx.node_key, job.status == "settled", job.finished_at <= at)
+    joined = (job.node_key == paid.node_key) & (job.job_key == paid.job_key)
+    by_moves = select(func.count(paid.job_key.distinct()), total(paid.amount_msat), total(paid.fee_msat)).join_from(
+        rebalance_payment, rebalance_job, joined
+    )
+    seen = select(paid.job_key).where(paid.node_key == tx.node_key)
+    booked = select(func.count(), total(job.amount_msat), total(job.fee_msat))
+    rows = (
+        tx.connection.execute(by_moves.where(*settled, of_payment == key)).one(),
+        tx.connection.execute(booked.where(*settled, of_job == key, job.job_key.not_in(seen))).one(),
+    )
+    count, amount_msat, fee_msat = (sum(int(row[column]) for row in rows) for column in range(3))
+    return count, amount_msat, fee_msat
 
 
 def _stories(tx: Tx, jobs: Sequence[JobRecord], now: float, lots: Mapping[str, Sequence[Lot]]) -> tuple[JobStory, ...]:

@@ -18,6 +18,8 @@ from revops.domain.reason import ReasonCode
 from revops.node.methods import METHODS
 from revops.report import budgets, overview
 from revops.report.blocks import Line
+from revops.report.rebalances import rebalance_run
+from revops.report.text import page
 from tests.actuate.bench import HOUR, Bench
 
 #: What changes the node and goes on below the reserve, and which cure it is part of.
@@ -91,6 +93,23 @@ def test_above_it_the_same_commands_write(bench: Bench, command: str) -> None:
     assert written(bench) - set(CURES)
 
 
+def test_a_planned_job_that_waits_below_the_reserve_is_counted(bench: Bench) -> None:
+    bench.plan()
+    bench.settings["reserve"] = {"onchain_sat": 2_000_000_000}
+    found = bench.run()
+    assert (found.jobs, found.names, found.waiting_count) == ((), {}, 1)
+    text = page(rebalance_run(found, dry_run=False))
+    assert "waiting: 1 planned job, suspended" in text
+    assert "no job" not in text
+    bench.settings["reserve"] = {"onchain_sat": 0}
+    done = bench.run()
+    assert done.waiting_count == 0
+    (job,) = done.jobs
+    assert set(done.names) == {job.source_channel_id, job.target_channel_id}
+    bench.node.advance_by(2 * 3_600)
+    assert bench.run().waiting_count == 0
+
+
 def test_what_is_under_way_is_settled_below_the_reserve(bench: Bench) -> None:
     bench.node.hold_payments()
     bench.plan(1)
@@ -126,7 +145,7 @@ def reasons(bench: Bench) -> set[ReasonCode]:
     }
 
 
-def test_it_falls_by_the_floor_and_comes_back_well_above_it(bench: Bench) -> None:
+def test_it_falls_by_the_floor_and_comes_back_well_above_it(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     set_floor(bench, 1.01)
     assert reasons(bench) == {ReasonCode.RESERVE_LOW}
     fell_at = bench.clock()
@@ -139,8 +158,10 @@ def test_it_falls_by_the_floor_and_comes_back_well_above_it(bench: Bench) -> Non
     assert {reason.code for reason in summary.reasons} == {ReasonCode.RESERVE_RECOVERING}
     assert bench.calls("sendpay") == []
     assert states(bench) == [("onchain", fell_at)]
-    set_floor(bench, 0.90)
-    assert reasons(bench) == set()
+    floor_sat = set_floor(bench, 0.90)
+    with caplog.at_level(logging.INFO):
+        assert reasons(bench) == set()
+    assert f" sat in the wallet, well above the reserve of {floor_sat:,} again" in caplog.text
     assert states(bench) == []
     # And the gap is one way only.
     set_floor(bench, 0.95)

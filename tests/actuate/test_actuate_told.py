@@ -10,9 +10,10 @@ import pytest
 from revops.cycle import explain, job_stories, rebalance
 from revops.domain.explanation import Explained
 from revops.domain.summary import RebalanceSummary
+from revops.domain.units import sat_exact
 from revops.errors import UnknownName
 from revops.report.explanation import explained
-from revops.report.job_stories import rebalances
+from revops.report.job_stories import SOLD, rebalances
 from revops.report.rebalances import rebalance_run
 from revops.report.text import page
 from tests.actuate.bench import HOUR, MAX_FEE_MSAT, Bench
@@ -97,7 +98,12 @@ def test_a_channel_is_explained_with_the_refills_that_it_got_and_paid_for(bench:
         assert (story.job.job_key, story.sold_msat) == (done.job_key, 0)
         assert re.search(rf"job {done.job_key} +{role} +{found.names[other]} +50,000", text)
         assert "settled: 50,000 sat moved for " in text
-        assert ("50,000 sat bought by these for" in text) is (role == "target")
+        verb = "got" if role == "target" else "gave"
+        assert done.fee_msat is not None
+        assert f"all in all it {verb} 50,000 sat by 1 refill, for {sat_exact(done.fee_msat)} sat" in text
+        assert ("; of the 50,000 sat bought lately 0 % was sold" in text) is (role == "target")
+        assert "aren't shown" not in text
+        assert SOLD in " ".join(text.split())
     others = {row.channel_id for row in bench.rows("SELECT channel_id FROM channel")} - {
         done.target_channel_id, done.source_channel_id
     }  # fmt: skip
@@ -109,6 +115,26 @@ def test_a_channel_is_explained_with_the_refills_that_it_got_and_paid_for(bench:
     assert "settled" not in text
     assert f"at most {MAX_FEE_MSAT // 1_000}" in text
     assert told(done.target_channel_id, before_at - HOUR)[0].channels[0].refills == ()
+
+
+def test_refills_that_are_not_shown_are_counted_and_part_of_the_total(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain, "REFILL_COUNT", 1)
+    for _time in range(2):
+        bench.plan()
+        bench.run()
+        bench.node.advance_by(HOUR)
+    done = bench.jobs()
+    assert [job.status for job in done] == ["settled", "settled"]
+    assert len({job.target_channel_id for job in done}) == 1
+    bench.sync()
+    found = explain.run(bench.options, done[0].target_channel_id, clock=bench.clock)
+    assert len(found.channels[0].refills) == 1
+    text = page(explained(found))
+    assert "1 earlier ones aren't shown" in text
+    fees_msat = sum(job.fee_msat or 0 for job in done)
+    assert f"all in all it got 100,000 sat by 2 refills, for {sat_exact(fees_msat)} sat" in text
 
 
 def test_a_refill_that_failed_names_the_channel_where(bench: Bench) -> None:

@@ -190,7 +190,7 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (JOB, SKIP)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "26", "251", "24"]
+    assert out.splitlines()[2].split()[:6] == ["1x1x1", "2x2x2", "100,000", "25.001", "250", "24.999"]
     assert "no_income" in out
     assert "good until 1970-01-01 01:00Z" in out
     assert main(["rebalance", "plan", "--dry-run"]) == 0
@@ -204,7 +204,8 @@ def test_rebalance_plan_prints_its_product(cycle, capsys):
 TERMS = RebalanceTerms(
     target_ppm=490.4, source_ppm=12.1, route_ppm=50.0, risk_ppm=1.4, gain_ppm=426.9, income_ppm=500.0, sale_ratio=0.83,
     sale_low_ratio=0.7, lot_count=2.0, horizon_days=14, odds_ratio=7.05, kelly_ratio=0.654, stake_msat=1_961_957,
-    wanted_msat=2 * 10**8, kelly_fraction=0.5,
+    wanted_msat=2 * 10**8, kelly_fraction=0.5, entries_ppm=81.0, room_ppm=226.0, room_low_ratio=0.65,
+    left_msat=6_000_000, success_ratio=0.6, limited_by="what the stake buys",
 )  # fmt: skip
 WORTH = why(
     ReasonCode.WORTH, source="2x2x2", target_ppm=490, source_ppm=12, route_ppm=50, risk_ppm=1, gain_ppm=427,
@@ -218,22 +219,29 @@ NEAR = why(
 
 def test_rebalance_plan_prints_each_term_of_a_job_and_what_came_near(cycle, capsys):
     sources = (SourceOffer("ef" * 32, "2x2x2", 25_001, 5_000), SourceOffer("ee" * 32, "4x4x4", 20_000))
-    weighed = replace(JOB, sources=sources, terms=TERMS, reasons=(WORTH,))
+    purpose = why(ReasonCode.FOR_ROOM, source="2x2x2", room_ppm=76, target_ppm=-2)
+    nothing = why(ReasonCode.PLENTY, worth_ppm=0, have_sat=1, wanted_sat=1, enters_sat=1, horizon_days=14)
+    weighed = replace(JOB, sources=sources, terms=TERMS, reasons=(WORTH, purpose, nothing))
     missed = replace(SKIP, target_channel_id="bb" * 32, target_name="5x5x5", reasons=(NEAR,))
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
-    job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "26", "251", "24", "planned"]
-    assert [*job_row, "cut", "from", "200,000", "sat", "to", "what", "the", "stake", "buys"] in lines
+    job_row = ["1x1x1", "2x2x2,", "4x4x4", "100,000", "25.001", "250", "24.999", "planned"]
+    told = " ".join(out.split())
+    assert f"{' '.join(job_row)} in truth it drains 2x2x2, where room is worth 76 ppm; here a refill's sat is" in told
+    assert "cut from 200,000 sat to what the stake buys" in told
+    # Why a sat is worth nothing there speaks against what is done.
+    assert "isn't likely to run out" not in told
     uncut = replace(weighed, terms=replace(TERMS, wanted_msat=10**8))
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (uncut,)))
     assert main(["rebalance", "plan"]) == 0
-    assert job_row in [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert "cut from" not in capsys.readouterr().out
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (weighed, missed, SKIP)))
-    bet = ["1x1x1", "490", "12", "50", "1", "427", "500", "83%", "(70%)", "70%", "7.05", "65%", "1,961", "200,000"]
-    assert bet in lines
-    assert "f = p - (1 - p)/b is Kelly's share of what the budget has left, of which kelly_fraction = 0.5 is" in out
+    assert ["1x1x1", "490", "12", "50", "1", "427", "60%"] in lines
+    assert ["1x1x1", "500", "81", "226", "(65%)", "62", "83%", "(70%)", "70%", "7.05"] in lines
+    assert ["1x1x1", "65%", "6,000", "1,961", "200,000", *["what", "the", "stake", "buys"]] in lines
+    assert max(len(line) for line in out.splitlines() if "Kelly's share of what the budget has left" in line) <= 120
     assert any(line[:1] == ["5x5x5"] for line in lines)
     assert "the cheapest costs 700" in " ".join(out.split())
     assert "Near misses" in out
@@ -250,7 +258,7 @@ def test_a_bet_that_cant_lose_is_shown_without_odds(cycle, capsys):
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, (replace(JOB, terms=free, reasons=(WORTH,)),)))
     assert main(["rebalance", "plan"]) == 0
     out = capsys.readouterr().out
-    assert ["70%", "no", "risk", "70%"] in [line.split()[9:13] for line in out.splitlines()]
+    assert ["70%", "no", "risk"] in [line.split()[-3:] for line in out.splitlines()]
     assert "1,000,000" not in out
 
 
@@ -259,11 +267,20 @@ def test_a_plan_is_listed_by_what_it_gains_then_by_name(cycle, capsys):
         return replace(SKIP, target_channel_id=first * 64, target_name=name, reasons=reasons or (POOR,))
 
     later = replace(JOB, target_channel_id="0" * 64, target_name="8x8x8", expected_gain_msat=10_000)
-    rows = (later, skip("3x3x3", "0"), skip("2x2x2", "f", NEAR), JOB, skip("4x4x4", "1", NEAR))
+    nearer = Reason(NEAR.code, {**NEAR.numbers, "route_ppm": 338})
+    unknown = why(ReasonCode.NOT_QUOTED, source="2x2x2", limit_ppm=5, cause="in turns")
+    waits = replace(JOB, target_channel_id="9" * 64, target_name="9x9x9", outcome=Outcome.DEFER)
+    rows = (
+        waits, later, skip("3x3x3", "0"), skip("2x2x2", "f", NEAR), JOB, skip("1x2x3", "2", unknown),
+        skip("4x4x4", "1", nearer), skip("0x9x0", "8"),
+    )  # fmt: skip
     cycle("rebalance_plan", "run", RebalancePlan(0.0, 3_600.0, rows))
     assert main(["rebalance", "plan", "-v"]) == 0
     found = [line.split()[0] for line in capsys.readouterr().out.splitlines() if re.match(r"\dx\dx\d ", line)]
-    assert found == ["1x1x1", "8x8x8", "2x2x2", "3x3x3", "4x4x4"]
+    order = ["1x1x1", "8x8x8", "9x9x9", "4x4x4", "2x2x2", "1x2x3", "0x9x0", "3x3x3"]
+    assert found == order
+    assert main(["rebalance", "plan", "--json"]) == 0
+    assert [one["target_name"] for one in json.loads(capsys.readouterr().out)["decisions"]] == order
 
 
 def test_a_plan_without_prices_says_why(cycle, capsys):
@@ -290,11 +307,16 @@ def test_rebalance_run_says_what_became_of_each_job(cycle, capsys):
     assert main(["rebalance", "run", "-v"]) == 0
     out = capsys.readouterr().out
     assert "observe mode: nothing is sent" in out
-    assert ["1x1x1", "efefefefefef", "100,000", "settled", "2", "11"] in [line.split()[:6] for line in out.splitlines()]
-    assert ["in_flight", "26", "reserved", "-"] in [line.split()[3:7] for line in out.splitlines()]
+    assert ["1x1x1", "efefefefefef", "100,000", "settled", "1.001", "10"] in [
+        line.split()[:6] for line in out.splitlines()
+    ]
+    assert ["in_flight", "25.001", "reserved", "-"] in [line.split()[3:7] for line in out.splitlines()]
     cycle("rebalance", "run", RebalanceSummary(0.0, ()))
     assert main(["rebalance", "run", "-v"]) == 0
     assert capsys.readouterr().out == "no job to send or settle\n"
+    cycle("rebalance", "run", RebalanceSummary(0.0, (), waiting_count=2))
+    assert main(["rebalance", "run", "-v"]) == 0
+    assert capsys.readouterr().out == "waiting: 2 planned jobs, until there is room, or what is under way has ended\n"
 
 
 def test_what_a_job_may_cost_is_marked_as_what_it_is(cycle, capsys):
@@ -302,10 +324,11 @@ def test_what_a_job_may_cost_is_marked_as_what_it_is(cycle, capsys):
     reserved = replace(job("in_flight", None), reserved_msat=9_001)
     cycle("rebalance", "run", RebalanceSummary(0.0, (quoted, job("planned", 0), reserved, job("failed", 0))))
     assert main(["rebalance", "run", "--dry-run"]) == 0
-    cells = [line.split()[3:6] for line in capsys.readouterr().out.splitlines()]
-    assert ["planned", "8", "quoted"] in cells
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    cells = [line[3:6] for line in lines]
+    assert ["planned", "7.001", "quoted", "70"] in [line[3:7] for line in lines]  # what it would pay, in ppm, too
     assert ["planned", "at", "most"] in cells
-    assert ["in_flight", "10", "reserved"] in cells
+    assert ["in_flight", "9.001", "reserved"] in cells
     assert ["failed", "0", "-"] in cells
 
 
@@ -316,8 +339,8 @@ def test_a_dry_run_lists_what_is_under_way(cycle, capsys):
     assert main(["rebalance", "run", "--dry-run"]) == 0
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert ["no job is planned"] in lines
-    assert ["rebalance 7: 2x2x2 to 1x1x1", "13", "2 h ago", "in_flight"] in lines
-    assert ["rebalance 8", "1", "2 h ago", "no open job knows of it: please report this"] in lines
+    assert ["rebalance 7: 2x2x2 to 1x1x1", "12.001", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 8", "1.000", "2 h ago", "no open job knows of it: please report this"] in lines
     assert main(["rebalance", "run", "--json"]) == 0
     (first, _second) = json.loads(capsys.readouterr().out)["under_way"]
     assert (first["job_key"], first["amount_msat"], first["reserved_at"]) == (7, 12_001, 0.0)
@@ -376,9 +399,9 @@ def test_budget_check_says_why_and_for_what(cycle, capsys):
     assert ["rebalance", "week", "300", "8", "42", "250", "3 sat about 1970-01-01 02:00Z", share] in lines
     none = "no limit is set: nothing may be spent"
     assert ["splice", "week", "0", "1", "0", "0", "-", none] in lines
-    assert ["rebalance 3: 1x1x1 to 2x2x2", "41", "2 h ago", "in_flight"] in lines
-    assert ["rebalance 4", "1", "60 s ago", "no open job knows of it: please report this"] in lines
-    assert ["splice", "1", "10 s ago", "open"] in lines
+    assert ["rebalance 3: 1x1x1 to 2x2x2", "40.001", "2 h ago", "in_flight"] in lines
+    assert ["rebalance 4", "1.000", "60 s ago", "no open job knows of it: please report this"] in lines
+    assert ["splice", "0.005", "10 s ago", "open"] in lines
     assert ["left for the next payment: 43 sat; synced never"] in lines
 
 
@@ -407,7 +430,7 @@ def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
     assert main(["report", "rebalances", "--last", "2"]) == 0
     assert calls[-1][0][1:] == (None, 2)
     lines = [re.split(r" {2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
-    row = ["1", "1970-01-01 00:00Z", "1x1x1", "efefefefefef", "100,000", "2", "11", "40 %"]
+    row = ["1", "1970-01-01 00:00Z", "1x1x1", "efefefefefef", "100,000", "1.001", "10", "40 %"]
     assert [*row, "settled: 100,000 sat moved for 1.001 sat"] in lines
     assert any(line[0] == "2 (again 1)" and line[-1] == f"failed: {POOR.sentence}; at 7x7x7/1" for line in lines)
     assert main(["report", "rebalances", "-v"]) == 0
@@ -419,6 +442,14 @@ def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
     out = capsys.readouterr().out
     assert "Steps" in out
     assert "Kelly" in out
+    assert "as it was planned" not in out
+    assert "sold: the share of what arrived" in out
+    third = JobStory(replace(job("failed", 0), job_key=3, retry_of_key=2, attempt=3, terms=TERMS), (), planned_as_key=1)
+    cycle("job_stories", "run", replace(found, stories=(third,)))
+    assert main(["report", "rebalances", "--job", "3"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "what follows was weighed for job 1, as it was planned: this is attempt 3 at it" in told
+    cycle("job_stories", "run", found)
     assert main(["report", "rebalances", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["stories"][1]["payments"][0]["fee_msat"] == 1_001
@@ -632,6 +663,16 @@ def test_explain_tells_what_demand_looks_like(cycle, capsys):
     )
 
 
+def test_explain_calls_a_planned_job_planned_as_the_plan_does(cycle, capsys):
+    planned = DecisionRecord("rebalance plan", CHANNEL_ID, "1x1x1", "change", None, None, 10**8, (POOR,), NOW, NOW, 0)
+    one = Explanation(NOW, NOW, CHANNEL, None, None, planned, (), (), 7)
+    cycle("explain", "run", Explained((one,)))
+    assert main(["explain", "1x1x1"]) == 0
+    assert ": planned 100,000 sat" in capsys.readouterr().out
+    assert main(["explain", "1x1x1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["channels"][0]["rebalance"]["outcome"] == "change"
+
+
 def test_report_prints_also_when_told_to_be_quiet(cycle, capsys):
     cycle("report", "run", replace(REPORT, books=None, channels=(), decisions=(), runs=(), synced_at=None))
     assert main(["report", "-q"]) == 0
@@ -790,7 +831,8 @@ DEMO = DemoSummary(
     directory="/d", config_path="/d/config.toml", rpc_path="/d/rpc", database_path="/d/db", metrics_dir="/d/m",
     report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
     comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
-    job_counts={"failed": 1_019, "settled": 1}, too_dear_count=1_018,
+    job_counts={"failed": 1_019, "settled": 1, "expired": 3}, too_dear_count=1_018,
+    refill_counts={"failed": 318, "settled": 1, "expired": 3},
 )  # fmt: skip
 
 
@@ -807,7 +849,7 @@ def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatc
     assert calls[0][1] == wanted
     assert f"try: {program} report --config /d/config.toml" in out
     assert "earned 5 sat, spent 2, net 3" in out
-    assert "rebalances: 1 settled, 1,019 failed\n1,018 of them found no route as cheap as the refill is worth" in out
+    assert "refills: 1 settled, 3 expired, 318 failed; 1,020 attempts in all\n1,018 attempts found no route as" in out
     assert "Ctrl-C" not in out
     assert "Profit and loss" in (tmp_path / "report.txt").read_text()
 

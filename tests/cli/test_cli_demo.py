@@ -94,6 +94,15 @@ def test_jobs_without_a_route_cheap_enough_are_counted(code, is_too_dear, monkey
     assert demo_books.too_dear_count("") == (2 if is_too_dear else 0)
 
 
+def test_attempts_at_one_refill_count_once(monkeypatch):
+    first = JobRecord(1, 1, "a", "b", 10**9, 10**5, 10**5, "failed", 0.0, 1.0)
+    again = replace(first, job_key=2, attempt=2, retry_of_key=1)
+    third = replace(first, job_key=3, attempt=3, retry_of_key=2, status="settled")
+    monkeypatch.setattr(demo_books, "_jobs", lambda _url: (third, again, first, replace(first, job_key=4)))
+    assert demo_books.refill_counts("") == {"settled": 1, "failed": 1}
+    assert demo_books.job_counts("") == {"settled": 1, "failed": 3}
+
+
 @pytest.mark.parametrize("given", [["--db", "sqlite:////x"], ["-c", "/x"], ["--metrics-dir", "none"], ["-n"]])
 def test_what_the_demo_would_not_heed_is_refused(folder, given, capsys):
     assert main(["demo", "--dir", str(folder / "demo"), *given]) == 2

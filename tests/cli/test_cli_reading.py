@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 
 import revops.cycle
 from revops.cli.main import main
-from revops.cli.output import folded
 from revops.domain.decision import FeeDecision, FeePlan, Outcome
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeePin
 from revops.report import fee_plans
 from revops.report.blocks import Line, Table
-from revops.report.text import page
+from revops.report.text import folded, page
 from revops.report.words import deciding, fee_step, shortened
 from tests.builders import NOW, channel_id, node_id
 

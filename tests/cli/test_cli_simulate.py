@@ -85,6 +85,7 @@ def test_it_prints_wins_and_losses_of_each_span(asked, capsys):
     assert [row[-1] for row in rows if row[:1] == ["wild"] and "constant" in row] == ["loses"] * 2
     assert [row[-1] for row in rows if row[:1] == ["calm"] and "constant" in row] == ["wins"] * 2
     assert out.count("demand family by family: 1 lost of 2") == 2
+    assert out.count("difference of shares, percentage points") == 2
     assert out.count("two copies of demand are rightly not told apart") == 2
     assert "Where the time went" not in out
 

@@ -89,14 +89,14 @@ def test_every_figure_is_whole_and_no_line_runs_over(columns):
                 if heading in {"why", "peer"}:
                     continue
                 whole = set(re.findall(r"\S+", cell))
-                assert any(whole <= {word.strip(",:") for word in line} | line for line in words), (heading, cell)
+                assert any(whole <= {word.strip(",;:") for word in line} | line for line in words), (heading, cell)
     assert " ".join(WHY.split()) in " ".join(" ".join(lines).split())
 
 
 def test_reasons_stand_below_their_row_where_room_is_short():
     lines = on_pty(80).split("\n")
     (row,) = [number for number, line in enumerate(lines) if line.startswith("2026-11-27 16:42Z")]
-    assert lines[row + 1] == "    times 3: short"
+    assert lines[row + 1] == "    times 3; why: short"
 
 
 def test_a_table_of_figures_goes_on_below_with_its_first_column():
@@ -127,3 +127,17 @@ def test_in_a_pipe_a_long_reason_is_folded_and_every_line_fits_a_page():
     assert f"{WHY}; {WHY}" in " ".join(" ".join(lines).split())
     figures = Table("", ("channel", ">sat"), (("1x1x1", "1" * 150),))
     assert "1" * 150 in table_text(figures)
+
+
+def test_what_stands_below_a_row_leaves_out_what_says_nothing_and_names_its_texts():
+    from rich.console import Console
+
+    table = Table(
+        "", ("job", ">amount sat", "next to leave", ">ppm", "limited by"),
+        (("12345678", "1,234,567", "3 sat at noon", "-", WHY), ("2", "7", "-", "", WHY), ("3", "7", "", "61", "")),
+    )  # fmt: skip
+    out = io.StringIO()
+    show(Console(file=out, width=32, color_system=None), table)
+    told = " ".join(out.getvalue().split())
+    assert f"3 sat at noon; limited by: {WHY} 2 7 {WHY} 3 7" in told
+    assert told.endswith("ppm 61")

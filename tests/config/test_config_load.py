@@ -107,6 +107,8 @@ def test_variables_are_read_by_the_type_of_their_key(home):
     assert result.node.name == "17"
     assert result.budget.weekly_sat == 1000
     assert loaded(home, REVOPS_RESERVE_EXEMPT="").config.reserve.exempt == ()
+    for text in ('["lnfee", "balance"]', "lnfee,balance", " ['lnfee', 'balance'] "):
+        assert loaded(home, REVOPS_CLBOSS_UNMANAGE=text).config.clboss.unmanage == ("lnfee", "balance")
 
 
 def test_reserved_and_foreign_variables_are_left_alone(home):
@@ -126,6 +128,11 @@ def test_reserved_and_foreign_variables_are_left_alone(home):
         ),
         ("REVOPS_FEES_MIN_PPM", "-1", "REVOPS_FEES_MIN_PPM: fees.min_ppm: Expected int >= 0"),
         ("REVOPS_FEES_MAX_STEP_RATIO", "nan", "REVOPS_FEES_MAX_STEP_RATIO: fees.max_step_ratio: Expected float > 0.0"),
+        (
+            "REVOPS_RESERVE_EXEMPT",
+            '["fees"',
+            'REVOPS_RESERVE_EXEMPT: reserve.exempt: expected a list: a,b or, as in TOML, ["a", "b"]; found \'["fees"\'',
+        ),
         (
             "REVOPS_FEES_MODE",
             "acting",

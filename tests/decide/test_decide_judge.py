@@ -195,7 +195,7 @@ def test_a_job_is_worth_less_once_the_fee_was_lowered(fee_ppm: int, share: float
         ((), {"lots": {channel_id(1): (Lot(10**9, 10**5, 20.0, 0),)}}, ReasonCode.STOP_LOSS),
         # 1,000 sat were earned, and are at stake since.
         ((), {"lots": {channel_id(1): (Lot(10**9, 1_000 * SAT, 0.1, 0),)}}, ReasonCode.STAKE_GONE),
-        ((), {"budget_left_msat": 0}, ReasonCode.STAKE_GONE),
+        ((), {"budget_left_msat": 0}, ReasonCode.NOTHING_LEFT),
         # Somebody has filled it meanwhile; the sources have sold what they had.
         ((make_channel(1, local_msat=4_500_000 * SAT), FULL, OTHER), {}, ReasonCode.FULL_ENOUGH),
         ((DRAINED, make_channel(2, local_msat=1_760_000 * SAT)), {}, ReasonCode.LIQUIDITY_CHANGED),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from revops.decide.rebalance.bands import band
 from revops.decide.rebalance.obstacles import kept_out, mode_reasons, permission_reason
 from revops.decide.rebalance.offers import fitting_msat
+from revops.decide.rebalance.plan import without_layer
 from revops.decide.rebalance.priced import (
     SOURCES_ASKED,
     Question,
@@ -34,12 +35,14 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import Attempt, FailureKind, Lot, Quote
 from revops.domain.signals import Signals
 from revops.domain.snapshot import RebalanceSnapshot
+from revops.report import amounts
 from tests.builders import (
     HOUR,
     NOW,
     SAT,
     channel_id,
     make_channel,
+    make_demand,
     make_flow,
     make_rebalance_snapshot,
     make_terms,
@@ -292,7 +295,8 @@ def test_a_drained_channel_that_sells_is_filled_from_a_full_one() -> None:
     # (350 ppm here), as far as the stake at that price is as much: the dearer, the less is staked.
     assert job.max_fee_msat / SAT == pytest.approx(low_ratio * 500, rel=0.05)
     assert job.max_fee_msat / SAT < low_ratio * 500
-    assert [reason.code for reason in job.reasons] == [ReasonCode.WORTH, ReasonCode.KELLY]
+    assert [reason.code for reason in job.reasons] == [ReasonCode.WORTH, ReasonCode.FOR_SALE, ReasonCode.KELLY]
+    assert reason_of(job, ReasonCode.FOR_SALE).sentence.endswith(f"worth {round(job.terms.target_ppm)} ppm")
 
 
 def test_the_limit_does_not_depend_on_the_price_that_was_quoted() -> None:
@@ -379,18 +383,38 @@ def test_a_route_above_what_a_sat_is_worth_is_refused_with_the_difference() -> N
     (reason,) = decision.reasons
     assert reason.code is ReasonCode.ROUTE_ABOVE_WORTH
     assert (reason.numbers["route_ppm"], reason.numbers["source"]) == (700, FULL.name)
+    # Not what the next sat is worth, of which other reasons tell.
+    assert f"0 on {FULL.name}, on average over the amount: a route may cost" in reason.sentence
     assert 300 < float(reason.numbers["limit_ppm"]) < 500
 
 
 def test_a_channel_to_which_no_route_leads_says_so() -> None:
     (reason,) = first(two(), market=no_route).reasons
     assert (reason.code, reason.numbers["message"]) == (ReasonCode.NO_QUOTE, "nowhere to go")
+    # With what its sibling says of a route that is too dear.
+    (dear,) = first(two(), market=at_ppm(700)).reasons
+    for name in ("target_ppm", "source_ppm", "limit_ppm", "bound"):
+        assert reason.numbers[name] == dear.numbers[name]
 
 
 def test_a_target_whose_turn_has_not_come_waits_for_it() -> None:
     decision = first(two(), RebalanceConfig(max_quotes=0))
     assert decision.outcome is Outcome.DEFER
     assert decision.reasons[0].code is ReasonCode.NOT_QUOTED
+    assert decision.reasons[0].sentence.endswith("max_quotes routes are asked for at most, in turns")
+
+
+def test_rows_and_plan_agree_where_the_layer_is_missing() -> None:
+    plan = without_layer(planned(two(), RebalanceConfig(max_quotes=0)), "revops")
+    assert [reason.code for reason in plan.reasons] == [ReasonCode.NO_LAYER]
+    (reason,) = first_of(plan).reasons
+    assert reason.sentence.endswith("the routing layer revops isn't there now")
+
+
+def test_what_suspends_is_said_of_the_plan_also_where_no_job_waits() -> None:
+    plan = planned(two(), POLICY, at_ppm(700), (why(ReasonCode.OBSERVE_MODE),))
+    assert first_of(plan).outcome is Outcome.SKIP
+    assert [reason.code for reason in plan.reasons] == [ReasonCode.OBSERVE_MODE]
 
 
 def test_the_last_hop_alone_may_be_too_dear() -> None:
@@ -610,6 +634,12 @@ def test_what_is_not_refilled(target: dict[str, Any], flow: dict[str, Any], code
     assert (decision.outcome, decision.reasons[0].code) == (Outcome.SKIP, code)
 
 
+def test_a_reason_rounds_a_balance_as_tables_do() -> None:
+    (reason,) = first(two(replace(DRAINED, local_msat=4_597_000 * SAT))).reasons  # 91.94 %
+    assert (reason.code, reason.numbers["local_percent"]) == (ReasonCode.FULL_ENOUGH, 91)
+    assert amounts.share(4_597_000 * SAT, DRAINED.capacity_msat) == "91 %"
+
+
 def test_a_peer_with_two_channels_is_no_target_but_may_be_a_source() -> None:
     twin = replace(make_channel(3, local_msat=100_000 * SAT), peer_id=node_id(1))
     assert first(make_rebalance_snapshot((DRAINED, FULL, twin))).reasons[0].code is ReasonCode.SEVERAL_CHANNELS
@@ -776,7 +806,25 @@ def test_room_that_is_wanted_is_part_of_the_bet_by_its_own_lower_bound() -> None
     low_ppm = job.terms.sale_low_ratio * 275 + min(job.terms.room_low_ratio * 225, -job.terms.source_ppm)
     assert job.max_fee_msat / SAT == pytest.approx(low_ppm, abs=2)  # a million sat
     assert ReasonCode.ROOM in {reason.code for reason in job.reasons}
+    for_sale = reason_of(job, ReasonCode.FOR_SALE).sentence
+    assert for_sale.endswith(f", and for room on {FULL.name}, worth {round(-job.terms.source_ppm)} ppm")
+    told = reason_of(job, ReasonCode.KELLY).sentence
+    assert "earns 500, less 225 for the room that its payment takes, plus 225 for the room at its source, once" in told
     assert ReasonCode.ROOM not in {reason.code for reason in plain.reasons}
+
+
+def test_a_job_into_a_channel_where_a_sat_is_worth_nothing_says_that_it_drains_the_source() -> None:
+    """A fee a little dearer would lose hardly a payment: a sat more is worth nothing there."""
+    inelastic = make_demand(judged_at=NOW - 60, elasticity_low=0.4, values_ppm=(400.0,))
+    snapshot = replace(crowded(800), figures={channel_id(1): inelastic}, budget_left_msat=2_000 * SAT)
+    job = first(snapshot, market=at_ppm(20))
+    assert job.outcome is Outcome.CHANGE
+    assert job.terms is not None
+    assert round(job.terms.target_ppm) == 0
+    sentence = reason_of(job, ReasonCode.FOR_ROOM).sentence
+    assert sentence.startswith(
+        f"in truth it drains {FULL.name}, where room is worth {round(-job.terms.source_ppm)} ppm"
+    )
 
 
 def test_of_a_single_payment_little_room_is_believed() -> None:

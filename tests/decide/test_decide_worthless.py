@@ -60,8 +60,8 @@ def test_where_asking_for_more_earns_more_than_selling_more_nothing_is_bought_an
     found = first(market(figures=judged(STEADY)))
     assert found.outcome is Outcome.SKIP
     assert found.reasons[0].sentence == (
-        "a sat more is worth 0 ppm here: a fee 1 % above 500 ppm may lose as few as 0.42 % of the payments, so that"
-        " asking for more earns more than having more to sell"
+        "a refill's first sat is worth 0 ppm here: a fee 1 % above 500 ppm may lose as few as 0.42 % of the payments,"
+        " so that asking for more earns more than having more to sell"
     )
 
 
@@ -135,8 +135,8 @@ def test_what_gains_nothing_names_the_cheapest_source_and_the_last_hop() -> None
     dear = replace(DRAINED, remote_terms=make_terms(fee_ppm=600, fee_base_msat=0))
     (reason,) = first(market(dear)).reasons
     assert reason.sentence == (
-        f"a sat more is worth 500 ppm here; the cheapest to have is worth 0 on {FULL.name}, and its peer asks 600 ppm"
-        " to let one in: nothing is gained"
+        f"a refill's first sat is worth 500 ppm here; the cheapest to have is worth 0 on {FULL.name}, and its peer asks"
+        " 600 ppm to let one in: nothing is gained"
     )
 
 

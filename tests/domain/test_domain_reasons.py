@@ -99,3 +99,16 @@ def test_a_reason_without_its_numbers_is_a_bug_that_shows() -> None:
 
 def test_stored_values_of_codes_do_not_change() -> None:
     assert all(code.value == code.name.lower() for code in ReasonCode)
+
+
+@pytest.mark.parametrize("code", [ReasonCode.WORTH_GONE, ReasonCode.STAKE_GONE])
+def test_of_the_limits_of_now_and_of_the_plan_it_is_said_which_counts(code: ReasonCode) -> None:
+    assert (
+        "when it was planned, and the lower of both counts" in Reason(code, dict.fromkeys(fields_of(code), 7)).sentence
+    )
+
+
+def test_what_a_refill_makes_of_a_sat_has_other_words_than_what_a_price_does() -> None:
+    of_prices = {ReasonCode.DEMAND, ReasonCode.DEMAND_OUTSIDE, ReasonCode.CLIMB_SLOPE, ReasonCode.CLIMB_WORTH}
+    found = {code for code, sentence in SENTENCES.items() if "a sat is worth" in sentence}
+    assert found == of_prices | {ReasonCode.ZERO_FLOW_WORTH}

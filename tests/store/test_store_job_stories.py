@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from revops.domain.job_story import RefillTotals
 from revops.domain.reason import ReasonCode, why
 from revops.domain.rebalance import Lot
 from revops.store import job_stories, jobs, plans
@@ -96,3 +97,29 @@ def test_only_the_lot_of_the_job_itself_tells_what_was_sold(tx: Tx) -> None:
     (story,) = job_stories.of_job(tx, 1, NOW + DAY, mine)
     assert story.sold_msat == 3 * 10**8
     assert job_stories.of_job(tx, 99, NOW, {}) == ()
+
+
+def test_what_all_refills_of_a_channel_came_to(tx: Tx) -> None:
+    """Job 1 went from 2 to 1, job 2 from 1 to 3, both as booked; job 3 was paid by 4, and not by 2."""
+    for job_key in (1, 2, 3):
+        settle(tx, job_key, NOW + 60 * job_key)
+    pay(tx, 3, 4, 3, NOW + 179)
+    sold = (Lot(10**9, 77, 0.9, 4 * 10**8),)
+    planned_msat = jobs.job(tx, 1).amount_msat
+    one = job_stories.totals_of_channel(tx, channel_id(1), NOW + DAY, sold)
+    assert one == RefillTotals(2, 1, planned_msat, 77, 1, planned_msat, 77, 10**9, 4 * 10**8)
+    assert job_stories.totals_of_channel(tx, channel_id(1), NOW + 90, ()) == RefillTotals(2, 1, planned_msat, 77)
+    three = job_stories.totals_of_channel(tx, channel_id(3), NOW + DAY, ())
+    assert three == RefillTotals(2, 2, planned_msat + 10**9, 2 * 77)
+    assert job_stories.totals_of_channel(tx, channel_id(2), NOW + DAY, ()).gave_msat == planned_msat
+    assert job_stories.totals_of_channel(tx, channel_id(4), NOW + DAY, ()).gave_msat == 10**9
+    assert job_stories.totals_of_channel(tx, channel_id(1), NOW - 1, ()) == RefillTotals(0)
+
+
+def test_another_attempt_knows_what_its_plan_was_made_for(tx: Tx) -> None:
+    for failed_key in (3, 4):
+        jobs.finish_job(tx, failed_key, "failed", 0, NOW + failed_key, FAILED, run_key=1)
+        failed = jobs.job(tx, failed_key)
+        assert plans.add_retry(tx, 1, failed, failed.sources, NOW + failed_key) == failed_key + 1
+    told = [story.planned_as_key for key in (3, 4, 5) for story in job_stories.of_job(tx, key, NOW + 9, {})]
+    assert told == [None, 3, 3]

@@ -145,6 +145,8 @@ def _gone(job: JobRecord, planned: SourceOffer, one: Priced) -> Reason:
 
 
 def _no_stake(job: JobRecord, planned: SourceOffer, one: Priced, limit_msat: int, left_msat: int) -> Reason:
+    if left_msat <= 0:
+        return why(ReasonCode.NOTHING_LEFT)
     return why(
         ReasonCode.STAKE_GONE,
         source=planned.name,

@@ -11,6 +11,7 @@ amount, or of a larger one, which the smaller can't exceed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from revops.decide.rebalance.priced import Question, Quotes
@@ -19,7 +20,7 @@ from revops.decide.rebalance.survey import Candidate
 from revops.decide.rebalance.worthless import explained
 from revops.decide.rebalance.writer import Writer
 from revops.domain.decision import RebalancePlan
-from revops.domain.reason import Reason
+from revops.domain.reason import Reason, ReasonCode, why
 
 #: The node is asked so many times in a row: first for what is wanted, then for what was cut.
 ROUNDS: Final = 3
@@ -34,10 +35,27 @@ def make_plan(
 
     The job that gains the most comes first. Each channel is the target of one job at most, and then no source. A source
     may give to several as far as what it has to spare lasts: each job finds it as those before leave it. All jobs
-    together may cost no more than the budget that is left.
+    together may cost no more than the budget that is left. What suspends spending stands with the plan, also where no
+    job has to wait for it.
     """
     decided = tuple(explained(scene, one) for one in Writer(scene, quotes, suspended).decide_all(candidates))
-    return RebalancePlan(scene.now, scene.now + scene.policy.plan_lifetime_seconds, decided)
+    return RebalancePlan(scene.now, scene.now + scene.policy.plan_lifetime_seconds, decided, suspended)
+
+
+def without_layer(plan: RebalancePlan, layer: str) -> RebalancePlan:
+    """Given a plan for which the node couldn't be asked for any route, and the layer that this takes, return it with
+    that as the cause, in each row and for all.
+    """
+    decisions = tuple(
+        replace(one, reasons=tuple(_unasked(reason, layer) for reason in one.reasons)) for one in plan.decisions
+    )
+    return replace(plan, decisions=decisions, reasons=(*plan.reasons, why(ReasonCode.NO_LAYER, layer=layer)))
+
+
+def _unasked(reason: Reason, layer: str) -> Reason:
+    if reason.code is not ReasonCode.NOT_QUOTED:
+        return reason
+    return Reason(reason.code, {**reason.numbers, "cause": f"the routing layer {layer} isn't there now"})
 
 
 def cut_questions(candidates: Sequence[Candidate], scene: Scene, quotes: Quotes) -> tuple[Question, ...]:

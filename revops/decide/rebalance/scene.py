@@ -191,12 +191,19 @@ class Scene:
 
     def room_msat(self, target: Channel) -> int:
         """Given a target, return the most that it may get: up to its band, and what fits."""
-        to_band_msat = int(target.capacity_msat * self.band(target).high_ratio) - target.local_msat
-        fits_msat = target.receivable_msat - target.capacity_msat // MARGIN_SHARE
-        largest_msat = self.policy.max_amount_sat * MSAT_PER_SAT
+        return max(min(self.room_bounds_msat(target).values()), 0)
+
+    def room_bounds_msat(self, target: Channel) -> dict[str, int]:
+        """Given a target, return each bound on what it may get, by its name in words; the least of them counts."""
+        bounds_msat = {
+            f"max_amount_sat = {self.policy.max_amount_sat:,}": self.policy.max_amount_sat * MSAT_PER_SAT,
+            "how far its band fills it (high_ratio)": int(target.capacity_msat * self.band(target).high_ratio)
+            - target.local_msat,
+            "what it can receive": target.receivable_msat - target.capacity_msat // MARGIN_SHARE,
+        }
         if target.remote_terms is not None:
-            largest_msat = min(largest_msat, target.remote_terms.htlc_max_msat)
-        return max(min(to_band_msat, fits_msat, largest_msat), 0)
+            bounds_msat["the largest HTLC that its peer forwards"] = target.remote_terms.htlc_max_msat
+        return bounds_msat
 
     def spare_msat(self, source: Channel) -> int:
         """Given a source, return the most that it may give: down to its band, and what it can send."""

@@ -119,7 +119,7 @@ def target_obstacle(scene: Scene, target: Channel) -> Reason | None:
         return why(ReasonCode.NO_INCOME, horizon_days=scene.policy.horizon_days)
     if scene.room_msat(target) < scene.least_msat(target):
         high_percent = round(100 * scene.band(target).high_ratio)
-        return why(ReasonCode.FULL_ENOUGH, local_percent=round(100 * target.local_ratio), high_percent=high_percent)
+        return why(ReasonCode.FULL_ENOUGH, local_percent=target.local_percent, high_percent=high_percent)
     return stop_loss(scene.snapshot.lots.get(target.channel_id, ()), scene.policy)
 
 

@@ -14,6 +14,13 @@ from revops.domain.rebalance import Quote, RebalanceTerms, bet_chance_ratio
 from revops.domain.units import PPM, ppm_of_ceil, sat_floor
 
 
+def weighed(one: Priced, wanted_msat: int, terms: RebalanceTerms | None) -> tuple[Reason, ...]:
+    """Given a priced offer, the amount before it was cut, and the terms of its job (None: it is put off), return all
+    that its job rests on.
+    """
+    return (worth(one), purpose(one), *room(one), bet(one, wanted_msat, terms))
+
+
 def worth(one: Priced) -> Reason:
     """Given a priced offer, return each term of its expected value."""
     found = one.offer
@@ -28,6 +35,16 @@ def worth(one: Priced) -> Reason:
         limit_ppm=found.limit_ppm,
         success_percent=round(100 * found.success_ratio),
     )
+
+
+def purpose(one: Priced) -> Reason:
+    """Given a priced offer, return what its refill is for: a sale here, room at its source, or both."""
+    found = one.offer
+    target_ppm, room_ppm = round(found.target_ppm), round(max(-found.source_ppm, 0.0))
+    if target_ppm <= 0 < room_ppm:
+        return why(ReasonCode.FOR_ROOM, source=found.source.name, room_ppm=room_ppm, target_ppm=target_ppm)
+    room = f", and for room on {found.source.name}, worth {room_ppm:,} ppm" if room_ppm > 0 else ""
+    return why(ReasonCode.FOR_SALE, target_ppm=target_ppm, room=room)
 
 
 def bet(one: Priced, wanted_msat: int, terms: RebalanceTerms | None) -> Reason:
@@ -65,8 +82,12 @@ def bet(one: Priced, wanted_msat: int, terms: RebalanceTerms | None) -> Reason:
 
 def _beside(one: Priced) -> str:
     """What is taken off the income of a sale, and what comes to it, where either is anything."""
-    less = f", less {one.entries_ppm:,.0f} for the room that its payment takes," if one.entries_ppm >= 0.5 else ""
-    return less + ("" if one.room is None else f", and its room {round(one.room.income_ppm):,},")
+    parts = []
+    if one.entries_ppm >= 0.5:
+        parts.append(f", less {one.entries_ppm:,.0f} for the room that its payment takes")
+    if one.room is not None:
+        parts.append(f", plus {round(one.room.income_ppm):,} for the room at its source")
+    return "".join([*parts, ","] if parts else [])
 
 
 def _staked(terms: RebalanceTerms | None) -> str:
@@ -103,13 +124,25 @@ def no_stake(one: Priced) -> Reason:
     )
 
 
+def no_quote(one: Offer, message: str, policy: RebalanceConfig) -> Reason:
+    """Given an offer, what the node said where it found no route, and the policy, return that there is none."""
+    return why(
+        ReasonCode.NO_QUOTE,
+        source=one.source.name,
+        limit_ppm=one.limit_ppm,
+        target_ppm=round(one.target_ppm),
+        source_ppm=round(one.source_ppm),
+        bound=bound(one, policy),
+        message=message,
+    )
+
+
 def too_dear(asked: Sequence[tuple[Offer, Quote]], policy: RebalanceConfig) -> Reason:
     """Given offers with what the node answered, of which none is worth it, and the policy, return what came nearest."""
     quoted = [(one, quote, ppm_of_ceil(quote.fee_msat, quote.amount_msat)) for one, quote in asked if quote.fee_msat]
     if not quoted:
         one, quote = asked[0]
-        message = quote.message or "no route"
-        return why(ReasonCode.NO_QUOTE, source=one.source.name, limit_ppm=one.limit_ppm, message=message)
+        return no_quote(one, quote.message or "no route", policy)
     one, _quote, route_ppm = min(quoted, key=lambda found: (found[2] - found[0].limit_ppm, found[0].source.channel_id))
     return above_worth(one, route_ppm, policy)
 
@@ -125,3 +158,8 @@ def above_worth(one: Offer, route_ppm: int, policy: RebalanceConfig) -> Reason:
         source_ppm=round(one.source_ppm),
         bound=bound(one, policy),
     )
+
+
+def not_quoted(one: Offer, cause: str = "max_quotes routes are asked for at most, in turns") -> Reason:
+    """Given an offer, and why no route was asked for, return that its price isn't known."""
+    return why(ReasonCode.NOT_QUOTED, source=one.source.name, limit_ppm=one.limit_ppm, cause=cause)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from revops.decide.rebalance import wording
-from revops.decide.rebalance.decided import job, put_off, skip, terms_of
+from revops.decide.rebalance.decided import Stakes, job, put_off, skip, terms_of
 from revops.decide.rebalance.moves import Move
 from revops.decide.rebalance.priced import Priced, Question, Quotes, cost_msat, estimate_msat, price, priced_offers
 from revops.decide.rebalance.scene import Scene
@@ -113,7 +113,8 @@ class Writer:
                 offers.append(offer)
                 self.stand_ins.append(Question(one.offer.source, target, one.amount_msat, one.limit_msat))
         most_msat = max(one.max_fee_msat for one in offers)
-        decision = job(target, chosen, terms_of(chosen, best.amount_msat, stake_msat, scene), most_msat, tuple(offers))
+        terms = terms_of(target, chosen, best.amount_msat, Stakes(stake_msat, self.left_msat), scene)
+        decision = job(target, chosen, terms, most_msat, tuple(offers))
         self.firsts.append(Question(chosen.offer.source, target, chosen.amount_msat, chosen.limit_msat))
         self.job_count += 1
         self.left_msat -= most_msat
@@ -212,8 +213,7 @@ class Writer:
         ]
         if not asked:
             best = candidate.offers[0]
-            reason = why(ReasonCode.NOT_QUOTED, source=best.source.name, limit_ppm=best.limit_ppm)
-            return replace(skip(target, reason), outcome=Outcome.DEFER)
+            return replace(skip(target, wording.not_quoted(best)), outcome=Outcome.DEFER)
         return skip(target, wording.too_dear(asked, self.scene.policy))
 
 

@@ -17,7 +17,7 @@ def propose(offer: FeeInput, policy: FeesConfig, now: float) -> Proposal:
     ppm = policy.full_ppm + (1 - ratio) * (policy.empty_ppm - policy.full_ppm)
     reason = why(
         ReasonCode.PROPORTIONAL,
-        local_percent=round(ratio * 100),
+        local_percent=offer.channel.local_percent,
         full_ppm=policy.full_ppm,
         empty_ppm=policy.empty_ppm,
     )

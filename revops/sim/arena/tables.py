@@ -93,7 +93,7 @@ def versus_table(span: SpanFigures, subject: str) -> Table:
         for one in span.versus
         if one.policy == subject
     )
-    headings = ("against", ">difference of shares", ">95 %", ">times as much", ">95 %", "verdict")
+    headings = ("against", ">difference of shares, percentage points", ">95 %", ">times as much", ">95 %", "verdict")
     return Table(f"{subject} against each of the others", headings, rows)
 
 
@@ -103,7 +103,15 @@ def family_table(span: SpanFigures, subject: str) -> Table:
     found.sort(key=lambda one: one.difference.value if one.difference else 0.0)
     rows = tuple(_family_row(one) for one in found)
     loss_count = sum(one.is_loss for one in found)
-    headings = ("family", ">its share", "best other", ">difference", ">95 %", ">makes less by", "verdict")
+    headings = (
+        "family",
+        ">its share",
+        "best other",
+        ">difference, percentage points",
+        ">95 %",
+        ">makes less by",
+        "verdict",
+    )
     return Table(f"{subject} family by family: {loss_count} lost of {len(found)}", headings, rows)
 
 
