@@ -106,7 +106,10 @@ def test_full_cycles_are_said_and_what_rebalances_cost() -> None:
     study = make_study(make_outcomes(shares))
     assert "Full cycles" not in shown(study)
     full = shown(replace(study, full_cycles=True, rebalance=True))
-    assert "<p>Full cycles: demand, as from cron on a simulated node. Where it says so rebalances were made" in full
+    assert "<p>Full cycles: demand, as from cron on a simulated node.</p>" in full
+    assert "<p>Where it says so rebalances were made too" in full
+    assert "paid at a price, by no path" not in full
+    assert "paid at a price, by no path" in shown(replace(study, rebalance=True))
     assert "rebalances cost sat" in full
     beside = make_study(make_outcomes(shares | {"constant": noisy(0.3, 0.1)}))
     assert "on a simulated node; the others only decide.</p>" in shown(replace(beside, full_cycles=True))
