@@ -19,7 +19,7 @@ from revops.errors import RevopsError
 from revops.node.version import check_version
 from tests.regtest.network import PROGRAMS
 from tests.regtest.operator_home import Operator
-from tests.regtest.ring import REBALANCE_SAT, Ring
+from tests.regtest.ring import REBALANCE_SAT, Ring, last_payment
 
 
 def why_not() -> str | None:
@@ -83,7 +83,9 @@ def started(ring: Ring, first_day: Operator, tmp_path: Path) -> Callable[[], Ope
     def make() -> Operator:
         home = tmp_path / f"operator-{next(numbers)}"
         shutil.copytree(first_day.home, home)
-        return Operator(home)
+        operator = Operator(home)
+        operator.know_payments(last_payment(ring.alice))
+        return operator
 
     ring.settle_down()
     return make

@@ -186,6 +186,11 @@ def footprint(node: Lightningd) -> dict[str, Any]:
     }
 
 
+def last_payment(node: Lightningd) -> int:
+    """Return the number of a node's last payment; 0 without any."""
+    return max((row["created_index"] for row in node.call("listsendpays")["payments"]), default=0)
+
+
 def _has_coins(node: Lightningd, count: int) -> bool:
     return [output["status"] for output in node.call("listfunds")["outputs"]] == ["confirmed"] * count
 

@@ -15,7 +15,7 @@ from revops.store import plans, runs
 from revops.store.engine import Database
 from tests.regtest.operator_home import Operator
 from tests.regtest.processes import wait_until
-from tests.regtest.ring import REBALANCE_SAT, Ring, footprint
+from tests.regtest.ring import REBALANCE_SAT, Ring, footprint, last_payment
 
 pytestmark = pytest.mark.regtest
 
@@ -123,6 +123,31 @@ def test_a_new_database_on_the_same_node_starts_without_trouble(
     second.cron("rebalance", "run")
 
     assert_settled(ring, second, before)
+
+
+def test_what_a_lost_database_has_spent_is_booked_before_anything_else(
+    ring: Ring, rebalancer: Operator, planned: Callable[[], Operator]
+) -> None:
+    known = last_payment(ring.alice)
+    rebalancer.cron("rebalance", "run")
+    ring.settle_down()
+    lost = job_of(rebalancer)
+    second = planned()
+    second.know_payments(known)
+
+    ran = second.run("rebalance", "run")
+
+    assert ran.code == 0
+    assert lost["label"] in ran.err
+    assert "has forgotten" in ran.err
+    ring.settle_down()
+    own, stray = second.rows("SELECT * FROM rebalance_job ORDER BY job_key")
+    assert (stray["status"], stray["payment_hash"], stray["fee_msat"]) == (
+        "settled", lost["payment_hash"], lost["fee_msat"],
+    )  # fmt: skip
+    spent_msat = own["fee_msat"] + stray["fee_msat"]
+    assert second.metric("revops_node_rebalance_fees_msat_total") == spent_msat
+    assert sum(amount for kind, amount in ledger_of(second) if kind == "settle") == spent_msat
 
 
 def test_a_payment_still_under_way_keeps_its_reservation_and_a_later_run_settles_it(
