@@ -16,9 +16,9 @@ from revops.domain.snapshot import RebalanceSnapshot
 from revops.sim.arena import names, rebalancing
 from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.full import run_full
-from revops.sim.arena.market import REFUSED, SETTLED
+from revops.sim.arena.market import REFUSED, SETTLED, Market
 from revops.sim.arena.policies import Product
-from revops.sim.arena.rebalancing import SPENDING, Spending, route_fee_msat, run_rebalancing
+from revops.sim.arena.rebalancing import SPENDING, Rebalancing, Spending, route_fee_msat, run_rebalancing
 from revops.sim.arena.refills import Refill, RefillRecords
 from revops.sim.arena.setting import TUNING
 from revops.sim.arena.world import World, make_world, run_policy
@@ -119,6 +119,43 @@ def test_without_income_nothing_is_spent() -> None:
     world = make_world("dead", 3, 3.0, SETTING)
     (span,) = run_rebalancing(world, FeesConfig(strategy="demand")).spans
     assert span.rebalance_msat == 0
+
+
+def test_where_routes_cost_more_than_sales_earn_nothing_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same world in which refills pay, with hubs that charge more than our fee: all goes as without rebalances."""
+    monkeypatch.setattr(names, "HUB_PPM", 1_000)
+    world = paying_world(2.0)
+    (span,) = run_rebalancing(world, DEAR, KEEN).spans
+    assert span.rebalance_msat == 0
+    assert (span,) == run_policy(world, Product(DEAR)).spans
+
+
+def test_a_dead_and_empty_channel_gets_no_job() -> None:
+    """In the family of that name some channels are wanted by nobody: others are refilled, these are not."""
+    seen: set[int] = set()
+
+    class Watched(Rebalancing):
+        def _rebalance(self, snapshot: RebalanceSnapshot, market: Market, records: RefillRecords, now: float) -> None:
+            before_msat = list(market.local_msat)
+            super()._rebalance(snapshot, market, records, now)
+            seen.update(number for number, msat in enumerate(market.local_msat) if msat > before_msat[number])
+
+    setting = replace(
+        SETTING,
+        channel_count=8,
+        customers_per_day=600.0,
+        low_ppm=100.0,
+        high_ppm=150.0,
+        node_error=0.0,
+        channel_error=0.0,
+    )
+    world = make_world("dead", 3, 6.0, setting)
+    fees = FeesConfig(strategy="static", fixed_ppm=400, max_step_ratio=10.0)
+    run_policy(world, Watched(fees, KEEN, 3), lambda count: RefillRecords(count, KEEN.rebalance.horizon_days))
+    dead = set(range(8)) - {customer.out for customer in world.customers}
+    assert len(dead) == 3
+    assert seen
+    assert seen.isdisjoint(dead)
 
 
 def test_a_way_costs_what_its_hops_charge_on_each_other() -> None:
