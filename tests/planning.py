@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from revops.decide.rebalance.plan import ROUNDS, cut_questions, make_plan
-from revops.decide.rebalance.priced import Pair, Question, questions
+from revops.decide.rebalance.plan import cut_questions, gather, make_plan
+from revops.decide.rebalance.priced import Question, questions
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import survey
 from revops.domain.decision import RebalancePlan
@@ -14,8 +14,15 @@ from revops.domain.reason import Reason
 from revops.domain.rebalance import FailureKind, Quote
 from revops.domain.snapshot import RebalanceSnapshot
 from revops.domain.units import share_msat
+from tests.builders import SAT, make_channel, make_terms
 
 Market = Callable[[Question], Quote]
+
+#: Figures by hand are without the return that is asked for on top.
+NO_RETURN = RebalanceConfig(min_return_ratio=0.0)
+#: A channel that sells at 500 ppm and is nearly empty, and one that has plenty.
+DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
+FULL = make_channel(2, local_msat=4_750_000 * SAT)
 
 
 def at_ppm(route_ppm: int) -> Market:
@@ -47,10 +54,7 @@ def planned(
     """Given all that a plan sees and a market (each route costs 50 ppm), return the plan."""
     scene = Scene(snapshot, policy)
     candidates = survey(scene)
-    ask = market or at_ppm(50)
-    quotes: dict[Pair, list[Quote]] = {}
-    for asked_again in range(ROUNDS):
-        open_ones = cut_questions(candidates, scene, quotes) if asked_again else questions(candidates, scene)
-        for asked in open_ones:
-            quotes.setdefault((asked.source.channel_id, asked.target.channel_id), []).append(ask(asked))
+    quotes = gather(
+        questions(candidates, scene), lambda found: cut_questions(candidates, scene, found), market or at_ppm(50)
+    )
     return make_plan(candidates, scene, quotes, suspended)

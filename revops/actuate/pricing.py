@@ -117,13 +117,9 @@ def prepare(
         if best is not None and limit_msat - best.last_hop_msat <= best.left_msat:
             continue
         source = channels.get(offer.channel_id)
-        obstacle = revalidate(source, target, job.amount_msat, busy, congested_since, view.taken_at)
+        obstacle = revalidate(source, target, job.amount_msat, busy, congested_since, view)
         if obstacle is not None or source is None or target is None:
             untried.append(Refused(obstacle or why(ReasonCode.NOT_USABLE, state="gone")))
-            continue
-        crowd = _crowd(target, view)
-        if crowd is not None:
-            untried.append(Refused(crowd))
             continue
         search = _Search(job, view, target, reader, cltv_blocks, (LAYER,) if layered else ())
         found = search.from_source(source, limit_msat)
@@ -135,14 +131,6 @@ def prepare(
     if best is not None:
         return best
     return _most_telling(tried) or _most_telling(untried) or Refused(why(ReasonCode.NO_SOURCE))
-
-
-def _crowd(channel: Channel, view: NodeView) -> Reason | None:
-    """A peer with several channels may let the payment in by another one than the route says. Out of a source it goes
-    by the channel that the route names, and by no other (lightningd/pay.c, find_channel_for_htlc_add).
-    """
-    count = sum(1 for other in view.channels if other.live and other.peer_id == channel.peer_id)
-    return why(ReasonCode.SEVERAL_CHANNELS, channel_count=count) if count > 1 else None
 
 
 def _most_telling(refused: list[Refused]) -> Refused | None:

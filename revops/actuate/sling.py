@@ -58,12 +58,13 @@ REFUSED: Final = "refused: "
 
 @dataclass(slots=True)
 class SlingExecutor(Settler):
-    """All that an execution needs. `limits` gives the daily and weekly limit in force inside the reserving
-    transaction.
+    """All that an execution needs. `limits` gives the daily and weekly limit in force inside the reserving transaction,
+    `own_id` is the node's.
     """
 
     policy: RebalanceConfig
     limits: ledger.Limits
+    own_id: str
 
     def start(self, job: JobRecord, view: NodeView) -> JobOutcome:
         """Given a planned job and the node as it is, reserve the worst case and let sling begin; don't wait."""
@@ -167,7 +168,7 @@ class SlingExecutor(Settler):
 
     def _seen(self, job: JobRecord, order: SlingOrder) -> Seen:
         source_ids = frozenset(offer.channel_id for offer in job.sources) | {job.source_channel_id}
-        seen = look(order, self.reader.info().node_id, source_ids, self.reader)
+        seen = look(order, self.own_id, source_ids, self.reader)
         with self.database.read(self.node_key) as tx:
             hashes = [one.payment_hash for one in seen.paid] + [one.payment_hash for one in seen.half_seen]
             others = sling_payments.of_others(tx, job.job_key, hashes)

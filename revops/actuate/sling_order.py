@@ -125,17 +125,8 @@ def _offers(
     for offer in job.sources:
         source = channels.get(offer.channel_id)
         # What each can give is drawn from what it has: here it is enough that it can pay at all.
-        obstacle = revalidate(source, target, 1, busy, congested_since, view.taken_at)
-        obstacle = obstacle or _crowd(target, view)
+        obstacle = revalidate(source, target, 1, busy, congested_since, view)
         if obstacle is None and source is not None and source.scid is not None and source.peer_id != target.peer_id:
             found.append((source, offer))
         refused = refused or obstacle
     return found or refused or why(ReasonCode.NO_SOURCE)
-
-
-def _crowd(channel: Channel | None, view: NodeView) -> Reason | None:
-    """A peer with several channels may let the payment in by another one than the route says."""
-    if channel is None:
-        return None
-    count = sum(1 for other in view.channels if other.live and other.peer_id == channel.peer_id)
-    return why(ReasonCode.SEVERAL_CHANNELS, channel_count=count) if count > 1 else None

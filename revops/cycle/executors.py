@@ -50,6 +50,7 @@ def executors(session: Session) -> tuple[NativeExecutor, dict[str, Executor]]:
         clock=native.clock,
         policy=native.policy,
         limits=native.limits,
+        own_id=session.info.node_id,
     )
     return native, {NATIVE: native, SLING: sling}
 

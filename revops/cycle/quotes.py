@@ -13,7 +13,7 @@ from typing import Final
 from revops.actuate.pricing import LAYER, NO_ROUTE_CODES, ensure_layer, final_cltv_blocks, route_within
 from revops.cycle.session import Session
 from revops.decide.attempts import no_route_kind
-from revops.decide.rebalance.plan import ROUNDS
+from revops.decide.rebalance.plan import gather
 from revops.decide.rebalance.priced import Pair, Question, Quotes
 from revops.decide.route import RouteRefusedError
 from revops.domain.rebalance import FailureKind, Quote
@@ -35,19 +35,13 @@ def ask_for_routes(
 
     Raise NodeError where the node doesn't answer.
     """
-    quotes: dict[Pair, list[Quote]] = {}
     if not questions:
-        return quotes
+        return {}
     with _layered(session, may_write) as layered:
         if not layered:
-            return quotes
+            return {}
         cltv_blocks, told = final_cltv_blocks(session.reader), set[str]()
-        for asked_again in range(ROUNDS):
-            questions = then(quotes) if asked_again else questions
-            for question in questions:
-                pair = question.source.channel_id, question.target.channel_id
-                quotes.setdefault(pair, []).append(_answer(session, question, cltv_blocks, told))
-    return quotes
+        return gather(questions, then, lambda question: _answer(session, question, cltv_blocks, told))
 
 
 def _answer(session: Session, question: Question, cltv_blocks: int, told: set[str]) -> Quote:

@@ -178,4 +178,4 @@ class Queue:
 def look_again(session: Session) -> NodeView:
     """Return the node as it is now."""
     reader = session.reader
-    return NodeView(session.clock(), reader.info(), reader.wallet(), reader.channels())
+    return NodeView(session.clock(), session.node_info(), reader.wallet(), reader.channels())

@@ -25,7 +25,7 @@ from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.snapshot import ClockMark
-from revops.errors import INTERRUPTED_EXIT_CODE, BugError, RevopsError, TemporaryError, Terminated
+from revops.errors import INTERRUPTED_EXIT_CODE, BugError, DataError, RevopsError, TemporaryError, Terminated
 from revops.lock import Domain, hold
 from revops.metrics.collect import CommandRun
 from revops.node.errors import one_line
@@ -87,8 +87,20 @@ class Session:
         """Copy what is new on the node, one run at a time."""
         with self.exclusive("sync"):
             # Read again under the lock: the figures must not be older than what another run has just written.
-            info = self.reader.info()
+            info = self.node_info()
             return sync_node(self.database, self.node_key, self.reader, info, self.clock, self.options.progress)
+
+    def node_info(self) -> NodeInfo:
+        """Ask the node anew who it is and how it stands. Raise DataError where it says that it is another one than at
+        the start of this run.
+        """
+        info = self.reader.info()
+        if (info.node_id, info.network) != (self.info.node_id, self.info.network):
+            raise DataError(
+                f"getinfo: the node was {self.info.node_id} on {self.info.network} when this run began, now it says "
+                f"{info.node_id} on {info.network}"
+            )
+        return info
 
     def suspensions(self, synced: Synced, *, exempt: bool = False, spending: bool = False) -> tuple[Reason, ...]:
         """Given the node as it is, return why nothing may be written to it now; empty when it may.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from revops.decide.occupancy import left_alone
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.snapshot import NodeView
 from revops.domain.units import sat_floor
 
 
@@ -19,11 +20,14 @@ def revalidate(
     amount_msat: int,
     in_flight: Sequence[str],
     congested_since: Mapping[str, float],
-    now: float,
+    view: NodeView,
 ) -> Reason | None:
-    """Given a stored job's channels as they are now, return why it can't be executed any more; None if it can.
+    """Given a stored job's channels and the node as they are now, return why it can't be executed any more; None if it
+    can.
 
-    `congested_since` is when those that were congested at the last look became so.
+    `congested_since` is when those that were congested at the last look became so. A target's peer that has several
+    channels with us may let the payment in by another one than the route says. Out of a source it goes by the channel
+    that the route names, and by no other (lightningd/pay.c, find_channel_for_htlc_add).
     """
     for channel, have_msat, side in (
         (source, source.spendable_msat if source else 0, "the source"),
@@ -34,7 +38,7 @@ def revalidate(
             return why(ReasonCode.NOT_USABLE, state=f"{side} is {state}")
         if channel.channel_id in in_flight:
             return why(ReasonCode.IN_FLIGHT)
-        congested = left_alone(channel, congested_since.get(channel.channel_id), now)
+        congested = left_alone(channel, congested_since.get(channel.channel_id), view.taken_at)
         if congested is not None:
             return congested
         if have_msat < amount_msat:
@@ -44,4 +48,5 @@ def revalidate(
                 have_sat=sat_floor(have_msat),
                 wanted_sat=sat_floor(amount_msat),
             )
-    return None
+    count = sum(1 for other in view.channels if target is not None and other.live and other.peer_id == target.peer_id)
+    return why(ReasonCode.SEVERAL_CHANNELS, channel_count=count) if count > 1 else None

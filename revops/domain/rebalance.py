@@ -121,6 +121,14 @@ class Lot:
     sold_msat: int
 
 
+def sold_of(amount_msat: int, local_before_msat: int, low_msat: int) -> int:
+    """Given a lot, the balance before it, and the lowest that forwards have changed the balance by since (0: it never
+    fell), return what of it was sold: what the channel would have lacked without it.
+    """
+    lowest_msat = local_before_msat + amount_msat + low_msat
+    return min(max(amount_msat - max(lowest_msat, 0), 0), amount_msat)
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """What the node answered when it was asked for a route: the cost of all of it, or why there is none."""

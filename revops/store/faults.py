@@ -33,7 +33,7 @@ from revops.store.url import is_sqlite, redacted, shown, sqlite_path
 UPGRADE: Final = "run `revops db upgrade`"
 
 #: What has to be known before that is done: the budget is counted from the records of this very database.
-UNSPENT: Final = "a new one starts with an unspent budget"
+UNSPENT: Final = "a new one knows of earlier spending what the node tells of it, which isn't all"
 
 # SQLite: primary result codes (sqlite.org/rescode.html); the extended ones carry them in their low byte.
 _SQLITE: Final[dict[int, tuple[type[RevopsError], str]]] = {

@@ -79,13 +79,15 @@ def _cut(tx: Tx, job_key: int, amount_msat: int) -> None:
         return most_msat * amount_msat // planned.amount_msat
 
     mine = (rebalance_job.c.node_key == tx.node_key, rebalance_job.c.job_key == job_key)
-    facts = {"amount_msat": amount_msat, "max_fee_msat": share(planned.max_fee_msat)}
+    facts: dict[str, Any] = {"amount_msat": amount_msat, "max_fee_msat": share(planned.max_fee_msat)}
     tx.connection.execute(update(rebalance_job).where(*mine).values(**facts))
     for rank, offer in enumerate(planned.sources, 1):
         row = rebalance_source.c
         its = (row.node_key == tx.node_key, row.job_key == job_key, row.rank == rank)
-        cut = update(rebalance_source).where(*its).values(max_fee_msat=share(offer.max_fee_msat))
-        tx.connection.execute(cut)
+        # What was quoted goes down with it, rounded up: another attempt is judged by what a sat should cost.
+        quoted_msat = None if offer.quoted_fee_msat is None else -share(-offer.quoted_fee_msat)
+        facts = {"max_fee_msat": share(offer.max_fee_msat), "quoted_fee_msat": quoted_msat}
+        tx.connection.execute(update(rebalance_source).where(*its).values(**facts))
 
 
 def mark_sending(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Executable, or_, select
 
 from revops.domain.forward import ForwardStatus
-from revops.domain.rebalance import Lot
+from revops.domain.rebalance import Lot, sold_of
 from revops.store.days import DAY_SECONDS
 from revops.store.engine import Tx
 from revops.store.flows import status_literal
@@ -54,8 +54,7 @@ class OpenLot:
 
     def lot(self, now: float) -> Lot:
         """Return the lot with what of it was sold by what was followed."""
-        lowest_msat = self.local_before_msat + self.amount_msat + self.low_msat
-        sold_msat = min(max(self.amount_msat - max(lowest_msat, 0), 0), self.amount_msat)
+        sold_msat = sold_of(self.amount_msat, self.local_before_msat, self.low_msat)
         return Lot(self.amount_msat, self.fee_msat, max(now - self.bought_at, 0.0) / DAY_SECONDS, sold_msat)
 
 

@@ -32,13 +32,14 @@ class NodeRow:
 def record_node(
     tx: Tx, info: NodeInfo, *, wallet_spendable_msat: int, channels_spendable_msat: int, synced_at: float
 ) -> None:
-    """Given what the node says of itself and its funds, record it. Raise BugError where `tx` is another node's."""
+    """Given what the node says of itself and its funds, record it; its network stays what it was when its row was made.
+    Raise BugError where `tx` is another node's.
+    """
     found = tx.execute(
         _record_node(),
         b_id=info.node_id,
         alias=info.alias,
         version=info.version,
-        network=info.network,
         blockheight=info.blockheight,
         wallet_spendable_msat=wallet_spendable_msat,
         channels_spendable_msat=channels_spendable_msat,
@@ -50,9 +51,7 @@ def record_node(
 
 @cache
 def _record_node() -> Executable:
-    names = (
-        "alias", "version", "network", "blockheight", "wallet_spendable_msat", "channels_spendable_msat", "synced_at"
-    )  # fmt: skip
+    names = ("alias", "version", "blockheight", "wallet_spendable_msat", "channels_spendable_msat", "synced_at")
     values: dict[str, Any] = {name: bindparam(name) for name in names}
     return update(node).where(node.c.node_key == NODE, node.c.node_id == bindparam("b_id")).values(values)
 

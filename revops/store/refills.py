@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, case, func, or_, select
+from sqlalchemy import Executable, bindparam, func, or_, select
 
 from revops.domain.reason import ReasonCode
 from revops.domain.rebalance import Attempt, FailureKind, Lot
@@ -172,22 +172,19 @@ def _bought() -> Executable:
         .group_by(paid.job_key)
         .subquery("arrived")
     )
-    seen = select(paid.job_key).where(*of_job).distinct().subquery("seen")
-    unseen = seen.c.job_key.is_(None)
-    amount_msat = case((unseen, job.amount_msat), else_=func.coalesce(arrived.c.amount_msat, 0))
+    amount_msat = func.coalesce(arrived.c.amount_msat, job.amount_msat)
     return (
         select(
             job.job_key,
             channel.c.channel_id,
             channel.c.channel_key,
             amount_msat.label("amount_msat"),
-            case((unseen, job.fee_msat), else_=func.coalesce(arrived.c.fee_msat, 0)).label("fee_msat"),
+            func.coalesce(arrived.c.fee_msat, job.fee_msat).label("fee_msat"),
             job.finished_at,
             job.local_before_msat,
         )
         .join(channel, (channel.c.node_key == job.node_key) & (channel.c.channel_key == job.target_channel_key))
         .outerjoin(arrived, arrived.c.job_key == job.job_key)
-        .outerjoin(seen, seen.c.job_key == job.job_key)
         .where(
             job.node_key == NODE,
             job.finished_at >= bindparam("b_since"),

@@ -38,6 +38,17 @@ AMOUNT_MSAT = 50_000_000
 MAX_FEE_MSAT = 50_000
 HOUR, DAY = 3_600.0, 86_400.0
 NODE_KEY = 1
+#: With these a small node's week is enough for plans of the product's own to find jobs.
+EASY: dict[str, Any] = {
+    "min_amount_sat": 5_000,
+    "min_return_ratio": 0.0,
+    "max_fee_ppm": 5_000,
+    "min_gain_sat": 0,
+    "low_ratio": 0.2,
+    "high_ratio": 0.8,
+    "max_quotes": 60,
+    "min_uptime_ratio": 0.0,
+}
 
 
 def make_node(**fields: Any) -> SimulatedNode:

@@ -22,7 +22,7 @@ from revops.domain.summary import RebalanceSummary
 from revops.errors import RevopsError
 from revops.store import jobs as store_jobs
 from revops.store import refills
-from tests.actuate.bench import HOUR, NODE_KEY, Bench, Killed, killing, open_bench
+from tests.actuate.bench import EASY, HOUR, NODE_KEY, Bench, Killed, killing, open_bench
 
 #: A node in whose week one full channel was worth emptying into three others.
 WORLD: dict[str, Any] = {"seed": 12, "channel_count": 12, "history_days": 7.0, "forwards_per_day": 300.0}
@@ -31,17 +31,7 @@ WORLD: dict[str, Any] = {"seed": 12, "channel_count": 12, "history_days": 7.0, "
 @pytest.fixture
 def bench(template: Path) -> Iterator[Bench]:
     with open_bench(template, **WORLD) as opened:
-        opened.settings["rebalance"] |= {
-            "min_amount_sat": 5_000,
-            "min_return_ratio": 0.0,
-            "max_fee_ppm": 5_000,
-            "min_gain_sat": 0,
-            "low_ratio": 0.2,
-            "high_ratio": 0.8,
-            "max_quotes": 60,
-            "min_uptime_ratio": 0.0,
-            "kelly_fraction": 1.0,
-        }
+        opened.settings["rebalance"] |= EASY | {"kelly_fraction": 1.0}
         opened.settings["budget"] |= {"daily_sat": 100_000, "weekly_sat": 300_000}
         yield opened
 

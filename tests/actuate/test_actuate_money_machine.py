@@ -24,6 +24,7 @@ from revops.store.samples import record_clock_mark
 from tests.actuate.bench import (
     AMOUNT_MSAT,
     DAY,
+    EASY,
     HOUR,
     NODE_KEY,
     Bench,
@@ -312,16 +313,7 @@ class RealPlans(Counted):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bench.settings["rebalance"] |= {
-            "min_amount_sat": 5_000,
-            "min_return_ratio": 0.0,
-            "max_fee_ppm": 5_000,
-            "low_ratio": 0.2,
-            "high_ratio": 0.8,
-            "max_quotes": 60,
-            "min_uptime_ratio": 0.0,
-            "kelly_fraction": 1.0,
-        }
+        self.bench.settings["rebalance"] |= EASY | {"min_gain_sat": 1, "kelly_fraction": 1.0}
         self.bench.settings["budget"] |= {"daily_sat": 700, "weekly_sat": 900}
 
     def open(self) -> AbstractContextManager[Bench]:

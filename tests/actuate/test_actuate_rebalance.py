@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from revops.domain.reason import ReasonCode
+from revops.errors import RevopsError
 from tests.actuate.bench import AMOUNT_MSAT, DAY, HOUR, Bench, open_bench
 
 
@@ -282,6 +285,32 @@ def test_a_plan_from_the_future_is_not_carried_out(bench: Bench) -> None:
     bench.run()
     assert (bench.job().status, code_of(bench)) == ("expired", ReasonCode.PLAN_EXPIRED)
     assert_unspent(bench, [])
+
+
+@pytest.mark.parametrize(("field", "other"), [("network", "regtest"), ("id", "03" + "b" * 64)])
+@pytest.mark.parametrize("call", [2, 3])
+def test_a_node_that_says_once_that_it_is_another_stops_that_run_and_no_later_one(
+    bench: Bench, field: str, other: str, call: int
+) -> None:
+    """Whichever of a run's calls it is: nothing of it may be kept."""
+    bench.plan()
+    real, count = bench.node.answer, 0
+
+    def answer(method: str, given: Any) -> Any:
+        nonlocal count
+        reply = real(method, given)
+        count += method == "getinfo"
+        return reply | {field: other} if method == "getinfo" and count == call else reply
+
+    with patch.object(bench.node, "answer", answer), suppress(RevopsError):
+        bench.run()
+    assert count >= call
+    bench.check()
+    bench.run()
+    assert bench.job().status == "settled"
+    (row,) = bench.rows("SELECT node_id, network FROM node")
+    assert (row.node_id, row.network) == (bench.node.node_id, bench.node.world.config.network)
+    bench.check(final=True)
 
 
 def test_what_a_sale_has_moved_meanwhile_is_noticed(bench: Bench) -> None:

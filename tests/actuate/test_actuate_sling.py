@@ -398,8 +398,9 @@ def test_a_worst_case_beyond_the_budget_is_not_begun(bench: SlingBench) -> None:
 def test_a_target_without_room_and_sources_without_funds(bench: SlingBench) -> None:
     bench.order_plan(amount_msat=10**12, max_fees_msat=(10**9,))
     bench.run()
-    assert bench.job().reason is not None
-    assert bench.job().reason.code is ReasonCode.LIQUIDITY_CHANGED  # type: ignore[union-attr]  # None fails as well
+    reason = bench.job().reason
+    assert reason is not None
+    assert reason.code is ReasonCode.LIQUIDITY_CHANGED
     assert bench.entries() == []
 
 

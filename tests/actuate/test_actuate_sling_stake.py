@@ -15,7 +15,7 @@ from revops.domain.reason import ReasonCode
 from revops.domain.rebalance import RebalanceTerms
 from revops.domain.record import JobRecord
 from revops.store import refills
-from tests.actuate.bench import NODE_KEY
+from tests.actuate.bench import EASY, NODE_KEY
 from tests.actuate.sling_bench import AMOUNT_MSAT, MAX_FEE_MSAT, SlingBench, open_sling_bench
 from tests.actuate.test_actuate_judge import WORLD
 
@@ -66,16 +66,7 @@ def test_a_job_whose_stake_carries_no_order_is_given_up(template: Path, monkeypa
 def bench(template: Path) -> Iterator[SlingBench]:
     world: dict[str, Any] = WORLD
     with open_sling_bench(template, **world) as opened:
-        opened.settings["rebalance"] |= {
-            "min_amount_sat": 5_000,
-            "min_return_ratio": 0.0,
-            "max_fee_ppm": 5_000,
-            "min_gain_sat": 0,
-            "low_ratio": 0.2,
-            "high_ratio": 0.8,
-            "max_quotes": 60,
-            "min_uptime_ratio": 0.0,
-        }
+        opened.settings["rebalance"] |= EASY
         opened.settings["budget"] |= {"daily_sat": 3_000, "weekly_sat": 9_000}
         yield opened
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import select
 
-from revops.cycle import ingest
+from revops.cycle import ingest, passes
 from revops.cycle.pages import Place
 from revops.cycle.refilled import read_channel_moves
 from revops.domain.channel import PeerInfo
@@ -134,7 +134,7 @@ def grow(node: ListedNode) -> None:
 ALL = ({index: int(SETTLED) for index in range(1, 11)}, list(range(1, 7)), list(range(1, 7)))
 
 
-@pytest.mark.parametrize("place", ingest.LISTS, ids="_".join)
+@pytest.mark.parametrize("place", passes.LISTS, ids="_".join)
 @pytest.mark.parametrize("value", [LIE, 10_000, 12])
 @pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
 def test_a_list_that_says_it_reaches_further_than_its_rows_makes_none_be_passed(
@@ -153,7 +153,7 @@ def test_a_list_that_says_it_reaches_further_than_its_rows_makes_none_be_passed(
         assert {cursors.cursor(tx, name) for name in ("forwards_created", "forwards_updated")} == {10, 11}
 
 
-@pytest.mark.parametrize("place", ingest.LISTS, ids="_".join)
+@pytest.mark.parametrize("place", passes.LISTS, ids="_".join)
 def test_a_list_that_says_it_is_shorter_is_read_by_the_next_sync(
     database: Database, node: ListedNode, place: Place
 ) -> None:
@@ -228,7 +228,7 @@ def test_the_moves_of_a_run_are_read_as_carefully(database: Database, node: List
 
 
 def test_a_restored_node_is_refused_and_what_a_new_database_means_is_said() -> None:
-    place = ingest.CREATED
-    with pytest.raises(DataError, match=r"index is 5, but 9 rows .*restored from a backup.*unspent budget: set"):
-        ingest._refuse_restored({place: 5}, {place: 9})
-    ingest._refuse_restored({place: 9}, {place: 9})
+    place = passes.CREATED
+    with pytest.raises(DataError, match=r"index is 5, but 9 rows .*restored from a backup.*earlier spending.*: set"):
+        passes._refuse_restored({place: 5}, {place: 9})
+    passes._refuse_restored({place: 9}, {place: 9})

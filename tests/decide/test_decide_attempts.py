@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from revops.decide.attempts import (
@@ -21,8 +23,8 @@ OFFERS = (SourceOffer(channel_id(1), "one", 100), SourceOffer(channel_id(3), "th
 ELSEWHERE = "812345x1x0/1"
 
 
-def of(code: int | None = 204, failcode: int | None = None, **fields: object) -> PaymentFailure:
-    return PaymentFailure("x", code, failcode, **fields)  # type: ignore[arg-type]  # any field
+def of(code: int | None = 204, failcode: int | None = None, **fields: Any) -> PaymentFailure:
+    return PaymentFailure("x", code, failcode, **fields)
 
 
 @pytest.mark.parametrize(

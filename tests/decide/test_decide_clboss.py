@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from revops.decide.clboss import Interest, idle_tags, missing_tags, wanted_tags
-from revops.domain.policy import ClbossConfig, Config, FeesConfig, NodeConfig, RebalanceConfig
+from revops.domain.policy import ClbossConfig, ClbossTag, Config, FeesConfig, Mode, NodeConfig, RebalanceConfig
 
 
-def config(*tags: str, fees: str = "act", rebalance: str = "act", executor: str = "auto") -> Config:
+def config(
+    *tags: ClbossTag, fees: Mode = "act", rebalance: Mode = "act", executor: Literal["auto", "none"] = "auto"
+) -> Config:
     return Config(
         node=NodeConfig(rpc_path="/x"),
-        fees=FeesConfig(mode=fees),  # type: ignore[arg-type]  # a literal, by parameters
-        rebalance=RebalanceConfig(mode=rebalance, executor=executor),  # type: ignore[arg-type]  # a literal, by parameters
-        clboss=ClbossConfig(unmanage=tags),  # type: ignore[arg-type]  # a literal, by parameters
+        fees=FeesConfig(mode=fees),
+        rebalance=RebalanceConfig(mode=rebalance, executor=executor),
+        clboss=ClbossConfig(unmanage=tags),
     )
 
 
-BOTH = ("lnfee", "balance")
+BOTH: tuple[ClbossTag, ...] = ("lnfee", "balance")
 CHANNELS = (
     Interest("a", priced=True, rebalanced=True),
     Interest("b", priced=False, rebalanced=True),

@@ -273,7 +273,7 @@ def test_a_congested_channel_is_neither_refilled_nor_drained(
     snapshot = replace(make_rebalance_snapshot((target, source)), congested_since=since)
     decisions = {one.target_channel_id: one for one in planned(snapshot, SPENDS).decisions}
     assert decisions[target.channel_id].reasons[0].code is target_reason
-    again = revalidate(source, target, 100_000 * SAT, [], since, NOW)
+    again = revalidate(source, target, 100_000 * SAT, [], since, snapshot.view)
     if target_reason is ReasonCode.WORTH:
         assert again is None
     else:

@@ -171,8 +171,9 @@ def test_a_proposal_is_in_reach_and_worth_an_announcement_or_the_fee_in_force(
 def test_a_change_that_is_too_small_to_announce_says_so_with_its_figures() -> None:
     """When it is judged, and at each look from then on."""
     one = offer((80, 30.0), count=30, signals=Signals(inflow=AMPLE))
-    best_ppm = propose(one, POLICY, NOW).state.demand.best_ppm  # type: ignore[union-attr]  # None fails as well
-    change_ppm = min(best_ppm, 200) - 100
+    figures = propose(one, POLICY, NOW).state.demand
+    assert figures is not None
+    change_ppm = min(figures.best_ppm, 200) - 100
     wide = FeesConfig(strategy="demand", dead_band_ppm=change_ppm + 1)
     assert change_ppm > 0
     judged = propose(one, wide, NOW)

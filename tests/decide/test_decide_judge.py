@@ -27,13 +27,11 @@ from revops.domain.record import JobRecord
 from revops.domain.snapshot import RebalanceSnapshot
 from revops.domain.units import PPM, share_msat
 from tests.builders import HOUR, NOW, SAT, channel_id, make_channel, make_flow, make_rebalance_snapshot, make_terms
-from tests.planning import Market, at_ppm, no_route, planned
+from tests.planning import DRAINED, FULL, Market, at_ppm, no_route, planned
+from tests.planning import NO_RETURN as POLICY
 from tests.strategies import rebalance_policies, rebalance_snapshots
 
-POLICY = RebalanceConfig(min_return_ratio=0.0)
 #: It sells 2,000,000 sat in 14 days at 500 ppm.
-DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
-FULL = make_channel(2, local_msat=4_750_000 * SAT)
 OTHER = make_channel(3, local_msat=4_750_000 * SAT)
 MUCH = 10**9 * SAT
 markets: st.SearchStrategy[Market] = st.one_of(st.just(no_route), st.integers(0, 1_000).map(at_ppm))

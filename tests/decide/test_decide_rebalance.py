@@ -48,14 +48,11 @@ from tests.builders import (
     make_terms,
     node_id,
 )
-from tests.planning import Market, at_ppm, by_source, no_route, planned
+from tests.planning import DRAINED, FULL, Market, at_ppm, by_source, no_route, planned
+from tests.planning import NO_RETURN as POLICY
 from tests.strategies import SUSPENDED, rebalance_policies, rebalance_snapshots
 
-#: Figures by hand are without the return that is asked for on top.
-POLICY = RebalanceConfig(min_return_ratio=0.0)
 #: It sells 2,000,000 sat in 14 days at 500 ppm, and asks for as much now.
-DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
-FULL = make_channel(2, local_msat=4_750_000 * SAT)
 PLENTY = make_channel(9, local_msat=2_500_000 * SAT, local_terms=make_terms(fee_ppm=250, fee_base_msat=0))
 snapshots = rebalance_snapshots()
 policies = rebalance_policies()

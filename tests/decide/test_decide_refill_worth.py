@@ -39,10 +39,10 @@ def test_a_curve_is_read_between_its_steps_and_averaged_over_a_stretch() -> None
 
 def test_what_a_sale_takes_of_room_elsewhere_is_not_the_liquidity_s() -> None:
     """Of 500 ppm 200 are the room's: three fifths are left, less the room that it takes here; at 600 nothing is."""
-    curve = Worth((400.0, 0.0), (0.0, 50.0), Rates(500.0, 50.0, 200.0), 4_000)
+    curve = Worth((400.0, 0.0), (0.0, 0.5), Rates(500.0, 100.0, 200.0), 4_000)
     assert curve.values_ppm == pytest.approx((240.0, -50.0))
-    dear = Worth((400.0, 0.0), (0.0, 50.0), Rates(500.0, 50.0, 600.0), 4_000)
-    assert dear.values_ppm == pytest.approx((-80.0, -50.0))
+    assert curve.priced(Rates(500.0, 100.0, 600.0)).values_ppm == pytest.approx((-80.0, -50.0))
+    assert [curve.taken_ppm(at) for at in (0, 2_000, 4_000)] == pytest.approx([0.0, 25.0, 50.0])
 
 
 def test_without_figures_a_sat_is_worth_its_sale_times_the_chance_that_it_is_missed() -> None:

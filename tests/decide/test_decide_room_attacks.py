@@ -93,7 +93,7 @@ def test_nobody_is_paid_for_room_that_he_takes_himself(asked_ppm: int, last_hop_
 
 @pytest.mark.parametrize("open_count", [2, 4, 8])
 def test_where_some_room_is_left_he_costs_a_part_of_what_others_have_earned_there(open_count: int) -> None:
-    """A quarter of the 12,000 sat that entered by full channels at most, and his own way back costs him more."""
+    """A quarter of the 12,000 sat that entered by full channels at most, and nothing where his last hop is dear."""
     paid, spent = bought_back(30, 60, open_count)
     assert spent - paid <= 12_000 // 4
     _paid, dear = bought_back(10, 200, open_count)

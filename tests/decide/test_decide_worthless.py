@@ -32,11 +32,9 @@ from tests.builders import (
     make_terms,
     make_wanted,
 )
-from tests.planning import at_ppm, planned
+from tests.planning import DRAINED, FULL, at_ppm, planned
+from tests.planning import NO_RETURN as POLICY
 
-POLICY = RebalanceConfig(min_return_ratio=0.0)
-DRAINED = make_channel(1, local_msat=250_000 * SAT, local_terms=make_terms(fee_ppm=500, fee_base_msat=0))
-FULL = make_channel(2, local_msat=4_750_000 * SAT)
 #: It loses hardly a payment by a dearer price, and its sats are scarce.
 STEADY = make_demand(judged_at=NOW - 60, elasticity_low=0.42, values_ppm=(400.0,))
 

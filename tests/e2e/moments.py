@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import sqlalchemy.engine.default
 
-import revops.cycle.ingest
+import revops.cycle.passes
 import revops.metrics.textfile
 import revops.node.attempt
 from revops.cycle.session import _Run
@@ -70,7 +70,7 @@ def watched(moments: Moments, page_size: int | None = None) -> Iterator[Moments]
         stack.enter_context(_files(moments))
         stack.enter_context(_silent_death())
         if page_size is not None:
-            stack.enter_context(patch.object(revops.cycle.ingest, "PAGE_SIZE", page_size))
+            stack.enter_context(patch.object(revops.cycle.passes, "PAGE_SIZE", page_size))
         yield moments
 
 

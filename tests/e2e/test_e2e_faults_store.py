@@ -237,8 +237,8 @@ def _stamp(path: Path, version: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_remove, ("there is no such file: not mounted, or moved?", "a new one starts with an unspent budget")),
-        (_empty, ("the file is empty", "a new one starts with an unspent budget")),
+        (_remove, ("there is no such file: not mounted, or moved?", "a new one knows of earlier spending")),
+        (_empty, ("the file is empty", "a new one knows of earlier spending")),
         (_bare, ("there is no schema of revops", "run `revops db upgrade`")),
         (_older, ("its schema is 0000", f"needs {SCHEMA_VERSION}", "run `revops db upgrade`")),
         (_newer, ("its schema 9999 is newer", "upgrade revops itself")),

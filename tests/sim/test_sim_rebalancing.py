@@ -100,18 +100,23 @@ def test_no_msat_is_lost_and_runs_are_alike(monkeypatch: pytest.MonkeyPatch) -> 
     assert run_rebalancing(world, DEAR, KEEN) == result
 
 
-def test_what_hangs_is_no_part_of_anything_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_hangs_holds_its_channels_and_its_money_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All payments hang. A budget of 300 sat a day pays for one or two of them: what hangs is part of it."""
     monkeypatch.setattr(names, "OWN_STUCK_RATIO", 1.0)
     seen: list[RebalanceSnapshot] = []
     monkeypatch.setattr(rebalancing, "survey", watched(seen, plans=True))
-    run_rebalancing(paying_world(1.0), DEAR, KEEN)
-    busy = [one for one in seen if one.in_flight]
-    assert busy
-    assert all(len(one.in_flight) <= 2 * KEEN.rebalance.max_in_flight for one in busy)
-    for one in busy:
-        limits = replace(one, in_flight=frozenset())
-        assert limits.budget_left_msat < 50_000_000
-    assert any(one.attempts for one in seen)
+    small = replace(KEEN, budget=BudgetConfig(daily_sat=300, weekly_sat=900, revenue_share_ratio="none"))
+    (span,) = run_rebalancing(paying_world(1.0), DEAR, small).spans
+    most = KEEN.rebalance.max_in_flight + KEEN.rebalance.max_hung
+    assert any(one.in_flight for one in seen)
+    assert all(len(one.in_flight) <= 2 * most for one in seen)
+    assert any(one.budget_left_msat < 300_000 for one in seen if one.in_flight and not one.attempts)
+    assert 0 < span.rebalance_msat <= 300_000
+
+
+def test_other_records_are_refused() -> None:
+    with pytest.raises(TypeError, match="RefillRecords"):
+        run_policy(paying_world(0.1), Rebalancing(DEAR, KEEN, 1))
 
 
 def test_without_income_nothing_is_spent() -> None:

@@ -211,7 +211,7 @@ def test_damaged_file(sqlite_url: str) -> None:
 
 def test_missing_file_and_foreign_file(tmp_path: Path) -> None:
     for attempt in (Database.open, check):
-        with pytest.raises(ConfigError, match=r"missing\.db.*not mounted, or moved.*revops db upgrade.*unspent budget"):
+        with pytest.raises(ConfigError, match=r"missing\.db.*not mounted.*revops db upgrade.*earlier spending"):
             attempt(f"sqlite:///{tmp_path / 'missing.db'}")
     assert list(tmp_path.iterdir()) == []
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -15,7 +14,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from sqlalchemy import func, select
 
@@ -29,6 +27,7 @@ from revops.store.engine import Database, Tx
 from revops.store.forwards import IngestCount
 from revops.store.tables import forward
 from tests.builders import DAY, NOW, channel_id
+from tests.store.machines import run_on
 from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, new_node, record, scid
 from tests.store.sums import kept, recounted
 
@@ -347,15 +346,4 @@ def expected(rows, since_at: float | None, until_at: float | None) -> dict[str, 
 
 
 def test_each_forward_counts_exactly_once(database: Database) -> None:
-    profile = settings(
-        max_examples=40,
-        stateful_step_count=30,
-        suppress_health_check=[HealthCheck.too_slow],
-        phases=[Phase.generate],  # shrinking a failure takes minutes on a database, and 30 steps can be read
-    )
-
-    class OnThisDatabase(NodeAndStore):
-        def __init__(self) -> None:
-            super().__init__(database)
-
-    run_state_machine_as_test(OnThisDatabase, settings=profile)
+    run_on(database, NodeAndStore, example_count=40, step_count=30)

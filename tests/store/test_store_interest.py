@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from random import Random
 
-from revops.cycle.ingest import score_page
+from revops.cycle.passes import score_page
 from revops.decide.scoring import signals_of
 from revops.domain.forward import Forward
 from revops.sim.arena import market, names

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import delete, select, update
 
 from revops.domain.budget import Category, LedgerEntry, OpenReservation, Spent
@@ -23,6 +22,7 @@ from revops.store.engine import Database, Tx
 from revops.store.tables import ledger_head, node, rebalance_job, spend_ledger
 from revops.store.upgrade import check
 from tests.builders import DAY, NOW, OWN_ID, channel_id
+from tests.store.machines import run_on
 from tests.store.rows import make_forward, new_node, record
 
 WIDE = (10**12, 10**12)
@@ -705,18 +705,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_no_sequence_of_operations_breaks_the_limits(database: Database) -> None:
-    profile = settings(
-        max_examples=40,
-        stateful_step_count=40,
-        suppress_health_check=[HealthCheck.too_slow],
-        phases=[Phase.generate],  # shrinking a failure takes minutes on a database, and 40 steps can be read
-    )
-
-    class OnThisDatabase(LedgerMachine):
-        def __init__(self) -> None:
-            super().__init__(database)
-
-    run_state_machine_as_test(OnThisDatabase, settings=profile)
+    run_on(database, LedgerMachine, example_count=40, step_count=40)
 
 
 def test_head_count_is_part_of_the_ledger(database: Database, node_key: int) -> None:

@@ -5,33 +5,29 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from sqlalchemy import func, insert, select
 
 from revops.domain.forward import Forward
-from revops.store import forwards, keys, refills, scids
+from revops.store import forwards, keys, refills
 from revops.store.engine import Database, Tx
 from revops.store.tables import lot_mark, rebalance_job, rebalance_payment, rebalance_plan
 from tests.builders import DAY, HOUR, NOW, channel_id
+from tests.store.machines import CHANNELS, ForwardMachine, rarely, run_on
 from tests.store.plain_lots import plain_lots
-from tests.store.rows import FAILED, OFFERED, SETTLED, make_forward, new_node, record, scid
+from tests.store.rows import FAILED, OFFERED, SETTLED, make_forward
 
-CHANNELS = (1, 2, 3)
 HORIZONS = (1, 2)
 _hours = st.integers(-96, 8).map(lambda count: NOW + count * HOUR)
 #: The same few instants again and again, and those just before and after them.
 moments = _hours | st.builds(math.nextafter, _hours, st.sampled_from([0.0, math.inf]))
 amounts = st.sampled_from([1, 300, 500, 1_000, 2_500])
-rarely = st.sampled_from([False] * 6 + [True])
 seen = {"marks": 0, "sold": 0}
 
 
@@ -52,30 +48,17 @@ def a_forward(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-class Lots(RuleBasedStateMachine):
+class Lots(ForwardMachine):
     """Forwards that are new, changed or repeated, late and early, refills, and marks at any time and horizon."""
 
+    most_names = 6
+
     def __init__(self, database: Database) -> None:
-        super().__init__()
-        self.database, self.node_key = database, new_node(database)
-        self.names = [scid(number) for number in CHANNELS]
-        self.unknown: list[str] = []
-        self.count = self.updates = self.payments = 0
-        self.pages: list[list[Forward]] = []
+        super().__init__(database)
+        self.payments = 0
         with database.transaction(self.node_key) as tx:
-            record(tx, *CHANNELS)
             plan = {"plan_key": 1, "run_key": 1, "created_at": NOW, "expires_at": NOW}
             tx.connection.execute(insert(rebalance_plan).values(node_key=self.node_key, **plan))
-
-    def committed(self, work: Any, crash: bool) -> bool:
-        try:
-            with self.database.transaction(self.node_key) as tx:
-                work(tx)
-                if crash:
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            return False
-        return True
 
     def one(self, index: int, fields: dict[str, Any]) -> Forward:
         self.updates += 1
@@ -166,21 +149,6 @@ class Lots(RuleBasedStateMachine):
     def marked(self, now: float, horizon_days: int, crash: bool) -> None:
         self.committed(lambda tx: refills.mark_lots(tx, now, horizon_days), crash)
 
-    @precondition(lambda self: len(self.names) < 6)
-    @rule()
-    def a_name_that_nobody_explains(self) -> None:
-        name = f"{len(self.names)}x9x9"
-        self.committed(lambda tx: scids.add_placeholder(tx, name, NOW), False)
-        self.names.append(name)
-        self.unknown.append(name)
-
-    @precondition(lambda self: self.unknown)
-    @rule(number=st.sampled_from(CHANNELS), crash=rarely)
-    def explained(self, number: int, crash: bool) -> None:
-        name = self.unknown[-1]
-        if self.committed(lambda tx: scids.attach_scid(tx, name, channel_id(number)), crash):
-            self.unknown.pop()
-
     @invariant()
     def lots_are_those_of_all_forwards(self) -> None:
         with self.database.read(self.node_key) as tx:
@@ -195,17 +163,6 @@ class Lots(RuleBasedStateMachine):
 
 def test_lots_are_those_of_plain_addition_whatever_is_done(database: Database) -> None:
     seen.update(marks=0, sold=0)
-    profile = settings(
-        max_examples=40,
-        stateful_step_count=25,
-        suppress_health_check=[HealthCheck.too_slow],
-        phases=[Phase.generate],  # shrinking a failure takes minutes on a database, and 25 steps can be read
-    )
-
-    class OnThisDatabase(Lots):
-        def __init__(self) -> None:
-            super().__init__(database)
-
-    run_state_machine_as_test(OnThisDatabase, settings=profile)
+    run_on(database, Lots, example_count=40, step_count=25)
     assert seen["marks"] > 100
     assert seen["sold"] > 100

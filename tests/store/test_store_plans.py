@@ -182,7 +182,7 @@ def test_a_job_that_is_cut_when_money_is_reserved_gets_no_sat_dearer(database: D
         jobs.mark_reserved(tx, key, run_key=1, at=NOW, reserve_key=reserve(tx, key), amount_msat=333_333_333)
         cut, untouched = jobs.job(tx, key), jobs.job(tx, other)
     assert (cut.amount_msat, cut.max_fee_msat, cut.status) == (333_333_333, 33_333, "reserved")
-    assert [(one.max_fee_msat, one.quoted_fee_msat) for one in cut.sources] == [(29_999, 50_000), (2, None)]
+    assert [(one.max_fee_msat, one.quoted_fee_msat) for one in cut.sources] == [(29_999, 16_667), (2, None)]
     assert (untouched.amount_msat, untouched.max_fee_msat) == (10**9, 10**5)
 
 

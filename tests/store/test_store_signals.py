@@ -14,7 +14,7 @@ import alembic.command
 import pytest
 from sqlalchemy import select, text
 
-from revops.cycle.ingest import score_page
+from revops.cycle.passes import score_page
 from revops.domain.forward import Forward
 from revops.domain.traffic import ChannelTraffic, FinalForward, Lesson, Reputation
 from revops.errors import BugError

@@ -7,12 +7,12 @@ added up is trusted.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
 from revops.domain.forward import Forward
@@ -23,16 +23,15 @@ from revops.store.flows import FlowSum
 from revops.store.sums import SUMS
 from revops.store.tables import EVER, forward
 from tests.builders import DAY, NOW, channel_id
-from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, new_node, record, scid
+from tests.store.machines import CHANNELS, ForwardMachine, rarely, run_on
+from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, scid
 from tests.store.sums import added_up, kept, recounted
 
 MIDNIGHT = NOW // DAY * DAY
-CHANNELS = (1, 2, 3)
 
 _quarters = st.integers(-24, 12).map(lambda count: MIDNIGHT + count * DAY / 4)
 #: Midnights, the moments just before and after them, and others.
 moments = st.builds(math.nextafter, _quarters, st.sampled_from([0.0, math.inf])) | _quarters
-rarely = st.sampled_from([False] * 6 + [True])
 
 
 @st.composite
@@ -56,22 +55,14 @@ def a_forward(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-class StoreAndSums(RuleBasedStateMachine):
+class StoreAndSums(ForwardMachine):
     """Whatever comes: new, later, again, otherwise, of another channel, by a wrong clock, broken off, and pruned."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__()
-        self.database = database
-        self.node_key = new_node(database)
-        self.names = [scid(number) for number in CHANNELS]
-        self.unknown: list[str] = []
-        self.count = self.updates = 0
-        self.pages: list[list[Forward]] = []
+        super().__init__(database)
         #: Every forward as it was stored last, by its index, and those of them that were pruned.
         self.all: dict[int, Any] = {}
         self.pruned: set[int] = set()
-        with database.transaction(self.node_key) as tx:
-            record(tx, *CHANNELS)
 
     def one(self, index: int, fields: dict[str, Any]) -> Forward:
         self.updates += 1
@@ -110,16 +101,11 @@ class StoreAndSums(RuleBasedStateMachine):
         if self.committed(work, crash):
             self.pages.append(items)
 
-    def committed(self, work: Any, crash: bool) -> bool:
-        try:
-            with self.database.transaction(self.node_key) as tx:
-                work(tx)
-                if crash:
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            return False
-        self.remember()
-        return True
+    def committed(self, work: Callable[[Tx], object], crash: bool) -> bool:
+        done = super().committed(work, crash)
+        if done:
+            self.remember()
+        return done
 
     def remember(self) -> None:
         with self.database.read(self.node_key) as tx:
@@ -131,26 +117,16 @@ class StoreAndSums(RuleBasedStateMachine):
     def prune(self, before_at: float, max_rows: int, crash: bool) -> None:
         self.committed(lambda tx: rollup.prune_forwards(tx, before_at, max_rows), crash)
 
-    @precondition(lambda self: len(self.names) < 9)
-    @rule()
-    def a_name_that_nobody_explains(self) -> None:
-        name = f"{len(self.names)}x9x9"
-        self.committed(lambda tx: scids.add_placeholder(tx, name, NOW), False)
-        self.names.append(name)
-        self.unknown.append(name)
-
-    @precondition(lambda self: self.unknown)
-    @rule(number=st.sampled_from(CHANNELS), crash=rarely)
-    def explained(self, number: int, crash: bool) -> None:
-        name = self.unknown[-1]
+    def explain(self, name: str, number: int, crash: bool) -> bool:
         with self.database.read(self.node_key) as tx:
             by_id = keys.channel_keys(tx)
-        if self.committed(lambda tx: scids.attach_scid(tx, name, channel_id(number)), crash):
-            self.unknown.pop()
+        done = super().explain(name, number, crash)
+        if done:
             moved = {by_id[f"unknown:{name}"]: by_id[channel_id(number)]}
             for row in self.all.values():
                 row.in_channel_key = moved.get(row.in_channel_key, row.in_channel_key)
                 row.out_channel_key = moved.get(row.out_channel_key, row.out_channel_key)
+        return done
 
     @rule(name=st.sampled_from(CHANNELS), number=st.sampled_from(CHANNELS))
     def name_of_another(self, name: int, number: int) -> None:
@@ -193,15 +169,4 @@ class StoreAndSums(RuleBasedStateMachine):
 
 
 def test_sums_are_those_of_all_forwards_whatever_is_done_with_them(database: Database) -> None:
-    profile = settings(
-        max_examples=60,
-        stateful_step_count=30,
-        suppress_health_check=[HealthCheck.too_slow],
-        phases=[Phase.generate],  # shrinking a failure takes minutes on a database, and 30 steps can be read
-    )
-
-    class OnThisDatabase(StoreAndSums):
-        def __init__(self) -> None:
-            super().__init__(database)
-
-    run_state_machine_as_test(OnThisDatabase, settings=profile)
+    run_on(database, StoreAndSums, example_count=60, step_count=30)

@@ -10,22 +10,34 @@ amount, or of a larger one, which the smaller can't exceed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from revops.decide.rebalance.priced import Question, Quotes
+from revops.decide.rebalance.priced import Pair, Question, Quotes
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import Candidate
 from revops.decide.rebalance.worthless import explained
 from revops.decide.rebalance.writer import Writer
 from revops.domain.decision import RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.rebalance import Quote
 
 #: The node is asked so many times in a row: first for what is wanted, then for what was cut.
 ROUNDS: Final = 3
 #: An amount that is smaller than a quoted one by no more than this has its price.
 NEAR_RATIO: Final = 0.98
+
+
+def gather(
+    asked: Sequence[Question], then: Callable[[Quotes], Sequence[Question]], ask: Callable[[Question], Quote]
+) -> dict[Pair, list[Quote]]:
+    """Given what is asked first, what is asked next at the answers so far, and who answers, return all answers."""
+    quotes: dict[Pair, list[Quote]] = {}
+    for asked_again in range(ROUNDS):
+        for one in then(quotes) if asked_again else asked:
+            quotes.setdefault((one.source.channel_id, one.target.channel_id), []).append(ask(one))
+    return quotes
 
 
 def make_plan(

@@ -50,6 +50,7 @@ class Scene:
         self.live = tuple(channel for channel in snapshot.view.channels if channel.live)
         self.channels_of_peer = Counter(channel.peer_id for channel in self.live)
         self._by_id = {channel.channel_id: channel for channel in snapshot.view.channels}
+        self._curves: dict[str, Worth] = {}
         self._worths: dict[str, Worth] = {}
         self._rooms: dict[str, Room] = {}
         self._prices: RoomPrices | None = None
@@ -60,7 +61,7 @@ class Scene:
         left = Scene(replace(counted(self.snapshot, (move,)), budget_left_msat=left_msat), self.policy)
         # What a sat is worth along the balance doesn't depend on where that stands; what room is worth changes little
         # by one move, and stays as it is for all of a plan.
-        left._worths, left._prices = self._worths, self.room_prices()
+        left._curves, left._worths, left._prices = self._curves, self._worths, self.room_prices()
         ends = {move.source_channel_id, move.target_channel_id}
         left._rooms = {name: room for name, room in self._rooms.items() if name not in ends}
         return left
@@ -111,7 +112,7 @@ class Scene:
             blocked_ratio=chance_of_need(signals.inflow, signals.demand, free_msat, days),
             out_msat=flow.out_msat,
             income_ppm=self.income_ppm(channel),
-            sold_ppm=self._worth(channel, Rates(self.income_ppm(channel))).at_ppm(channel.spendable_msat),
+            sold_ppm=self._curve(channel).at_ppm(channel.spendable_msat),
         )
 
     def worth(self, channel: Channel) -> Worth:
@@ -120,19 +121,23 @@ class Scene:
         if known is None:
             prices = self.room_prices()
             rates = Rates(self.income_ppm(channel), prices.of(channel.channel_id), prices.entries_ppm)
-            known = self._worths[channel.channel_id] = self._worth(channel, rates)
+            known = self._worths[channel.channel_id] = self._curve(channel).priced(rates)
         return known
 
-    def _worth(self, channel: Channel, rates: Rates) -> Worth:
-        return worth(
-            channel,
-            self.signals(channel),
-            self.snapshot.figures.get(channel.channel_id),
-            rates,
-            self.policy.horizon_days,
-            self.now,
-            at_ceiling=self.at_ceiling(channel),
-        )
+    def _curve(self, channel: Channel) -> Worth:
+        """The same, as if room were worth nothing anywhere."""
+        known = self._curves.get(channel.channel_id)
+        if known is None:
+            known = self._curves[channel.channel_id] = worth(
+                channel,
+                self.signals(channel),
+                self.snapshot.figures.get(channel.channel_id),
+                Rates(self.income_ppm(channel)),
+                self.policy.horizon_days,
+                self.now,
+                at_ceiling=self.at_ceiling(channel),
+            )
+        return known
 
     def at_ceiling(self, channel: Channel) -> bool:
         """Given a channel, return whether it asks for as much already as the operator allows."""

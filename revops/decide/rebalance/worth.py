@@ -20,7 +20,7 @@ its payment enters: that part of the fee isn't the liquidity's (both: `room_pric
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -57,20 +57,29 @@ class Rates:
 @dataclass(frozen=True)
 class Worth:
     """What a local sat is worth on equal steps of the balance, from empty to full, in ppm; below 0 where it only takes
-    up room, here or by its sale elsewhere. `sold_ppm` is what its sale earns, with the chance of that, `taken_ppm` what
-    the room is worth that it takes here. `sendable_msat` is full.
+    up room, here or by its sale elsewhere. `sold_ppm` is what its sale earns, with the chance of that, `blocked_ratio`
+    the chance that the room that it takes here is missing. `sendable_msat` is full.
     """
 
     sold_ppm: tuple[float, ...]
-    taken_ppm: tuple[float, ...]
+    blocked_ratio: tuple[float, ...]
     rates: Rates
     sendable_msat: int
 
     @cached_property
     def values_ppm(self) -> tuple[float, ...]:
         """What a sat is worth, both together."""
-        own_ratio = self.rates.own_ratio
-        return tuple(own_ratio * sold - taken for sold, taken in zip(self.sold_ppm, self.taken_ppm, strict=True))
+        own_ratio, room_ppm = self.rates.own_ratio, self.rates.room_ppm
+        curves = zip(self.sold_ppm, self.blocked_ratio, strict=True)
+        return tuple(own_ratio * sold_ppm - room_ppm * blocked for sold_ppm, blocked in curves)
+
+    def taken_ppm(self, spendable_msat: float) -> float:
+        """Given a balance, return what the room is worth that its last sat takes here."""
+        return self.rates.room_ppm * value_at(self.blocked_ratio, spendable_msat / self.sendable_msat)
+
+    def priced(self, rates: Rates) -> Worth:
+        """Given other prices of room, return the same curve at those."""
+        return replace(self, rates=rates)
 
     def at_ppm(self, spendable_msat: float) -> float:
         """Given a balance, return what its last sat is worth."""
@@ -102,7 +111,7 @@ def worth(
     """
     whole_msat = sendable_msat(channel)
     fresh = figures is not None and is_fresh(figures, now)
-    sold, taken = [], []
+    sold, blocked = [], []
     for step in range(STEPS):
         ratio = (step + 0.5) / STEPS
         level_msat = round(ratio * whole_msat)
@@ -112,10 +121,9 @@ def worth(
             sold_ppm = rates.income_ppm * chance_of_need(signals.demand, signals.inflow, level_msat, horizon_days)
             if figures is not None and fresh:
                 sold_ppm = min(value_at(figures.values_ppm, ratio), sold_ppm)
-        blocked = chance_of_need(signals.inflow, signals.demand, whole_msat - level_msat, horizon_days)
         sold.append(sold_ppm)
-        taken.append(rates.room_ppm * blocked)
-    return Worth(tuple(sold), tuple(taken), rates, whole_msat)
+        blocked.append(chance_of_need(signals.inflow, signals.demand, whole_msat - level_msat, horizon_days))
+    return Worth(tuple(sold), tuple(blocked), rates, whole_msat)
 
 
 def is_fresh(figures: DemandFigures, now: float) -> bool:

@@ -36,8 +36,7 @@ def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
     worth_ppm = curve.at_ppm(channel.spendable_msat)
     if worth_ppm >= _NOTHING_PPM:
         return ()
-    taken_ppm = value_at(curve.taken_ppm, channel.spendable_msat / curve.sendable_msat)
-    if worth_ppm <= -_NOTHING_PPM and taken_ppm >= _NOTHING_PPM:
+    if worth_ppm <= -_NOTHING_PPM and curve.taken_ppm(channel.spendable_msat) >= _NOTHING_PPM:
         return (why(ReasonCode.ROOM_SHORT, worth_ppm=round(worth_ppm)),)
     figures, income_ppm = scene.snapshot.figures.get(channel.channel_id), scene.income_ppm(channel)
     signals, days = scene.signals(channel), scene.policy.horizon_days

@@ -46,6 +46,11 @@ def channel_id(number: int) -> str:
     return f"{number:064x}"
 
 
+def number_of(channel_id: str) -> int:
+    """Given a channel's id, return its number in the market."""
+    return int(channel_id, 16)
+
+
 def peer_id(number: int) -> str:
     """Given a channel's number in the market, return its peer's id: each channel has its own."""
     return f"02{number:064x}"

@@ -11,10 +11,11 @@ from random import Random
 from typing import Final, NamedTuple
 
 from revops.cycle.quotes import BEYOND_TIMES
+from revops.decide.attempts import counted_in_flight
 from revops.decide.budget import limits
 from revops.decide.fees import decide_fees
-from revops.decide.rebalance.plan import ROUNDS, cut_questions, make_plan
-from revops.decide.rebalance.priced import Pair, Question, questions
+from revops.decide.rebalance.plan import cut_questions, gather, make_plan
+from revops.decide.rebalance.priced import Question, questions
 from revops.decide.rebalance.scene import Scene
 from revops.decide.rebalance.survey import survey
 from revops.decide.stability import unstable_reason, window_of
@@ -53,8 +54,9 @@ SPENDING: Final = Spending(RebalanceConfig(), BudgetConfig(daily_sat=20_000, wee
 
 
 class _Hanging(NamedTuple):
-    """A payment that hangs: until when it does, and what becomes of it then."""
+    """A payment that hangs: since and until when, from where to where, and how much."""
 
+    since: float
     until: float
     source: int
     target: int
@@ -80,12 +82,10 @@ class Rebalancing(Product):
         self.spending = spending
         self._rng = Random(f"rebalances {seed}")
         self._hanging: list[_Hanging] = []
-        self._numbers: dict[str, int] = {}
 
     def __call__(self, market: Market, records: Records, now: float) -> None:
         """The runs of one moment."""
-        if not isinstance(records, RefillRecords):
-            raise TypeError("rebalancing needs records that tell of it: run it with RefillRecords")
+        records = _of_refills(records)
         self._end_hanging(market, records, now)
         snapshot = self._snapshot(market, records, now)
         self._carry_out(decide_fees(snapshot, self.policy), market, records, now)
@@ -94,16 +94,13 @@ class Rebalancing(Product):
 
     def _input(self, number: int, records: Records, traffic: Traffic, at: float) -> FeeInput:
         one = super()._input(number, records, traffic, at)
-        if not isinstance(records, RefillRecords):
-            return one
-        return replace(one, signals=replace(one.signals, refill_ppm=records.refill_ppm(number, at)))
+        return replace(one, signals=replace(one.signals, refill_ppm=_of_refills(records).refill_ppm(number, at)))
 
     def _seen(self, fees: FeeSnapshot, market: Market, records: RefillRecords, now: float) -> RebalanceSnapshot:
         """What a plan would see, after fees were set."""
         at, policy = names.instant(now), self.spending.rebalance
         channels, traffic = tuple(channels_of(market, now, self._channels)), records.traffic()
         states = {one.channel_id: known.state for one, known in zip(channels, records.channels, strict=True)}
-        self._numbers = {one.channel_id: number for number, one in enumerate(channels)}
         return RebalanceSnapshot(
             view=replace(fees.view, channels=channels),
             flows=records.flows(at),
@@ -135,33 +132,38 @@ class Rebalancing(Product):
     def _rebalance(self, seen: RebalanceSnapshot, market: Market, records: RefillRecords, now: float) -> None:
         scene = Scene(seen, self.spending.rebalance)
         candidates = survey(scene)
-        quotes: dict[Pair, list[Quote]] = {}
-        for asked_again in range(ROUNDS):
-            for one in cut_questions(candidates, scene, quotes) if asked_again else questions(candidates, scene):
-                quotes.setdefault((one.source.channel_id, one.target.channel_id), []).append(self._quote(one, market))
+        quotes = gather(
+            questions(candidates, scene),
+            lambda found: cut_questions(candidates, scene, found),
+            lambda question: self._quote(question, market),
+        )
         for job in make_plan(candidates, scene, quotes).jobs:
-            if len(self._hanging) < self.spending.rebalance.max_in_flight:
+            if self._in_flight_count(now) < self.spending.rebalance.max_in_flight:
                 self._execute(job, market, records, now)
 
+    def _in_flight_count(self, now: float) -> int:
+        under_way = [("native", one.since) for one in self._hanging]
+        return counted_in_flight(under_way, now, self.spending.rebalance.max_hung)
+
     def _quote(self, question: Question, market: Market) -> Quote:
-        fee_msat = route_fee_msat(market.others_ppm[self._numbers[question.target.channel_id]], question.amount_msat)
+        fee_msat = route_fee_msat(market.others_ppm[names.number_of(question.target.channel_id)], question.amount_msat)
         if fee_msat > BEYOND_TIMES * question.max_fee_msat:
             return Quote(question.amount_msat, None, FailureKind.FEE_TOO_LOW, "none for so little")
         return Quote(question.amount_msat, fee_msat)
 
     def _execute(self, job: RebalanceDecision, market: Market, records: RefillRecords, now: float) -> None:
         """Pay from the first source that can, if the way costs no more than it may."""
-        target = self._numbers[job.target_channel_id]
+        target = names.number_of(job.target_channel_id)
         fee_msat = route_fee_msat(market.others_ppm[target], job.amount_msat)
         for offer in job.sources:
-            source = self._numbers[offer.channel_id]
+            source = names.number_of(offer.channel_id)
             able = market.spendable_msat(source) >= job.amount_msat + fee_msat
             if fee_msat <= offer.max_fee_msat and able and market.receivable_msat(target) >= job.amount_msat:
                 break
         else:
             return
         seconds = stuck_for(self._rng, names.OWN_STUCK_RATIO)
-        payment = _Hanging(now + seconds, source, target, job.amount_msat, fee_msat)
+        payment = _Hanging(now, now + seconds, source, target, job.amount_msat, fee_msat)
         if seconds:
             market.occupy(source, 1, out_msat=payment.amount_msat + payment.fee_msat)
             self._hanging.append(payment)
@@ -178,6 +180,12 @@ class Rebalancing(Product):
                 _settle(one, market, records, now)
             else:
                 records.attempted(_attempt(one, now, FailureKind.TIME_OUT))
+
+
+def _of_refills(records: Records) -> RefillRecords:
+    if not isinstance(records, RefillRecords):
+        raise TypeError("rebalancing needs records that tell of it: run it with RefillRecords")
+    return records
 
 
 def _settle(one: _Hanging, market: Market, records: RefillRecords, now: float) -> None:

@@ -26,7 +26,7 @@ from revops.domain.traffic import (
     Traffic,
 )
 from revops.sim.arena.market import FAILED, REFUSED, SETTLED
-from revops.sim.arena.names import OPENED_AT, channel_id, instant, peer_id
+from revops.sim.arena.names import OPENED_AT, channel_id, instant, number_of, peer_id
 
 _STATUS: Final = {
     SETTLED: ForwardStatus.SETTLED,
@@ -160,8 +160,7 @@ class Records:
     def _count_page(self, forwards: list[FinalForward], seen_at: float) -> None:
         scored = score_forwards(forwards, self.traffic(), seen_at)
         for forward in forwards:
-            number = int(forward.out_channel_id or "", 16)
-            self.channels[number].learn(forward, scored.lessons[forward.created_index])
+            self.channels[number_of(forward.out_channel_id or "")].learn(forward, scored.lessons[forward.created_index])
         self.senders |= scored.senders
         self._receivers |= scored.receivers
         self._traffic |= scored.channels

@@ -10,12 +10,13 @@ from typing import Final, NamedTuple
 
 from revops.cycle.refill_scene import ATTEMPT_DAYS
 from revops.domain.forward import Flow
-from revops.domain.rebalance import Attempt, Lot
+from revops.domain.rebalance import Attempt, Lot, sold_of
 from revops.domain.units import ppm_of_ceil
 from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import SETTLED
 from revops.sim.arena.names import channel_id, instant
 from revops.sim.arena.records import SOLD_SECONDS, Records
+from revops.store.flows import FlowSum
 
 WEEK_SECONDS: Final = 7 * DAY_SECONDS
 
@@ -34,52 +35,24 @@ class _FlowPast:
     """What went through a channel in a window that moves on."""
 
     passed: deque[_Passed] = field(default_factory=deque)
-    in_msat: int = 0
-    out_msat: int = 0
-    in_count: int = 0
-    out_count: int = 0
-    earned_msat: int = 0
-    sourced_msat: int = 0
+    sums: FlowSum = field(default_factory=FlowSum)
 
     def add(self, one: _Passed, sign: int = 1) -> None:
         """Count a payment, or take it out (-1)."""
         if one.out_msat:
-            self.out_msat += sign * one.out_msat
-            self.out_count += sign
-            self.earned_msat += sign * one.fee_msat
+            self.sums.out_msat += sign * one.out_msat
+            self.sums.out_count += sign
+            self.sums.earned_msat += sign * one.fee_msat
         else:
-            self.in_msat += sign * one.in_msat
-            self.in_count += sign
-            self.sourced_msat += sign * one.fee_msat
+            self.sums.in_msat += sign * one.in_msat
+            self.sums.in_count += sign
+            self.sums.sourced_msat += sign * one.fee_msat
 
     def flow(self, since_at: float) -> Flow:
         """Given where the window begins, return what went through since; moments are asked for in order."""
         while self.passed and self.passed[0].at < since_at:
             self.add(self.passed.popleft(), -1)
-        return Flow(self.in_msat, self.out_msat, self.in_count, self.out_count, self.earned_msat, self.sourced_msat)
-
-
-@dataclass(slots=True)
-class _OpenLot:
-    """A lot, the balance since without later lots, and how low that fell (`store/refills.py`)."""
-
-    amount_msat: int
-    fee_msat: int
-    bought_at: float
-    ends_at: float
-    level_msat: int
-    lowest_msat: int
-
-    def move(self, at: float, change_msat: int) -> None:
-        """Count a payment through the channel."""
-        if self.bought_at < at <= self.ends_at:
-            self.level_msat += change_msat
-            self.lowest_msat = min(self.lowest_msat, self.level_msat)
-
-    def lot(self, now: float) -> Lot:
-        """What became of it until now."""
-        sold_msat = min(max(self.amount_msat - max(self.lowest_msat, 0), 0), self.amount_msat)
-        return Lot(self.amount_msat, self.fee_msat, (now - self.bought_at) / DAY_SECONDS, sold_msat)
+        return self.sums.flow()
 
 
 class Refill(NamedTuple):
@@ -90,6 +63,29 @@ class Refill(NamedTuple):
     target: int
     amount_msat: int
     fee_msat: int
+
+
+@dataclass(slots=True)
+class _OpenLot:
+    """A lot, what forwards have changed the balance by since, and the lowest that this was."""
+
+    refill: Refill
+    local_before_msat: int
+    ends_at: float
+    net_msat: int = 0
+    low_msat: int = 0
+
+    def move(self, at: float, change_msat: int) -> None:
+        """Count a payment through the channel."""
+        if self.refill.at < at <= self.ends_at:
+            self.net_msat += change_msat
+            self.low_msat = min(self.low_msat, self.net_msat)
+
+    def lot(self, now: float) -> Lot:
+        """What became of it until now."""
+        _at, _source, _target, amount_msat, fee_msat = self.refill
+        age_days = (now - self.refill.at) / DAY_SECONDS
+        return Lot(amount_msat, fee_msat, age_days, sold_of(amount_msat, self.local_before_msat, self.low_msat))
 
 
 class RefillRecords(Records):
@@ -124,12 +120,8 @@ class RefillRecords(Records):
 
     def refilled(self, refill: Refill, local_before_msat: int) -> None:
         """Book a rebalance that has settled, and what was on the target before."""
-        level_msat = local_before_msat + refill.amount_msat
-        ends_at = refill.at + self._horizon_seconds
         self._refills.append(refill)
-        self._lots[refill.target].append(
-            _OpenLot(refill.amount_msat, refill.fee_msat, refill.at, ends_at, level_msat, level_msat)
-        )
+        self._lots[refill.target].append(_OpenLot(refill, local_before_msat, refill.at + self._horizon_seconds))
 
     def attempted(self, attempt: Attempt) -> None:
         """Book how an attempt ended."""
@@ -150,7 +142,7 @@ class RefillRecords(Records):
         """By channel_id, what was bought in the last two horizons and what of it was sold, oldest first."""
         found: dict[str, tuple[Lot, ...]] = {}
         for number, lots in enumerate(self._lots):
-            lots[:] = [one for one in lots if one.bought_at >= now - 2 * self._horizon_seconds]
+            lots[:] = [one for one in lots if one.refill.at >= now - 2 * self._horizon_seconds]
             if lots:
                 found[channel_id(number)] = tuple(one.lot(now) for one in lots)
         return found

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
 from typing import Any, Final
 
-from revops.cycle import fees, ingest, session
+from revops.cycle import fees, passes, session
 from revops.node.rpc import Rpc
 from revops.sim.arena.market import Market
 from revops.sim.server import SimServer
@@ -28,7 +28,7 @@ _FUNCTIONS: Final[tuple[tuple[Any, str, str], ...]] = (
     (SimServer, "answer", "node"),
     (Rpc, "call", "rpc"),
     (session, "sync_node", "sync"),
-    (ingest, "score_forwards", "decide"),
+    (passes, "score_forwards", "decide"),
     (fees, "decide_fees", "decide"),
     (session, "export_node", "metrics"),
     (session, "export_command", "metrics"),

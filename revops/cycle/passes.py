@@ -1,0 +1,200 @@
+"""The passes over the node's lists: what is new of each, page by page, each page with its cursor in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from revops.cycle.pages import PAGE_SIZE, Place, is_listed, reached
+from revops.decide.scoring import score_forwards
+from revops.domain.forward import Forward
+from revops.domain.options import Progress
+from revops.domain.traffic import FinalForward, Lesson
+from revops.errors import DataError
+from revops.node.reader import ForwardIndex, Reader, Subsystem
+from revops.store import cursors, events, forwards, moves, scids, signals
+from revops.store.engine import Database, Tx
+from revops.store.faults import UNSPENT
+
+
+class _Indexed(Protocol):
+    @property
+    def created_index(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_Indexed)
+
+CREATED: Final[Place] = ("forwards", "created")
+UPDATED: Final[Place] = ("forwards", "updated")
+#: Each list of the node that is read by index. The cursor of one goes by both names: "forwards_created".
+LISTS: Final[tuple[Place, ...]] = (
+    CREATED,
+    UPDATED,
+    ("channelmoves", "created"),
+    ("chainmoves", "created"),
+    ("networkevents", "created"),
+)
+
+
+def _cursor_name(place: Place) -> str:
+    return "_".join(place)
+
+
+def _read_tops(reader: Reader) -> dict[Place, int]:
+    """How far each list of the node reaches now."""
+    return {(subsystem, index): reader.top_index(subsystem, index) for subsystem, index in LISTS}
+
+
+def _refuse_restored(tops: Mapping[Place, int], read: Mapping[Place, int]) -> None:
+    for place, cursor in read.items():
+        if tops[place] < cursor:
+            raise DataError(
+                f"wait {place[0]}: the node's {place[1]} index is {tops[place]}, but {cursor} rows were read before: "
+                "the node's database was restored from a backup. Nothing was written; move this database away and "
+                f"start a new one; {UNSPENT}: set [budget] to what may still be spent"
+            )
+
+
+class Passes:
+    """The passes over the node's lists, with their counts.
+
+    `tops` is how far each list reaches, `read` how far it was read: the cursors, which nobody else moves while this run
+    holds the lock. `stored` is the page of forwards that was stored last.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        node_key: int,
+        reader: Reader,
+        clock: Callable[[], float],
+        progress: Progress,
+    ) -> None:
+        self.database = database
+        self.node_key = node_key
+        self.reader = reader
+        self.clock = clock
+        self.progress = progress
+        self.tops = _read_tops(reader)
+        with database.read(node_key) as tx:
+            read = cursors.cursors(tx)
+        self.read = {place: read.get(_cursor_name(place), 0) for place in LISTS}
+        _refuse_restored(self.tops, self.read)
+        self.stored: dict[int, Forward] = {}
+        self.new_count = 0
+        self.changed_count = 0
+        self.move_count = 0
+        self.event_count = 0
+
+    def forwards(self) -> None:
+        """Both passes; on the very first sync `updated` starts where it stood before the `created` pass."""
+        if self.read[CREATED] == 0 and self.read[UPDATED] == 0:
+            begun = self.tops[UPDATED]
+            if begun > 0 and is_listed(self.reader, "updated", begun):
+                with self.database.transaction(self.node_key) as tx:
+                    self._move_cursor(tx, UPDATED, begun)
+        self._pass_over(CREATED)
+        self._pass_over(UPDATED)
+
+    def again(self) -> None:
+        """Both passes once more, up to where the node is by now."""
+        for place in (CREATED, UPDATED):
+            self.tops[place] = self.reader.top_index(*place)
+        self._pass_over(CREATED)
+        self._pass_over(UPDATED)
+
+    def _pass_over(self, place: Place) -> None:
+        """Read all pages of forwards after the cursor. Most of what the `created` pass has just stored comes again by
+        `updated`, as it was: that isn't looked at twice.
+        """
+        index, more = place[1], True
+        while more and self.read[place] < self.tops[place]:
+            page = self.reader.forwards(index, self.read[place] + 1, PAGE_SIZE)
+            read_to = self._reached(place, [_index(row, index) for row in page])
+            rows = [row for row in page if self.stored.get(row.created_index) != row]
+            self._resolve(rows)
+            if page:
+                with self.database.transaction(self.node_key) as tx:
+                    seen_at = self.clock()
+                    count = forwards.ingest(tx, rows, seen_at, partial(score_page, tx, seen_at))
+                    self._move_cursor(tx, place, read_to)
+                self.stored = {row.created_index: row for row in page}
+                self.new_count += count.inserted
+                self.changed_count += count.updated
+            more = len(page) >= PAGE_SIZE
+            self._tell(f"forwards ({index})", place, more=more)
+
+    def _reached(self, place: Place, indexes: Sequence[int]) -> int:
+        read_to, self.tops[place] = reached(self.reader, place, self.read[place], indexes, self.tops[place])
+        return read_to
+
+    def _tell(self, what: str, place: Place, *, more: bool) -> None:
+        """A page that isn't full is the last, whatever gaps deleted rows have left above it."""
+        top = self.tops[place]
+        self.progress(what, min(self.read[place], top) if more else top, top)
+
+    def _move_cursor(self, tx: Tx, place: Place, value: int) -> None:
+        cursors.set_cursor(tx, _cursor_name(place), value)
+        self.read[place] = value
+
+    def moves(self) -> None:
+        """The node's own ledger of channel and chain moves, and its peers' comings and goings."""
+        self.move_count += self._plain("channelmoves", self.reader.channel_moves, moves.ingest_channel_moves)
+        self.move_count += self._plain("chainmoves", self.reader.chain_moves, moves.ingest_chain_moves)
+        self.event_count += self._plain("networkevents", self.reader.node_events, events.ingest_events)
+
+    def _plain(
+        self,
+        subsystem: Subsystem,
+        read: Callable[[int, int], Sequence[Row]],
+        ingest: Callable[[Tx, Sequence[Row]], object],
+    ) -> int:
+        """One pass over a list whose rows never change; return how many were read."""
+        place: Place = (subsystem, "created")
+        count, more = 0, True
+        while more and self.read[place] < self.tops[place]:
+            page = read(self.read[place] + 1, PAGE_SIZE)
+            read_to = self._reached(place, [row.created_index for row in page])
+            if page:
+                with self.database.transaction(self.node_key) as tx:
+                    ingest(tx, page)
+                    self._move_cursor(tx, place, read_to)
+            count, more = count + len(page), len(page) >= PAGE_SIZE
+            self._tell(subsystem, place, more=more)
+        return count
+
+    def _resolve(self, page: Sequence[Forward]) -> None:
+        """Find the channels of scids that are new to us: the node still knows those from before a splice."""
+        named = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
+        if not named:
+            return
+        with self.database.read(self.node_key) as tx:
+            unknown = scids.unknown_scids(tx, sorted(named))
+        found = {scid: self.reader.channel_by_scid(scid) for scid in sorted(unknown)}
+        if not found:
+            return
+        with self.database.transaction(self.node_key) as tx:
+            for scid, channel in found.items():
+                if channel is None:
+                    scids.add_placeholder(tx, scid, self.clock())
+                else:
+                    scids.attach_scid(tx, scid, channel.channel_id)
+
+
+def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, Lesson]:
+    """Given forwards that became final, count them into the sums of peers and channels; return what each taught."""
+    if not final:
+        return {}
+    scored = score_forwards(final, signals.load(tx), seen_at)
+    signals.save_peers(tx, scored.senders, scored.receivers)
+    signals.save_channels(tx, scored.channels)
+    return scored.lessons
+
+
+def _index(row: Forward, index: ForwardIndex) -> int:
+    if index == "created":
+        return row.created_index
+    if row.updated_index is None:
+        raise DataError(f"listforwards: forward {row.created_index} came by index=updated without an updated_index")
+    return row.updated_index
