@@ -48,9 +48,9 @@ def sync_node(
     Raise DataError, with nothing written, where the node's indexes lie below our cursors: it was restored from a
     backup, and new rows would take the place of ones that we know.
     """
-    passes = Passes(database, node_key, reader, clock, progress)
     before_msat = info.fees_collected_msat
     view = _read_view(reader, info, clock)
+    passes = Passes(database, node_key, reader, clock, progress, opening_of(view))
     closed = reader.closed_channels()
     feerates = reader.feerates(view.taken_at)
     with database.transaction(node_key) as tx:
@@ -60,8 +60,8 @@ def sync_node(
         if info.sync_warning is None:  # a chain that is still being read tells no time
             samples.record_clock_mark(tx, view.taken_at, info.blockheight)
     passes.forwards()
-    _reconcile(passes, before_msat)
     passes.moves()
+    _reconcile(passes, before_msat)
     _learn_aliases(database, node_key, reader, view.taken_at)
     with database.transaction(node_key) as tx:
         nodes.record_node(
@@ -85,6 +85,15 @@ def sync_node(
     return Synced(view, summary)
 
 
+def opening_of(view: NodeView) -> dict[str, set[str]]:
+    """Given the node, return by txid the channels that a transaction funds, or is to fund."""
+    found: dict[str, set[str]] = {}
+    for channel in view.channels:
+        for txid in channel.funding_txids:
+            found.setdefault(txid, set()).add(channel.channel_id)
+    return found
+
+
 def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> NodeView:
     taken_at = clock()
     return NodeView(taken_at=taken_at, node=info, wallet=reader.wallet(), channels=reader.channels())
@@ -99,6 +108,7 @@ def _reconcile(passes: Passes, before_msat: int) -> None:
     for _ in range(MOST_PASSES):
         after_msat = passes.reader.info().fees_collected_msat
         if after_msat == before_msat:
+            passes.forgotten()
             with passes.database.transaction(passes.node_key) as tx:
                 books.record_reconciliation(tx, after_msat, passes.clock())
             return

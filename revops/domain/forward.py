@@ -82,6 +82,11 @@ class ChainMove:
     output_msat: int
     blockheight: int
 
+    @property
+    def txid(self) -> str:
+        """The transaction by which it happened: the one that spends the output, else the one that made it."""
+        return self.spending_txid or self.outpoint.partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:

@@ -16,6 +16,8 @@ FORWARDS_CREATED: Final = "forwards_created"
 FORWARDS_UPDATED: Final = "forwards_updated"
 CHANNEL_MOVES: Final = "channelmoves_created"
 CHAIN_MOVES: Final = "chainmoves_created"
+#: When the last channel move happened that a whole sync has read (UTC epoch).
+CHANNEL_MOVES_UNTIL: Final = "channelmoves_until"
 NETWORK_EVENTS: Final = "networkevents_created"
 #: Up to which payment of the node all of ours are known here.
 SENT_PAYMENTS: Final = "sendpays_known"

@@ -1,0 +1,114 @@
+"""Books: sums of all channel moves, failures by kind, balances by day, and what transactions cost.
+
+Revision: 0013, after 0012. There is no way back: restore a backup.
+
+The node's ledger is read once more by the next sync, from its first row: only so are the sums those of all moves, and
+what was left out before comes in. Failures by kind are made here, of raw forwards; of days that were summarised the
+code isn't known any more (0).
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+#: The day of an instant: whole seconds first, since a quotient of floats is rounded, at midnight into the next day.
+DAY = {"sqlite": "CAST(counted_at AS INTEGER) / 86400", "postgresql": "CAST(floor(counted_at) AS BIGINT) / 86400"}
+FAILURES = """
+INSERT INTO failure_sum (node_key, day, channel_key, status, failcode, failure_count, in_msat)
+SELECT node_key, day, channel_key, status, failcode, SUM(failure_count), SUM(in_msat) FROM (
+    SELECT node_key, {day} AS day, COALESCE(out_channel_key, 0) AS channel_key, status,
+        COALESCE(failcode, 0) AS failcode, 1 AS failure_count, in_msat
+    FROM forward WHERE status IN (2, 3)
+    UNION ALL SELECT node_key, day, out_channel_key, 2, 0, refused_count, refused_in_msat
+    FROM forward_day WHERE refused_count > 0
+    UNION ALL SELECT node_key, day, out_channel_key, 3, 0, failed_count, failed_in_msat
+    FROM forward_day WHERE failed_count > 0
+) AS one GROUP BY node_key, day, channel_key, status, failcode
+"""
+
+
+def whole(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), autoincrement=False, nullable=False)
+
+
+def msat(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=False)
+
+
+def key(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer(), autoincrement=False, nullable=False)
+
+
+def words(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=False)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "failure_sum",
+        key("node_key"),
+        key("day"),
+        key("channel_key"),
+        sa.Column("status", sa.SmallInteger(), nullable=False),
+        sa.Column("failcode", sa.Integer(), nullable=False),
+        whole("failure_count"),
+        msat("in_msat"),
+        sa.PrimaryKeyConstraint("node_key", "day", "channel_key", "status", "failcode", name=op.f("pk_failure_sum")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "balance_day",
+        key("node_key"),
+        key("day"),
+        key("channel_key"),
+        msat("local_msat"),
+        msat("capacity_msat"),
+        sa.PrimaryKeyConstraint("node_key", "day", "channel_key", name=op.f("pk_balance_day")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "move_sum",
+        key("node_key"),
+        key("day"),
+        key("account_key"),
+        words("tag"),
+        whole("move_count"),
+        msat("credit_msat"),
+        msat("debit_msat"),
+        msat("fees_msat"),
+        sa.PrimaryKeyConstraint("node_key", "day", "account_key", "tag", name=op.f("pk_move_sum")),
+        sqlite_with_rowid=False,
+    )
+    routed = sa.text("tag = 'routed'")
+    op.create_index(
+        "ix_channel_move_routed",
+        "channel_move",
+        ["node_key", "created_index"],
+        unique=False,
+        sqlite_where=routed,
+        postgresql_where=routed,
+    )
+    op.create_table(
+        "chain_cost",
+        key("node_key"),
+        words("txid"),
+        key("account_key"),
+        words("kind"),
+        msat("cost_msat"),
+        whole("booked_at"),
+        whole("blockheight"),
+        whole("share_count"),
+        sa.PrimaryKeyConstraint("node_key", "txid", "account_key", name=op.f("pk_chain_cost")),
+    )
+    op.create_index(op.f("ix_chain_cost_node_key_booked_at"), "chain_cost", ["node_key", "booked_at"], unique=False)
+    op.add_column("chain_move", sa.Column("txid", sa.Text(), nullable=True))
+    op.execute("UPDATE chain_move SET txid = COALESCE(spending_txid, SUBSTR(outpoint, 1, 64))")
+    op.create_index(op.f("ix_chain_move_node_key_txid"), "chain_move", ["node_key", "txid"], unique=False)
+    op.execute(FAILURES.format(day=DAY[op.get_bind().dialect.name]))
+    op.execute("DELETE FROM cursor WHERE name IN ('channelmoves_created', 'chainmoves_created')")
