@@ -7,8 +7,9 @@ import click
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
-from revops.report import experiment_results, job_stories, overview
+from revops.report import experiment_results, job_stories, overview, profit
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -74,6 +75,23 @@ def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> N
     Output(options).product(
         "report rebalances", value, lambda: job_stories.rebalances(value, each_step=each_step, alone=alone)
     )
+
+
+@report.command("pnl", cls=Command)
+@click.option(
+    "--by", type=click.Choice(["channel", "peer"]), default="channel", show_default=True, help="A row for each."
+)
+@period_options
+@common
+def pnl(options: CommonOptions, by: str, first_day: int | None, last_day: int | None, last_count: int | None) -> None:
+    """What was earned and spent over a period (the last 30 days): forwards, refills, transactions, leases. Reads the
+    database only.
+    """
+    from revops.cycle import profit as cycle
+
+    value = cycle.run(options, period_of(first_day, last_day, last_count))
+    render = profit.by_peer if by == "peer" else profit.by_channel
+    Output(options).product("report pnl", value, lambda: render(value))
 
 
 @report.command("experiment", cls=Command)

@@ -18,7 +18,7 @@ from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
 from revops.node.reader import Reader
-from revops.store import books, channels, nodes, samples
+from revops.store import balances, books, channels, nodes, samples
 from revops.store.engine import Database
 
 #: The `updated` pass is repeated while the node forwards during the sync, so that the books can be compared.
@@ -56,6 +56,7 @@ def sync_node(
     with database.transaction(node_key) as tx:
         channels.record_channels(tx, view.channels, view.taken_at)
         channels.record_closed(tx, closed, view.taken_at)
+        balances.record_balances(tx, view.channels, view.taken_at)
         samples.record_feerates(tx, feerates)
         if info.sync_warning is None:  # a chain that is still being read tells no time
             samples.record_clock_mark(tx, view.taken_at, info.blockheight)

@@ -13,6 +13,7 @@ PPM: Final = 1_000_000
 #: All the bitcoin there will be, in msat. The node reports "no limit" as 2^64-1, which no signed column can hold.
 MAX_MSAT: Final = 21_000_000 * 100_000_000 * MSAT_PER_SAT
 MAX_U32: Final = 2**32 - 1
+SECONDS_PER_YEAR: Final = 365.0 * 86_400.0
 
 
 def clamp_msat(amount_msat: int) -> int:

@@ -16,6 +16,7 @@ from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.experiment import Experiment
 from revops.domain.occupancy import Occupancy
+from revops.domain.profit import ProfitLine
 from revops.domain.reason import Reason
 from revops.domain.record import Books, Totals
 from revops.domain.stability import StabilityWindow
@@ -37,6 +38,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Occupancy: ("slot_ratio", "value_ratio"),
     DemoSummary: ("net_msat",),
     Experiment: ("ends_at", "pair_count"),
+    ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
 }
 

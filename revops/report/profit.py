@@ -1,0 +1,116 @@
+"""`revops report pnl` as blocks: what was earned and spent, by channel or peer, and what that is a year."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from revops.domain.period import DAY_SECONDS
+from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport
+from revops.domain.text import counted
+from revops.report.amounts import age, cost, day, income, instant, percent
+from revops.report.blocks import Block, Line, Table
+
+_HEADINGS = (
+    ">earned", ">sourced", ">leases", ">refills", ">its return", ">on chain", ">net", ">capital", ">a year"
+)  # fmt: skip
+
+
+def by_channel(value: ProfitReport) -> Iterator[Block]:
+    """Given a report, render the node's line and a row a channel."""
+    yield from _node(value)
+    rows = tuple(_channel_row(one, value.seconds) for one in value.channels)
+    if rows:
+        yield Table("Channels (sat)", ("channel", "peer", *_HEADINGS, "life"), rows)
+    yield from _notes(value)
+
+
+def by_peer(value: ProfitReport) -> Iterator[Block]:
+    """Given a report, render the node's line and a row a peer."""
+    yield from _node(value)
+    rows = tuple(_peer_row(one, value.seconds) for one in value.peers)
+    if rows:
+        yield Table("Peers (sat)", ("peer", ">channels", *_HEADINGS), rows)
+    yield from _notes(value)
+
+
+def _node(value: ProfitReport) -> Iterator[Block]:
+    line = value.total
+    yield Line(f"{period_words(value.since_at, value.until_at)}; synced {age(value.synced_at, value.taken_at)}")
+    yield Line("")
+    rows = [
+        ("fees earned", income(line.earned_msat)),
+        ("earned by leases", income(line.lease_earned_msat)),
+        ("refills", _spent(line.rebalance_msat)),
+        ("opening channels", _spent(line.open_msat)),
+        ("splices", _spent(line.splice_msat)),
+        ("closing channels", _spent(line.close_msat)),
+        ("other transactions of the wallet", _spent(line.wallet_msat)),
+        ("paid for leases", _spent(line.lease_paid_msat)),
+        ("net", income(line.net_msat)),
+        ("a year on what the channels held", _yearly(line, value.seconds)),
+    ]
+    always = ("fees earned", "refills", "net")
+    shown = tuple(row for row in rows if row[1] not in ("0", "-") or row[0] in always)
+    yield Table("The node (sat)", ("", ">"), shown)
+
+
+def _notes(value: ProfitReport) -> Iterator[Block]:
+    yield Line("sourced: fees of what entered by the channel; they were earned, and are counted, where it left")
+    yield Line("its return: what refills brought beyond their cost, at most: as if sales had come out of them first")
+    days = round((value.until_at - value.since_at) / DAY_SECONDS)
+    if value.capital_days < days:
+        yield Line(f"capital: our balance, by the {counted(value.capital_days, 'day')} of which balances are on record")
+    unknown = [one for one in value.channels if not one.cost_is_known]
+    if unknown:
+        yield Line(
+            f"{counted(len(unknown), 'channel')} opened by us before the node kept a ledger: what that cost isn't "
+            f"known and counts as nothing ({', '.join(one.name for one in unknown[:5])}"
+            f"{', …' if len(unknown) > 5 else ''})"
+        )
+    if value.untold_msat:
+        yield Line(
+            f"{cost(value.untold_msat)} sat left the wallet by transactions of which the node doesn't say what was "
+            "sent and what was a fee: in no figure"
+        )
+
+
+def period_words(since_at: float, until_at: float) -> str:
+    """Given a period's ends, return it in words: its first and its last day."""
+    last = day(int(until_at // DAY_SECONDS) - 1)
+    return f"Until {last} (UTC)" if since_at <= 0 else f"{day(int(since_at // DAY_SECONDS))} to {last} (UTC)"
+
+
+def _spent(amount_msat: int) -> str:
+    return f"-{cost(amount_msat)}" if amount_msat else "0"
+
+
+def _cells(line: ProfitLine, seconds: float) -> tuple[str, ...]:
+    ratio = line.refill_return_ratio
+    return (
+        income(line.earned_msat),
+        income(line.sourced_msat),
+        income(line.lease_earned_msat - line.lease_paid_msat),
+        _spent(line.rebalance_msat),
+        "-" if ratio is None else percent(ratio),
+        _spent(line.chain_msat),
+        income(line.net_msat),
+        income(line.capital_msat),
+        _yearly(line, seconds),
+    )
+
+
+def _yearly(line: ProfitLine, seconds: float) -> str:
+    ratio = line.yearly_return_ratio(seconds)
+    return "-" if ratio is None else percent(ratio)
+
+
+def _channel_row(one: ChannelProfit, seconds: float) -> tuple[str, ...]:
+    life = "since " + instant(one.opened_at)[:10] if one.opened_at is not None else ""
+    if one.closed_at is not None:
+        life = f"{life} to {instant(one.closed_at)[:10]}".removeprefix("since ").strip()
+    return (one.name, one.alias or (one.peer_id or "")[:12], *_cells(one.line, seconds), life)
+
+
+def _peer_row(one: PeerProfit, seconds: float) -> tuple[str, ...]:
+    name = one.alias or (one.peer_id or "unknown")[:12]
+    return (name, f"{one.channel_count:,}", *_cells(one.line, seconds))
