@@ -20,6 +20,8 @@ class CostKind(StrEnum):
     CLOSE = "closing"
     #: What a close left on the chain came home to the wallet.
     SWEEP = "sweep"
+    #: A close by an old state: the peer could take all of the channel.
+    FORFEIT = "forfeit"
     #: The wallet's own affair: funds sent elsewhere, coins joined.
     WALLET = "wallet"
     #: Funds left the wallet, and nothing says how much of them was a fee: not counted as a cost.

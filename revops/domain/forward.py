@@ -81,6 +81,8 @@ class ChainMove:
     spending_txid: str | None
     output_msat: int
     blockheight: int
+    #: Of a channel's end: how many outputs the transaction has.
+    output_count: int | None = None
 
     @property
     def txid(self) -> str:

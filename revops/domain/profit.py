@@ -14,7 +14,8 @@ class ProfitLine:
 
     `earned` is credited where a payment left, `sourced` where it entered: it says what a channel brings, and is never
     added to what was earned. Rebalances cost where the liquidity arrived. `capital` is our balance in the channel,
-    averaged over the days of the period that balances are on record for.
+    averaged over the days of the period that balances are on record for. `forfeit` is what a peer could take since a
+    channel was closed by an old state of it.
     """
 
     earned_msat: int = 0
@@ -31,6 +32,7 @@ class ProfitLine:
     open_msat: int = 0
     splice_msat: int = 0
     close_msat: int = 0
+    forfeit_msat: int = 0
     wallet_msat: int = 0
     lease_paid_msat: int = 0
     lease_earned_msat: int = 0
@@ -48,7 +50,7 @@ class ProfitLine:
     @property
     def chain_msat(self) -> int:
         """What transactions cost: opening, splicing, closing and sweeping, and the wallet's own."""
-        return self.open_msat + self.splice_msat + self.close_msat + self.wallet_msat
+        return self.open_msat + self.splice_msat + self.close_msat + self.forfeit_msat + self.wallet_msat
 
     @property
     def cost_msat(self) -> int:

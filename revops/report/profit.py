@@ -44,6 +44,7 @@ def _node(value: ProfitReport) -> Iterator[Block]:
         ("opening channels", _spent(line.open_msat)),
         ("splices", _spent(line.splice_msat)),
         ("closing channels", _spent(line.close_msat)),
+        ("forfeited to peers", _spent(line.forfeit_msat)),
         ("other transactions of the wallet", _spent(line.wallet_msat)),
         ("paid for leases", _spent(line.lease_paid_msat)),
         ("net", income(line.net_msat)),

@@ -92,6 +92,7 @@ def _move(row: Any, names: dict[int, str]) -> ChainMove:
         spending_txid=row.spending_txid,
         output_msat=row.output_msat,
         blockheight=row.blockheight,
+        output_count=row.output_count,
     )
 
 

@@ -79,6 +79,7 @@ def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove], book: Booker) -> int:
                 "output_msat": row.output_msat,
                 "blockheight": row.blockheight,
                 "txid": row.txid,
+                "output_count": row.output_count,
             }
             for row in rows
         ],

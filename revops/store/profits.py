@@ -33,6 +33,7 @@ _FIELD_OF: Final = {
     CostKind.SPLICE: "splice_msat",
     CostKind.CLOSE: "close_msat",
     CostKind.SWEEP: "close_msat",
+    CostKind.FORFEIT: "forfeit_msat",
     CostKind.WALLET: "wallet_msat",
 }
 

@@ -70,6 +70,7 @@ chain_move = Table(
     "chain_move", metadata, key("node_key"), whole("created_index"), key("account_key"), msat("credit"),
     msat("debit"), whole("moved_at"), words("tag"), words("extra_tags"), words("outpoint"),
     words("spending_txid", null=True), msat("output"), whole("blockheight"), words("txid", null=True),
+    whole("output_count", null=True),
     primary("created_index"), Index(None, "node_key", "txid"),
 )  # fmt: skip
 
