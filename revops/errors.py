@@ -14,10 +14,18 @@ class RevopsError(Exception):
     exit_code: int = 70
 
 
-class NothingLeft(RevopsError):
-    """`budget check`: there is nothing left to reserve. A predicate that is false, not a failure."""
+class PredicateFalse(RevopsError):
+    """A question that a command asks has the answer no: no failure."""
 
     exit_code = 1
+
+
+class NothingLeft(PredicateFalse):
+    """`budget check`: there is nothing left to reserve."""
+
+
+class Unexplained(PredicateFalse):
+    """`reconcile`: the node and the records differ, and nothing tells why."""
 
 
 class UnknownChannel(RevopsError):

@@ -17,7 +17,7 @@ from revops import __version__
 from revops.cli import output
 from revops.cli.groups import LazyGroup
 from revops.cli.options import common_parameters, verbosity
-from revops.errors import INTERRUPTED_EXIT_CODE, NothingLeft, RevopsError, Terminated
+from revops.errors import INTERRUPTED_EXIT_CODE, PredicateFalse, RevopsError, Terminated
 from revops.log import configure
 
 BUG: Final = 70
@@ -47,6 +47,7 @@ cli = LazyGroup(
         "sync": "revops.cli.sync:sync",
         "fees": "revops.cli.fees:fees",
         "rebalance": "revops.cli.rebalance:rebalance",
+        "reconcile": "revops.cli.reconcile:reconcile",
         "rollup": "revops.cli.rollup:rollup",
         "budget": "revops.cli.budget:budget",
         "report": "revops.cli.report:report",
@@ -117,7 +118,7 @@ def _expected(problem: RevopsError, verbosity: int) -> int:
     from revops.lock import LockHeld
 
     # A predicate that is false isn't an error with -q; overlapping cron jobs aren't worth a mail.
-    silent = (isinstance(problem, NothingLeft) and verbosity < 0) or (
+    silent = (isinstance(problem, PredicateFalse) and verbosity < 0) or (
         isinstance(problem, LockHeld) and verbosity <= 0 and not output.on_terminal(sys.stderr)
     )
     if not silent:

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 from revops.cycle.pages import PAGE_SIZE, Place, is_listed, reached
 from revops.decide.chain_costs import chain_costs
 from revops.decide.scoring import score_forwards
-from revops.domain.forward import ChannelMove, Forward
+from revops.domain.forward import Forward
 from revops.domain.options import Progress
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
@@ -91,7 +91,6 @@ class Passes:
         self.changed_count = 0
         self.move_count = 0
         self.event_count = 0
-        self.moved_until = 0
 
     def forwards(self) -> None:
         """Both passes; on the very first sync `updated` starts where it stood before the `created` pass."""
@@ -147,22 +146,16 @@ class Passes:
     def moves(self) -> None:
         """The node's own ledger of channel and chain moves, and its peers' comings and goings."""
         book = partial(chain_costs, opening=self.opening)
-        self.move_count += self._plain("channelmoves", self.reader.channel_moves, self._ingest_moves)
+        self.move_count += self._plain("channelmoves", self.reader.channel_moves, moves.ingest_channel_moves)
         ingest_chain = partial(moves.ingest_chain_moves, book=book)
         self.move_count += self._plain("chainmoves", self.reader.chain_moves, ingest_chain)
         self.event_count += self._plain("networkevents", self.reader.node_events, events.ingest_events)
         with self.database.transaction(self.node_key) as tx:
             rebook(tx, unsettled_txids(tx), book)
 
-    def _ingest_moves(self, tx: Tx, page: Sequence[ChannelMove]) -> None:
-        moves.ingest_channel_moves(tx, page)
-        self.moved_until = max(self.moved_until, *(row.moved_at for row in page))
-
     def forgotten(self) -> None:
         """Add up the forwards that only the ledger knows. All that the node lists are copied, and no more have come."""
         forgotten.find(lambda: self.database.transaction(self.node_key))
-        with self.database.transaction(self.node_key) as tx:
-            cursors.set_cursor(tx, cursors.CHANNEL_MOVES_UNTIL, self.moved_until)
 
     def _plain(
         self,

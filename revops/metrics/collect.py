@@ -20,7 +20,7 @@ from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Reser
 from revops.domain.stability import Stability
 from revops.domain.text import printable
 from revops.domain.traffic import Role
-from revops.errors import NothingLeft
+from revops.errors import PredicateFalse
 from revops.metrics.catalog import Definition, Metric
 
 #: What can suspend spending: exported as 0 while it doesn't, so that an alert has a series to look at.
@@ -34,7 +34,7 @@ SUSPENSIONS: Final = (
 )
 
 #: Exit codes of a run that did its work; 1 is the answer "nothing left" of `budget check`, not a failure.
-SUCCESS_CODES: Final = frozenset({0, NothingLeft.exit_code})
+SUCCESS_CODES: Final = frozenset({0, PredicateFalse.exit_code})
 
 
 class Sample(NamedTuple):

@@ -18,6 +18,7 @@ from revops.domain.experiment import Experiment
 from revops.domain.occupancy import Occupancy
 from revops.domain.profit import ProfitLine
 from revops.domain.reason import Reason
+from revops.domain.reconciliation import Difference, Reconciliation
 from revops.domain.record import Books, Totals
 from revops.domain.stability import StabilityWindow
 from revops.domain.summary import Comparison, DemoSummary
@@ -38,6 +39,8 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Occupancy: ("slot_ratio", "value_ratio"),
     DemoSummary: ("net_msat",),
     Experiment: ("ends_at", "pair_count"),
+    Difference: ("difference_msat", "unexplained"),
+    Reconciliation: ("unexplained_msat",),
     ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
 }

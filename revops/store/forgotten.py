@@ -11,6 +11,7 @@ them are added up, and all are dropped. A half of a forward waits for the other.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -22,14 +23,14 @@ from sqlalchemy import Executable, bindparam, delete, func, literal_column, sele
 
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import size_permille
-from revops.store.cursors import CHANNEL_MOVES_UNTIL, cursor
+from revops.store.cursors import FORWARDS_UNTIL, cursor, set_cursor
 from revops.store.days import DAY_SECONDS, add_days, day_of
 from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.lot_marks import forget_behind
 from revops.store.sums import count_rows, take_turns
-from revops.store.tables import channel_move, forward, forward_day
+from revops.store.tables import EVER, channel_move, flow_sum, forward, forward_day
 
 #: How far apart the ledger and the list of forwards may date the same payment.
 APART_SECONDS: Final = 3_600
@@ -62,7 +63,7 @@ class Found:
 
 def kept_before_at(tx: Tx) -> float:
     """Return before which moment `routed` moves are to be stored: their forwards may have been deleted."""
-    until_at = cursor(tx, CHANNEL_MOVES_UNTIL)
+    until_at = cursor(tx, FORWARDS_UNTIL)
     first_at = tx.execute(_first_listed(), b_until=float(until_at)).scalar()
     days = [] if until_at else [tx.execute(_first_day()).scalar()]
     known = [at for at in (first_at, *(None if day is None else day * DAY_SECONDS for day in days)) if at is not None]
@@ -97,6 +98,8 @@ def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
             rows = tx.execute(_routed(), b_after=after, b_limit=_MOVES_AT_ONCE).all()
             if not rows:
                 _drop(tx, _listed_halves(tx, halves))
+                last_at = tx.execute(_last_settled()).scalar()
+                set_cursor(tx, FORWARDS_UNTIL, 0 if last_at is None else math.ceil(last_at))
                 return found
             after = rows[-1].created_index
             pairs, used = halves.join(rows)
@@ -105,6 +108,12 @@ def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
             _drop(tx, used)
             found.forward_count += len(lost)
             found.earned_msat += sum(pair.in_msat - pair.out_msat for pair in lost)
+
+
+@cache
+def _last_settled() -> Executable:
+    ever = (flow_sum.c.node_key == NODE, flow_sum.c.day == EVER)
+    return select(func.max(flow_sum.c.last_settled_at)).where(*ever)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,9 @@ from revops.store.tables import EVER, move_sum
 
 #: How lightningd tags the two rows of a forward.
 ROUTED_TAG: Final = "routed"
+#: Under what they are added up: what entered by a channel, and what left by it.
+ROUTED_IN: Final = "routed_in"
+ROUTED_OUT: Final = "routed_out"
 _SUMS: Final = ("move_count", "credit_msat", "debit_msat", "fees_msat")
 
 
@@ -28,9 +31,10 @@ def count_moves(tx: Tx, rows: Iterable[ChannelMove], keys: Mapping[str, int]) ->
     sums: dict[tuple[int, int, str], list[int]] = {}
     for row in rows:
         part = (1, row.credit_msat, row.debit_msat, row.fees_msat)
-        days = (EVER,) if row.tag == ROUTED_TAG else (EVER, day_of(row.moved_at))
-        for day in days:
-            entry = sums.setdefault((day, keys[row.account], row.tag), [0, 0, 0, 0])
+        routed = row.tag == ROUTED_TAG
+        tag = (ROUTED_IN if row.credit_msat else ROUTED_OUT) if routed else row.tag
+        for day in (EVER,) if routed else (EVER, day_of(row.moved_at)):
+            entry = sums.setdefault((day, keys[row.account], tag), [0, 0, 0, 0])
             for place, value in enumerate(part):
                 entry[place] += value
     if sums:

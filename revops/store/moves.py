@@ -15,6 +15,7 @@ from sqlalchemy import Table
 from revops.domain.forward import ChainMove, ChannelMove
 from revops.store.accounts import account_keys
 from revops.store.chain_costs import Booker, rebook, touched
+from revops.store.cursors import CHANNEL_MOVES_FROM, cursor, set_cursor
 from revops.store.engine import Tx
 from revops.store.forgotten import kept_before_at
 from revops.store.keys import upsert
@@ -30,6 +31,8 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
     Circular payments of ours that these rows complete are recorded with them.
     """
     keys = account_keys(tx, rows)
+    if rows and cursor(tx, CHANNEL_MOVES_FROM) == 0:
+        set_cursor(tx, CHANNEL_MOVES_FROM, min(row.moved_at for row in rows))
     count_moves(tx, rows, keys)
     before_at = kept_before_at(tx)
     kept = [row for row in rows if row.tag != ROUTED_TAG or row.moved_at < before_at]
