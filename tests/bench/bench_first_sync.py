@@ -109,7 +109,7 @@ def made_node(socket_path: Path, arguments: argparse.Namespace) -> Iterator[None
 
 
 def sizes(database: Path) -> None:
-    """Print what a stored forward takes: of the file, and by dbstat of its table and of each of its indexes."""
+    """Print what a stored forward takes: of the file, and by dbstat of each table and index that counts."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (count,) = connection.execute("SELECT count(*) FROM forward").fetchone()
@@ -122,7 +122,7 @@ def sizes(database: Path) -> None:
             print("  (no dbstat in this SQLite)")
             return
         of_forward = [one for one in used if one[0] == "forward" or one[0].startswith("ix_forward_")]
-        for name, size, unused in of_forward:
+        for name, size, unused in used:
             if size >= count:
                 print(f"  {name:24} {size / count:6.1f} bytes for each, {unused / size:.0%} of that unused")
         own, rest = (sum(one[1] for one in some) for some in (of_forward, used))

@@ -11,6 +11,7 @@ import pytest
 from revops.domain.forward import ChainMove, ChannelMove, ForwardStatus
 from tests.books.made import MadeNode
 from tests.books.plain import books, chain_costs
+from tests.books.traffic import Made, Traffic
 from tests.builders import DAY, NOW
 
 CHANNELS, FORWARDS = 20, 5_000
@@ -178,3 +179,21 @@ def test_autoclean_takes_settled_forwards_from_the_lists_and_nothing_else(node: 
     assert len(left) < len(all_rows)
     after = node.info(), node.channel_moves(1, 10**9), node.top_index("forwards", "updated"), books(node).flows
     assert after == before
+
+
+def test_a_page_is_drawn_without_what_is_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = MadeNode(2, 10, 60_000)
+    drawn: list[int] = []
+    draw = Traffic._draw
+
+    def noted(traffic: Traffic, block: int) -> tuple[list[Made], list[Made]]:
+        drawn.append(block)
+        return draw(traffic, block)
+
+    monkeypatch.setattr(Traffic, "_draw", noted)
+    assert [row.created_index for row in node.forwards("created", 30_000, 100)] == list(range(30_000, 30_100))
+    assert len(node.forwards("updated", 20_000, 100)) == len(node.channel_moves(50_000, 100)) == 100
+    assert len(drawn) < 20 < node.traffic.block_count == 400
+    for _ in range(2):
+        assert sum(1 for _ in node.traffic.all()) == 60_000
+    assert len(node.traffic._own) <= 6
