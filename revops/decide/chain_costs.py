@@ -78,12 +78,13 @@ def _costs(txid: str, rows: Sequence[ChainMove]) -> list[ChainCost]:
     if not channels:
         return [_wallet_cost(txid, rows, taken_msat, given_msat)]
     part_msat, left_over_msat = divmod(taken_msat - given_msat, len(channels))
-    return [
-        ChainCost(
-            txid, account, _kind_of(account, rows), part_msat + (place < left_over_msat), *_when(rows), len(channels)
+    found = []
+    for place, account in enumerate(channels):
+        share_msat = part_msat + (place < left_over_msat)
+        found.append(
+            ChainCost(txid, account, _kind_of(account, rows), share_msat, *_when(account, rows), len(channels))
         )
-        for place, account in enumerate(channels)
-    ]
+    return found
 
 
 def _is_ours(row: ChainMove) -> bool:
@@ -96,7 +97,7 @@ def _wallet_cost(txid: str, rows: Sequence[ChainMove], taken_msat: int, given_ms
     told = any(row.account == OUTSIDE for row in rows)
     plausible = given_msat > 0 and left_msat <= max(LARGEST_FEE_MSAT, int(taken_msat * LARGEST_FEE_RATIO))
     kind = CostKind.WALLET if told or plausible else CostKind.UNTOLD
-    return ChainCost(txid, WALLET, kind, left_msat, *_when(rows))
+    return ChainCost(txid, WALLET, kind, left_msat, *_when(WALLET, rows))
 
 
 def _kind_of(account: str, rows: Sequence[ChainMove]) -> CostKind:
@@ -109,6 +110,7 @@ def _kind_of(account: str, rows: Sequence[ChainMove]) -> CostKind:
     return CostKind.OPEN if any(row.tag == _OPEN_TAG for row in mine) else CostKind.SWEEP
 
 
-def _when(rows: Sequence[ChainMove]) -> tuple[int, int]:
-    """The instant and the height. Funds that go elsewhere are written down before they are in a block."""
-    return max(row.moved_at for row in rows), max(row.blockheight for row in rows)
+def _when(account: str, rows: Sequence[ChainMove]) -> tuple[int, int]:
+    """When the account was first touched by it, and its height: what goes elsewhere is written down before a block."""
+    mine = [row for row in rows if row.account == account]
+    return min(row.moved_at for row in mine), max(row.blockheight for row in rows)
