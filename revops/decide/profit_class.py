@@ -22,7 +22,7 @@ from revops.domain.period import DAY_SECONDS
 from revops.domain.policy import ClassesConfig
 from revops.domain.profit_class import UNSETTLED, ClassInput, ClassState, ProfitClass, Verdict
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.units import SECONDS_PER_YEAR
+from revops.domain.units import MSAT_PER_SAT, SECONDS_PER_YEAR
 
 _SILENT: Final = (ProfitClass.DEAD, ProfitClass.STAGNANT)
 
@@ -117,7 +117,7 @@ def _evidence(seen: ClassInput, policy: ClassesConfig, found: ProfitClass) -> It
             brought_msat=brought,
             cost_msat=cost,
             return_percent=round(100 * yearly_ratio(seen), 2),
-            capital_msat=seen.capital_msat,
+            capital_msat=seen.capital_msat // MSAT_PER_SAT * MSAT_PER_SAT,
         )
     else:
         yield why(
