@@ -1,4 +1,4 @@
-"""Books: sums of all channel moves, failures by kind, balances by day, and what transactions cost.
+"""Books: sums of all channel moves, failures by kind, balances by day, what transactions cost, and channels' classes.
 
 Revision: 0013, after 0012. There is no way back: restore a backup.
 
@@ -107,6 +107,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("node_key", "txid", "account_key", name=op.f("pk_chain_cost")),
     )
     op.create_index(op.f("ix_chain_cost_node_key_booked_at"), "chain_cost", ["node_key", "booked_at"], unique=False)
+    op.create_table(
+        "channel_class",
+        key("node_key"),
+        key("channel_key"),
+        words("class"),
+        sa.Column("since_at", sa.Double(), nullable=False),
+        sa.Column("candidate", sa.Text(), nullable=True),
+        sa.Column("candidate_since_at", sa.Double(), nullable=True),
+        sa.Column("judged_at", sa.Double(), nullable=False),
+        words("evidence_json"),
+        sa.CheckConstraint(
+            "(candidate IS NULL) = (candidate_since_at IS NULL)", name=op.f("ck_channel_class_candidate")
+        ),
+        sa.ForeignKeyConstraint(
+            ["node_key", "channel_key"],
+            ["channel.node_key", "channel.channel_key"],
+            name=op.f("fk_channel_class_node_key_channel_key"),
+        ),
+        sa.PrimaryKeyConstraint("node_key", "channel_key", name=op.f("pk_channel_class")),
+        sqlite_with_rowid=False,
+    )
     op.add_column("chain_move", sa.Column("txid", sa.Text(), nullable=True))
     op.add_column("chain_move", sa.Column("output_count", sa.BigInteger(), autoincrement=False, nullable=True))
     op.create_index(op.f("ix_chain_move_node_key_txid"), "chain_move", ["node_key", "txid"], unique=False)

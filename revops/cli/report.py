@@ -1,4 +1,4 @@
-"""`revops report`, and its parts: `report peers`, `report rebalances` and `report experiment`."""
+"""`revops report`, and its parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
-from revops.report import experiment_results, job_stories, overview, profit
+from revops.report import classes as classes_page
+from revops.report import dead_capital, experiment_results, job_stories, overview, profit
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -92,6 +93,30 @@ def pnl(options: CommonOptions, by: str, first_day: int | None, last_day: int | 
     value = cycle.run(options, period_of(first_day, last_day, last_count))
     render = profit.by_peer if by == "peer" else profit.by_channel
     Output(options).product("report pnl", value, lambda: render(value))
+
+
+@report.command("classes", cls=Command)
+@common
+def classes(options: CommonOptions) -> None:
+    """Each open channel's profitability class, since when, and why: profitable, break-even, underwater, stagnant or
+    dead. The last `revops rollup` has judged them. Reads the database only.
+    """
+    from revops.cycle import classes as cycle
+
+    value = cycle.run(options)
+    Output(options).product("report classes", value, lambda: classes_page.classes(value))
+
+
+@report.command("dead", cls=Command)
+@common
+def dead(options: CommonOptions) -> None:
+    """Channels whose capital does nothing: what a close would cost now, what the capital earns elsewhere on this node,
+    and when a move would be paid. Advice only: nothing is ever closed. Reads the database only.
+    """
+    from revops.cycle import dead_capital as cycle
+
+    value = cycle.run(options)
+    Output(options).product("report dead", value, lambda: dead_capital.dead(value))
 
 
 @report.command("experiment", cls=Command)

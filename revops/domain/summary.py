@@ -27,11 +27,14 @@ class SyncSummary:
 
 @dataclass(frozen=True, slots=True)
 class RollupSummary:
-    """What one rollup summarised and pruned. `pruned_count` is by kind of row ("forwards", "moves", "runs", ...)."""
+    """What one rollup summarised and pruned. `pruned_count` is by kind of row ("forwards", "moves", "runs", ...);
+    `changed_class_count` channels have another profitability class than before.
+    """
 
     taken_at: float
     rolled_up_count: int
     pruned_count: Mapping[str, int] = field(default_factory=dict)
+    changed_class_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
+from revops.domain.dead_capital import DeadReport
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.experiment import Experiment
 from revops.domain.occupancy import Occupancy
@@ -43,6 +44,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Reconciliation: ("unexplained_msat",),
     ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
+    DeadReport: ("capital_msat",),
 }
 
 

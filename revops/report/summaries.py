@@ -132,7 +132,9 @@ def books(value: Books) -> str:
 def rollup(summary: RollupSummary) -> Iterator[Block]:
     """Given what a rollup did, render it."""
     pruned = ", ".join(f"{count:,} {kind}" for kind, count in summary.pruned_count.items() if count) or "nothing"
-    yield Line(f"{counted(summary.rolled_up_count, 'forward')} summarised; pruned: {pruned}")
+    changed = summary.changed_class_count
+    classes = f"; {counted(changed, 'channel')} in another class (`revops report classes`)" if changed else ""
+    yield Line(f"{counted(summary.rolled_up_count, 'forward')} summarised; pruned: {pruned}{classes}")
 
 
 def database(state: DatabaseState) -> Iterator[Block]:

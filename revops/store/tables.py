@@ -34,6 +34,7 @@ from revops.store.tables_books import balance_day as balance_day
 from revops.store.tables_books import books as books
 from revops.store.tables_books import chain_cost as chain_cost
 from revops.store.tables_books import chain_move as chain_move
+from revops.store.tables_books import channel_class as channel_class
 from revops.store.tables_books import channel_move as channel_move
 from revops.store.tables_books import failure_sum as failure_sum
 from revops.store.tables_books import flow_sum as flow_sum

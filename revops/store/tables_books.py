@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Table, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, SmallInteger, Table, text
 
-from revops.store.columns import at, key, msat, primary, whole, words
+from revops.store.columns import at, key, msat, primary, refers, whole, words
 from revops.store.metadata import metadata
 
 #: The `day` of sums over all days.
@@ -84,4 +84,12 @@ chain_cost = Table(
 books = Table(
     "books", metadata, key("node_key"), msat("opening", null=True), msat("node_fees", null=True),
     at("checked", null=True), primary(),
+)  # fmt: skip
+
+#: The profitability class in force of each open channel, and which one may follow it; written by the rollup alone.
+channel_class = Table(
+    "channel_class", metadata, key("node_key"), key("channel_key"), words("class"), at("since"),
+    words("candidate", null=True), at("candidate_since", null=True), at("judged"), words("evidence_json"),
+    primary("channel_key"), refers("channel_key", to="channel"),
+    CheckConstraint("(candidate IS NULL) = (candidate_since_at IS NULL)", name="candidate"), sqlite_with_rowid=False,
 )  # fmt: skip

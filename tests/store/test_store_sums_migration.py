@@ -76,7 +76,7 @@ def back_to_0009(url: str) -> None:
         with engine.begin() as connection:
             for name in ("source", "step", "payment"):
                 connection.execute(text(f"DROP TABLE rebalance_{name}"))
-            books = ("failure_sum", "balance_day", "move_sum", "chain_cost")
+            books = ("failure_sum", "balance_day", "move_sum", "chain_cost", "channel_class")
             for table in ("lot_mark", "reserve_state", "clboss_tag", "flow_sum", *books):
                 connection.execute(text(f"DROP TABLE {table}"))
             for name in later:
