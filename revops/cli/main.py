@@ -47,6 +47,7 @@ cli = LazyGroup(
         "sync": "revops.cli.sync:sync",
         "fees": "revops.cli.fees:fees",
         "rebalance": "revops.cli.rebalance:rebalance",
+        "history": "revops.cli.history:history",
         "reconcile": "revops.cli.reconcile:reconcile",
         "rollup": "revops.cli.rollup:rollup",
         "budget": "revops.cli.budget:budget",

@@ -104,6 +104,9 @@ class ChannelProfit:
     closed_at: float | None
     line: ProfitLine
     cost_is_known: bool = True
+    #: By listclosedchannels: who began the close, and lightningd's word for why.
+    closer: str | None = None
+    close_cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
 from revops.domain.dead_capital import DeadReport
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.experiment import Experiment
+from revops.domain.history import History
 from revops.domain.occupancy import Occupancy
 from revops.domain.profit import ProfitLine
 from revops.domain.reason import Reason
@@ -42,6 +43,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Experiment: ("ends_at", "pair_count"),
     Difference: ("difference_msat", "unexplained"),
     Reconciliation: ("unexplained_msat",),
+    History: ("earned_msat", "net_msat"),
     ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
     DeadReport: ("capital_msat",),

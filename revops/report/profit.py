@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from revops.domain.period import DAY_SECONDS
 from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport
@@ -40,13 +40,13 @@ def _node(value: ProfitReport) -> Iterator[Block]:
     rows = [
         ("fees earned", income(line.earned_msat)),
         ("earned by leases", income(line.lease_earned_msat)),
-        ("refills", _spent(line.rebalance_msat)),
-        ("opening channels", _spent(line.open_msat)),
-        ("splices", _spent(line.splice_msat)),
-        ("closing channels", _spent(line.close_msat)),
-        ("forfeited to peers", _spent(line.forfeit_msat)),
-        ("other transactions of the wallet", _spent(line.wallet_msat)),
-        ("paid for leases", _spent(line.lease_paid_msat)),
+        ("refills", spent(line.rebalance_msat)),
+        ("opening channels", spent(line.open_msat)),
+        ("splices", spent(line.splice_msat)),
+        ("closing channels", spent(line.close_msat)),
+        ("forfeited to peers", spent(line.forfeit_msat)),
+        ("other transactions of the wallet", spent(line.wallet_msat)),
+        ("paid for leases", spent(line.lease_paid_msat)),
         ("net", income(line.net_msat)),
         ("a year on what the channels held", _yearly(line, value.seconds)),
     ]
@@ -61,16 +61,21 @@ def _notes(value: ProfitReport) -> Iterator[Block]:
     days = round((value.until_at - value.since_at) / DAY_SECONDS)
     if value.capital_days < days:
         yield Line(f"capital: our balance, by the {counted(value.capital_days, 'day')} of which balances are on record")
-    unknown = [one for one in value.channels if not one.cost_is_known]
+    yield from notes_on_costs(value.channels, value.untold_msat)
+
+
+def notes_on_costs(channels: Iterable[ChannelProfit], untold_msat: int) -> Iterator[Block]:
+    """Given channels, say of which the costs aren't known, and what left the wallet without a word."""
+    unknown = [one for one in channels if not one.cost_is_known]
     if unknown:
         yield Line(
             f"{counted(len(unknown), 'channel')} opened by us before the node kept a ledger: what that cost isn't "
             f"known and counts as nothing ({', '.join(one.name for one in unknown[:5])}"
             f"{', …' if len(unknown) > 5 else ''})"
         )
-    if value.untold_msat:
+    if untold_msat:
         yield Line(
-            f"{cost(value.untold_msat)} sat left the wallet by transactions of which the node doesn't say what was "
+            f"{cost(untold_msat)} sat left the wallet by transactions of which the node doesn't say what was "
             "sent and what was a fee: in no figure"
         )
 
@@ -81,7 +86,8 @@ def period_words(since_at: float, until_at: float) -> str:
     return f"Until {last} (UTC)" if since_at <= 0 else f"{day(int(since_at // DAY_SECONDS))} to {last} (UTC)"
 
 
-def _spent(amount_msat: int) -> str:
+def spent(amount_msat: int) -> str:
+    """Given a cost, return it as what it takes away, rounded up."""
     return f"-{cost(amount_msat)}" if amount_msat else "0"
 
 
@@ -91,9 +97,9 @@ def _cells(line: ProfitLine, seconds: float) -> tuple[str, ...]:
         income(line.earned_msat),
         income(line.sourced_msat),
         income(line.lease_earned_msat - line.lease_paid_msat),
-        _spent(line.rebalance_msat),
+        spent(line.rebalance_msat),
         "-" if ratio is None else percent(ratio),
-        _spent(line.chain_msat),
+        spent(line.chain_msat),
         income(line.net_msat),
         income(line.capital_msat),
         _yearly(line, seconds),
@@ -105,11 +111,16 @@ def _yearly(line: ProfitLine, seconds: float) -> str:
     return "-" if ratio is None else percent(ratio)
 
 
+def life(one: ChannelProfit) -> str:
+    """Given a channel, return from when to when it lived, as far as that is known."""
+    begun = "" if one.opened_at is None else instant(one.opened_at)[:10]
+    if one.closed_at is None:
+        return begun and f"since {begun}"
+    return f"{begun} to {instant(one.closed_at)[:10]}".strip()
+
+
 def _channel_row(one: ChannelProfit, seconds: float) -> tuple[str, ...]:
-    life = "since " + instant(one.opened_at)[:10] if one.opened_at is not None else ""
-    if one.closed_at is not None:
-        life = f"{life} to {instant(one.closed_at)[:10]}".removeprefix("since ").strip()
-    return (one.name, one.alias or (one.peer_id or "")[:12], *_cells(one.line, seconds), life)
+    return (one.name, one.alias or (one.peer_id or "")[:12], *_cells(one.line, seconds), life(one))
 
 
 def _peer_row(one: PeerProfit, seconds: float) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ def _profit(row: Any, line: ProfitLine, first_at: int | None, last_at: int | Non
         closed_at=closed_at,
         line=line,
         cost_is_known=opener != "local" or first_at is not None,
+        closer=row.closer,
+        close_cause=row.close_cause,
     )
 
 
@@ -67,7 +69,12 @@ def _channels() -> Executable:
     ended = closed_channel.c
     return (
         select(
-            *(channel.c[name] for name in columns), peer.c.peer_id, peer.c.alias, ended.opener.label("closed_opener")
+            *(channel.c[name] for name in columns),
+            peer.c.peer_id,
+            peer.c.alias,
+            ended.opener.label("closed_opener"),
+            ended.closer,
+            ended.close_cause,
         )
         .outerjoin(peer, (peer.c.node_key == channel.c.node_key) & (peer.c.peer_key == channel.c.peer_key))
         .outerjoin(

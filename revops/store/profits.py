@@ -23,7 +23,7 @@ from revops.store.flows import FlowSum, flow_sums
 from revops.store.keys import total
 from revops.store.move_sums import moves_of_days
 from revops.store.sums import NO_CHANNEL
-from revops.store.tables import EVER, balance_day, chain_cost
+from revops.store.tables import EVER, balance_day, chain_cost, flow_sum
 
 #: Later than all days.
 NO_END: Final = 2**31 - 1
@@ -132,3 +132,15 @@ def _balances() -> Executable:
         .where(*_in_days())
         .group_by(balance.channel_key)
     )
+
+
+def first_at(tx: Tx) -> float | None:
+    """Return when the first forward on record settled, to the day; None before any has."""
+    day = tx.execute(_first_day()).scalar()
+    return None if day is None else day * 86_400.0
+
+
+@cache
+def _first_day() -> Executable:
+    days = flow_sum.c
+    return select(func.min(days.day)).where(days.node_key == NODE, days.day != EVER, days.out_count > 0)
