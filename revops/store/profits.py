@@ -18,6 +18,7 @@ from revops.domain.chain_cost import CostKind
 from revops.domain.profit import ProfitLine
 from revops.store.accounts import WALLET_KEY
 from revops.store.circular import circular_by_target
+from revops.store.days import day_of
 from revops.store.engine import NODE, Tx
 from revops.store.flows import FlowSum, flow_sums
 from revops.store.keys import total
@@ -144,3 +145,23 @@ def first_at(tx: Tx) -> float | None:
 def _first_day() -> Executable:
     days = flow_sum.c
     return select(func.min(days.day)).where(days.node_key == NODE, days.day != EVER, days.out_count > 0)
+
+
+def other_costs(tx: Tx, since_at: float) -> ProfitLine:
+    """Given a moment, return what transactions and leases have cost and brought the node since: `wallet` holds the
+    transactions of all kinds.
+    """
+    costs = tx.execute(_costs(), b_since=since_at, b_until=NO_END * 86_400)
+    line = ProfitLine(wallet_msat=sum(int(row.cost_msat) for row in costs if row.kind != CostKind.UNTOLD))
+    for row in moves_of_days(tx, (LEASE_TAG,), day_of(since_at), NO_END):
+        line += ProfitLine(lease_earned_msat=int(row.credit_msat), lease_paid_msat=int(row.debit_msat))
+    return line
+
+
+def chain_cost_of_channels(tx: Tx) -> dict[int, int]:
+    """Return what transactions have ever cost, by channel_key."""
+    found: dict[int, int] = defaultdict(int)
+    for row in tx.execute(_costs(), b_since=0, b_until=NO_END * 86_400):
+        if row.kind != CostKind.UNTOLD:
+            found[row.account_key] += int(row.cost_msat)
+    return found
