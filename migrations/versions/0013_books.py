@@ -31,6 +31,12 @@ SELECT node_key, day, channel_key, status, failcode, SUM(failure_count), SUM(in_
     FROM forward_day WHERE failed_count > 0
 ) AS one GROUP BY node_key, day, channel_key, status, failcode
 """
+#: Up to there nothing is looked for that the node may have deleted: some of it was summarised, and can't be told apart.
+KNOWN = """
+INSERT INTO cursor (node_key, name, value)
+SELECT node_key, 'forwards_until', CAST(MAX(last_settled_at) AS BIGINT) + 1 FROM flow_sum
+WHERE day = -1 AND last_settled_at IS NOT NULL GROUP BY node_key
+"""
 
 
 def whole(name: str) -> sa.Column[int]:
@@ -133,4 +139,5 @@ def upgrade() -> None:
     op.create_index(op.f("ix_chain_move_node_key_txid"), "chain_move", ["node_key", "txid"], unique=False)
     op.execute(FAILURES.format(day=DAY[op.get_bind().dialect.name]))
     op.execute("DELETE FROM chain_move")
+    op.execute(KNOWN)
     op.execute("DELETE FROM cursor WHERE name IN ('channelmoves_created', 'chainmoves_created')")

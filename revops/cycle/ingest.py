@@ -62,6 +62,8 @@ def sync_node(
             samples.record_clock_mark(tx, view.taken_at, info.blockheight)
     passes.forwards()
     passes.moves()
+    passes.again()
+    passes.forgotten()
     _reconcile(passes, before_msat)
     _learn_aliases(database, node_key, reader, view.taken_at)
     with database.transaction(node_key) as tx:
@@ -109,7 +111,6 @@ def _reconcile(passes: Passes, before_msat: int) -> None:
     for _ in range(MOST_PASSES):
         after_msat = passes.reader.info().fees_collected_msat
         if after_msat == before_msat:
-            passes.forgotten()
             with passes.database.transaction(passes.node_key) as tx:
                 books.record_reconciliation(tx, after_msat, passes.clock())
             return

@@ -154,7 +154,7 @@ class Passes:
             rebook(tx, unsettled_txids(tx), book)
 
     def forgotten(self) -> None:
-        """Add up the forwards that only the ledger knows. All that the node lists are copied, and no more have come."""
+        """Add up the forwards that only the ledger knows. All that are listed were copied once more after the moves."""
         forgotten.find(lambda: self.database.transaction(self.node_key))
 
     def _plain(

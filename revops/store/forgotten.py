@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -24,33 +24,19 @@ from sqlalchemy import Executable, bindparam, delete, func, literal_column, sele
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import size_permille
 from revops.store.cursors import FORWARDS_UNTIL, cursor, set_cursor
-from revops.store.days import DAY_SECONDS, add_days, day_of
+from revops.store.days import add_days, day_of
 from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.lot_marks import forget_behind
+from revops.store.routed import Halves, Pair
 from revops.store.sums import count_rows, take_turns
-from revops.store.tables import EVER, channel_move, flow_sum, forward, forward_day
+from revops.store.tables import EVER, channel_move, flow_sum, forward
 
 #: How far apart the ledger and the list of forwards may date the same payment.
 APART_SECONDS: Final = 3_600
 _MOVES_AT_ONCE: Final = 20_000
 _ALWAYS: Final = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A forward by its two moves."""
-
-    in_channel_key: int
-    out_channel_key: int
-    in_msat: int
-    out_msat: int
-    settled_at: int
-
-    @property
-    def kind(self) -> tuple[int, int, int, int]:
-        return self.in_channel_key, self.out_channel_key, self.in_msat, self.out_msat
 
 
 @dataclass(slots=True)
@@ -60,14 +46,23 @@ class Found:
     forward_count: int = 0
     earned_msat: int = 0
 
+    def add(self, lost: Sequence[Pair], tx: Tx) -> None:
+        """Given forwards that nothing else has, add them up in the records, and here."""
+        _add_up(tx, lost)
+        self.forward_count += len(lost)
+        self.earned_msat += sum(pair.in_msat - pair.out_msat for pair in lost)
 
-def kept_before_at(tx: Tx) -> float:
-    """Return before which moment `routed` moves are to be stored: their forwards may have been deleted."""
+
+def looked_at(tx: Tx) -> tuple[float, float]:
+    """Return between which moments `routed` moves are to be stored: their forwards may have been deleted."""
     until_at = cursor(tx, FORWARDS_UNTIL)
-    first_at = tx.execute(_first_listed(), b_until=float(until_at)).scalar()
-    days = [] if until_at else [tx.execute(_first_day()).scalar()]
-    known = [at for at in (first_at, *(None if day is None else day * DAY_SECONDS for day in days)) if at is not None]
-    return min(known) + APART_SECONDS if known else _ALWAYS
+    return until_at - APART_SECONDS, _first_new_at(tx, until_at) + APART_SECONDS
+
+
+def _first_new_at(tx: Tx, until_at: int) -> float:
+    """When the first forward settled, after that moment, that we have."""
+    first_at: float | None = tx.execute(_first_listed(), b_until=float(until_at)).scalar()
+    return _ALWAYS if first_at is None else first_at
 
 
 @cache
@@ -79,74 +74,43 @@ def _first_listed() -> Executable:
     )
 
 
-@cache
-def _first_day() -> Executable:
-    settled = (forward_day.c.node_key == NODE, forward_day.c.settled_count > 0)
-    return select(func.min(forward_day.c.day)).where(*settled)
-
-
 def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
     """Given what begins a transaction, add up the forwards that only the stored moves know; return how many.
 
-    To be called when all forwards are copied that the node listed after it had written these moves. It may be killed at
-    any moment, and called again.
+    To be called when all forwards are copied that the node lists, once more after these moves were read. It may be
+    killed at any moment, and called again.
+
+    What is far older than all that is new was deleted, and goes piece by piece. What lies near to forwards that we have
+    is held against them, in one transaction with its end: of equal ones as many are lost as the list lacks.
     """
-    found, halves, after = Found(), _Halves(), 0
+    found, halves, near = Found(), Halves(), list[Pair]()
+    with begin() as tx:
+        until_at = cursor(tx, FORWARDS_UNTIL)
+        since_at, before_at = until_at + APART_SECONDS, _first_new_at(tx, until_at) - APART_SECONDS
+    after = 0
     while True:
         with begin() as tx:
             take_turns(tx)
             rows = tx.execute(_routed(), b_after=after, b_limit=_MOVES_AT_ONCE).all()
             if not rows:
+                found.add(_unlisted(tx, near), tx)
+                _drop(tx, (index for pair in near for index in pair.indexes))
                 _drop(tx, _listed_halves(tx, halves))
                 last_at = tx.execute(_last_settled()).scalar()
                 set_cursor(tx, FORWARDS_UNTIL, 0 if last_at is None else math.ceil(last_at))
                 return found
             after = rows[-1].created_index
-            pairs, used = halves.join(rows)
-            lost = _unlisted(tx, pairs)
-            _add_up(tx, lost)
-            _drop(tx, used)
-            found.forward_count += len(lost)
-            found.earned_msat += sum(pair.in_msat - pair.out_msat for pair in lost)
+            pairs = list(halves.join(rows))
+            old = [pair for pair in pairs if since_at < pair.settled_at < before_at]
+            near += [pair for pair in pairs if not since_at < pair.settled_at < before_at]
+            found.add(old, tx)
+            _drop(tx, (index for pair in old for index in pair.indexes))
 
 
 @cache
 def _last_settled() -> Executable:
     ever = (flow_sum.c.node_key == NODE, flow_sum.c.day == EVER)
     return select(func.max(flow_sum.c.last_settled_at)).where(*ever)
-
-
-@dataclass(slots=True)
-class _Halves:
-    """Moves that still lack the other half of their forward, by payment hash and fee."""
-
-    waiting: dict[tuple[bytes | None, int], list[Any]] = field(default_factory=dict)
-
-    def join(self, rows: Iterable[Any]) -> tuple[list[_Pair], list[int]]:
-        """Given more moves, return the forwards that are whole with them, and the indexes of their moves."""
-        pairs: list[_Pair] = []
-        used: list[int] = []
-        for row in rows:
-            key = (row.payment_hash, row.fees_msat)
-            others = self.waiting.setdefault(key, [])
-            other = next((one for one in others if _fits(one, row)), None)
-            if other is None:
-                others.append(row)
-                continue
-            others.remove(other)
-            if not others:
-                del self.waiting[key]
-            entry, leave = (row, other) if row.credit_msat else (other, row)
-            pairs.append(
-                _Pair(entry.account_key, leave.account_key, entry.credit_msat, leave.debit_msat, leave.moved_at)
-            )
-            used += [row.created_index, other.created_index]
-        return pairs, used
-
-
-def _fits(one: Any, other: Any) -> bool:
-    entry, leave = (one, other) if one.credit_msat else (other, one)
-    return bool(entry.credit_msat and leave.debit_msat and entry.credit_msat - leave.debit_msat == leave.fees_msat)
 
 
 @cache
@@ -161,7 +125,7 @@ def _routed() -> Executable:
     )  # fmt: skip
 
 
-def _unlisted(tx: Tx, pairs: Sequence[_Pair]) -> list[_Pair]:
+def _unlisted(tx: Tx, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs that are no forward that we have: of equal ones as many as there are more of them."""
     if not pairs:
         return []
@@ -177,7 +141,7 @@ def _unlisted(tx: Tx, pairs: Sequence[_Pair]) -> list[_Pair]:
     return lost
 
 
-def _near(tx: Tx, pairs: Sequence[_Pair]) -> Iterable[Any]:
+def _near(tx: Tx, pairs: Sequence[Pair]) -> Iterable[Any]:
     moments = [pair.settled_at for pair in pairs]
     bounds = {"b_since": min(moments) - float(APART_SECONDS), "b_until": max(moments) + float(APART_SECONDS)}
     return tx.execute(_settled_between(), **bounds).all()
@@ -194,9 +158,9 @@ def _settled_between() -> Executable:
     )
 
 
-def _listed_halves(tx: Tx, halves: _Halves) -> list[int]:
+def _listed_halves(tx: Tx, halves: Halves) -> list[int]:
     """The indexes of halves whose forward we have: the other half lay beyond what needed a look."""
-    waiting = [row for rows in halves.waiting.values() for row in rows]
+    waiting = halves.rows()
     if not waiting:
         return []
     moments = [row.moved_at for row in waiting]
@@ -219,7 +183,7 @@ def _listed_halves(tx: Tx, halves: _Halves) -> list[int]:
     return dropped
 
 
-def _add_up(tx: Tx, lost: Sequence[_Pair]) -> None:
+def _add_up(tx: Tx, lost: Sequence[Pair]) -> None:
     if not lost:
         return
     rows = [
@@ -239,7 +203,7 @@ def _add_up(tx: Tx, lost: Sequence[_Pair]) -> None:
     forget_behind(tx, rows)
 
 
-def _days(lost: Iterable[_Pair]) -> list[dict[str, Any]]:
+def _days(lost: Iterable[Pair]) -> list[dict[str, Any]]:
     """Nobody learns from them: they score what they earned."""
     sums: dict[tuple[int, int, int], dict[str, Any]] = {}
     for pair in lost:

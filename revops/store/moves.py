@@ -17,7 +17,7 @@ from revops.store.accounts import account_keys
 from revops.store.chain_costs import Booker, rebook, touched
 from revops.store.cursors import CHANNEL_MOVES_FROM, cursor, set_cursor
 from revops.store.engine import Tx
-from revops.store.forgotten import kept_before_at
+from revops.store.forgotten import looked_at
 from revops.store.keys import upsert
 from revops.store.move_sums import ROUTED_TAG, count_moves
 from revops.store.payments import INVOICE_TAG, record_circular
@@ -34,8 +34,8 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
     if rows and cursor(tx, CHANNEL_MOVES_FROM) == 0:
         set_cursor(tx, CHANNEL_MOVES_FROM, min(row.moved_at for row in rows))
     count_moves(tx, rows, keys)
-    before_at = kept_before_at(tx)
-    kept = [row for row in rows if row.tag != ROUTED_TAG or row.moved_at < before_at]
+    since_at, before_at = looked_at(tx)
+    kept = [row for row in rows if row.tag != ROUTED_TAG or since_at < row.moved_at < before_at]
     count = insert_new(
         tx,
         channel_move,
