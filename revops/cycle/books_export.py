@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from revops.cycle import profit
@@ -18,7 +18,7 @@ from revops.store import export_rows, nodes
 from revops.store.engine import Tx
 
 #: What can be exported row by row: forwards, circular payments, costs.
-LISTS: Final[dict[str, Callable[[Tx, Period], Iterator[Any]]]] = {
+LISTS: Final[dict[str, Callable[[Tx, Period], Generator[Any, None, None]]]] = {
     "forwards": export_rows.forward_entries,
     "rebalances": export_rows.circular_entries,
     "costs": export_rows.cost_entries,
@@ -34,7 +34,8 @@ def rows(
     """
     with open_records(options, f"export {what}", clock) as records, records.database.read(records.node_key) as tx:
         network = nodes.node_row(tx).network
-        yield LISTS[what](tx, period or whole(clock())), network
+        with closing(LISTS[what](tx, period or whole(clock()))) as found:
+            yield found, network
 
 
 def pnl(options: CommonOptions, by: str, period: Period | None = None, clock: Clock = time.time) -> ProfitReport:

@@ -6,7 +6,7 @@ Each list adds up to the figures of profit and loss for any period of whole UTC 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -49,22 +49,30 @@ def _names() -> Executable:
     )
 
 
-def forward_entries(tx: Tx, period: Period) -> Iterator[ForwardEntry]:
-    """Given a period, yield what settled in it; of a day, what was summarised comes first."""
+def forward_entries(tx: Tx, period: Period) -> Generator[ForwardEntry, None, None]:
+    """Given a period, yield what settled in it; of a day, what was summarised comes first. Who stops before the end
+    closes it while the transaction is open.
+    """
     names = channel_names(tx)
     first, end = day_bounds(period.first_day, period.end_day)
-    raw = (
-        ForwardEntry(row.counted_at, row.created_index, 1, *_ends(names, row), row.in_msat, row.out_msat, row.fee_msat)
-        for row in tx.execute(_raw(), b_since=first * float(DAY_SECONDS), b_until=end * float(DAY_SECONDS))
-    )
-    summarised = (
-        ForwardEntry(
-            float(row.day * DAY_SECONDS), None, row.settled_count, *_ends(names, row), row.settled_in_msat,
-            row.settled_out_msat, row.fee_msat,
+    with (
+        tx.execute(_raw(), b_since=first * float(DAY_SECONDS), b_until=end * float(DAY_SECONDS)) as raw_rows,
+        tx.execute(_summarised(), b_first=first, b_end=end) as day_rows,
+    ):
+        raw = (
+            ForwardEntry(
+                row.counted_at, row.created_index, 1, *_ends(names, row), row.in_msat, row.out_msat, row.fee_msat
+            )
+            for row in raw_rows
         )
-        for row in tx.execute(_summarised(), b_first=first, b_end=end)
-    )  # fmt: skip
-    return heapq.merge(summarised, raw, key=lambda one: one.counted_at)
+        summarised = (
+            ForwardEntry(
+                float(row.day * DAY_SECONDS), None, row.settled_count, *_ends(names, row), row.settled_in_msat,
+                row.settled_out_msat, row.fee_msat,
+            )
+            for row in day_rows
+        )  # fmt: skip
+        yield from heapq.merge(summarised, raw, key=lambda one: one.counted_at)
 
 
 def _ends(names: Mapping[int, ChannelName], row: Any) -> tuple[ChannelName, ChannelName]:
@@ -101,7 +109,7 @@ def _summarised() -> Select[Any]:
     )
 
 
-def circular_entries(tx: Tx, period: Period) -> Iterator[CircularEntry]:
+def circular_entries(tx: Tx, period: Period) -> Generator[CircularEntry, None, None]:
     """Given a period, yield the circular payments in it, and what was booked for jobs beyond them."""
     names = channel_names(tx)
     first, end = day_bounds(period.first_day, period.end_day)
@@ -112,7 +120,7 @@ def circular_entries(tx: Tx, period: Period) -> Iterator[CircularEntry]:
         yield CircularEntry(one.booked_at, payment_hash, one.job_key or None, source, target, *sums)
 
 
-def cost_entries(tx: Tx, period: Period) -> Iterator[CostEntry]:
+def cost_entries(tx: Tx, period: Period) -> Generator[CostEntry, None, None]:
     """Given a period, yield what transactions cost in it, by account, and each day's lease fees."""
     names = channel_names(tx)
     first, end = day_bounds(period.first_day, period.end_day)
@@ -125,7 +133,7 @@ def cost_entries(tx: Tx, period: Period) -> Iterator[CostEntry]:
         for kind, cost_msat in ((LEASE_PAID, row.debit_msat), (LEASE_EARNED, -row.credit_msat))
         if cost_msat
     )
-    return heapq.merge(leases, chain, key=lambda one: one.booked_at)
+    yield from heapq.merge(leases, chain, key=lambda one: one.booked_at)
 
 
 def _chain_entry(row: Any, names: Mapping[int, ChannelName]) -> CostEntry:

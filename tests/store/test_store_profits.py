@@ -153,13 +153,10 @@ def test_forwards_are_streamed(database: Database, node_key: int) -> None:
             tracemalloc.stop()
         assert fees_msat == 40_000
         assert peak_bytes < 6_000_000  # a list of them takes 15 MB
-    with database.read(node_key) as tx:
-        started = export_rows.forward_entries(tx, period)
+    with database.read(node_key) as tx, closing(export_rows.forward_entries(tx, period)) as started:
         assert next(started).created_index == 0
         if tx.connection.dialect.name == "postgresql":
             assert tx.connection.exec_driver_sql("SELECT count(*) FROM pg_cursors").scalar_one() > 0
-    with closing(database):
-        del started
 
 
 def test_forwards_come_in_the_order_of_an_index(database: Database, node_key: int) -> None:
