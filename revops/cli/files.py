@@ -27,18 +27,19 @@ def replace_file(path: Path, texts: Iterable[str]) -> None:
         if target.exists() and not target.is_file():
             raise OutputError(f"{printable(str(path))} is no ordinary file")
         descriptor, name = mkstemp(dir=target.parent, prefix=".revops_", suffix=".tmp")
-    part = Path(name)
+    part, file = Path(name), os.fdopen(descriptor, "wb")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            for text in texts:
-                with _explained(path):
-                    file.write(text.encode())
+        for text in texts:
             with _explained(path):
-                file.flush()
-                os.fsync(file.fileno())
+                file.write(text.encode())
         with _explained(path):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
             part.replace(target)
     finally:
+        with suppress(OSError):  # what couldn't be written before can't be now
+            file.close()
         with suppress(OSError):  # renamed, or the disk is gone: there is nothing better to do
             part.unlink(missing_ok=True)
 
