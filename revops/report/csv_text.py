@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from io import StringIO
 from typing import Final, NamedTuple
 
@@ -51,8 +52,12 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
-        return csv_cell(cell)
+        return _safe(cell)
     return btc_exact(cell.msat) if isinstance(cell, Btc) else str(cell)
+
+
+#: Names come again in each row; the search for what a spreadsheet would run takes longer than all else of a row.
+_safe: Final = lru_cache(maxsize=4_096)(csv_cell)
 
 
 def moment(at: float) -> str:
