@@ -25,7 +25,9 @@ _RENDERERS: Mapping[str, Callable[[Iterator[Any], str], Iterator[str]]] = {
 
 @click.group("export", cls=LazyGroup)
 def export() -> None:
-    """The books as CSV, exact to the msat: rows of any period add up to `report pnl`. Reads the database only."""
+    """The books as CSV, exact to the msat: of a period, or all that is on record. Rows of any period add up to `report
+    pnl`. Reads the database only.
+    """
 
 
 def _listed(function: Callable[..., None]) -> Callable[..., None]:
