@@ -108,6 +108,8 @@ class ConfigError(RevopsError):
     exit_code = 78
 
 
+#: Who reads our output went away: 128 + SIGPIPE.
+READER_GONE_EXIT_CODE = 141
 #: Ctrl-C: 128 + SIGINT, as a shell says it.
 INTERRUPTED_EXIT_CODE = 130
 

@@ -6,13 +6,16 @@ import click
 
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
-from revops.cli.output import Output
+from revops.cli.output import Output, stream
 from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
-from revops.report import dead_capital, experiment_results, job_stories, overview, profit
+from revops.report import dead_capital, experiment_results, exports, job_stories, overview, profit
 from revops.report import peers as peers_page
 
+_PNL_PAGES = {
+    "channel": profit.by_channel, "peer": profit.by_peer, "day": profit.by_span, "month": profit.by_span
+}  # fmt: skip
 _window_days = click.option(
     "--window-days", type=click.IntRange(1, 36_500), metavar="N", help="Days of the window (report.window_days)."
 )
@@ -79,20 +82,27 @@ def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> N
 
 
 @report.command("pnl", cls=Command)
+@click.option("--by", type=click.Choice(list(_PNL_PAGES)), default="channel", show_default=True, help="A row for each.")
 @click.option(
-    "--by", type=click.Choice(["channel", "peer"]), default="channel", show_default=True, help="A row for each."
+    "--csv", "as_csv", is_flag=True, help="The rows as CSV, exact to the msat; to a file: `revops export pnl`."
 )
 @period_options
 @common
-def pnl(options: CommonOptions, by: str, first_day: int | None, last_day: int | None, last_count: int | None) -> None:
+def pnl(
+    options: CommonOptions, by: str, as_csv: bool, first_day: int | None, last_day: int | None, last_count: int | None
+) -> None:
     """What was earned and spent over a period (the last 30 days): forwards, refills, transactions, leases. Reads the
     database only.
     """
     from revops.cycle import profit as cycle
 
-    value = cycle.run(options, period_of(first_day, last_day, last_count))
-    render = profit.by_peer if by == "peer" else profit.by_channel
-    Output(options).product("report pnl", value, lambda: render(value))
+    if as_csv and options.json:
+        raise click.UsageError("--csv and --json don't go together")
+    value = cycle.run(options, period_of(first_day, last_day, last_count), by=by)
+    if as_csv:
+        stream(exports.pnl(value, by, exports.currency_of(value.network)))
+    else:
+        Output(options).product("report pnl", value, lambda: _PNL_PAGES[by](value))
 
 
 @report.command("classes", cls=Command)

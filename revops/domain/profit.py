@@ -42,6 +42,10 @@ class ProfitLine:
         """Add two lines."""
         return ProfitLine(*(getattr(self, name) + getattr(other, name) for name in _FIELDS))
 
+    def __sub__(self, other: ProfitLine) -> ProfitLine:
+        """What is left of a line without a part of it."""
+        return ProfitLine(*(getattr(self, name) - getattr(other, name) for name in _FIELDS))
+
     @property
     def income_msat(self) -> int:
         """What came in: fees of forwards, and of leases."""
@@ -120,11 +124,25 @@ class PeerProfit:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanProfit:
+    """The node's line of a UTC day or month, or of the part of a month that is in a period: whole days from `since_at`
+    to before `until_at`. Its capital is an average over the days of it that balances are on record for.
+    """
+
+    since_at: float
+    until_at: float
+    line: ProfitLine
+    untold_msat: int = 0
+    capital_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ProfitReport:
     """All that `revops report pnl` shows, for UTC days from `since_at` to before `until_at`.
 
     `total` is the node: its channels, and the wallet's own transactions. `untold_msat` left the wallet without a word
-    how much of it was a fee: it is in no line. `capital_days` of the period's days have balances on record.
+    how much of it was a fee: it is in no line. `capital_days` of the period's days have balances on record. `spans` are
+    the days or months, oldest first, where they were asked for: their lines add up to `total`, but for the capital.
     """
 
     taken_at: float
@@ -136,6 +154,8 @@ class ProfitReport:
     peers: tuple[PeerProfit, ...]
     untold_msat: int = 0
     capital_days: int = 0
+    spans: tuple[SpanProfit, ...] = ()
+    network: str = "bitcoin"
 
     @property
     def seconds(self) -> float:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from revops.domain.period import DAY_SECONDS
-from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport
+from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit
 from revops.domain.text import counted
 from revops.report.amounts import age, cost, day, income, instant, percent
 from revops.report.blocks import Block, Line, Table
 
 _HEADINGS = (
     ">earned", ">sourced", ">leases", ">refills", ">its return", ">on chain", ">net", ">capital", ">a year"
+)  # fmt: skip
+
+_SPAN_HEADINGS = (
+    "", ">earned", ">leases", ">refills", ">opens", ">splices", ">closes", ">wallet", ">net", ">forwards", ">forwarded"
 )  # fmt: skip
 
 
@@ -21,6 +25,7 @@ def by_channel(value: ProfitReport) -> Iterator[Block]:
     rows = tuple(_channel_row(one, value.seconds) for one in value.channels)
     if rows:
         yield Table("Channels (sat)", ("channel", "peer", *_HEADINGS, "life"), rows)
+    yield from _legend()
     yield from _notes(value)
 
 
@@ -30,6 +35,17 @@ def by_peer(value: ProfitReport) -> Iterator[Block]:
     rows = tuple(_peer_row(one, value.seconds) for one in value.peers)
     if rows:
         yield Table("Peers (sat)", ("peer", ">channels", *_HEADINGS), rows)
+    yield from _legend()
+    yield from _notes(value)
+
+
+def by_span(value: ProfitReport) -> Iterator[Block]:
+    """Given a report with its days or months, render the node's line and a row for each of them, oldest first."""
+    yield from _node(value)
+    rows = tuple(_span_row(one) for one in value.spans)
+    if rows:
+        monthly = any(one.until_at - one.since_at > DAY_SECONDS for one in value.spans)
+        yield Table(f"{'Months' if monthly else 'Days'} (UTC, sat)", _SPAN_HEADINGS, rows)
     yield from _notes(value)
 
 
@@ -55,9 +71,12 @@ def _node(value: ProfitReport) -> Iterator[Block]:
     yield Table("The node (sat)", ("", ">"), shown)
 
 
-def _notes(value: ProfitReport) -> Iterator[Block]:
+def _legend() -> Iterator[Block]:
     yield Line("sourced: fees of what entered by the channel; they were earned, and are counted, where it left")
     yield Line("its return: what refills brought beyond their cost, at most: as if sales had come out of them first")
+
+
+def _notes(value: ProfitReport) -> Iterator[Block]:
     days = round((value.until_at - value.since_at) / DAY_SECONDS)
     if value.capital_days < days:
         yield Line(f"capital: our balance, by the {counted(value.capital_days, 'day')} of which balances are on record")
@@ -126,3 +145,25 @@ def _channel_row(one: ChannelProfit, seconds: float) -> tuple[str, ...]:
 def _peer_row(one: PeerProfit, seconds: float) -> tuple[str, ...]:
     name = one.alias or (one.peer_id or "unknown")[:12]
     return (name, f"{one.channel_count:,}", *_cells(one.line, seconds))
+
+
+def _span_row(one: SpanProfit) -> tuple[str, ...]:
+    line = one.line
+    return (
+        span_words(one),
+        income(line.earned_msat),
+        income(line.lease_earned_msat - line.lease_paid_msat),
+        *(
+            _spent(part)
+            for part in (line.rebalance_msat, line.open_msat, line.splice_msat, line.close_msat, line.wallet_msat)
+        ),
+        income(line.net_msat),
+        f"{line.out_count:,}",
+        income(line.out_msat),
+    )
+
+
+def span_words(one: SpanProfit) -> str:
+    """Given a day or a month, return it as dates: "2026-11-01", "2026-11-01 to 2026-11-30"."""
+    first, last = day(int(one.since_at // DAY_SECONDS)), day(int(one.until_at // DAY_SECONDS) - 1)
+    return first if first == last else f"{first} to {last}"

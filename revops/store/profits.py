@@ -29,7 +29,8 @@ from revops.store.tables import EVER, balance_day, chain_cost, flow_sum
 #: Later than all days.
 NO_END: Final = 2**31 - 1
 LEASE_TAG: Final = "lease_fee"
-_FIELD_OF: Final = {
+#: The figure that a cost of each kind belongs to; UNTOLD is in none.
+FIELD_OF: Final = {
     CostKind.OPEN: "open_msat",
     CostKind.SPLICE: "splice_msat",
     CostKind.CLOSE: "close_msat",
@@ -59,7 +60,7 @@ class Lines:
 def lines(tx: Tx, first_day: int | None, end_day: int | None) -> Lines:
     """Given UTC days (from the first to before the last; None: no bound), return their lines."""
     since_at, until_at = (None if day is None else day * 86_400.0 for day in (first_day, end_day))
-    first, end = EVER + 1 if first_day is None else first_day, NO_END if end_day is None else end_day
+    first, end = day_bounds(first_day, end_day)
     parts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for key, flow in flow_sums(tx, since_at, until_at).items():
         _add_flow(parts[key], flow)
@@ -76,7 +77,7 @@ def lines(tx: Tx, first_day: int | None, end_day: int | None) -> Lines:
         if kind is CostKind.UNTOLD:
             found.untold_msat += int(row.cost_msat)
         else:
-            parts[row.account_key][_FIELD_OF[kind]] += int(row.cost_msat)
+            parts[row.account_key][FIELD_OF[kind]] += int(row.cost_msat)
     found.capital_days, balances = _capital(tx, first, end)
     for key, balance_msat in balances.items():
         parts[key]["capital_msat"] = balance_msat
@@ -87,6 +88,14 @@ def lines(tx: Tx, first_day: int | None, end_day: int | None) -> Lines:
         else:
             found.by_channel[key] = line
     return found
+
+
+def day_bounds(first_day: int | None, end_day: int | None) -> tuple[int, int]:
+    """Given UTC days (None: no bound), return them as numbers; none is before 1970, where sums over all days stand."""
+    return (
+        EVER + 1 if first_day is None else max(first_day, EVER + 1),
+        NO_END if end_day is None else max(end_day, EVER + 1),
+    )
 
 
 def _add_flow(part: dict[str, int], flow: FlowSum) -> None:
