@@ -21,6 +21,7 @@ _DESCRIPTIONS: Final = {
     "splice": "splice: the channel's part of the transaction's fee",
     "closing": "closing of a channel: what of ours was in it and didn't come back",
     "sweep": "what a close left on the chain, brought home: fee",
+    "forfeit": "close by an old state: what the peer could take",
     "wallet": "transaction of the wallet: fee",
     "untold": "left the wallet; how much of it was a fee isn't known",
     "lease_paid": "fees paid for leased liquidity on the day",

@@ -154,7 +154,7 @@ def _span_row(one: SpanProfit) -> tuple[str, ...]:
         income(line.earned_msat),
         income(line.lease_earned_msat - line.lease_paid_msat),
         *(
-            _spent(part)
+            spent(part)
             for part in (line.rebalance_msat, line.open_msat, line.splice_msat, line.close_msat, line.wallet_msat)
         ),
         income(line.net_msat),
