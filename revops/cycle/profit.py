@@ -55,6 +55,7 @@ def profit_report(tx: Tx, period: Period, now: float) -> ProfitReport:
         untold_msat=found.untold_msat,
         capital_days=found.capital_days,
         network=node.network,
+        recorded_since_at=profits.first_at(tx),
     )
 
 

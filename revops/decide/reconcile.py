@@ -68,7 +68,7 @@ def _cause_of(one: ChannelBooks, *, nothing_missing: bool) -> Cause:
         return Cause.ON_CHAIN
     if nothing_missing:
         return Cause.UNKNOWN_SCID
-    if not one.known or max(missing.in_msat, missing.out_msat) > 0:
+    if not one.known or any(getattr(missing, name) > 0 for _, name in _SIDES):
         return Cause.UNKNOWN
     return Cause.DELETED
 

@@ -156,8 +156,11 @@ class ProfitReport:
     capital_days: int = 0
     spans: tuple[SpanProfit, ...] = ()
     network: str = "bitcoin"
+    #: The day on which the first forward on record settled; None before any has.
+    recorded_since_at: float | None = None
 
     @property
     def seconds(self) -> float:
-        """How long the period is, as far as it has passed."""
-        return max(min(self.until_at, self.taken_at) - self.since_at, 0.0)
+        """How long the period is, as far as it has passed and there are records of it."""
+        begun_at = max(self.since_at, self.taken_at if self.recorded_since_at is None else self.recorded_since_at)
+        return max(min(self.until_at, self.taken_at) - begun_at, 0.0)

@@ -77,6 +77,9 @@ def _legend() -> Iterator[Block]:
 
 
 def _notes(value: ProfitReport) -> Iterator[Block]:
+    first_at = value.recorded_since_at
+    if first_at is not None and value.since_at < first_at < value.until_at:
+        yield Line(f"records begin {day(int(first_at // DAY_SECONDS))}: what is a year is reckoned from there")
     days = round((value.until_at - value.since_at) / DAY_SECONDS)
     if value.capital_days < days:
         yield Line(f"capital: our balance, by the {counted(value.capital_days, 'day')} of which balances are on record")
