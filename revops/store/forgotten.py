@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, delete, func, literal_column, select
@@ -30,6 +31,7 @@ from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.lot_marks import forget_behind
 from revops.store.routed import Halves, Pair
+from revops.store.scids import placeholder_keys
 from revops.store.sums import count_rows, take_turns
 from revops.store.tables import EVER, channel_move, flow_sum, forward
 
@@ -37,6 +39,10 @@ from revops.store.tables import EVER, channel_move, flow_sum, forward
 APART_SECONDS: Final = 3_600
 _MOVES_AT_ONCE: Final = 20_000
 _ALWAYS: Final = float("inf")
+#: Stands for a channel that only an scid of it names.
+ANY_KEY: Final = -1
+#: How many of each kind there are.
+Kinds = Counter[tuple[int, ...]]
 
 
 @dataclass(slots=True)
@@ -93,9 +99,9 @@ def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
             take_turns(tx)
             rows = tx.execute(_routed(), b_after=after, b_limit=_MOVES_AT_ONCE).all()
             if not rows:
-                found.add(_unlisted(tx, near), tx)
-                _drop(tx, (index for pair in near for index in pair.indexes))
-                _drop(tx, _listed_halves(tx, halves))
+                lost, dropped = _settle(tx, near, halves.rows())
+                found.add(lost, tx)
+                _drop(tx, [*(index for pair in near for index in pair.indexes), *dropped])
                 last_at = tx.execute(_last_settled()).scalar()
                 set_cursor(tx, FORWARDS_UNTIL, 0 if last_at is None else math.ceil(last_at))
                 return found
@@ -125,62 +131,63 @@ def _routed() -> Executable:
     )  # fmt: skip
 
 
-def _unlisted(tx: Tx, pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs that are no forward that we have: of equal ones as many as there are more of them."""
-    if not pairs:
-        return []
-    listed: Counter[tuple[int, int, int, int]] = Counter()
-    for row in _near(tx, pairs):
-        listed[row.in_channel_key, row.out_channel_key, row.in_msat, row.out_msat] += 1
+def _settle(tx: Tx, near: Sequence[Pair], waiting: Sequence[Any]) -> tuple[list[Pair], list[int]]:
+    """Given forwards by the ledger that lie near to what we have, and halves, return the forwards that we lack, and the
+    indexes of the halves whose forward we have: their others lay beyond what needed a look. Of equal ones as many are
+    lacking as there are more of them.
+    """
+    listed = _near(tx, [pair.settled_at for pair in near] + [row.moved_at for row in waiting])
     lost = []
-    for pair in sorted(pairs, key=lambda pair: -pair.settled_at):  # what was deleted is the older of equals
-        if listed[pair.kind] > 0:
-            listed[pair.kind] -= 1
-        else:
+    for pair in sorted(near, key=lambda pair: -pair.settled_at):  # what was deleted is the older of equals
+        sides = product((pair.in_channel_key, ANY_KEY), (pair.out_channel_key, ANY_KEY))
+        if not _take(listed, ((*side, pair.in_msat, pair.out_msat) for side in sides)):
             lost.append(pair)
-    return lost
+    entries, exits = Kinds(), Kinds()
+    for in_key, out_key, in_msat, out_msat in listed.elements():
+        entries[in_key, in_msat, in_msat - out_msat] += 1
+        exits[out_key, out_msat, in_msat - out_msat] += 1
+    dropped = []
+    for row in waiting:
+        side, amount_msat = (entries, row.credit_msat) if row.credit_msat else (exits, row.debit_msat)
+        if _take(side, ((key, amount_msat, row.fees_msat) for key in (row.account_key, ANY_KEY))):
+            dropped.append(row.created_index)
+    return lost, dropped
 
 
-def _near(tx: Tx, pairs: Sequence[Pair]) -> Iterable[Any]:
-    moments = [pair.settled_at for pair in pairs]
+def _take(listed: Kinds, kinds: Iterable[tuple[int, ...]]) -> bool:
+    """Take one of the first of these kinds that is left, if any is."""
+    for kind in kinds:
+        if listed[kind] > 0:
+            listed[kind] -= 1
+            return True
+    return False
+
+
+def _near(tx: Tx, moments: Sequence[int]) -> Kinds:
+    """The settled forwards that we have around these moments. A channel that nobody can name goes by ANY_KEY: the
+    ledger knows which it was.
+    """
+    if not moments:
+        return Kinds()
     bounds = {"b_since": min(moments) - float(APART_SECONDS), "b_until": max(moments) + float(APART_SECONDS)}
-    return tx.execute(_settled_between(), **bounds).all()
+    rows = tx.execute(_settled_between(), **bounds).all()
+    unknown = placeholder_keys(tx)
+
+    def shown(key: int) -> int:
+        return ANY_KEY if key in unknown else key
+
+    return Kinds((shown(row[0]), shown(row[1]), row.in_msat, row.out_msat) for row in rows)
 
 
 @cache
 def _settled_between() -> Executable:
     raw = forward.c
-    return select(raw.in_channel_key, raw.out_channel_key, raw.in_msat, raw.out_msat, raw.fee_msat).where(
+    return select(raw.in_channel_key, raw.out_channel_key, raw.in_msat, raw.out_msat).where(
         raw.node_key == NODE,
         raw.status == status_literal(ForwardStatus.SETTLED),
         raw.counted_at >= bindparam("b_since"),
         raw.counted_at < bindparam("b_until"),
     )
-
-
-def _listed_halves(tx: Tx, halves: Halves) -> list[int]:
-    """The indexes of halves whose forward we have: the other half lay beyond what needed a look."""
-    waiting = halves.rows()
-    if not waiting:
-        return []
-    moments = [row.moved_at for row in waiting]
-    bounds = {"b_since": min(moments) - float(APART_SECONDS), "b_until": max(moments) + float(APART_SECONDS)}
-    entries: Counter[tuple[int, int, int]] = Counter()
-    exits: Counter[tuple[int, int, int]] = Counter()
-    for row in tx.execute(_settled_between(), **bounds):
-        entries[row.in_channel_key, row.in_msat, row.fee_msat] += 1
-        exits[row.out_channel_key, row.out_msat, row.fee_msat] += 1
-    dropped = []
-    for row in waiting:
-        side, kind = (
-            (entries, (row.account_key, row.credit_msat, row.fees_msat))
-            if row.credit_msat
-            else (exits, (row.account_key, row.debit_msat, row.fees_msat))
-        )
-        if side[kind] > 0:
-            side[kind] -= 1
-            dropped.append(row.created_index)
-    return dropped
 
 
 def _add_up(tx: Tx, lost: Sequence[Pair]) -> None:

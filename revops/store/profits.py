@@ -62,6 +62,8 @@ def lines(tx: Tx, first_day: int | None, end_day: int | None) -> Lines:
     since_at, until_at = (None if day is None else day * 86_400.0 for day in (first_day, end_day))
     first, end = day_bounds(first_day, end_day)
     parts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    if first_day is None and end > _last_day(tx):
+        until_at = None  # all of it is kept added up
     for key, flow in flow_sums(tx, since_at, until_at).items():
         _add_flow(parts[key], flow)
     for key, bought in circular_by_target(tx, first * 86_400.0, end * 86_400.0).items():
@@ -174,3 +176,10 @@ def chain_cost_of_channels(tx: Tx) -> dict[int, int]:
         if row.kind != CostKind.UNTOLD:
             found[row.account_key] += int(row.cost_msat)
     return found
+
+
+def _last_day(tx: Tx) -> int:
+    """The last day of which there is anything."""
+    days = flow_sum.c
+    day: int | None = tx.connection.execute(select(func.max(days.day)).where(days.node_key == tx.node_key)).scalar()
+    return EVER if day is None else day

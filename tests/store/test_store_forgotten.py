@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from revops.domain.forward import ChannelMove
-from revops.store import forgotten, forwards, moves
+from revops.store import forgotten, forwards, moves, scids
 from revops.store.engine import Database, Tx
 from revops.store.flows import flow_sums
 from revops.store.keys import channel_keys
@@ -120,6 +120,21 @@ def test_what_needs_no_look_is_not_stored(database: Database, node_key: int) -> 
         assert forgotten.looked_at(tx)[0] == NOW - 3 * DAY - forgotten.APART_SECONDS
         moves.ingest_channel_moves(tx, pair(3, 50_000, NOW - 9 * DAY, 2))
         assert waiting(tx) == 0
+
+
+def test_a_forward_whose_channel_nobody_can_name_is_no_lost_one(database: Database, node_key: int) -> None:
+    """It was spliced and closed before we came: the node lists the forward by an scid that it can't explain itself."""
+    at = NOW - DAY
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        scids.add_placeholder(tx, "9x9x9", NOW)
+        row = make_forward(7, out_scid="9x9x9", resolved_at=at + 0.2, received_at=at)
+        forwards.ingest(tx, [row], NOW)
+        leave, entry = pair(1, 1_000_000, at, 1)
+        moves.ingest_channel_moves(tx, [leave, entry, pair(3, 1_000_000, at, 2)[0]])
+    assert find(database, node_key).forward_count == 0
+    with database.read(node_key) as tx:
+        assert waiting(tx) == 1  # the second half has no forward, and none is left that it could be
 
 
 class Dead(Exception):
