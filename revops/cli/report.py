@@ -10,7 +10,7 @@ from revops.cli.output import Output
 from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
-from revops.report import dead_capital, experiment_results, job_stories, overview, profit
+from revops.report import dead_capital, experiment_results, flow_hours, job_stories, overview, profit
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -117,6 +117,23 @@ def dead(options: CommonOptions) -> None:
 
     value = cycle.run(options)
     Output(options).product("report dead", value, lambda: dead_capital.dead(value))
+
+
+@report.command("flows", cls=Command)
+@click.option(
+    "--last-hours", "hour_count", type=click.IntRange(1, 8_784), default=24, show_default=True, metavar="N",
+    help="How many hours, the one that runs among them.",
+)  # fmt: skip
+@click.option("--channel", metavar="SCID|CHANNEL_ID|PEER_ID|ALIAS", help="One channel, or those of a peer, only.")
+@common
+def flows(options: CommonOptions, hour_count: int, channel: str | None) -> None:
+    """What went through the node, or a channel, hour by hour (UTC), as far back as single forwards are kept
+    (retention.forwards_days). Reads the database only.
+    """
+    from revops.cycle import flow_hours as cycle
+
+    value = cycle.run(options, hour_count, channel)
+    Output(options).product("report flows", value, lambda: flow_hours.flows(value))
 
 
 @report.command("experiment", cls=Command)
