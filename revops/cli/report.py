@@ -11,6 +11,7 @@ from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
 from revops.report import dead_capital, experiment_results, flow_hours, job_stories, overview, profit
+from revops.report import failures as failures_page
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -117,6 +118,19 @@ def dead(options: CommonOptions) -> None:
 
     value = cycle.run(options)
     Output(options).product("report dead", value, lambda: dead_capital.dead(value))
+
+
+@report.command("failures", cls=Command)
+@period_options
+@common
+def failures(options: CommonOptions, first_day: int | None, last_day: int | None, last_count: int | None) -> None:
+    """Which forwards failed over a period (the last 30 days), at which exit, whether we refused them or they failed
+    beyond us, why, and what helps. Reads the database only.
+    """
+    from revops.cycle import failures as cycle
+
+    value = cycle.run(options, period_of(first_day, last_day, last_count))
+    Output(options).product("report failures", value, lambda: failures_page.failures(value))
 
 
 @report.command("flows", cls=Command)

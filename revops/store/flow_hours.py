@@ -85,8 +85,8 @@ def _part(dialect_name: str, kind: int, status: ForwardStatus, side: Any, *amoun
 
 
 def _hour(dialect_name: str) -> Any:
-    """Whole seconds first: a quotient of floats is rounded, at the full hour into the next one. PostgreSQL rounds where
-    SQLite cuts, and SQLite may be built without floor().
+    """Whole seconds first, so that no quotient of floats is rounded at the full hour. PostgreSQL rounds where SQLite
+    cuts, and SQLite may be built without floor().
     """
     at = forward.c.counted_at
     seconds = cast(func.floor(at) if dialect_name == "postgresql" else at, BigInteger)
