@@ -12,6 +12,7 @@ from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
 from revops.report import dead_capital, experiment_results, flow_hours, job_stories, overview, profit
 from revops.report import failures as failures_page
+from revops.report import fleet as fleet_page
 from revops.report import peers as peers_page
 
 _window_days = click.option(
@@ -34,15 +35,28 @@ class _Report(Command, LazyGroup):
     "--decisions", "decision_count", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
     help="How many of the latest decisions.",
 )  # fmt: skip
+@click.option("--fleet", is_flag=True, help="All nodes of the database, a row each, over whole UTC days.")
 @common
-def report(options: CommonOptions, window_days: int | None, decision_count: int) -> None:
+def report(options: CommonOptions, window_days: int | None, decision_count: int, fleet: bool) -> None:
     """What the node earned and cost, its channels, and what was decided and why. Reads the database only."""
     if click.get_current_context().invoked_subcommand is not None:
+        if fleet:
+            raise click.UsageError("--fleet is the report of all nodes, and no part of it")
+        return
+    if fleet:
+        _fleet(options, window_days)
         return
     from revops.cycle import report as cycle
 
     value = cycle.run(options, window_days=window_days, decision_count=decision_count)
     Output(options).product("report", value, lambda: overview.report(value))
+
+
+def _fleet(options: CommonOptions, window_days: int | None) -> None:
+    from revops.cycle import fleet as cycle
+
+    value = cycle.run(options, window_days)
+    Output(options).product("report fleet", value, lambda: fleet_page.fleet(value))
 
 
 @report.command("peers", cls=Command)
