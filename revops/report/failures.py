@@ -15,7 +15,7 @@ _WHO = {ForwardStatus.LOCAL_FAILED: "us", ForwardStatus.FAILED: "beyond us"}
 
 
 def failures(value: FailureReport) -> Iterator[Block]:
-    """Given a report, render its kinds, what they mean, and a row for each exit and kind."""
+    """Given a report, render its kinds, what they mean, and a row for each exit with its kinds."""
     yield Line(f"{period_words(value.since_at, value.until_at)}; synced {age(value.synced_at, value.taken_at)}")
     total = value.total
     yield Line(
@@ -26,34 +26,42 @@ def failures(value: FailureReport) -> Iterator[Block]:
     if not total.kinds:
         return
     yield Line("")
-    rows = tuple((*_kind_cells(kind, total), _explained(kind)) for kind in total.kinds)
-    yield Table("Why", (*_KIND, "what it means (what helps)"), rows)
-    lines = [
-        (_exit(channel), channel.alias or (channel.peer_id or "")[:12], *_kind_cells(kind, channel))
-        for channel in value.channels
-        for kind in channel.kinds
-    ]
-    yield Table("By exit", ("channel", "peer", *_KIND), tuple(lines))
+    yield Table("Why", _WHY, tuple(_kind_row(kind, total) for kind in total.kinds))
+    yield Table("By exit (sat)", _EXITS, tuple(_exit_row(channel) for channel in value.channels))
     yield Line("share: of all payments that wanted to leave there and came to an end; a sender may try one many times")
 
 
-_KIND = ("by", "why", ">code", ">times", ">share", ">sat turned away")
+_WHY = ("by", "why", ">code", ">times", ">share", ">turned away, sat", "what it means (what helps)")
+_EXITS = ("channel", "peer", ">payments", ">by us", ">beyond us", ">share", ">turned away", "why, times (share, sat)")
 
 
-def _kind_cells(kind: FailureSum, of_all: Failures) -> tuple[str, ...]:
+def _kind_row(kind: FailureSum, total: Failures) -> tuple[str, ...]:
     return (
         _WHO[kind.status],
         kind.name,
         f"{kind.failcode}" if kind.failcode else "-",
         f"{kind.failure_count:,}",
-        percent(kind.failure_count / of_all.attempt_count),
+        percent(kind.failure_count / total.attempt_count),
         income(kind.in_msat),
+        _explained(kind),
     )
+
+
+def _exit_row(channel: Failures) -> tuple[str, ...]:
+    return (
+        channel.name or "(no exit was chosen)",
+        channel.alias or (channel.peer_id or "")[:12],
+        *(f"{count:,}" for count in (channel.attempt_count, channel.refused_count, channel.failed_count)),
+        percent(channel.failure_count / channel.attempt_count),
+        income(channel.in_msat),
+        "; ".join(_kind(kind, channel) for kind in channel.kinds),
+    )
+
+
+def _kind(kind: FailureSum, channel: Failures) -> str:
+    part = percent(kind.failure_count / channel.attempt_count)
+    return f"{_WHO[kind.status]}: {kind.name} {kind.failure_count:,} ({part}, {income(kind.in_msat)})"
 
 
 def _explained(kind: FailureSum) -> str:
     return f"{kind.meaning} ({kind.remedy})" if kind.remedy else kind.meaning
-
-
-def _exit(channel: Failures) -> str:
-    return channel.name or "(no exit was chosen)"

@@ -12,7 +12,7 @@ from revops.report.blocks import Block, Line, Table
 
 
 def flows(value: FlowHours) -> Iterator[Block]:
-    """Given the hours, render a row for each and their sum."""
+    """Given the hours, render a row for each and their sum; of those after the last sync nothing is known."""
     count = round((value.until_at - value.since_at) / HOUR_SECONDS)
     of_what = f" through {', '.join(value.channels)}" if value.channels else ""
     yield Line(
@@ -22,7 +22,11 @@ def flows(value: FlowHours) -> Iterator[Block]:
     yield Line("")
     row = _channel_row if value.channels else _node_row
     headings = _CHANNEL if value.channels else _NODE
-    rows = [(instant(hour.begins_at), *row(hour.sums)) for hour in value.hours]
+    unknown = ("-",) * len(headings)
+    synced_at = value.synced_at or 0.0
+    rows = [
+        (instant(hour.begins_at), *(row(hour.sums) if hour.begins_at < synced_at else unknown)) for hour in value.hours
+    ]
     rows.append(("together", *row(value.total)))
     yield Table("Forwards by hour (sat)", ("from", *headings), tuple(rows))
     yield Line("failed: beyond us; refused: by this node; `revops report failures` says why")

@@ -144,12 +144,11 @@ def test_the_page(told: Callable[..., str]) -> None:
     assert "code 12345" in text
     assert "\x1b" not in text
     assert "\u202e" not in text
-    exits = text.split("By exit")[1].splitlines()
-    assert [line.split("  ")[0] for line in exits if line.startswith(("7", "("))] == [
-        scid(2), scid(2), scid(2), scid(3), scid(3), "(no exit was chosen)",
-    ]  # fmt: skip
-    first = next(line for line in exits if line.startswith(scid(2)))
-    assert first.split()[-7:] == ["us", "temporary_channel_failure", "4103", "2", "33.3", "%", "6,000"]
+    exits = [line for line in text.split("By exit")[1].splitlines() if line.startswith(("7", "("))]
+    assert [line.split("  ")[0] for line in exits] == [scid(2), scid(3), "(no exit was chosen)"]
+    assert exits[0].split()[2:8] == ["6", "3", "1", "66.7", "%", "8,000"]
+    assert "us: temporary_channel_failure 2 (33.3 %, 6,000); us: fee_insufficient 1 (16.7 %, 1,000)" in exits[0]
+    assert "us: unknown_next_peer 1 (100.0 %, 1,000)" in exits[2]
 
 
 def test_the_page_of_days_without_failures(told: Callable[..., str]) -> None:

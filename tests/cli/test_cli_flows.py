@@ -112,6 +112,17 @@ def test_the_page(told: Callable[..., tuple[int, str]]) -> None:
     assert "not in these hours" not in text
 
 
+def test_hours_after_the_last_sync_are_not_known(
+    told: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycle.run, "__defaults__", (24, None, lambda: NOON + 2 * HOUR))
+    _code, text = told("--last-hours", "4")
+    rows = [line.split()[2:] for line in text.splitlines() if "Z  " in line]
+    assert rows[2:] == [["-"] * 6] * 2
+    assert rows[1] == ["0.100", "1,000", "1,000", "1", "0", "0"]
+    assert text.split("together")[1].split()[0] == "2.100"
+
+
 def test_the_page_of_a_channel(told: Callable[..., tuple[int, str]]) -> None:
     code, text = told("--last-hours", "2", "--channel", scid(2))
     assert code == 0
