@@ -10,7 +10,9 @@ from revops.cli.output import Output, stream
 from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
-from revops.report import dead_capital, experiment_results, exports, job_stories, overview, profit
+from revops.report import dead_capital, experiment_results, exports, flow_hours, job_stories, overview, profit
+from revops.report import failures as failures_page
+from revops.report import fleet as fleet_page
 from revops.report import peers as peers_page
 
 _PNL_PAGES = {
@@ -36,15 +38,28 @@ class _Report(Command, LazyGroup):
     "--decisions", "decision_count", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
     help="How many of the latest decisions.",
 )  # fmt: skip
+@click.option("--fleet", is_flag=True, help="All nodes of the database, a row each, over whole UTC days.")
 @common
-def report(options: CommonOptions, window_days: int | None, decision_count: int) -> None:
+def report(options: CommonOptions, window_days: int | None, decision_count: int, fleet: bool) -> None:
     """What the node earned and cost, its channels, and what was decided and why. Reads the database only."""
     if click.get_current_context().invoked_subcommand is not None:
+        if fleet:
+            raise click.UsageError("--fleet is the report of all nodes, and no part of it")
+        return
+    if fleet:
+        _fleet(options, window_days)
         return
     from revops.cycle import report as cycle
 
     value = cycle.run(options, window_days=window_days, decision_count=decision_count)
     Output(options).product("report", value, lambda: overview.report(value))
+
+
+def _fleet(options: CommonOptions, window_days: int | None) -> None:
+    from revops.cycle import fleet as cycle
+
+    value = cycle.run(options, window_days)
+    Output(options).product("report fleet", value, lambda: fleet_page.fleet(value))
 
 
 @report.command("peers", cls=Command)
@@ -127,6 +142,36 @@ def dead(options: CommonOptions) -> None:
 
     value = cycle.run(options)
     Output(options).product("report dead", value, lambda: dead_capital.dead(value))
+
+
+@report.command("failures", cls=Command)
+@period_options
+@common
+def failures(options: CommonOptions, first_day: int | None, last_day: int | None, last_count: int | None) -> None:
+    """Which forwards failed over a period (the last 30 days), at which exit, whether we refused them or they failed
+    beyond us, why, and what helps. Reads the database only.
+    """
+    from revops.cycle import failures as cycle
+
+    value = cycle.run(options, period_of(first_day, last_day, last_count))
+    Output(options).product("report failures", value, lambda: failures_page.failures(value))
+
+
+@report.command("flows", cls=Command)
+@click.option(
+    "--last-hours", "hour_count", type=click.IntRange(1, 8_784), default=24, show_default=True, metavar="N",
+    help="How many hours, the one that runs among them.",
+)  # fmt: skip
+@click.option("--channel", metavar="SCID|CHANNEL_ID|PEER_ID|ALIAS", help="One channel, or those of a peer, only.")
+@common
+def flows(options: CommonOptions, hour_count: int, channel: str | None) -> None:
+    """What went through the node, or a channel, hour by hour (UTC), as far back as single forwards are kept
+    (retention.forwards_days). Reads the database only.
+    """
+    from revops.cycle import flow_hours as cycle
+
+    value = cycle.run(options, hour_count, channel)
+    Output(options).product("report flows", value, lambda: flow_hours.flows(value))
 
 
 @report.command("experiment", cls=Command)

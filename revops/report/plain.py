@@ -16,6 +16,7 @@ from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
 from revops.domain.dead_capital import DeadReport
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.experiment import Experiment
+from revops.domain.failure import Failures, FailureSum
 from revops.domain.history import History
 from revops.domain.occupancy import Occupancy
 from revops.domain.profit import ProfitLine
@@ -47,6 +48,8 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
     DeadReport: ("capital_msat",),
+    FailureSum: ("name", "meaning", "remedy"),
+    Failures: ("failure_count", "refused_count", "failed_count", "attempt_count", "in_msat"),
 }
 
 
