@@ -16,12 +16,14 @@ from revops.report import reconciliation
 def reconcile(options: CommonOptions) -> None:
     """Hold all that the records say against the node, to the msat: fees, what went through each channel, balances,
     the wallet, closed channels, rebalances. Each difference comes with its likely cause. Exit 1 where one has none.
+    In a pipe, as from cron, it prints with -v or --json only, or where something isn't explained.
     """
     from revops.cycle import reconcile as cycle
 
     output = Output(options)
     with output.working() as watched:
         value = cycle.run(watched)
-    output.product("reconcile", value, lambda: reconciliation.reconciliation(value))
+    show = output.product if value.unexplained_msat else output.news
+    show("reconcile", value, lambda: reconciliation.reconciliation(value))
     if value.unexplained_msat:
         raise Unexplained(reconciliation.unexplained(value))
