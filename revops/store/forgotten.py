@@ -28,29 +28,13 @@ from revops.store.days import DAY_SECONDS, add_days, day_of
 from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
+from revops.store.listed import APART_SECONDS, Pair, listed_halves, unlisted
 from revops.store.lot_marks import forget_behind
 from revops.store.sums import count_rows, take_turns
 from revops.store.tables import EVER, channel_move, flow_sum, forward, forward_day
 
-#: How far apart the ledger and the list of forwards may date the same payment.
-APART_SECONDS: Final = 3_600
 _MOVES_AT_ONCE: Final = 20_000
 _ALWAYS: Final = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A forward by its two moves."""
-
-    in_channel_key: int
-    out_channel_key: int
-    in_msat: int
-    out_msat: int
-    settled_at: int
-
-    @property
-    def kind(self) -> tuple[int, int, int, int]:
-        return self.in_channel_key, self.out_channel_key, self.in_msat, self.out_msat
 
 
 @dataclass(slots=True)
@@ -97,13 +81,13 @@ def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
             take_turns(tx)
             rows = tx.execute(_routed(), b_after=after, b_limit=_MOVES_AT_ONCE).all()
             if not rows:
-                _drop(tx, _listed_halves(tx, halves))
+                _drop(tx, listed_halves(tx, halves.rows))
                 last_at = tx.execute(_last_settled()).scalar()
                 set_cursor(tx, FORWARDS_UNTIL, 0 if last_at is None else math.ceil(last_at))
                 return found
             after = rows[-1].created_index
             pairs, used = halves.join(rows)
-            lost = _unlisted(tx, pairs)
+            lost = unlisted(tx, pairs)
             _add_up(tx, lost)
             _drop(tx, used)
             found.forward_count += len(lost)
@@ -122,9 +106,9 @@ class _Halves:
 
     waiting: dict[tuple[bytes | None, int], list[Any]] = field(default_factory=dict)
 
-    def join(self, rows: Iterable[Any]) -> tuple[list[_Pair], list[int]]:
+    def join(self, rows: Iterable[Any]) -> tuple[list[Pair], list[int]]:
         """Given more moves, return the forwards that are whole with them, and the indexes of their moves."""
-        pairs: list[_Pair] = []
+        pairs: list[Pair] = []
         used: list[int] = []
         for row in rows:
             key = (row.payment_hash, row.fees_msat)
@@ -138,10 +122,15 @@ class _Halves:
                 del self.waiting[key]
             entry, leave = (row, other) if row.credit_msat else (other, row)
             pairs.append(
-                _Pair(entry.account_key, leave.account_key, entry.credit_msat, leave.debit_msat, leave.moved_at)
+                Pair(entry.account_key, leave.account_key, entry.credit_msat, leave.debit_msat, leave.moved_at)
             )
             used += [row.created_index, other.created_index]
         return pairs, used
+
+    @property
+    def rows(self) -> list[Any]:
+        """The moves that wait."""
+        return [row for rows in self.waiting.values() for row in rows]
 
 
 def _fits(one: Any, other: Any) -> bool:
@@ -161,65 +150,7 @@ def _routed() -> Executable:
     )  # fmt: skip
 
 
-def _unlisted(tx: Tx, pairs: Sequence[_Pair]) -> list[_Pair]:
-    """The pairs that are no forward that we have: of equal ones as many as there are more of them."""
-    if not pairs:
-        return []
-    listed: Counter[tuple[int, int, int, int]] = Counter()
-    for row in _near(tx, pairs):
-        listed[row.in_channel_key, row.out_channel_key, row.in_msat, row.out_msat] += 1
-    lost = []
-    for pair in sorted(pairs, key=lambda pair: -pair.settled_at):  # what was deleted is the older of equals
-        if listed[pair.kind] > 0:
-            listed[pair.kind] -= 1
-        else:
-            lost.append(pair)
-    return lost
-
-
-def _near(tx: Tx, pairs: Sequence[_Pair]) -> Iterable[Any]:
-    moments = [pair.settled_at for pair in pairs]
-    bounds = {"b_since": min(moments) - float(APART_SECONDS), "b_until": max(moments) + float(APART_SECONDS)}
-    return tx.execute(_settled_between(), **bounds).all()
-
-
-@cache
-def _settled_between() -> Executable:
-    raw = forward.c
-    return select(raw.in_channel_key, raw.out_channel_key, raw.in_msat, raw.out_msat, raw.fee_msat).where(
-        raw.node_key == NODE,
-        raw.status == status_literal(ForwardStatus.SETTLED),
-        raw.counted_at >= bindparam("b_since"),
-        raw.counted_at < bindparam("b_until"),
-    )
-
-
-def _listed_halves(tx: Tx, halves: _Halves) -> list[int]:
-    """The indexes of halves whose forward we have: the other half lay beyond what needed a look."""
-    waiting = [row for rows in halves.waiting.values() for row in rows]
-    if not waiting:
-        return []
-    moments = [row.moved_at for row in waiting]
-    bounds = {"b_since": min(moments) - float(APART_SECONDS), "b_until": max(moments) + float(APART_SECONDS)}
-    entries: Counter[tuple[int, int, int]] = Counter()
-    exits: Counter[tuple[int, int, int]] = Counter()
-    for row in tx.execute(_settled_between(), **bounds):
-        entries[row.in_channel_key, row.in_msat, row.fee_msat] += 1
-        exits[row.out_channel_key, row.out_msat, row.fee_msat] += 1
-    dropped = []
-    for row in waiting:
-        side, kind = (
-            (entries, (row.account_key, row.credit_msat, row.fees_msat))
-            if row.credit_msat
-            else (exits, (row.account_key, row.debit_msat, row.fees_msat))
-        )
-        if side[kind] > 0:
-            side[kind] -= 1
-            dropped.append(row.created_index)
-    return dropped
-
-
-def _add_up(tx: Tx, lost: Sequence[_Pair]) -> None:
+def _add_up(tx: Tx, lost: Sequence[Pair]) -> None:
     if not lost:
         return
     rows = [
@@ -239,7 +170,7 @@ def _add_up(tx: Tx, lost: Sequence[_Pair]) -> None:
     forget_behind(tx, rows)
 
 
-def _days(lost: Iterable[_Pair]) -> list[dict[str, Any]]:
+def _days(lost: Iterable[Pair]) -> list[dict[str, Any]]:
     """Nobody learns from them: they score what they earned."""
     sums: dict[tuple[int, int, int], dict[str, Any]] = {}
     for pair in lost:
