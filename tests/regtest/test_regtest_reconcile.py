@@ -1,0 +1,477 @@
+"""The books of a node to which everything happens: after each step all agree with the node, to the msat; at the end the
+costs are what its bookkeeper says, and a new database knows all of it.
+
+What each transaction was for is known here since the test made it; what it cost is asked of lightningd's bookkeeper,
+and of bitcoind.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revops.actuate.sling import STOPPED_SECONDS
+from tests.regtest.conftest import why_not
+from tests.regtest.network import ANNOUNCE_BLOCKS, Lightningd, RpcRefused
+from tests.regtest.operator_home import Operator
+from tests.regtest.processes import wait_until
+from tests.regtest.street import Street, bookkeepers_fees_msat, chain_moves, channel_moves
+
+pytestmark = [pytest.mark.regtest, pytest.mark.timeout(600)]
+
+PLUGIN = os.environ.get("REVOPS_SLING_PLUGIN", "")
+LATE_DEPTH = 3
+CAPACITY_SAT = 1_000_000
+PUSHED_MSAT = 500_000_000
+PAYMENT_MSAT = 100_000_000
+REBALANCE_SAT = 100_000
+#: alice's part of the channel to carol, once paid forwards have used it up.
+DRAINED_MSAT = 160_000_000
+#: A closed channel is forgotten so many blocks later.
+FORGET_BLOCKS = 101
+SWEEP_BLOCKS = 12
+#: By what the report calls each of them.
+FIELDS = {"open": "open_msat", "splice": "splice_msat", "closing": "close_msat", "sweep": "close_msat",
+          "wallet": "wallet_msat"}  # fmt: skip
+#: Depends on when each database first looked.
+NOT_COMPARED = {"capital_msat", "yearly_return_ratio"}
+
+Booked = set[tuple[str, str]]
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Ends all that a test has started."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with ExitStack() as opened:
+        yield opened
+
+
+def new_street(stack: ExitStack, neighbours: dict[str, tuple[str, ...]], *flags: str) -> Street:
+    """The path of a socket must be short, so not in pytest's own folder."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regtest-", ignore_cleanup_errors=True))
+    street = Street(Path(folder), stack, neighbours, *flags)
+    try:
+        street.alice.call("help", command="splicein")
+    except RpcRefused:
+        pytest.skip("this lightningd has no splicein (v26.04 brought it)")
+    return street
+
+
+def new_operator(street: Street, home: Path) -> Operator:
+    """As `revops init` leaves it on that node, wherever it stands."""
+    operator = Operator(home)
+    ran = operator.run("init", "--rpc-path", str(street.alice.rpc_path))
+    assert (ran.code, ran.err) == (0, ""), ran
+    return operator
+
+
+def agree(operator: Operator) -> dict[str, Any]:
+    """All that was compared agrees."""
+    found = operator.json("reconcile")
+    assert (found["differences"], found["unexplained_msat"], found["still"]) == ([], 0, True)
+    return found
+
+
+def profit(operator: Operator) -> dict[str, Any]:
+    """Profit and loss of all time."""
+    return operator.json("report", "pnl", "--from", "2009-01-03")
+
+
+def lines(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each channel's line that isn't empty, and the node's, by name."""
+    found = {channel["channel_id"]: channel["line"] for channel in report["channels"]} | {"": report["total"]}
+    kept = {
+        name: {field: value for field, value in line.items() if field not in NOT_COMPARED}
+        for name, line in found.items()
+    }
+    return {name: line for name, line in kept.items() if any(line.values())}
+
+
+def booked(operator: Operator) -> dict[tuple[str, str, str], int]:
+    """By transaction, account and kind, what costs are on record, where there are any."""
+    rows = operator.rows(
+        "SELECT txid, coalesce(channel_id, 'wallet') AS account, kind, cost_msat FROM chain_cost AS cost LEFT JOIN"
+        " channel ON channel.node_key = cost.node_key AND channel.channel_key = cost.account_key WHERE cost_msat != 0"
+    )
+    return {(row["txid"], row["account"], row["kind"]): row["cost_msat"] for row in rows}
+
+
+class Life:
+    """A street, alice's operator, and what is expected to be booked so far."""
+
+    def __init__(self, street: Street, operator: Operator) -> None:
+        self.street, self.operator, self.alice = street, operator, street.alice
+        self.expected: Booked = set()
+
+    def agree(self, *, booking: Booked | None = None, sweeping: int = 0) -> None:
+        """All agrees by now, and so many closes still are to be swept. `booking` are the transactions with what they
+        were for that are booked since the last look; nothing else is.
+        """
+        self.street.settle()
+        found = agree(self.operator)
+        self.expected |= booking or set()
+        assert {(txid, kind) for txid, _, kind in booked(self.operator)} == self.expected
+        assert len(found["to_sweep"]) == sweeping
+
+    def confirm(self, booking: Booked, *, sweeping: int = 0) -> None:
+        """In the mempool it is no cost yet; in a block it is."""
+        self.agree()
+        self.street.mine()
+        self.agree(booking=booking, sweeping=sweeping)
+
+    def opens(self, peer: Lightningd, **params: Any) -> None:
+        """alice opens a channel."""
+        self.street.connect(self.alice, peer)
+        opened = self.alice.call("fundchannel", id=peer.node_id, amount=CAPACITY_SAT, **params)
+        self.confirm({(opened["txid"], "open")})
+
+    def splices(self, by: Lightningd, peer: Lightningd, method: str, amount_sat: int, *, ours: bool) -> None:
+        """One of the two resizes their channel."""
+        before = self.street.channel(by, peer)
+        made = by.call(method, channel=before["channel_id"], amount=str(amount_sat))
+        self.confirm({(made["txid"], "splice")} if ours else set())
+        for node, other in ((by, peer), (peer, by)):
+            wait_until(
+                "new scid",
+                lambda node=node, other=other: (  # type: ignore[misc]
+                    self.street.channel(node, other)["short_channel_id"] != before["short_channel_id"]
+                ),
+            )
+        self.street.usable((by, peer))
+        self.agree()
+
+    def closes(self, peer: Lightningd, *, free: bool = False) -> None:
+        """alice and the peer agree to close. It is free where nothing of ours is lost, not even parts of a sat."""
+        closed = self.alice.call("close", id=self.street.channel(self.alice, peer)["channel_id"])
+        assert closed["type"] == "mutual"
+        (txid,) = closed["txids"]
+        self.confirm(set() if free else {(txid, "closing")})
+
+
+def test_the_books_agree_after_whatever_happens(stack: ExitStack, tmp_path: Path) -> None:
+    late = (f"--funding-confirms={LATE_DEPTH}",)
+    street = new_street(stack, {"bob": (), "carol": (), "dave": (), "erin": (), "frank": late})
+    life = Life(street, new_operator(street, tmp_path / "first"))
+    life.agree()
+    funds(life)
+    channels_one_by_one(life)
+    payments(life)
+    native_rebalance(life)
+    stopped_at = sling_rebalance(life) if PLUGIN else None
+    channels_in_a_batch(life)
+    splices(life)
+    closes(life)
+    withdrawal(life)
+    if stopped_at is not None:
+        sling_closed(life, stopped_at)
+    assert_costs_are_the_nodes(life)
+    assert_income_is_the_nodes(life)
+    assert_rebalances_are_the_moves(life)
+    assert_a_new_database_knows_all(life, tmp_path)
+
+
+def funds(life: Life) -> None:
+    street = life.street
+    bob, carol, *_ = street.neighbours.values()
+    street.fund(life.alice, 3_000_000, 4_000_000)
+    street.fund(bob, 3_000_000)
+    street.fund(carol, 3_000_000)
+    life.confirm(set())
+
+
+def channels_one_by_one(life: Life) -> None:
+    """One by alice, one by a peer who gives her a part of it, and one between the peers."""
+    street, alice = life.street, life.alice
+    bob, carol, *_ = street.neighbours.values()
+    life.opens(bob, push_msat=PUSHED_MSAT)
+    for opener, peer in ((carol, alice), (bob, carol)):
+        street.connect(opener, peer)
+        opener.call("fundchannel", id=peer.node_id, amount=CAPACITY_SAT, push_msat=PUSHED_MSAT)
+    life.confirm(set())
+    street.mine(ANNOUNCE_BLOCKS)
+    street.usable((alice, bob), (alice, carol), (bob, carol))
+    life.agree()
+
+
+def payments(life: Life) -> None:
+    """Forwards both ways, alice's own payment and invoice, and a circle by hand."""
+    street, alice = life.street, life.alice
+    bob, carol, *_ = street.neighbours.values()
+    street.send(carol, alice, bob, amount_msat=20_000_001)
+    street.send(bob, alice, carol, amount_msat=PAYMENT_MSAT + 777)
+    life.agree()
+    street.send(alice, bob, amount_msat=7_000_003)
+    street.send(carol, alice, amount_msat=5_000_777)
+    life.agree()
+    street.send(alice, bob, carol, alice, amount_msat=30_000_002)
+    life.agree()
+    drain(life)
+    life.agree()
+
+
+def drain(life: Life) -> None:
+    street, alice = life.street, life.alice
+    bob, carol, *_ = street.neighbours.values()
+    while street.channel(alice, carol)["to_us_msat"] > DRAINED_MSAT:
+        street.send(bob, alice, carol, amount_msat=PAYMENT_MSAT)
+        street.usable((bob, alice), (alice, carol))
+
+
+def native_rebalance(life: Life) -> None:
+    """Planned and paid by revops."""
+    street, operator = life.street, life.operator
+    wait_until("gossip", lambda: len(life.alice.call("listchannels")["channels"]) == 6)
+    operator.settings |= {
+        "rebalance.mode": "act",
+        "rebalance.max_amount_sat": str(REBALANCE_SAT),
+        "budget.daily_sat": "1000",
+        "budget.weekly_sat": "1000",
+    }
+    operator.json("rebalance", "plan")
+    operator.cron("rebalance", "run")
+    (job,) = operator.rows("SELECT * FROM rebalance_job")
+    assert job["status"] == "settled"
+    street.usable(*((life.alice, street.neighbours[name]) for name in ("bob", "carol")))
+    life.agree()
+
+
+def sling_rebalance(life: Life) -> float:
+    """Planned by revops, paid by sling. Return when it was told to stop."""
+    operator, alice = life.operator, life.alice
+    alice.call("plugin", subcommand="start", plugin=PLUGIN)
+    operator.settings["rebalance.executor"] = "sling"
+    drain(life)
+    life.agree()
+    before = len(channel_moves(alice))
+    print(operator.json("rebalance", "plan"))
+    operator.cron("rebalance", "run")
+    wait_until("payment of sling's", lambda: len(channel_moves(alice)) > before, 180.0)
+    life.agree()
+    operator.cron("rebalance", "run")
+    return time.monotonic()
+
+
+def sling_closed(life: Life, stopped_at: float) -> None:
+    """By the node's records, when none of its payments can be under way any more."""
+    time.sleep(max(0.0, stopped_at + STOPPED_SECONDS + 1 - time.monotonic()))
+    life.operator.cron("rebalance", "run")
+    (job,) = life.operator.rows("SELECT * FROM rebalance_job WHERE executor = 'sling'")
+    assert job["status"] == "settled"
+    assert job["fee_msat"] > 0
+    life.agree()
+
+
+def channels_in_a_batch(life: Life) -> None:
+    """Three channels by one transaction. One peer wants more blocks than the others: until then nothing is booked."""
+    street, alice = life.street, life.alice
+    peers = [street.neighbours[name] for name in ("dave", "erin", "frank")]
+    for peer in peers:
+        street.connect(alice, peer)
+    wanted = [
+        {"id": f"{peer.node_id}@127.0.0.1:{peer.port}", "amount": amount_sat, "push_msat": pushed_msat}
+        for peer, amount_sat, pushed_msat in zip(peers, (700_000, 600_000, 500_000), (200_000_123, 0, 1), strict=True)
+    ]
+    made = alice.call("multifundchannel", destinations=wanted)
+    life.agree()
+    for _ in range(LATE_DEPTH - 1):
+        street.mine()
+        life.agree()
+    opened = {move["account_id"] for move in chain_moves(alice) if move["utxo"].startswith(made["txid"])}
+    assert len(opened - {"wallet"}) == len(peers) - 1
+    life.confirm({(made["txid"], "open")})
+    street.usable(*((alice, peer) for peer in peers))
+
+
+def splices(life: Life) -> None:
+    """In, out, and by the peer; with forwards between, under each name of the channel."""
+    street, alice = life.street, life.alice
+    bob, carol, *_ = street.neighbours.values()
+    for by, peer, method, amount_sat in (
+        (alice, bob, "splicein", 100_000),
+        (alice, bob, "spliceout", 50_000),
+        (bob, alice, "splicein", 200_000),
+        (bob, alice, "spliceout", 30_000),
+    ):
+        life.splices(by, peer, method, amount_sat, ours=by is alice)
+        street.send(carol, alice, bob, amount_msat=3_000_333)
+        life.agree()
+
+
+def closes(life: Life) -> None:
+    """Both agree on two; the third is closed by alice alone, while the peer is away, and swept later."""
+    street, alice = life.street, life.alice
+    bob, carol, dave, erin, frank = street.neighbours.values()
+    street.send(bob, alice, erin, amount_msat=11_000_321)
+    street.send(dave, alice, bob, amount_msat=4_000_444)
+    street.send(alice, frank, amount_msat=1_000_999)
+    life.agree()
+    life.closes(dave)
+    life.closes(carol)
+    street.stop(erin)
+    channel_id = street.channel(alice, erin)["channel_id"]
+    closed = alice.call("close", id=channel_id, unilateraltimeout=1)
+    assert closed["type"] == "unilateral"
+    (commitment,) = closed["txids"]
+    life.agree()
+    street.mine()
+    life.agree(sweeping=1)
+    for _ in range(SWEEP_BLOCKS):
+        street.mine()
+    life.agree(booking={(commitment, "closing"), (sweep_of(alice, channel_id), "sweep")})
+    for peer in (carol, dave):
+        street.stop(peer)
+    for _ in range(2):  # what is swept is watched once more
+        street.mine(FORGET_BLOCKS)
+    wait_until("closed channels", lambda: len(alice.call("listclosedchannels")["closedchannels"]) == 3)
+    life.agree()
+
+
+def sweep_of(node: Lightningd, channel_id: str) -> str:
+    (swept,) = (
+        move for move in chain_moves(node) if (move["account_id"], move["primary_tag"]) == (channel_id, "to_wallet")
+    )
+    return str(swept["spending_txid"])
+
+
+def withdrawal(life: Life) -> None:
+    """To somebody outside."""
+    outside = life.street.bitcoind.call("getnewaddress")
+    sent = life.alice.call("withdraw", destination=outside, satoshi=250_000)
+    life.confirm({(sent["txid"], "wallet")})
+
+
+def assert_costs_are_the_nodes(life: Life) -> None:
+    """Per transaction and account as bookkeeper has them; the report adds up no other; and what we alone have paid is
+    the whole of the miners' fee.
+    """
+    costs = booked(life.operator)
+    fees = bookkeepers_fees_msat(life.alice)
+    assert {(txid, account): msat for (txid, account, _), msat in costs.items()} == fees
+    kinds = dict(life.expected)
+    assert set(kinds.values()) == set(FIELDS)
+    wanted: dict[str, Counter[str]] = defaultdict(Counter)
+    for (txid, account), msat in fees.items():
+        wanted[account][FIELDS[kinds[txid]]] += msat
+    report = profit(life.operator)
+    shown = lines(report)
+    for channel_id in {*wanted, *shown} - {"wallet", ""}:
+        line = shown[channel_id]
+        assert {field: line[field] for field in FIELDS.values() if line[field]} == dict(wanted[channel_id]), channel_id
+    assert shown[""]["wallet_msat"] == wanted["wallet"]["wallet_msat"] > 0
+    assert shown[""]["chain_msat"] == sum(fees.values())
+    assert report["untold_msat"] == 0
+    miners = life.street.miners_fees_msat()
+    for txid, kind in kinds.items():
+        if kind != "closing":
+            assert sum(msat for (one, _), msat in fees.items() if one == txid) == miners[txid]
+
+
+def assert_income_is_the_nodes(life: Life) -> None:
+    """By the forwards that the node lists, under whatever name."""
+    shown = lines(profit(life.operator))
+    settled = [forward for forward in life.alice.forwards() if forward["status"] == "settled"]
+    names = {row["scid"]: row["channel_id"] for row in life.operator.rows(
+        "SELECT scid.scid, channel_id FROM channel_scid AS scid JOIN channel USING (channel_key)"
+    )}  # fmt: skip
+    wanted: dict[str, Counter[str]] = defaultdict(Counter)
+    for forward in settled:
+        entry, leave = wanted[names[forward["in_channel"]]], wanted[names[forward["out_channel"]]]
+        entry.update(in_msat=forward["in_msat"], sourced_msat=forward["fee_msat"], in_count=1)
+        leave.update(out_msat=forward["out_msat"], earned_msat=forward["fee_msat"], out_count=1)
+    for channel_id, sums in wanted.items():
+        assert {field: shown[channel_id][field] for field in sums} == dict(sums), channel_id
+    assert shown[""]["earned_msat"] == life.alice.call("getinfo")["fees_collected_msat"]
+    assert len(wanted) == 4
+
+
+def assert_rebalances_are_the_moves(life: Life) -> None:
+    """What the node has paid more than it got in circles, by the channel where it arrived."""
+    circles: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for move in channel_moves(life.alice):
+        if move["primary_tag"] == "invoice":
+            circles[move["payment_hash"]].append(move)
+    wanted: Counter[str] = Counter()
+    for moves in circles.values():
+        targets = {move["account_id"] for move in moves if move["credit_msat"]}
+        if targets and any(move["debit_msat"] for move in moves):
+            (target,) = targets
+            wanted[target] += sum(move["debit_msat"] - move["credit_msat"] for move in moves)
+    shown = lines(profit(life.operator))
+    assert {name: line["rebalance_msat"] for name, line in shown.items() if name and line["rebalance_msat"]} == wanted
+    assert shown[""]["rebalance_msat"] == sum(wanted.values()) > 0
+    assert shown[""]["rebalance_count"] == sum(len(moves) > 1 for moves in circles.values()) >= 2 + bool(PLUGIN)
+
+
+def assert_a_new_database_knows_all(life: Life, tmp_path: Path) -> None:
+    """Also of forwards that the node no longer has: half of them first, then all."""
+    alice, street, operators = life.alice, life.street, [life.operator]
+    bob, *_, frank = street.neighbours.values()
+    wanted = lines(profit(life.operator))
+    settled = [forward for forward in alice.forwards() if forward["status"] == "settled"]
+    for name, count in (("again", 0), ("half", len(settled) // 2), ("all", len(settled))):
+        for forward in settled[:count]:
+            delete(alice, forward)
+        settled = settled[count:]
+        operators.append(new_operator(street, tmp_path / name))
+        for operator in operators:
+            agree(operator)
+            assert lines(profit(operator)) == wanted, name
+    assert alice.forwards() == []
+    street.send(bob, alice, frank, amount_msat=2_000_222)
+    street.settle()
+    for operator in operators:
+        agree(operator)
+    shown = [lines(profit(operator)) for operator in operators]
+    assert shown[0][""]["earned_msat"] == alice.call("getinfo")["fees_collected_msat"] > wanted[""]["earned_msat"]
+    assert all(one == shown[0] for one in shown)
+
+
+def delete(node: Lightningd, forward: dict[str, Any]) -> None:
+    """As autoclean does it."""
+    node.call("delforward", in_channel=forward["in_channel"], in_htlc_id=forward["in_htlc_id"], status="settled")
+
+
+def test_without_bookkeeper_and_before_lock_in_nothing_is_missing(stack: ExitStack, tmp_path: Path) -> None:
+    """The ledger is the node's own. Until a channel, or its splice, is locked in, nobody knows what it cost."""
+    street = new_street(stack, {"bob": (f"--funding-confirms={LATE_DEPTH}",)}, "--disable-plugin=bookkeeper")
+    alice, (bob,) = street.alice, street.neighbours.values()
+    with pytest.raises(RpcRefused, match="Unknown command"):
+        alice.call("bkpr-listaccountevents")
+    life = Life(street, new_operator(street, tmp_path / "home"))
+    street.fund(alice, 3_000_000)
+    life.confirm(set())
+    street.connect(alice, bob)
+    opened = alice.call("fundchannel", id=bob.node_id, amount=CAPACITY_SAT, push_msat=PUSHED_MSAT + 123)["txid"]
+    assert_booked_at_last(life, opened, "open")
+    street.usable((alice, bob))
+    street.send(alice, bob, amount_msat=7_000_003)
+    spliced = alice.call("splicein", channel=street.channel(alice, bob)["channel_id"], amount="100000")["txid"]
+    assert_booked_at_last(life, spliced, "splice")
+    sent = alice.call("withdraw", destination=street.bitcoind.call("getnewaddress"), satoshi=250_000)["txid"]
+    life.confirm({(sent, "wallet")})
+    miners = street.miners_fees_msat()
+    assert {(txid, kind): msat for (txid, _, kind), msat in booked(life.operator).items()} == {
+        (opened, "open"): miners[opened], (spliced, "splice"): miners[spliced], (sent, "wallet"): miners[sent],
+    }  # fmt: skip
+    assert lines(profit(life.operator))[""]["net_msat"] == -sum(miners[txid] for txid in (opened, spliced, sent))
+
+
+def assert_booked_at_last(life: Life, txid: str, kind: str) -> None:
+    for _ in range(LATE_DEPTH - 1):
+        life.agree()
+        life.street.mine()
+    life.agree()
+    assert any(txid in (move["utxo"].partition(":")[0], move.get("spending_txid")) for move in chain_moves(life.alice))
+    life.street.mine()
+    life.agree(booking={(txid, kind)})
