@@ -9,7 +9,7 @@ import itertools
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
 from functools import partial
@@ -34,9 +34,7 @@ STILL_SECONDS = 0.4
 class Street:
     """One chain, alice, and neighbours by name with their flags."""
 
-    def __init__(
-        self, folder: Path, stack: ExitStack, neighbours: Mapping[str, tuple[str, ...]], *flags: str
-    ) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, neighbours: Mapping[str, tuple[str, ...]], *flags: str) -> None:
         self._labels = itertools.count(1)
         self.bitcoind = Bitcoind(folder / "chain")
         stack.callback(self.bitcoind.stop)
@@ -93,6 +91,24 @@ class Street:
         payer, payee = hops[0], hops[-1]
         label = f"{payee.name}-{next(self._labels)}"
         made = payee.call("invoice", amount_msat=amount_msat, label=label, description="regtest")
+        self._offer(hops, amount_msat, made)
+        payer.call("waitsendpay", payment_hash=made["payment_hash"])
+        return str(made["payment_hash"])
+
+    def send_to_end_later(self, payer: Lightningd, payee: Lightningd, amount_msat: int) -> str:
+        """Pay by way of alice. The payee takes it while the payer is away, who stays paused. Return the hash."""
+        label = f"{payee.name}-{next(self._labels)}"
+        made = payee.call("invoice", amount_msat=amount_msat, label=label, description="regtest")
+        payee.daemon.pause()
+        self._offer((payer, self.alice, payee), amount_msat, made)
+        wait_until("forward under way", lambda: _statuses(self.alice)["offered"] == 1 and _offers(self.alice))
+        payer.daemon.pause()
+        payee.daemon.resume()
+        wait_until("forward that is settled", lambda: _statuses(self.alice)["offered"] == 0)
+        wait_until("end of it on one side", lambda: not _offers(self.alice))
+        return str(made["payment_hash"])
+
+    def _offer(self, hops: Sequence[Lightningd], amount_msat: int, made: dict[str, Any]) -> None:
         route: list[dict[str, Any]] = []
         delay = CLTV_FINAL_BLOCKS
         for node, peer in reversed(list(pairwise(hops))):
@@ -101,10 +117,8 @@ class Street:
             route.insert(0, {"id": peer.node_id, "channel": scid, "amount_msat": amount_msat, "delay": delay})
             amount_msat += terms["fee_base_msat"] + amount_msat * terms["fee_proportional_millionths"] // 1_000_000
             delay += CLTV_DELTA_BLOCKS
-        payment_hash = str(made["payment_hash"])
-        payer.call("sendpay", route=route, payment_hash=payment_hash, payment_secret=made["payment_secret"])
-        payer.call("waitsendpay", payment_hash=payment_hash)
-        return payment_hash
+        secret = made["payment_secret"]
+        hops[0].call("sendpay", route=route, payment_hash=made["payment_hash"], payment_secret=secret)
 
     def settle(self) -> None:
         """Wait until alice's own lists agree with each other, and stand still."""
@@ -145,6 +159,15 @@ def chain_moves(node: Lightningd) -> list[dict[str, Any]]:
 def channel_moves(node: Lightningd) -> list[dict[str, Any]]:
     """The node's ledger of its channels."""
     return list(node.call("listchannelmoves")["channelmoves"])
+
+
+def _statuses(node: Lightningd) -> Counter[str]:
+    return Counter(forward["status"] for forward in node.forwards())
+
+
+def _offers(node: Lightningd) -> bool:
+    """Whether any HTLC of its own is under way."""
+    return any(htlc["direction"] == "out" for channel in node.channels() for htlc in channel["htlcs"])
 
 
 def _open(node: Lightningd, peer: Lightningd) -> list[dict[str, Any]]:
