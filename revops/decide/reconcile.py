@@ -67,6 +67,9 @@ def _cause_of(one: ChannelBooks, *, nothing_missing: bool) -> Cause:
     missing = one.forwards - one.moves - one.before_ledger
     if missing == NOTHING:
         return Cause.BEFORE_LEDGER
+    # An HTLC that was claimed by a transaction is still listed until the channel is forgotten.
+    if one.fulfilled_count and _is_on_chain(one, missing):
+        return Cause.ON_CHAIN
     under_way = _sums(one.under_way)
     if missing in under_way:
         return Cause.UNDER_WAY

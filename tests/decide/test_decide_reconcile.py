@@ -59,6 +59,8 @@ def test_what_is_under_way_hides_no_other_cause() -> None:
     claimed = replace(CHANNEL, forwards=LEFT, fulfilled_out_msat=2_000_000, fulfilled_count=1)
     assert causes(claimed) == {Cause.ON_CHAIN}
     assert causes(replace(claimed, forwards=LEFT + ENTERED, under_way=(ENTERED,))) == {Cause.ON_CHAIN}
+    # It is listed on, as long as the channel is.
+    assert causes(replace(claimed, under_way=(LEFT,))) == {Cause.ON_CHAIN}
     deleted = replace(CHANNEL, moves=LEFT)
     assert causes(deleted) == {Cause.DELETED}
     assert causes(replace(deleted, forwards=ENTERED, under_way=(ENTERED,))) == {Cause.DELETED}

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,145 +18,36 @@ from typing import Any
 import pytest
 
 from revops.actuate.sling import STOPPED_SECONDS
-from tests.regtest.conftest import why_not
-from tests.regtest.network import ANNOUNCE_BLOCKS, Lightningd, RpcRefused
-from tests.regtest.operator_home import Operator
+from tests.regtest.life import (
+    CAPACITY_SAT,
+    DELAY_BLOCKS,
+    LATE_DEPTH,
+    PUSHED_MSAT,
+    Life,
+    agree,
+    booked,
+    delete,
+    lines,
+    new_operator,
+    new_street,
+    profit,
+)
+from tests.regtest.network import ANNOUNCE_BLOCKS, Lightningd
 from tests.regtest.processes import wait_until
-from tests.regtest.street import ALICE_BASE_MSAT, ALICE_PPM, Street, bookkeepers_fees_msat, chain_moves, channel_moves
+from tests.regtest.street import ALICE_BASE_MSAT, ALICE_PPM, bookkeepers_fees_msat, chain_moves, channel_moves
 
 pytestmark = [pytest.mark.regtest, pytest.mark.timeout(600)]
 
 PLUGIN = os.environ.get("REVOPS_SLING_PLUGIN", "")
-LATE_DEPTH = 3
-CAPACITY_SAT = 1_000_000
-PUSHED_MSAT = 500_000_000
 PAYMENT_MSAT = 100_000_000
 REBALANCE_SAT = 100_000
 #: alice's part of the channel to carol, once paid forwards have used it up.
 DRAINED_MSAT = 160_000_000
 #: A closed channel is forgotten so many blocks later.
 FORGET_BLOCKS = 101
-#: What a node closes alone, it may sweep so many blocks later: what its peer asks for on this chain.
-DELAY_BLOCKS = 5
 #: By what the report calls each of them.
 FIELDS = {"open": "open_msat", "splice": "splice_msat", "closing": "close_msat", "sweep": "close_msat",
           "wallet": "wallet_msat"}  # fmt: skip
-#: Depends on when each database first looked.
-NOT_COMPARED = {"capital_msat", "yearly_return_ratio"}
-
-Booked = set[tuple[str, str]]
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    """Ends all that a test has started."""
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    with ExitStack() as opened:
-        yield opened
-
-
-def new_street(stack: ExitStack, neighbours: dict[str, tuple[str, ...]], *flags: str) -> Street:
-    """The path of a socket must be short, so not in pytest's own folder."""
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regtest-", ignore_cleanup_errors=True))
-    street = Street(Path(folder), stack, neighbours, *flags)
-    try:
-        street.alice.call("help", command="splicein")
-    except RpcRefused:
-        pytest.skip("this lightningd has no splicein (v26.04 brought it)")
-    return street
-
-
-def new_operator(street: Street, home: Path) -> Operator:
-    """As `revops init` leaves it on that node, wherever it stands."""
-    operator = Operator(home)
-    ran = operator.run("init", "--rpc-path", str(street.alice.rpc_path))
-    assert (ran.code, ran.err) == (0, ""), ran
-    return operator
-
-
-def agree(operator: Operator) -> dict[str, Any]:
-    """All that was compared agrees."""
-    found = operator.json("reconcile")
-    assert (found["differences"], found["unexplained_msat"], found["still"]) == ([], 0, True)
-    return found
-
-
-def profit(operator: Operator) -> dict[str, Any]:
-    """Profit and loss of all time."""
-    return operator.json("report", "pnl", "--from", "2009-01-03")
-
-
-def lines(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each channel's line that isn't empty, and the node's, by name."""
-    found = {channel["channel_id"]: channel["line"] for channel in report["channels"]} | {"": report["total"]}
-    kept = {
-        name: {field: value for field, value in line.items() if field not in NOT_COMPARED}
-        for name, line in found.items()
-    }
-    return {name: line for name, line in kept.items() if any(line.values())}
-
-
-def booked(operator: Operator) -> dict[tuple[str, str, str], int]:
-    """By transaction, account and kind, what costs are on record, where there are any."""
-    rows = operator.rows(
-        "SELECT txid, coalesce(channel_id, 'wallet') AS account, kind, cost_msat FROM chain_cost AS cost LEFT JOIN"
-        " channel ON channel.node_key = cost.node_key AND channel.channel_key = cost.account_key WHERE cost_msat != 0"
-    )
-    return {(row["txid"], row["account"], row["kind"]): row["cost_msat"] for row in rows}
-
-
-class Life:
-    """A street, alice's operator, and what is expected to be booked so far."""
-
-    def __init__(self, street: Street, operator: Operator) -> None:
-        self.street, self.operator, self.alice = street, operator, street.alice
-        self.expected: Booked = set()
-
-    def agree(self, *, booking: Booked | None = None, sweeping: int = 0) -> None:
-        """All agrees by now, and so many closes still are to be swept. `booking` are the transactions with what they
-        were for that are booked since the last look; nothing else is.
-        """
-        self.street.settle()
-        found = agree(self.operator)
-        self.expected |= booking or set()
-        assert {(txid, kind) for txid, _, kind in booked(self.operator)} == self.expected
-        assert len(found["to_sweep"]) == sweeping
-
-    def confirm(self, booking: Booked) -> None:
-        """A block makes costs of these."""
-        self.street.mine()
-        self.agree(booking=booking)
-
-    def opens(self, peer: Lightningd, **params: Any) -> None:
-        """alice opens a channel."""
-        self.street.connect(self.alice, peer)
-        opened = self.alice.call("fundchannel", id=peer.node_id, amount=CAPACITY_SAT, **params)
-        self.confirm({(opened["txid"], "open")})
-
-    def splices(self, by: Lightningd, peer: Lightningd, method: str, amount_sat: int, *, ours: bool) -> None:
-        """One of the two resizes their channel."""
-        before = self.street.channel(by, peer)
-        made = by.call(method, channel=before["channel_id"], amount=str(amount_sat))
-        self.agree()
-        self.confirm({(made["txid"], "splice")} if ours else set())
-        for node, other in ((by, peer), (peer, by)):
-            wait_until(
-                "new scid",
-                lambda node=node, other=other: (  # type: ignore[misc]
-                    self.street.channel(node, other)["short_channel_id"] != before["short_channel_id"]
-                ),
-            )
-        self.street.usable((by, peer))
-
-    def closes(self, peer: Lightningd) -> None:
-        """alice and the peer agree to close. Where he has opened it, what is lost is less than a sat."""
-        closed = self.alice.call("close", id=self.street.channel(self.alice, peer)["channel_id"])
-        assert closed["type"] == "mutual"
-        (txid,) = closed["txids"]
-        self.agree()
-        self.confirm({(txid, "closing")})
 
 
 def test_the_books_agree_after_whatever_happens(stack: ExitStack, tmp_path: Path) -> None:
@@ -457,43 +346,3 @@ def assert_a_new_database_knows_all(life: Life, tmp_path: Path) -> None:
     shown = [lines(profit(operator)) for operator in operators]
     assert shown[0][""]["earned_msat"] == alice.call("getinfo")["fees_collected_msat"] > wanted[""]["earned_msat"]
     assert all(one == shown[0] for one in shown)
-
-
-def delete(node: Lightningd, forward: dict[str, Any]) -> None:
-    """As autoclean does it."""
-    node.call("delforward", in_channel=forward["in_channel"], in_htlc_id=forward["in_htlc_id"], status="settled")
-
-
-def test_without_bookkeeper_and_before_lock_in_nothing_is_missing(stack: ExitStack, tmp_path: Path) -> None:
-    """The ledger is the node's own. Until a channel, or its splice, is locked in, nobody knows what it cost."""
-    street = new_street(stack, {"bob": (f"--funding-confirms={LATE_DEPTH}",)}, "--disable-plugin=bookkeeper")
-    alice, (bob,) = street.alice, street.neighbours.values()
-    with pytest.raises(RpcRefused, match="Unknown command"):
-        alice.call("bkpr-listaccountevents")
-    life = Life(street, new_operator(street, tmp_path / "home"))
-    street.fund(alice, 3_000_000)
-    life.confirm(set())
-    street.connect(alice, bob)
-    opened = alice.call("fundchannel", id=bob.node_id, amount=CAPACITY_SAT, push_msat=PUSHED_MSAT + 123)["txid"]
-    assert_booked_at_last(life, opened, "open")
-    street.usable((alice, bob))
-    street.send(alice, bob, amount_msat=7_000_003)
-    spliced = alice.call("splicein", channel=street.channel(alice, bob)["channel_id"], amount="100000")["txid"]
-    assert_booked_at_last(life, spliced, "splice")
-    sent = alice.call("withdraw", destination=street.bitcoind.call("getnewaddress"), satoshi=250_000)["txid"]
-    life.confirm({(sent, "wallet")})
-    miners = street.miners_fees_msat()
-    assert {(txid, kind): msat for (txid, _, kind), msat in booked(life.operator).items()} == {
-        (opened, "open"): miners[opened], (spliced, "splice"): miners[spliced], (sent, "wallet"): miners[sent],
-    }  # fmt: skip
-    assert lines(profit(life.operator))[""]["net_msat"] == -sum(miners[txid] for txid in (opened, spliced, sent))
-
-
-def assert_booked_at_last(life: Life, txid: str, kind: str) -> None:
-    for _ in range(LATE_DEPTH - 1):
-        life.agree()
-        life.street.mine()
-    life.agree()
-    assert any(txid in (move["utxo"].partition(":")[0], move.get("spending_txid")) for move in chain_moves(life.alice))
-    life.street.mine()
-    life.agree(booking={(txid, kind)})
