@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import add
 from typing import Final
@@ -10,6 +10,8 @@ from typing import Final
 from revops.domain.reconciliation import NOTHING, Cause, ChannelBooks, Difference, Figure, NodeBooks, Sides
 from revops.domain.units import MSAT_PER_SAT
 
+#: Of so many combinations of forwards under way one may explain a difference: ten are all, and more are hardly needed.
+_MOST_SUMS: Final = 1_024
 _SIDES: Final = (
     (Figure.IN, "in_msat"),
     (Figure.OUT, "out_msat"),
@@ -43,9 +45,10 @@ def _of_node(books: NodeBooks) -> Iterator[Difference]:
 
 
 def _of_channels(books: NodeBooks) -> Iterator[Difference]:
-    all_moves = reduce(add, (one.moves - one.forwards + one.before_ledger for one in books.channels), NOTHING)
+    missing = reduce(add, (one.forwards - one.moves - one.before_ledger for one in books.channels), NOTHING)
+    parts = [part for one in books.channels for part in one.under_way]
     for one in books.channels:
-        yield from _of_forwards(one, nothing_missing=all_moves == NOTHING)
+        yield from _of_forwards(one, nothing_missing=missing in _sums(parts))
         yield from _of_balance(one)
 
 
@@ -61,16 +64,39 @@ def _of_forwards(one: ChannelBooks, *, nothing_missing: bool) -> Iterator[Differ
 
 
 def _cause_of(one: ChannelBooks, *, nothing_missing: bool) -> Cause:
-    missing = one.forwards - one.moves
-    if missing == one.before_ledger:
+    missing = one.forwards - one.moves - one.before_ledger
+    if missing == NOTHING:
         return Cause.BEFORE_LEDGER
-    if one.fulfilled_count and _is_on_chain(one, missing - one.before_ledger):
+    # An HTLC that was claimed by a transaction is still listed until the channel is forgotten.
+    if one.fulfilled_count and _is_on_chain(one, missing):
+        return Cause.ON_CHAIN
+    under_way = _sums(one.under_way)
+    if missing in under_way:
+        return Cause.UNDER_WAY
+    if one.fulfilled_count and any(_is_on_chain(one, missing - part) for part in under_way):
         return Cause.ON_CHAIN
     if nothing_missing:
         return Cause.UNKNOWN_SCID
-    if not one.known or any(getattr(missing, name) > 0 for _, name in _SIDES):
-        return Cause.UNKNOWN
-    return Cause.DELETED
+    deleted = one.known and any(_is_deleted(part - missing) for part in under_way)
+    return Cause.DELETED if deleted else Cause.UNKNOWN
+
+
+def _is_deleted(more: Sides) -> bool:
+    """Whether what the ledger has more may be forwards: fees go with amounts."""
+    return (
+        min(more.in_msat, more.out_msat, more.sourced_msat, more.earned_msat) >= 0
+        and (more.in_msat > 0 or more.sourced_msat == 0)
+        and (more.out_msat > 0 or more.earned_msat == 0)
+    )
+
+
+def _sums(parts: Iterable[Sides]) -> set[Sides]:
+    """What any of some forwards come to together, none of them among it."""
+    sums = {NOTHING}
+    for part in parts:
+        if len(sums) < _MOST_SUMS:
+            sums |= {one + part for one in sums}
+    return sums
 
 
 def _is_on_chain(one: ChannelBooks, missing: Sides) -> bool:

@@ -29,6 +29,8 @@ class Cause(StrEnum):
 
     #: The node's ledger of moves begins later than its forwards.
     BEFORE_LEDGER = "before_ledger"
+    #: A peer has not let go yet of an HTLC whose forward is settled: the ledger has it when he has.
+    UNDER_WAY = "under_way"
     #: A side of the forward was settled by a transaction: that is in the ledger of the chain.
     ON_CHAIN = "on_chain"
     #: A forward was deleted on the node before it was copied, not by its age.
@@ -97,7 +99,8 @@ class ChannelBooks:
     """A channel by the forwards that we hold and by the node's ledger.
 
     `before_ledger` is what of the forwards is older than the ledger; `fulfilled_in_msat` and `fulfilled_out_msat` are
-    HTLCs of forwards that were claimed by transactions, `fulfilled_count` of them. `ledger_msat` is the balance by all
+    HTLCs of forwards that were claimed by transactions, `fulfilled_count` of them. `under_way` are forwards that may be
+    settled and not yet in the ledger, one by one. `ledger_msat` is the balance by all
     moves; `balance_msat` is what the node says, 0 where the funds are on the chain, and None while they are on the way.
     `final_msat` is what was ours at last by listclosedchannels, `closed_msat` what the ledger took out of the channel
     then; `opening_known` says whether the ledger has the channel's opening.
@@ -117,6 +120,7 @@ class ChannelBooks:
     final_msat: int | None = None
     closed_msat: int | None = None
     opening_known: bool = True
+    under_way: tuple[Sides, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

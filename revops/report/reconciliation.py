@@ -24,6 +24,7 @@ FIGURES: Final = {
 }
 CAUSES: Final = {
     Cause.BEFORE_LEDGER: "the node's ledger begins later",
+    Cause.UNDER_WAY: "settled, but a peer has not let go of it yet: the ledger follows",
     Cause.ON_CHAIN: "settled by a transaction: the ledger of the chain has it",
     Cause.DELETED: "forwards were deleted on the node before they were copied; only its ledger has them",
     Cause.UNKNOWN_SCID: "forwards name a channel by an scid that nobody knows any more: the ledger knows which it was",

@@ -137,11 +137,9 @@ def _settle(tx: Tx, near: Sequence[Pair], waiting: Sequence[Any]) -> tuple[list[
     lacking as there are more of them.
     """
     listed = _near(tx, [pair.settled_at for pair in near] + [row.moved_at for row in waiting])
-    lost = []
-    for pair in sorted(near, key=lambda pair: -pair.settled_at):  # what was deleted is the older of equals
-        sides = product((pair.in_channel_key, ANY_KEY), (pair.out_channel_key, ANY_KEY))
-        if not _take(listed, ((*side, pair.in_msat, pair.out_msat) for side in sides)):
-            lost.append(pair)
+    lost = sorted(near, key=lambda pair: -pair.settled_at)  # what was deleted is the older of equals
+    for by_name in product((True, False), repeat=2):  # what is surely listed first
+        lost = [pair for pair in lost if not _take(listed, [_kind(pair, *by_name)])]
     entries, exits = Kinds(), Kinds()
     for in_key, out_key, in_msat, out_msat in listed.elements():
         entries[in_key, in_msat, in_msat - out_msat] += 1
@@ -152,6 +150,11 @@ def _settle(tx: Tx, near: Sequence[Pair], waiting: Sequence[Any]) -> tuple[list[
         if _take(side, ((key, amount_msat, row.fees_msat) for key in (row.account_key, ANY_KEY))):
             dropped.append(row.created_index)
     return lost, dropped
+
+
+def _kind(pair: Pair, entry_by_name: bool, exit_by_name: bool) -> tuple[int, ...]:
+    in_key = pair.in_channel_key if entry_by_name else ANY_KEY
+    return in_key, pair.out_channel_key if exit_by_name else ANY_KEY, pair.in_msat, pair.out_msat
 
 
 def _take(listed: Kinds, kinds: Iterable[tuple[int, ...]]) -> bool:

@@ -21,6 +21,7 @@ from revops.store.keys import total
 from revops.store.move_sums import ROUTED_IN, ROUTED_OUT, moves_ever
 from revops.store.sums import NO_CHANNEL
 from revops.store.tables import chain_move, channel, rebalance_job, rebalance_payment, spend_ledger
+from revops.store.under_way import under_way
 
 #: A channel in these states has its funds on the chain, and none of them in the ledger.
 _ON_CHAIN: Final = frozenset({"ONCHAIN"})
@@ -55,6 +56,7 @@ def node_books(
     from_at = cursor(tx, CHANNEL_MOVES_FROM)
     before = flow_sums(tx, None, float(from_at)) if from_at else ever
     rows = tx.execute(_channels()).all()
+    ending = under_way(tx, here.values(), {row.channel_id: row.channel_key for row in rows})
     found = []
     for row in rows:
         key, on_chain = row.channel_key, chain.get(row.channel_key, _Chain())
@@ -75,6 +77,7 @@ def node_books(
                 final_msat=None if ended is None else ended.final_local_msat,
                 closed_msat=on_chain.closed_msat,
                 opening_known=on_chain.opened,
+                under_way=ending.get(key, ()),
             )
         )
     standing = books(tx)

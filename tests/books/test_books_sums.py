@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import select
@@ -168,9 +169,20 @@ def test_circular_payments_are_recorded_as_plain_python_finds_them(database: Dat
         assert recorded == {tuple(one) for one in books(node).circulars}
 
 
-def test_what_was_cleaned_before_the_first_sync_is_the_opening(database: Database, node: MadeNode) -> None:
+def test_what_was_cleaned_before_the_first_sync_is_in_the_ledger(database: Database, node: MadeNode) -> None:
     node.cleaned_before_at = NOW - 200 * DAY
     node_key = sync(database, node)
+    with database.read(node_key) as tx:
+        found = reconciled(tx)
+    assert found is not None
+    assert books(node, None, NOW - 200 * DAY).earned_msat > 0
+    assert (found.opening_msat, found.recorded_fees_msat) == (0, books(node).earned_msat)
+
+
+def test_without_a_ledger_it_is_the_opening(database: Database, node: MadeNode) -> None:
+    node.cleaned_before_at = NOW - 200 * DAY
+    with patch.object(MadeNode, "channel_moves", lambda *_: ()):
+        node_key = sync(database, node)
     with database.read(node_key) as tx:
         found = reconciled(tx)
     assert found is not None
