@@ -414,10 +414,10 @@ def rows(node: int) -> dict[str, list[Row]]:
 
 def _filled(columns: Sequence[Any], row: Row) -> Row:
     """The row as a table with these columns has it; what must be there and isn't given is made up."""
-    made = {name: value for name, value in row.items() if name in {one["name"] for one in columns}}
+    made = {one["name"]: row.get(one["name"]) for one in columns}
     for one in columns:
         name, kind = one["name"], one["type"]
-        if name not in made and not one["nullable"]:
+        if name not in row and not one["nullable"]:
             values = {int: 1, float: NOW - DAY, bool: False, bytes: b"\1" * 32, str: "{}" if "json" in name else "x"}
             made[name] = values[kind.python_type]
     return made
@@ -456,9 +456,8 @@ def fill(connection: Connection) -> None:
     for name in (one.name for one in tables.metadata.sorted_tables if one.name in there):
         columns = found.get_columns(name)
         into = table(name, *(column(one["name"], one["type"]) for one in columns))
-        for node in NODES:
-            for row in given[node].get(name, [{"node_key": node}]):
-                connection.execute(insert(into).values(_filled(columns, row)))
+        made = [_filled(columns, row) for node in NODES for row in given[node].get(name, [{"node_key": node}])]
+        connection.execute(insert(into), made)
 
 
 def contents(connection: Connection) -> dict[str, tuple[tuple[str, ...], set[tuple[Any, ...]]]]:
