@@ -89,7 +89,8 @@ def back_to_0009(url: str) -> None:
             indexes = ("fee_change_last", "fee_change_announced", "run_succeeded", "run_unfinished")
             for name in (*indexes, *later_indexes, "channel_move_routed", "chain_move_node_key_txid"):
                 connection.execute(text(f"DROP INDEX ix_{name}"))
-            connection.execute(text("ALTER TABLE chain_move DROP COLUMN txid"))
+            for name in ("txid", "output_count"):
+                connection.execute(text(f"ALTER TABLE chain_move DROP COLUMN {name}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
     finally:
         engine.dispose()
