@@ -27,12 +27,13 @@ _NONE: Final = 0
 _INCREMENTAL: Final = 2
 #: Pages (usually of 4 KiB) that a step gives back at most: some 20 ms on an SSD.
 PAGES_AT_ONCE: Final = 1_000
-#: A step that took longer is followed by half of one, as on a slow disk; after one that took longest, none follows.
+#: A step that took longer is followed by half of one, as on a slow disk, one of less than a quarter by a larger one
+#: again; after one that took longest, none follows.
 _STEP_SECONDS: Final = 0.1
 _LONGEST_STEP_SECONDS: Final = 2.0
 #: Longer than SQLite sleeps between two looks at a lock (0.1 s), so that who waits gets it before the next step.
 PAUSE_SECONDS: Final = 0.15
-#: A GiB with whole steps, in less than a minute. What is left then is given back by later runs.
+#: A GB with whole steps, in less than a minute. What is left then is given back by later runs.
 STEPS_A_RUN: Final = 250
 #: VACUUM writes the file anew, and then copies it over the old one by way of the write-ahead log.
 _ROOM_RATIO: Final = 2
@@ -67,11 +68,12 @@ def give_back(
 
 def _in_steps(
     connection: sqlite3.Connection,
-    pages: int,
+    pages_at_once: int,
     steps: int,
     monotonic: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
+    pages = pages_at_once
     for step in range(steps):
         if _number(connection, "freelist_count") == 0:
             return
@@ -90,6 +92,8 @@ def _in_steps(
             return
         if took_seconds > _STEP_SECONDS:
             pages = max(1, pages // 2)
+        elif took_seconds < _STEP_SECONDS / 4:
+            pages = min(pages_at_once, pages * 2)
 
 
 def _number(connection: sqlite3.Connection, name: str) -> int:

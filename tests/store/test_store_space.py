@@ -247,18 +247,28 @@ def test_others_who_write_come_first(pruned: tuple[str, Database]) -> None:
     assert asked(url, "freelist_count") == free
 
 
-@pytest.mark.parametrize(("took_seconds", "steps"), [(0.05, [PAGES] * 3), (0.5, [20, 10, 5]), (2.5, [PAGES])])
+@pytest.mark.parametrize(
+    ("took_seconds", "steps"),
+    [
+        ([0.05] * 3, [PAGES] * 3),
+        ([0.5] * 3, [20, 10, 5]),
+        ([0.5, 0.01, 0.01, 0.01], [20, 10, 20, 20]),
+        ([2.5], [PAGES]),
+    ],
+)
 def test_slow_disk_gets_smaller_steps_or_none(
-    pruned: tuple[str, Database], took_seconds: float, steps: list[int]
+    pruned: tuple[str, Database], took_seconds: list[float], steps: list[int]
 ) -> None:
     url, database = pruned
-    instants = (number // 2 * 60 + number % 2 * took_seconds for number in range(100))
+    instants = iter([at for turn, took in enumerate(took_seconds) for at in (60.0 * turn, 60.0 * turn + took)])
     free = [asked(url, "freelist_count")]
 
     def count(_seconds: float) -> None:
         free.append(asked(url, "freelist_count"))
 
-    space.give_back(database, pages_at_once=PAGES, steps=3, monotonic=lambda: next(instants), sleep=count)
+    space.give_back(
+        database, pages_at_once=PAGES, steps=max(3, len(steps)), monotonic=lambda: next(instants), sleep=count
+    )
     free.append(asked(url, "freelist_count"))
     assert [before - after for before, after in pairwise(free)] == steps
 
