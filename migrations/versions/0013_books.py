@@ -5,6 +5,8 @@ Revision: 0013, after 0012. There is no way back: restore a backup.
 The node's ledger is read once more by the next sync, from its first row: only so are the sums those of all moves, and
 what was left out before comes in. Failures by kind are made here, of raw forwards; of days that were summarised the
 code isn't known any more (0).
+
+Some migrations stood in other forms before, for some commits each. What these left out is made up for here, first.
 """
 
 from __future__ import annotations
@@ -55,7 +57,76 @@ def words(name: str) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), nullable=False)
 
 
+def make_up_for_earlier_forms() -> None:
+    """0001 without `status` in an index, 0003 right after 0001, 0011 without ranks, its first rows and two indexes.
+
+    Where a database was made by the migrations as they are now, nothing is done.
+    """
+    found = sa.inspect(op.get_bind())
+
+    def lacks(table: str, *columns: str) -> bool:
+        return columns not in {tuple(index["column_names"]) for index in found.get_indexes(table)}
+
+    settled = ("node_key", "counted_at", "in_channel_key", "out_channel_key", "in_msat", "out_msat", "fee_msat", "status")
+    if lacks("forward", *settled):
+        is_settled = sa.text("status = 1")
+        op.drop_index("ix_forward_settled", table_name="forward")
+        op.create_index(
+            "ix_forward_settled", "forward", settled, sqlite_where=is_settled, postgresql_where=is_settled
+        )
+    if "blockheight" not in {column["name"] for column in found.get_columns("spend_ledger")}:
+        op.add_column("spend_ledger", sa.Column("blockheight", sa.BigInteger(), nullable=True))
+    if lacks("channel_move", "node_key", "payment_hash"):
+        op.create_index(op.f("ix_channel_move_node_key_payment_hash"), "channel_move", ["node_key", "payment_hash"])
+    if lacks("peer_event", "node_key", "peer_key", "created_index"):
+        name = op.f("ix_peer_event_node_key_peer_key_created_index")
+        op.create_index(name, "peer_event", ["node_key", "peer_key", "created_index"])
+    if "rank" not in {column["name"] for column in found.get_columns("rebalance_source")}:
+        rank_sources()
+
+
+def rank_sources() -> None:
+    """Make the table anew: the source that a job names is the best. Nothing has written others at that time, but if
+    there are any, the one that may cost most comes next.
+    """
+    bind = op.get_bind()
+    rows = bind.execute(sa.text("SELECT * FROM rebalance_source")).mappings().all()
+    chosen = bind.execute(sa.text("SELECT node_key, job_key, source_channel_key, max_fee_msat FROM rebalance_job")).all()
+    offers = {(row["node_key"], row["job_key"], row["source_channel_key"]): dict(row) for row in rows}
+    for job in chosen:
+        made = {"node_key": job[0], "job_key": job[1], "source_channel_key": job[2], "max_fee_msat": job[3]}
+        offers.setdefault(tuple(job[:3]), made | {"quoted_fee_msat": None})
+    first = {tuple(job[:3]) for job in chosen}
+    ranks: dict[tuple[int, int], int] = {}
+    for place in sorted(offers, key=lambda place: (place not in first, -offers[place]["max_fee_msat"], place)):
+        offers[place]["rank"] = ranks[place[:2]] = ranks.get(place[:2], 0) + 1
+    op.drop_table("rebalance_source")
+    table = op.create_table(
+        "rebalance_source",
+        key("node_key"),
+        key("job_key"),
+        key("source_channel_key"),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        msat("max_fee_msat"),
+        sa.Column("quoted_fee_msat", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["node_key", "job_key"],
+            ["rebalance_job.node_key", "rebalance_job.job_key"],
+            name=op.f("fk_rebalance_source_node_key_job_key"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["node_key", "source_channel_key"],
+            ["channel.node_key", "channel.channel_key"],
+            name=op.f("fk_rebalance_source_node_key_source_channel_key"),
+        ),
+        sa.PrimaryKeyConstraint("node_key", "job_key", "source_channel_key", name=op.f("pk_rebalance_source")),
+        sqlite_with_rowid=False,
+    )
+    op.bulk_insert(table, [offers[place] for place in sorted(offers)])
+
+
 def upgrade() -> None:
+    make_up_for_earlier_forms()
     op.create_table(
         "failure_sum",
         key("node_key"),

@@ -12,7 +12,7 @@ from revops.cycle.switchback import go_on
 from revops.domain.options import CommonOptions
 from revops.domain.policy import RetentionConfig
 from revops.domain.summary import RollupSummary
-from revops.store import rollup
+from revops.store import rollup, space
 from revops.store.engine import Database
 
 COMMAND = "rollup"
@@ -26,7 +26,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
     of it.
 
     Raw forwards go in the transaction that has added them up, so that totals never change. Classes go by timestamps: a
-    clock in doubt changes none.
+    clock in doubt changes none. What an SQLite file no longer needs is given back to the disk at last, in short steps.
     """
     with open_session(options, COMMAND, None, clock) as session:
         synced = session.sync()
@@ -41,7 +41,13 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
         rolled_up = prune_forwards(session.database, session.node_key, now - retention.forwards_days * DAY_SECONDS)
         pruned = prune_others(session.database, session.node_key, retention, now)
         changed = 0 if doubtful else classify(session.database, session.node_key, session.config.classes, now)
-        return RollupSummary(taken_at=now, rolled_up_count=rolled_up, pruned_count=pruned, changed_class_count=changed)
+        return RollupSummary(
+            taken_at=now,
+            rolled_up_count=rolled_up,
+            pruned_count=pruned,
+            changed_class_count=changed,
+            given_back_bytes=space.give_back(session.database),
+        )
 
 
 def prune_forwards(database: Database, node_key: int, before_at: float) -> int:

@@ -17,6 +17,7 @@ SENTENCES: Final[Mapping[ReasonCode, str]] = {**FEES, **REBALANCES, **CLASSES}
 
 #: Numbers that reasons of earlier versions lack, as they may be stored.
 LATER: Final[Mapping[ReasonCode, frozenset[str]]] = {
+    ReasonCode.FIRST_FEE_ANCHOR: frozenset({"least_ppm"}),
     ReasonCode.RESERVE_LOW: frozenset({"resume_sat"}),
     ReasonCode.KELLY: frozenset({"cost_ppm", "room", "p_percent", "staked"}),
     ReasonCode.NOTHING_CHEAPER: frozenset({"source", "source_ppm", "last_hop_ppm"}),
