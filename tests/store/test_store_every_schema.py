@@ -82,6 +82,10 @@ def test_upgrade_keeps_every_row(name: str, empty_url: str, url: str) -> None:
     for table, (columns, rows) in before.items():
         kept = rows if table != "cursor" else {row for row in rows if not cursors.intersection(row)}
         now = made_of(after[table], columns)
+        if table == "cursor" and revision < "0013":
+            added = {row for row in now if "forwards_until" in row}
+            assert {row[columns.index("node_key")] for row in added} == set(made.NODES)
+            now -= added
         if table in emptied:
             assert now == set()
         elif (name, table) == ("first 0011", "rebalance_source"):
