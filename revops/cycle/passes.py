@@ -155,7 +155,7 @@ class Passes:
 
     def forgotten(self) -> None:
         """Add up the forwards that only the ledger knows. All that are listed were copied once more after the moves."""
-        forgotten.find(lambda: self.database.transaction(self.node_key))
+        forgotten.find(lambda: self.database.transaction(self.node_key), self.clock())
 
     def _plain(
         self,
