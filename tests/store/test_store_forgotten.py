@@ -114,7 +114,7 @@ def test_what_needs_no_look_is_not_stored(database: Database, node_key: int) -> 
         forwards.ingest(tx, [make_forward(7, resolved_at=NOW - 3 * DAY, received_at=NOW - 3 * DAY)], NOW)
         moves.ingest_channel_moves(tx, pair(1, 50_000, NOW - DAY, 1))
         assert waiting(tx) == 0
-        assert forgotten.looked_at(tx) == (-matched.APART_SECONDS, NOW - 3 * DAY + forgotten.APART_SECONDS)
+        assert forgotten.looked_at(tx) == (-matched.APART_SECONDS, NOW - 3 * DAY + matched.APART_SECONDS)
     find(database, node_key)
     with database.transaction(node_key) as tx:
         assert forgotten.looked_at(tx)[0] == NOW - 3 * DAY - matched.APART_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
@@ -154,3 +155,26 @@ def test_halves_of_one_payment_that_fit_nothing_are_not_looked_through() -> None
     rows = [Counted(created_index=n, debit_msat=1_000 + n % 7, fees_msat=1, payment_hash=b"x") for n in range(1_000)]
     assert list(Halves().join(rows)) == []
     assert Counted.asked <= 10 * len(rows)
+
+
+def test_syncs_that_read_the_same_page_at_once_count_it_once(database: Database, node_key: int) -> None:
+    """On PostgreSQL only their turns keep them apart."""
+    page = [row for n in range(50) for row in pair(2 * n + 1, 1_000 + n, AT, n)]
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+    start = threading.Barrier(3)
+
+    def sync() -> None:
+        start.wait(timeout=30)
+        with database.transaction(node_key) as tx:
+            moves.ingest_channel_moves(tx, page)
+            cursors.set_cursor(tx, cursors.CHANNEL_MOVES, 100)
+
+    threads = [threading.Thread(target=sync) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    with database.read(node_key) as tx:
+        assert {row.move_count for row in moves_ever(tx)} == {50}
+        assert waiting(tx) == 100
