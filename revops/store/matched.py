@@ -1,6 +1,6 @@
 """Moves of forwards held against the forwards that are listed: which of them have a forward of their own.
 
-Equal forwards are told apart by when they settled: the nearest belong together, those of the same second first. A peer
+Equal forwards are told apart by when they settled: those of about the same second belong together first. A peer
 who sends equal payments all day must not hide one that was deleted behind one that came an hour later. Parts of one
 payment that are equal in all but their channels are brought together as the list has them: the ledger doesn't say which
 entry goes with which exit, and a wrong guess would count both once more.
@@ -8,7 +8,7 @@ entry goes with which exit, and a wrong guess would count both once more.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -35,18 +35,21 @@ class Listed:
         for moments in self._moments.values():
             moments.sort()
 
+    def has(self, kind: Kind) -> bool:
+        """Whether any of this kind is left."""
+        return bool(self._moments.get(kind))
+
     def take(self, kind: Kind, at: float, apart_seconds: float) -> bool:
-        """Take the one of this kind that is nearest to a moment, if any is near enough."""
+        """Take the latest of this kind that is near enough to a moment. Asked for in turn from the latest moment to the
+        earliest, as many are taken as can be: the windows are equally wide.
+        """
         moments = self._moments.get(kind)
         if not moments:
             return False
-        place = bisect_left(moments, at)
-        nearest = min(
-            (one for one in (place - 1, place) if 0 <= one < len(moments)), key=lambda n: abs(moments[n] - at)
-        )
-        if abs(moments[nearest] - at) > apart_seconds:
+        place = bisect_right(moments, at + apart_seconds) - 1
+        if place < 0 or moments[place] < at - apart_seconds:
             return False
-        del moments[nearest]
+        del moments[place]
         return True
 
     def left(self) -> Iterable[tuple[Kind, int]]:
@@ -101,10 +104,16 @@ def _take_together(entries: list[Any], exits: list[Any], listed: Listed) -> list
     by_entry, by_exit = _by_account(entries), _by_account(exits)
     for apart_seconds in (_SAME_SECONDS, APART_SECONDS):
         for in_key, out_key in product(by_entry, by_exit):
-            ins, outs = by_entry[in_key], by_exit[out_key]
-            kind = (in_key, out_key, in_msat, out_msat)
-            while ins and outs and listed.take(kind, outs[-1].moved_at, apart_seconds):
-                taken += (ins.pop().created_index, outs.pop().created_index)
+            ins, kind = by_entry[in_key], (in_key, out_key, in_msat, out_msat)
+            if not ins or not listed.has(kind):
+                continue
+            left = []
+            for leave in by_exit[out_key]:
+                if ins and listed.take(kind, leave.moved_at, apart_seconds):
+                    taken += (ins.pop().created_index, leave.created_index)
+                else:
+                    left.append(leave)
+            by_exit[out_key] = left
     gone = set(taken)
     for rows in (entries, exits):
         rows[:] = [row for row in rows if row.created_index not in gone]
@@ -113,7 +122,7 @@ def _take_together(entries: list[Any], exits: list[Any], listed: Listed) -> list
 
 def _by_account(rows: Iterable[Any]) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = defaultdict(list)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: -row.moved_at):
         found[row.account_key].append(row)
     return found
 

@@ -14,8 +14,9 @@ from revops.errors import TemporaryError
 from revops.store import cursors, forgotten, forwards, moves
 from revops.store.engine import Database, Tx
 from revops.store.flows import flow_sums, settled_fees_msat
+from revops.store.matched import Listed, match
 from revops.store.move_sums import moves_ever
-from revops.store.routed import Halves
+from revops.store.routed import Halves, Pair
 from tests.builders import DAY, NOW
 from tests.store.rows import make_forward, record, scid
 from tests.store.test_store_forgotten import FEE_MSAT, find, pair, routed, waiting
@@ -178,3 +179,26 @@ def test_syncs_that_read_the_same_page_at_once_count_it_once(database: Database,
     with database.read(node_key) as tx:
         assert {row.move_count for row in moves_ever(tx)} == {50}
         assert waiting(tx) == 100
+
+
+@pytest.mark.parametrize("late_seconds", [0, 1])
+def test_equal_payments_four_a_second_are_all_found_in_the_list(late_seconds: int) -> None:
+    """The ledger knows whole seconds: what is next to one of its moves may belong to another."""
+    count = 20_000
+    near = [
+        Pair(
+            half(2 * n, account_key=1, credit_msat=1_001, moved_at=n // 4),
+            half(2 * n + 1, account_key=2, debit_msat=1_000, moved_at=n // 4 + late_seconds),
+        )
+        for n in range(count)
+    ]
+    lost, dropped = match(near, [], Listed(((1, 2, 1_001, 1_000), n / 4) for n in range(count)))
+    assert (lost, len(dropped)) == ([], 2 * count)
+    lost, _ = match(near, [], Listed(((1, 2, 1_001, 1_000), n / 4) for n in range(count) if n % 5))
+    assert len(lost) == count // 5
+
+
+def half(index: int, **values: int) -> Any:
+    return SimpleNamespace(
+        created_index=index, fees_msat=1, payment_hash=None, **{"credit_msat": 0, "debit_msat": 0} | values
+    )
