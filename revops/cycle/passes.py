@@ -155,7 +155,7 @@ class Passes:
 
     def forgotten(self) -> None:
         """Add up the forwards that only the ledger knows. All that are listed were copied once more after the moves."""
-        forgotten.find(lambda: self.database.transaction(self.node_key))
+        forgotten.find(lambda: self.database.transaction(self.node_key), self.clock())
 
     def _plain(
         self,
@@ -178,8 +178,11 @@ class Passes:
         return count
 
     def _resolve(self, page: Sequence[Forward]) -> None:
-        """Find the channels of scids that are new to us: the node still knows those from before a splice."""
-        named = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
+        """Find the channels of scids that are new to us: the node still knows those from before a splice. What a
+        sender merely asked for is looked for nowhere, or he could fill the records with names that he made up.
+        """
+        wanted = (row.out_scid for row in page if row.out_scid is not None and not row.exit_is_a_wish)
+        named = {row.in_scid for row in page} | set(wanted)
         if not named:
             return
         with self.database.read(self.node_key) as tx:

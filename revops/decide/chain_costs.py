@@ -69,7 +69,8 @@ def _is_close(row: ChainMove) -> bool:
 
 
 def _costs(txid: str, rows: Sequence[ChainMove]) -> list[ChainCost]:
-    taken_msat = sum(row.debit_msat for row in rows if row.spending_txid is not None)
+    # What is spent of others' outputs was never ours.
+    taken_msat = sum(row.debit_msat for row in rows if row.spending_txid is not None and row.account != OUTSIDE)
     given_msat = sum(row.credit_msat for row in rows if row.spending_txid is None and _is_ours(row))
     accounts = sorted({row.account for row in rows} - {OUTSIDE})
     if not accounts or taken_msat == 0 or given_msat > taken_msat:

@@ -51,6 +51,11 @@ class Forward:
     resolved_at: float | None
     failcode: int | None
 
+    @property
+    def exit_is_a_wish(self) -> bool:
+        """Whether `out_scid` is only what the sender asked for: any stranger may ask for any, as often as he likes."""
+        return self.status is ForwardStatus.LOCAL_FAILED and self.out_msat is None
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelMove:

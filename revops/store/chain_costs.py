@@ -13,6 +13,7 @@ from revops.domain.forward import ChainMove
 from revops.store.accounts import WALLET_KEY, account_names
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, chunks
+from revops.store.sums import take_turns
 from revops.store.tables import chain_cost, chain_move
 
 #: Given all moves of some transactions, returns what each cost.
@@ -23,6 +24,7 @@ UNSETTLED_BLOCKS: Final = 2_016
 
 def rebook(tx: Tx, txids: Collection[str], book: Booker) -> None:
     """Given transactions of which something is new, and what books them, record what each cost, as it is known now."""
+    take_turns(tx)
     keys = channel_keys(tx) | {WALLET: WALLET_KEY}
     names = account_names(tx)
     for some in chunks(sorted(txids)):

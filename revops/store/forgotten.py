@@ -13,36 +13,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, delete, func, literal_column, select
 
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import size_permille
+from revops.errors import TemporaryError
 from revops.store.cursors import FORWARDS_UNTIL, cursor, set_cursor
 from revops.store.days import add_days, day_of
 from revops.store.engine import NODE, Tx
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.lot_marks import forget_behind
+from revops.store.matched import ANY_KEY, APART_SECONDS, Listed, match
 from revops.store.routed import Halves, Pair
 from revops.store.scids import placeholder_keys
 from revops.store.sums import count_rows, take_turns
 from revops.store.tables import EVER, channel_move, flow_sum, forward
+from revops.store.under_way import LONGEST_SECONDS
 
-#: How far apart the ledger and the list of forwards may date the same payment.
-APART_SECONDS: Final = 3_600
 _MOVES_AT_ONCE: Final = 20_000
 _ALWAYS: Final = float("inf")
-#: Stands for a channel that only an scid of it names.
-ANY_KEY: Final = -1
-#: How many of each kind there are.
-Kinds = Counter[tuple[int, ...]]
 
 
 @dataclass(slots=True)
@@ -52,9 +48,10 @@ class Found:
     forward_count: int = 0
     earned_msat: int = 0
 
-    def add(self, lost: Sequence[Pair], tx: Tx) -> None:
-        """Given forwards that nothing else has, add them up in the records, and here."""
-        _add_up(tx, lost)
+    def add(self, lost: Sequence[Pair], tx: Tx, seen_at: float) -> None:
+        """Given forwards that nothing else has, add them up in the records, and here, and drop their moves."""
+        _drop(tx, [index for pair in lost for index in pair.indexes])
+        _add_up(tx, lost, seen_at)
         self.forward_count += len(lost)
         self.earned_msat += sum(pair.in_msat - pair.out_msat for pair in lost)
 
@@ -80,8 +77,9 @@ def _first_listed() -> Executable:
     )
 
 
-def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
-    """Given what begins a transaction, add up the forwards that only the stored moves know; return how many.
+def find(begin: Callable[[], AbstractContextManager[Tx]], seen_at: float) -> Found:
+    """Given what begins a transaction, and the time, add up the forwards that only the stored moves know; return how
+    many. None is counted later than `seen_at`: what a wrong clock dated into the future would never leave a window.
 
     To be called when all forwards are copied that the node lists, once more after these moves were read. It may be
     killed at any moment, and called again.
@@ -100,8 +98,8 @@ def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
             rows = tx.execute(_routed(), b_after=after, b_limit=_MOVES_AT_ONCE).all()
             if not rows:
                 lost, dropped = _settle(tx, near, halves.rows())
-                found.add(lost, tx)
-                _drop(tx, [*(index for pair in near for index in pair.indexes), *dropped])
+                found.add(lost, tx, seen_at)
+                _drop(tx, dropped)
                 last_at = tx.execute(_last_settled()).scalar()
                 set_cursor(tx, FORWARDS_UNTIL, 0 if last_at is None else math.ceil(last_at))
                 return found
@@ -109,8 +107,7 @@ def find(begin: Callable[[], AbstractContextManager[Tx]]) -> Found:
             pairs = list(halves.join(rows))
             old = [pair for pair in pairs if since_at < pair.settled_at < before_at]
             near += [pair for pair in pairs if not since_at < pair.settled_at < before_at]
-            found.add(old, tx)
-            _drop(tx, (index for pair in old for index in pair.indexes))
+            found.add(old, tx, seen_at)
 
 
 @cache
@@ -133,59 +130,54 @@ def _routed() -> Executable:
 
 def _settle(tx: Tx, near: Sequence[Pair], waiting: Sequence[Any]) -> tuple[list[Pair], list[int]]:
     """Given forwards by the ledger that lie near to what we have, and halves, return the forwards that we lack, and the
-    indexes of the halves whose forward we have: their others lay beyond what needed a look. Of equal ones as many are
-    lacking as there are more of them.
+    indexes of moves whose forward we have, or whose other half won't come any more.
     """
     listed = _near(tx, [pair.settled_at for pair in near] + [row.moved_at for row in waiting])
-    lost = sorted(near, key=lambda pair: -pair.settled_at)  # what was deleted is the older of equals
-    for by_name in product((True, False), repeat=2):  # what is surely listed first
-        lost = [pair for pair in lost if not _take(listed, [_kind(pair, *by_name)])]
-    entries, exits = Kinds(), Kinds()
-    for in_key, out_key, in_msat, out_msat in listed.elements():
-        entries[in_key, in_msat, in_msat - out_msat] += 1
-        exits[out_key, out_msat, in_msat - out_msat] += 1
-    dropped = []
-    for row in waiting:
-        side, amount_msat = (entries, row.credit_msat) if row.credit_msat else (exits, row.debit_msat)
-        if _take(side, ((key, amount_msat, row.fees_msat) for key in (row.account_key, ANY_KEY))):
-            dropped.append(row.created_index)
+    lost, dropped = match(near, waiting, listed)
+    last_at = tx.execute(_last_settled()).scalar() or 0.0
+    gone = set(dropped)
+    dropped += [
+        row.created_index
+        for row in waiting
+        if row.moved_at < last_at - LONGEST_SECONDS and row.created_index not in gone
+    ]
     return lost, dropped
 
 
-def _kind(pair: Pair, entry_by_name: bool, exit_by_name: bool) -> tuple[int, ...]:
-    in_key = pair.in_channel_key if entry_by_name else ANY_KEY
-    return in_key, pair.out_channel_key if exit_by_name else ANY_KEY, pair.in_msat, pair.out_msat
-
-
-def _take(listed: Kinds, kinds: Iterable[tuple[int, ...]]) -> bool:
-    """Take one of the first of these kinds that is left, if any is."""
-    for kind in kinds:
-        if listed[kind] > 0:
-            listed[kind] -= 1
-            return True
-    return False
-
-
-def _near(tx: Tx, moments: Sequence[int]) -> Kinds:
+def _near(tx: Tx, moments: Iterable[int]) -> Listed:
     """The settled forwards that we have around these moments. A channel that nobody can name goes by ANY_KEY: the
     ledger knows which it was.
     """
-    if not moments:
-        return Kinds()
-    bounds = {"b_since": min(moments) - float(APART_SECONDS), "b_until": max(moments) + float(APART_SECONDS)}
-    rows = tx.execute(_settled_between(), **bounds).all()
     unknown = placeholder_keys(tx)
 
     def shown(key: int) -> int:
         return ANY_KEY if key in unknown else key
 
-    return Kinds((shown(row[0]), shown(row[1]), row.in_msat, row.out_msat) for row in rows)
+    return Listed(
+        ((shown(row[0]), shown(row[1]), row.in_msat, row.out_msat), row.counted_at)
+        for since_at, until_at in _spans(moments)
+        for row in tx.execute(_settled_between(), b_since=since_at, b_until=until_at)
+    )
+
+
+def _spans(moments: Iterable[int]) -> Iterator[tuple[float, float]]:
+    """What lies around some moments, not all that lies between: a half may be years older than the next."""
+    span: tuple[float, float] | None = None
+    for at in sorted(set(moments)):
+        if span is not None and at - APART_SECONDS <= span[1]:
+            span = (span[0], at + float(APART_SECONDS))
+            continue
+        if span is not None:
+            yield span
+        span = (at - float(APART_SECONDS), at + float(APART_SECONDS))
+    if span is not None:
+        yield span
 
 
 @cache
 def _settled_between() -> Executable:
     raw = forward.c
-    return select(raw.in_channel_key, raw.out_channel_key, raw.in_msat, raw.out_msat).where(
+    return select(raw.in_channel_key, raw.out_channel_key, raw.in_msat, raw.out_msat, raw.counted_at).where(
         raw.node_key == NODE,
         raw.status == status_literal(ForwardStatus.SETTLED),
         raw.counted_at >= bindparam("b_since"),
@@ -193,40 +185,39 @@ def _settled_between() -> Executable:
     )
 
 
-def _add_up(tx: Tx, lost: Sequence[Pair]) -> None:
+def _add_up(tx: Tx, lost: Sequence[Pair], seen_at: float) -> None:
     if not lost:
         return
     rows = [
         {
             "status": ForwardStatus.SETTLED,
-            "counted_at": float(pair.settled_at),
-            "in_channel_key": pair.in_channel_key,
-            "out_channel_key": pair.out_channel_key,
+            "counted_at": min(seen_at, float(pair.settled_at)),
+            "in_channel_key": pair.entry.account_key,
+            "out_channel_key": pair.leave.account_key,
             "in_msat": pair.in_msat,
             "out_msat": pair.out_msat,
             "fee_msat": pair.in_msat - pair.out_msat,
         }
         for pair in lost
     ]
-    add_days(tx, _days(lost))
+    add_days(tx, _days(rows))
     count_rows(tx, rows)
     forget_behind(tx, rows)
 
 
-def _days(lost: Iterable[Pair]) -> list[dict[str, Any]]:
+def _days(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Nobody learns from them: they score what they earned."""
     sums: dict[tuple[int, int, int], dict[str, Any]] = {}
-    for pair in lost:
-        key = (day_of(pair.settled_at), pair.in_channel_key, pair.out_channel_key)
-        fee_msat = pair.in_msat - pair.out_msat
+    for row in rows:
+        key = (day_of(row["counted_at"]), row["in_channel_key"], row["out_channel_key"])
         entry = sums.setdefault(key, Counter())
         entry["settled_count"] += 1
-        entry["settled_in_msat"] += pair.in_msat
-        entry["settled_out_msat"] += pair.out_msat
-        entry["fee_msat"] += fee_msat
-        entry["score_msat"] += fee_msat
-        entry["settled_interest_permille"] += size_permille(pair.out_msat)
-        entry["last_settled_at"] = max(entry["last_settled_at"], float(pair.settled_at))
+        entry["settled_in_msat"] += row["in_msat"]
+        entry["settled_out_msat"] += row["out_msat"]
+        entry["fee_msat"] += row["fee_msat"]
+        entry["score_msat"] += row["fee_msat"]
+        entry["settled_interest_permille"] += size_permille(row["out_msat"])
+        entry["last_settled_at"] = max(entry["last_settled_at"], row["counted_at"])
     return [
         {"day": day, "in_channel_key": entry_key, "out_channel_key": exit_key, **dict.fromkeys(_UNSETTLED, 0), **entry}
         for (day, entry_key, exit_key), entry in sums.items()
@@ -236,7 +227,11 @@ def _days(lost: Iterable[Pair]) -> list[dict[str, Any]]:
 _UNSETTLED: Final = ("failed_count", "failed_in_msat", "refused_count", "refused_in_msat", "failed_interest_permille")
 
 
-def _drop(tx: Tx, indexes: Iterable[int]) -> None:
+def _drop(tx: Tx, indexes: Sequence[int]) -> None:
+    """Two syncs at once, one of which has lost its lock, must not both add up what these moves tell."""
+    count = 0
     for some in chunks(indexes):
         gone = (channel_move.c.node_key == tx.node_key, channel_move.c.created_index.in_(some))
-        tx.connection.execute(delete(channel_move).where(*gone))
+        count += tx.connection.execute(delete(channel_move).where(*gone)).rowcount
+    if count != len(indexes):
+        raise TemporaryError("sync: another run adds up the same forwards; the next run tries again")

@@ -15,21 +15,27 @@ from sqlalchemy import Table
 from revops.domain.forward import ChainMove, ChannelMove
 from revops.store.accounts import account_keys
 from revops.store.chain_costs import Booker, rebook, touched
-from revops.store.cursors import CHANNEL_MOVES_FROM, cursor, set_cursor
+from revops.store.cursors import CHANNEL_MOVES, CHANNEL_MOVES_FROM, cursor, set_cursor
 from revops.store.engine import Tx
 from revops.store.forgotten import looked_at
 from revops.store.keys import upsert
 from revops.store.move_sums import ROUTED_TAG, count_moves
 from revops.store.payments import INVOICE_TAG, record_circular
+from revops.store.sums import take_turns
 from revops.store.tables import chain_move, channel_move
 
 
 def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
-    """Given a page of listchannelmoves that the cursor has not passed yet, count it, and store what is new and isn't a
-    forward that we have; return how many rows were stored. Set the cursor in the same transaction.
+    """Given a page of listchannelmoves, count what the cursor has not passed yet, and store of it what isn't a forward
+    that we have; return how many rows were stored. Set the cursor in the same transaction.
+
+    Where another sync has read the page meanwhile (its lock was lost), nothing of it counts twice.
 
     Circular payments of ours that these rows complete are recorded with them.
     """
+    take_turns(tx)
+    passed = cursor(tx, CHANNEL_MOVES)
+    rows = list({row.created_index: row for row in rows if row.created_index > passed}.values())
     keys = account_keys(tx, rows)
     if rows and cursor(tx, CHANNEL_MOVES_FROM) == 0:
         set_cursor(tx, CHANNEL_MOVES_FROM, min(row.moved_at for row in rows))
@@ -63,6 +69,7 @@ def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove], book: Booker) -> int:
     """Given a page of listchainmoves, and what books transactions, store what is new, and what it cost; return how many
     rows were new.
     """
+    take_turns(tx)
     keys = account_keys(tx, rows)
     count = insert_new(
         tx,

@@ -1,12 +1,14 @@
 """The two `routed` moves of a forward, brought together: nothing in either says which its other half is.
 
 They share the payment hash and the fee, and the entry's amount is the exit's and the fee. Parts of one payment that are
-equal in all can't be told apart, nor need they be. The exit's move is of the second in which the forward was resolved;
-the entry's may come any time later (lightningd v26.06.6).
+equal in all can't be told apart by them: which of several entries and exits belong together only the list of forwards
+tells (store/matched.py). The exit's move is of the second in which the forward was resolved; the entry's may come any
+time later (lightningd v26.06.6).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,50 +16,56 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A forward by its two moves, with their indexes."""
+    """A forward by its two moves."""
 
-    in_channel_key: int
-    out_channel_key: int
-    in_msat: int
-    out_msat: int
-    settled_at: int
-    indexes: tuple[int, int]
+    entry: Any
+    leave: Any
 
     @property
-    def kind(self) -> tuple[int, int, int, int]:
-        """What tells it from others."""
-        return self.in_channel_key, self.out_channel_key, self.in_msat, self.out_msat
+    def in_msat(self) -> int:
+        """What entered."""
+        return int(self.entry.credit_msat)
+
+    @property
+    def out_msat(self) -> int:
+        """What left."""
+        return int(self.leave.debit_msat)
+
+    @property
+    def settled_at(self) -> int:
+        """When it was resolved."""
+        return int(self.leave.moved_at)
+
+    @property
+    def indexes(self) -> tuple[int, int]:
+        """Which moves these are."""
+        return self.entry.created_index, self.leave.created_index
 
 
 @dataclass(slots=True)
 class Halves:
-    """Moves that still lack the other half of their forward, by payment hash and fee."""
+    """Moves that still lack the other half of their forward: entries, or exits, by payment hash, fee and amount."""
 
-    waiting: dict[tuple[bytes | None, int], list[Any]] = field(default_factory=dict)
+    waiting: dict[tuple[bytes | None, int, int], deque[Any]] = field(default_factory=dict)
 
     def join(self, rows: Iterable[Any]) -> Iterator[Pair]:
         """Given more moves, yield the forwards that are whole with them."""
         for row in rows:
-            key = (row.payment_hash, row.fees_msat)
-            others = self.waiting.setdefault(key, [])
-            other = next((one for one in others if _fits(one, row)), None)
-            if other is None:
+            key = half_key(row)
+            others = self.waiting.setdefault(key, deque())
+            if not others or bool(others[0].credit_msat) == bool(row.credit_msat):
                 others.append(row)
                 continue
-            others.remove(other)
+            other = others.popleft()
             if not others:
                 del self.waiting[key]
-            entry, leave = (row, other) if row.credit_msat else (other, row)
-            indexes = (entry.created_index, leave.created_index)
-            yield Pair(
-                entry.account_key, leave.account_key, entry.credit_msat, leave.debit_msat, leave.moved_at, indexes
-            )
+            yield Pair(row, other) if row.credit_msat else Pair(other, row)
 
     def rows(self) -> list[Any]:
         """Return the moves that wait."""
         return [row for rows in self.waiting.values() for row in rows]
 
 
-def _fits(one: Any, other: Any) -> bool:
-    entry, leave = (one, other) if one.credit_msat else (other, one)
-    return bool(entry.credit_msat and leave.debit_msat and entry.credit_msat - leave.debit_msat == leave.fees_msat)
+def half_key(row: Any) -> tuple[bytes | None, int, int]:
+    """Given a half of a forward, return what the other has too: hash, fee, and the amount that left."""
+    return row.payment_hash, row.fees_msat, row.credit_msat - row.fees_msat if row.credit_msat else row.debit_msat

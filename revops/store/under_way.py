@@ -22,7 +22,7 @@ from revops.store.tables import forward
 #: How an HTLC's state is called from the moment on that its end is known to one side.
 _ENDING: Final = "_REMOVE_"
 #: An HTLC ends at its expiry at the latest, and none may last for longer than two weeks (2,016 blocks).
-_LONGEST_SECONDS: Final = 21 * 86_400.0
+LONGEST_SECONDS: Final = 21 * 86_400.0
 
 
 def under_way(tx: Tx, listed: Iterable[Channel], keys: Mapping[str, int]) -> dict[int, tuple[Sides, ...]]:
@@ -42,7 +42,7 @@ def under_way(tx: Tx, listed: Iterable[Channel], keys: Mapping[str, int]) -> dic
     last_at = tx.execute(_last()).scalar() or 0.0
     amounts = sorted({msat for _, _, msat in ending})
     fees: dict[tuple[int, str, int], int] = {}
-    for row in tx.execute(_alike(), b_since=last_at - _LONGEST_SECONDS, b_amounts=amounts):
+    for row in tx.execute(_alike(), b_since=last_at - LONGEST_SECONDS, b_amounts=amounts):
         fees[row.in_channel_key, "in", row.in_msat] = row.fee_msat
         fees[row.out_channel_key, "out", row.out_msat] = row.fee_msat
     for key, direction, msat in ending:

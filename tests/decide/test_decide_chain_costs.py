@@ -148,3 +148,17 @@ def test_what_the_wallet_sent_without_a_word_is_no_fee() -> None:
 )
 def test_what_cost_us_nothing(rows: list[ChainMove]) -> None:
     assert chain_costs(rows, {}) == ()
+
+
+def test_what_is_spent_of_others_is_no_cost_of_ours() -> None:
+    """Nobody spends an output of another in the node's ledger as yet: a row that says so must not be booked to us."""
+    whole = next(rows for rows in (by_txid(cost.txid) for cost in COSTS if cost.kind is CostKind.WALLET) if rows)
+    theirs = replace(
+        whole[0], created_index=10**9, account=OUTSIDE, credit_msat=0, debit_msat=5_000_000, outpoint="ee" * 32 + ":0",
+        spending_txid=whole[0].txid,
+    )  # fmt: skip
+    assert chain_costs([*whole, theirs], OPENING) == chain_costs(whole, OPENING)
+
+
+def by_txid(txid: str) -> list[ChainMove]:
+    return [move for move in MOVES if move.txid == txid]

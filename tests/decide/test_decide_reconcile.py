@@ -137,3 +137,11 @@ def test_a_difference_is_what_the_node_has_less_what_we_have(amounts: list[tuple
         shown = [one.difference_msat for one in by_channel.get(str(place), [])]
         assert shown == [part for part in parts if part]
     assert unexplained_msat(found) == sum(abs(one.difference_msat) for one in found if one.cause is Cause.UNKNOWN)
+
+
+def test_figures_of_two_known_channels_that_cancel_are_not_explained() -> None:
+    """A forward that was booked to a wrong channel is no forward under a name that nobody knows."""
+    one = channel(moves=NOTHING)
+    other = channel(channel_id="bb", forwards=NOTHING)
+    assert Cause.UNKNOWN_SCID not in {cause for _, cause in causes(books(one, other))}
+    assert Cause.UNKNOWN in {cause for _, cause in causes(books(one, other))}

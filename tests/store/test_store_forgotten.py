@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from revops.domain.forward import ChannelMove
-from revops.store import forgotten, forwards, moves, scids
+from revops.store import forgotten, forwards, matched, moves, scids
 from revops.store.engine import Database, Tx
 from revops.store.flows import flow_sums
 from revops.store.keys import channel_keys
@@ -39,7 +39,7 @@ def pair(index: int, out_msat: int, at: float, name: int) -> list[ChannelMove]:
 
 
 def find(database: Database, node_key: int) -> forgotten.Found:
-    return forgotten.find(lambda: database.transaction(node_key))
+    return forgotten.find(lambda: database.transaction(node_key), NOW)
 
 
 def earned(tx: Tx) -> dict[str, tuple[int, int]]:
@@ -114,10 +114,10 @@ def test_what_needs_no_look_is_not_stored(database: Database, node_key: int) -> 
         forwards.ingest(tx, [make_forward(7, resolved_at=NOW - 3 * DAY, received_at=NOW - 3 * DAY)], NOW)
         moves.ingest_channel_moves(tx, pair(1, 50_000, NOW - DAY, 1))
         assert waiting(tx) == 0
-        assert forgotten.looked_at(tx) == (-forgotten.APART_SECONDS, NOW - 3 * DAY + forgotten.APART_SECONDS)
+        assert forgotten.looked_at(tx) == (-matched.APART_SECONDS, NOW - 3 * DAY + matched.APART_SECONDS)
     find(database, node_key)
     with database.transaction(node_key) as tx:
-        assert forgotten.looked_at(tx)[0] == NOW - 3 * DAY - forgotten.APART_SECONDS
+        assert forgotten.looked_at(tx)[0] == NOW - 3 * DAY - matched.APART_SECONDS
         moves.ingest_channel_moves(tx, pair(3, 50_000, NOW - 9 * DAY, 2))
         assert waiting(tx) == 0
 
@@ -176,7 +176,7 @@ def test_killed_and_begun_again_each_is_found_once(
 
     with patch.object(forgotten, "_MOVES_AT_ONCE", 3):
         with pytest.raises(Dead) if dies_at <= 2 + -(-len(page) // 3) else nullcontext():
-            forgotten.find(begin)
+            forgotten.find(begin, NOW)
         find(database, node)
     with database.read(node) as tx:
         total_msat = sum(amounts)

@@ -32,7 +32,7 @@ def found(database: Database, node_key: int, listed: list[Forward], ledger: list
         scids.add_placeholder(tx, OLD_SCID, NOW)
         forwards.ingest(tx, listed, NOW)
         moves.ingest_channel_moves(tx, ledger)
-    count = forgotten.find(lambda: database.transaction(node_key)).forward_count
+    count = forgotten.find(lambda: database.transaction(node_key), NOW).forward_count
     with database.read(node_key) as tx:
         return count, sum(flow.earned_msat for flow in flow_sums(tx, None).values())
 
