@@ -14,7 +14,12 @@ from revops.domain.policy import Config
 
 def outlook(config: Config) -> tuple[str, ...]:
     """Given a configuration, return what stands in the way of what it asks for, one sentence each."""
-    return (*_socket(Path(config.node.rpc_path)), *_metrics(config.metrics.textfile_dir), *_spending(config))
+    return (
+        *_socket(Path(config.node.rpc_path)),
+        *_metrics(config.metrics.textfile_dir),
+        *_spending(config),
+        *_classes(config),
+    )
 
 
 def _socket(path: Path) -> Iterator[str]:
@@ -43,3 +48,10 @@ def _spending(config: Config) -> Iterator[str]:
     unset = [f"budget.{name} = 0" for name in names if not getattr(config.budget, name)]
     if config.rebalance.mode == "act" and unset:
         yield f'rebalance.mode is "act", but {" and ".join(unset)}: nothing will ever be spent'
+
+
+def _classes(config: Config) -> Iterator[str]:
+    kept_days = config.retention.events_days
+    for key, days in (("stagnant_days", config.classes.stagnant_days), ("dead_days", config.classes.dead_days)):
+        if days > kept_days:
+            yield f"classes.{key} = {days} is above retention.events_days = {kept_days}: no channel will ever be it"

@@ -33,6 +33,8 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "clboss": "For nodes that run the plugin CLBOSS as well. Two tools that set the same fees fight.",
     "retention": "How long single rows are kept, in days. What they add up to is kept for ever.",
     "report": "What `revops report` shows by default.",
+    "classes": "How channels are judged (`revops report classes`), and what capital counts as dead (`revops report"
+    " dead`). Nothing is ever closed by revops.",
 }
 
 KEY_TEXTS: Final[Mapping[str, str]] = {
@@ -135,6 +137,18 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "retention.decisions_days": "Decisions with their reasons.",
     "retention.runs_days": "Runs of commands.",
     "report.window_days": "Days of the window beside the lifetime figures.",
+    "classes.window_days": "What a channel brought and cost is added up over so many days.",
+    "classes.min_age_days": "A younger channel is new: it isn't judged.",
+    "classes.min_open_days": "Nor is one that could forward for fewer days of the window than this, since it or its"
+    " peer was away, or it had nothing to send.",
+    "classes.profitable_ratio": "Profitable from this return on its capital a year: 0.005 is half a per cent.",
+    "classes.underwater_ratio": "Underwater from this loss on its capital a year. Between the two: break-even.",
+    "classes.stagnant_days": "Stagnant when nothing went through it in either direction for so many days in which it"
+    " could forward.",
+    "classes.dead_days": "Dead after so many.",
+    "classes.leave_ratio": "A class is left only at this part of the bound at which it is entered, so that a channel on"
+    " a bound keeps its class.",
+    "classes.hold_days": "Another class takes its place once it has held for so many days.",
 }
 
 

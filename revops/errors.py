@@ -14,10 +14,18 @@ class RevopsError(Exception):
     exit_code: int = 70
 
 
-class NothingLeft(RevopsError):
-    """`budget check`: there is nothing left to reserve. A predicate that is false, not a failure."""
+class PredicateFalse(RevopsError):
+    """A question that a command asks has the answer no: no failure."""
 
     exit_code = 1
+
+
+class NothingLeft(PredicateFalse):
+    """`budget check`: there is nothing left to reserve."""
+
+
+class Unexplained(PredicateFalse):
+    """`reconcile`: the node and the records differ, and nothing tells why."""
 
 
 class UnknownChannel(RevopsError):
@@ -100,6 +108,8 @@ class ConfigError(RevopsError):
     exit_code = 78
 
 
+#: Who reads our output went away: 128 + SIGPIPE.
+READER_GONE_EXIT_CODE = 141
 #: Ctrl-C: 128 + SIGINT, as a shell says it.
 INTERRUPTED_EXIT_CODE = 130
 
@@ -119,7 +129,7 @@ class HungUp(Terminated):
 #: What each exit code means, in README's words; a test compares the two.
 EXIT_CODES: dict[int, str] = {
     0: "done, also when there was nothing to do, and after a dry run",
-    1: "`budget check` only: nothing is left to reserve",
+    1: "`budget check`: nothing is left to reserve; `reconcile`: something differs, and nothing tells why",
     2: "usage: an unknown command, option or channel",
     65: "the node or the database said something that can't be true; nothing was written",
     69: "lightningd or the database can't be reached, or part of the work failed",

@@ -17,11 +17,10 @@ from revops import __version__
 from revops.cli import output
 from revops.cli.groups import LazyGroup
 from revops.cli.options import common_parameters, verbosity
-from revops.errors import INTERRUPTED_EXIT_CODE, NothingLeft, RevopsError, Terminated
+from revops.errors import INTERRUPTED_EXIT_CODE, READER_GONE_EXIT_CODE, PredicateFalse, RevopsError, Terminated
 from revops.log import configure
 
 BUG: Final = 70
-READER_GONE: Final = 141
 
 _ERRNO_EXIT_CODES: Final[Mapping[int, int]] = {
     errno.EACCES: 77,
@@ -47,9 +46,12 @@ cli = LazyGroup(
         "sync": "revops.cli.sync:sync",
         "fees": "revops.cli.fees:fees",
         "rebalance": "revops.cli.rebalance:rebalance",
+        "history": "revops.cli.history:history",
+        "reconcile": "revops.cli.reconcile:reconcile",
         "rollup": "revops.cli.rollup:rollup",
         "budget": "revops.cli.budget:budget",
         "report": "revops.cli.report:report",
+        "export": "revops.cli.export:export",
         "explain": "revops.cli.explain:explain",
         "policy": "revops.cli.policy:policy",
         "experiment": "revops.cli.experiment:experiment",
@@ -105,7 +107,7 @@ def exit_code(problem: BaseException, verbosity: int) -> int:
             return problem.exit_code
         case BrokenPipeError():
             output.abandon_stdout()
-            return READER_GONE
+            return READER_GONE_EXIT_CODE
         case RevopsError():
             return _expected(problem, verbosity)
         case OSError() if problem.errno in _ERRNO_EXIT_CODES:
@@ -117,7 +119,7 @@ def _expected(problem: RevopsError, verbosity: int) -> int:
     from revops.lock import LockHeld
 
     # A predicate that is false isn't an error with -q; overlapping cron jobs aren't worth a mail.
-    silent = (isinstance(problem, NothingLeft) and verbosity < 0) or (
+    silent = (isinstance(problem, PredicateFalse) and verbosity < 0) or (
         isinstance(problem, LockHeld) and verbosity <= 0 and not output.on_terminal(sys.stderr)
     )
     if not silent:

@@ -1,4 +1,4 @@
-"""`revops report`, and its parts: `report peers`, `report rebalances` and `report experiment`."""
+"""`revops report`, and its parts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import click
 
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
-from revops.cli.output import Output
+from revops.cli.output import Output, stream
+from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
-from revops.report import experiment_results, job_stories, overview
+from revops.report import classes as classes_page
+from revops.report import dead_capital, experiment_results, exports, flow_hours, job_stories, overview, profit
+from revops.report import failures as failures_page
+from revops.report import fleet as fleet_page
 from revops.report import peers as peers_page
 
+_PNL_PAGES = {
+    "channel": profit.by_channel, "peer": profit.by_peer, "day": profit.by_span, "month": profit.by_span
+}  # fmt: skip
 _window_days = click.option(
     "--window-days", type=click.IntRange(1, 36_500), metavar="N", help="Days of the window (report.window_days)."
 )
@@ -31,15 +38,28 @@ class _Report(Command, LazyGroup):
     "--decisions", "decision_count", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
     help="How many of the latest decisions.",
 )  # fmt: skip
+@click.option("--fleet", is_flag=True, help="All nodes of the database, a row each, over whole UTC days.")
 @common
-def report(options: CommonOptions, window_days: int | None, decision_count: int) -> None:
+def report(options: CommonOptions, window_days: int | None, decision_count: int, fleet: bool) -> None:
     """What the node earned and cost, its channels, and what was decided and why. Reads the database only."""
     if click.get_current_context().invoked_subcommand is not None:
+        if fleet:
+            raise click.UsageError("--fleet is the report of all nodes, and no part of it")
+        return
+    if fleet:
+        _fleet(options, window_days)
         return
     from revops.cycle import report as cycle
 
     value = cycle.run(options, window_days=window_days, decision_count=decision_count)
     Output(options).product("report", value, lambda: overview.report(value))
+
+
+def _fleet(options: CommonOptions, window_days: int | None) -> None:
+    from revops.cycle import fleet as cycle
+
+    value = cycle.run(options, window_days)
+    Output(options).product("report fleet", value, lambda: fleet_page.fleet(value))
 
 
 @report.command("peers", cls=Command)
@@ -74,6 +94,84 @@ def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> N
     Output(options).product(
         "report rebalances", value, lambda: job_stories.rebalances(value, each_step=each_step, alone=alone)
     )
+
+
+@report.command("pnl", cls=Command)
+@click.option("--by", type=click.Choice(list(_PNL_PAGES)), default="channel", show_default=True, help="A row for each.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="The rows as CSV, exact to the msat; to a file: `revops export pnl`."
+)
+@period_options
+@common
+def pnl(
+    options: CommonOptions, by: str, as_csv: bool, first_day: int | None, last_day: int | None, last_count: int | None
+) -> None:
+    """What was earned and spent over a period (the last 30 days): forwards, refills, transactions, leases. Reads the
+    database only.
+    """
+    from revops.cycle import profit as cycle
+
+    if as_csv and options.json:
+        raise click.UsageError("--csv and --json don't go together")
+    value = cycle.run(options, period_of(first_day, last_day, last_count), by=by)
+    if as_csv:
+        stream(exports.pnl(value, by, exports.currency_of(value.network)))
+    else:
+        Output(options).product("report pnl", value, lambda: _PNL_PAGES[by](value))
+
+
+@report.command("classes", cls=Command)
+@common
+def classes(options: CommonOptions) -> None:
+    """Each open channel's profitability class, since when, and why: profitable, break-even, underwater, stagnant or
+    dead. The last `revops rollup` has judged them. Reads the database only.
+    """
+    from revops.cycle import classes as cycle
+
+    value = cycle.run(options)
+    Output(options).product("report classes", value, lambda: classes_page.classes(value))
+
+
+@report.command("dead", cls=Command)
+@common
+def dead(options: CommonOptions) -> None:
+    """Channels whose capital does nothing: what a close would cost now, what the capital earns elsewhere on this node,
+    and when a move would be paid. Advice only: nothing is ever closed. Reads the database only.
+    """
+    from revops.cycle import dead_capital as cycle
+
+    value = cycle.run(options)
+    Output(options).product("report dead", value, lambda: dead_capital.dead(value))
+
+
+@report.command("failures", cls=Command)
+@period_options
+@common
+def failures(options: CommonOptions, first_day: int | None, last_day: int | None, last_count: int | None) -> None:
+    """Which forwards failed over a period (the last 30 days), at which exit, whether we refused them or they failed
+    beyond us, why, and what helps. Reads the database only.
+    """
+    from revops.cycle import failures as cycle
+
+    value = cycle.run(options, period_of(first_day, last_day, last_count))
+    Output(options).product("report failures", value, lambda: failures_page.failures(value))
+
+
+@report.command("flows", cls=Command)
+@click.option(
+    "--last-hours", "hour_count", type=click.IntRange(1, 8_784), default=24, show_default=True, metavar="N",
+    help="How many hours, the one that runs among them.",
+)  # fmt: skip
+@click.option("--channel", metavar="SCID|CHANNEL_ID|PEER_ID|ALIAS", help="One channel, or those of a peer, only.")
+@common
+def flows(options: CommonOptions, hour_count: int, channel: str | None) -> None:
+    """What went through the node, or a channel, hour by hour (UTC), as far back as single forwards are kept
+    (retention.forwards_days). Reads the database only.
+    """
+    from revops.cycle import flow_hours as cycle
+
+    value = cycle.run(options, hour_count, channel)
+    Output(options).product("report flows", value, lambda: flow_hours.flows(value))
 
 
 @report.command("experiment", cls=Command)

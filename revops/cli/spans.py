@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import click
+
+from revops.domain.period import Period, last_days
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 #: A time of day without seconds, whatever zone follows.
@@ -49,7 +52,47 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older clicks have no
         return at + _MINUTE_END_SECONDS if _MINUTE.search(str(value)) else at
 
 
+class Day(click.ParamType):  # type: ignore[type-arg]  # older clicks have no argument here
+    """A UTC day; becomes its number since 1970-01-01."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Given the text, return the day's number; fail for what is no day."""
+        try:
+            return (date.fromisoformat(str(value)) - date(1970, 1, 1)).days
+        except ValueError:
+            self.fail(f"{value!r} is not a day like 2026-11-01.", param, ctx)
+
+
 def seconds_of(text: str) -> int | None:
     """Given a span as people type it, return its seconds; None for what isn't one."""
     match = _SPAN.fullmatch(text.strip().lower())
     return None if match is None else int(match.group(1)) * _UNITS[match.group(2)]
+
+
+def period_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a period."""
+    last = click.option(
+        "--last", "last_count", type=click.IntRange(1, 36_500), metavar="N", help="The last N days, today among them."
+    )
+    until = click.option("--until", "last_day", type=Day(), metavar="DAY", help="Last day (today), UTC.")
+    since = click.option("--from", "first_day", type=Day(), metavar="DAY", help="First day, UTC; or `--last N`.")
+    return since(until(last(function)))
+
+
+def period_of(first_day: int | None, last_day: int | None, last_count: int | None) -> Period | None:
+    """Given what was on the line, return the period; None where nothing was. Raise click.UsageError for what doesn't
+    go together.
+    """
+    if first_day is None and last_day is None and last_count is None:
+        return None
+    today = last_days(time.time(), 1)
+    if last_count is not None:
+        if first_day is not None or last_day is not None:
+            raise click.UsageError("--last and a period from a day to a day don't go together")
+        return last_days(time.time(), last_count)
+    end_day = today.end_day if last_day is None else last_day + 1
+    if first_day is not None and first_day >= end_day:
+        raise click.UsageError("the period ends before it begins")
+    return Period(first_day, end_day)

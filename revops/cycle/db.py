@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from revops import config as configuration
@@ -11,10 +12,17 @@ from revops.errors import ConfigError, DataError
 from revops.store import upgrade as schema
 from revops.store.tables import SCHEMA_VERSION
 
+_log = logging.getLogger(__name__)
+
 
 def upgrade(options: CommonOptions) -> DatabaseState:
-    """Given the flags, create the database or bring its schema up to date; return what it was and is."""
-    return schema.upgrade(configuration.database_url(configuration.load(options)))
+    """Given the flags, create the database or bring its schema up to date; return what it was and is. What is left for
+    another time is a warning.
+    """
+    state = schema.upgrade(configuration.database_url(configuration.load(options)))
+    if state.warning is not None:
+        _log.warning("%s", state.warning)
+    return state
 
 
 def check(options: CommonOptions) -> DatabaseState:

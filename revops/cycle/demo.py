@@ -19,7 +19,7 @@ from typing import Final
 from revops import config as configuration
 from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
-from revops.cycle import db, fees, init, rebalance, rebalance_plan, report, rollup, sync
+from revops.cycle import db, fees, init, rebalance, rebalance_plan, reconcile, report, rollup, sync
 from revops.cycle.demo_books import compare, job_counts, refill_counts, too_dear_count
 from revops.domain.options import CommonOptions
 from revops.domain.summary import DemoSummary
@@ -50,6 +50,7 @@ SCHEDULE: Final[dict[str, tuple[int, ...]]] = {
     "rebalance plan": hourly(21),
     "rebalance run": (*hourly(25, 55), *hourly(37, every_hours=6)),
     "rollup": (3 * 60 + 7,),
+    "reconcile": (4 * 60 + 47,),
 }
 
 
@@ -187,6 +188,7 @@ def _live(node: SimulatedNode, options: CommonOptions, start_at: int, end_at: in
         "rebalance plan": lambda: rebalance_plan.run(options, clock=lambda: node.now_at),
         "rebalance run": lambda: rebalance.run(options, clock=lambda: node.now_at),
         "rollup": lambda: rollup.run(options, clock=lambda: node.now_at),
+        "reconcile": lambda: reconcile.run(options, clock=lambda: node.now_at),
     }
     count = 0
     days = (end_at - start_at) // DAY_SECONDS

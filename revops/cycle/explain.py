@@ -12,7 +12,7 @@ from revops.domain.explanation import Explained
 from revops.domain.options import CommonOptions
 from revops.domain.record import ChannelRecord
 from revops.errors import UnknownChannel
-from revops.store import explain, job_stories, queries, refills
+from revops.store import classes, explain, job_stories, queries, refills
 from revops.store.days import DAY_SECONDS
 
 COMMAND = "explain"
@@ -35,6 +35,7 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
                 raise UnknownChannel(f"the records know no channel or peer {name}")
             moment = now if at is None else at
             lots = refills.lots(tx, moment, records.config.rebalance.horizon_days)
+            judged = classes.states(tx)
             explained = tuple(
                 replace(
                     explain.explanation(tx, channel, moment, now, days),
@@ -42,6 +43,7 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
                     refill_totals=job_stories.totals_of_channel(
                         tx, channel.channel_id, moment, lots.get(channel.channel_id, ())
                     ),
+                    profit_class=judged.get(channel.channel_id),
                 )
                 for channel in chosen
             )

@@ -18,7 +18,7 @@ from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import SyncSummary
 from revops.node.reader import Reader
-from revops.store import books, channels, nodes, samples
+from revops.store import balances, books, channels, nodes, samples
 from revops.store.engine import Database
 
 #: The `updated` pass is repeated while the node forwards during the sync, so that the books can be compared.
@@ -48,20 +48,23 @@ def sync_node(
     Raise DataError, with nothing written, where the node's indexes lie below our cursors: it was restored from a
     backup, and new rows would take the place of ones that we know.
     """
-    passes = Passes(database, node_key, reader, clock, progress)
     before_msat = info.fees_collected_msat
     view = _read_view(reader, info, clock)
+    passes = Passes(database, node_key, reader, clock, progress, opening_of(view))
     closed = reader.closed_channels()
     feerates = reader.feerates(view.taken_at)
     with database.transaction(node_key) as tx:
         channels.record_channels(tx, view.channels, view.taken_at)
         channels.record_closed(tx, closed, view.taken_at)
+        balances.record_balances(tx, view.channels, view.taken_at)
         samples.record_feerates(tx, feerates)
         if info.sync_warning is None:  # a chain that is still being read tells no time
             samples.record_clock_mark(tx, view.taken_at, info.blockheight)
     passes.forwards()
-    _reconcile(passes, before_msat)
     passes.moves()
+    passes.again()
+    passes.forgotten()
+    _reconcile(passes, before_msat)
     _learn_aliases(database, node_key, reader, view.taken_at)
     with database.transaction(node_key) as tx:
         nodes.record_node(
@@ -83,6 +86,15 @@ def sync_node(
         books=reconciled,
     )
     return Synced(view, summary)
+
+
+def opening_of(view: NodeView) -> dict[str, set[str]]:
+    """Given the node, return by txid the channels that a transaction funds, or is to fund."""
+    found: dict[str, set[str]] = {}
+    for channel in view.channels:
+        for txid in channel.funding_txids:
+            found.setdefault(txid, set()).add(channel.channel_id)
+    return found
 
 
 def _read_view(reader: Reader, info: NodeInfo, clock: Callable[[], float]) -> NodeView:

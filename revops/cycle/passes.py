@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from revops.cycle.pages import PAGE_SIZE, Place, is_listed, reached
+from revops.decide.chain_costs import chain_costs
 from revops.decide.scoring import score_forwards
 from revops.domain.forward import Forward
 from revops.domain.options import Progress
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
 from revops.node.reader import ForwardIndex, Reader, Subsystem
-from revops.store import cursors, events, forwards, moves, scids, signals
+from revops.store import cursors, events, forgotten, forwards, moves, scids, signals
+from revops.store.chain_costs import rebook, unsettled_txids
 from revops.store.engine import Database, Tx
 from revops.store.faults import UNSPENT
 
@@ -60,7 +62,8 @@ class Passes:
     """The passes over the node's lists, with their counts.
 
     `tops` is how far each list reaches, `read` how far it was read: the cursors, which nobody else moves while this run
-    holds the lock. `stored` is the page of forwards that was stored last.
+    holds the lock. `stored` is the page of forwards that was stored last. `opening` names, by txid, the channels that a
+    transaction funds.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class Passes:
         reader: Reader,
         clock: Callable[[], float],
         progress: Progress,
+        opening: Mapping[str, Collection[str]],
     ) -> None:
         self.database = database
         self.node_key = node_key
         self.reader = reader
         self.clock = clock
         self.progress = progress
+        self.opening = opening
         self.tops = _read_tops(reader)
         with database.read(node_key) as tx:
             read = cursors.cursors(tx)
@@ -140,9 +145,17 @@ class Passes:
 
     def moves(self) -> None:
         """The node's own ledger of channel and chain moves, and its peers' comings and goings."""
+        book = partial(chain_costs, opening=self.opening)
         self.move_count += self._plain("channelmoves", self.reader.channel_moves, moves.ingest_channel_moves)
-        self.move_count += self._plain("chainmoves", self.reader.chain_moves, moves.ingest_chain_moves)
+        ingest_chain = partial(moves.ingest_chain_moves, book=book)
+        self.move_count += self._plain("chainmoves", self.reader.chain_moves, ingest_chain)
         self.event_count += self._plain("networkevents", self.reader.node_events, events.ingest_events)
+        with self.database.transaction(self.node_key) as tx:
+            rebook(tx, unsettled_txids(tx), book)
+
+    def forgotten(self) -> None:
+        """Add up the forwards that only the ledger knows. All that are listed were copied once more after the moves."""
+        forgotten.find(lambda: self.database.transaction(self.node_key), self.clock())
 
     def _plain(
         self,
@@ -165,8 +178,11 @@ class Passes:
         return count
 
     def _resolve(self, page: Sequence[Forward]) -> None:
-        """Find the channels of scids that are new to us: the node still knows those from before a splice."""
-        named = {scid for row in page for scid in (row.in_scid, row.out_scid) if scid is not None}
+        """Find the channels of scids that are new to us: the node still knows those from before a splice. What a
+        sender merely asked for is looked for nowhere, or he could fill the records with names that he made up.
+        """
+        wanted = (row.out_scid for row in page if row.out_scid is not None and not row.exit_is_a_wish)
+        named = {row.in_scid for row in page} | set(wanted)
         if not named:
             return
         with self.database.read(self.node_key) as tx:

@@ -1,12 +1,15 @@
-"""What the commands share that only read: the records of one node, without the node, a lock, or a row of their own."""
+"""What the commands share that only read: the records of a node, or of all, without the node, a lock, or a row of
+their own.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from revops import __version__
 from revops import config as configuration
@@ -20,7 +23,7 @@ from revops.domain.text import plain_name, printable
 from revops.errors import ConfigError, RevopsError
 from revops.metrics.collect import CommandRun
 from revops.store import nodes, samples
-from revops.store.engine import Database, Tx
+from revops.store.engine import Database, KnownNode, Tx
 from revops.store.reserve import suspended_since
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,19 @@ class Records:
         return (*reserve, *clock_reasons(marks, synced_at, row.blockheight, row.network))
 
 
+@dataclass
+class Fleet:
+    """All nodes of a database, one at least."""
+
+    config: Config
+    database: Database
+    nodes: tuple[KnownNode, ...]
+    exit_code: int = 0
+
+
+_Opened = TypeVar("_Opened", Records, Fleet)
+
+
 @contextmanager
 def open_records(options: CommonOptions, command: str, clock: Clock = time.time) -> Iterator[Records]:
     """Given the flags, yield the records of the configured node; write the command's own metrics at the end, if
@@ -54,12 +70,35 @@ def open_records(options: CommonOptions, command: str, clock: Clock = time.time)
 
     Raise ConfigError where it isn't clear which node is meant.
     """
+
+    def records(config: Config, database: Database) -> Records:
+        return Records(config, database, _choose(database, config.node.name))
+
+    with _opened(options, command, clock, records) as opened:
+        yield opened
+
+
+@contextmanager
+def open_fleet(options: CommonOptions, command: str, clock: Clock = time.time) -> Iterator[Fleet]:
+    """As `open_records`, for all nodes of the database. Raise ConfigError where it knows none."""
+
+    def fleet(config: Config, database: Database) -> Fleet:
+        return Fleet(config, database, _known(database))
+
+    with _opened(options, command, clock, fleet) as opened:
+        yield opened
+
+
+@contextmanager
+def _opened(
+    options: CommonOptions, command: str, clock: Clock, make: Callable[[Config, Database], _Opened]
+) -> Iterator[_Opened]:
     config = configuration.load(options)
     started_at = clock()
     try:
         with closing(Database.open(configuration.database_url(config), read_only=True)) as database:
-            records = Records(config, database, _choose(database, config.node.name))
-            yield records
+            opened = make(config, database)
+            yield opened
     except BaseException as error:
         try:
             _export(config, command, started_at, clock(), exit_code_of(error))
@@ -67,7 +106,7 @@ def open_records(options: CommonOptions, command: str, clock: Clock = time.time)
             _log.warning("the failed run left no metrics: %s", second)
         raise
     try:
-        _export(config, command, started_at, clock(), records.exit_code)
+        _export(config, command, started_at, clock(), opened.exit_code)
     except RevopsError as problem:  # a person who may not write there still gets the answer
         _log.warning("this run left no metrics: %s", problem)
 
@@ -76,10 +115,15 @@ def _export(config: Config, command: str, started_at: float, finished_at: float,
     export_command(config, CommandRun(command, started_at, finished_at, exit_code, None, __version__))
 
 
-def _choose(database: Database, name: str) -> int:
+def _known(database: Database) -> tuple[KnownNode, ...]:
     known = database.known_nodes()
     if not known:
         raise ConfigError("the database knows no node yet: run `revops sync` first")
+    return known
+
+
+def _choose(database: Database, name: str) -> int:
+    known = _known(database)
     fitting = [
         node.node_key
         for node in known

@@ -1,15 +1,18 @@
-"""`revops rollup`: summarise forwards that are old enough, then prune what the retention no longer keeps."""
+"""`revops rollup`: summarise forwards that are old enough, prune what the retention no longer keeps, and put each open
+channel's profitability class in force.
+"""
 
 from __future__ import annotations
 
 import time
 
+from revops.cycle.classes import classify
 from revops.cycle.session import Clock, open_session
 from revops.cycle.switchback import go_on
 from revops.domain.options import CommonOptions
 from revops.domain.policy import RetentionConfig
 from revops.domain.summary import RollupSummary
-from revops.store import rollup
+from revops.store import rollup, space
 from revops.store.engine import Database
 
 COMMAND = "rollup"
@@ -19,9 +22,11 @@ ROWS_AT_ONCE = 20_000
 
 
 def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
-    """Given the flags, summarise and prune; return how many rows of each kind went. A dry run does neither.
+    """Given the flags, summarise, prune and judge channels; return how many rows of each kind went. A dry run does none
+    of it.
 
-    Raw forwards go in the transaction that has added them up, so that totals never change.
+    Raw forwards go in the transaction that has added them up, so that totals never change. Classes go by timestamps: a
+    clock in doubt changes none. What an SQLite file no longer needs is given back to the disk at last, in short steps.
     """
     with open_session(options, COMMAND, None, clock) as session:
         synced = session.sync()
@@ -29,12 +34,20 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
         if session.run_key is None:
             return RollupSummary(taken_at=now, rolled_up_count=0)
         retention = session.config.retention
-        if not session.clock_doubts(synced):
+        doubtful = bool(session.clock_doubts(synced))
+        if not doubtful:
             # What an experiment's blocks brought is recorded before the rows that tell it go.
             go_on(session, synced.view)
         rolled_up = prune_forwards(session.database, session.node_key, now - retention.forwards_days * DAY_SECONDS)
         pruned = prune_others(session.database, session.node_key, retention, now)
-        return RollupSummary(taken_at=now, rolled_up_count=rolled_up, pruned_count=pruned)
+        changed = 0 if doubtful else classify(session.database, session.node_key, session.config.classes, now)
+        return RollupSummary(
+            taken_at=now,
+            rolled_up_count=rolled_up,
+            pruned_count=pruned,
+            changed_class_count=changed,
+            given_back_bytes=space.give_back(session.database),
+        )
 
 
 def prune_forwards(database: Database, node_key: int, before_at: float) -> int:

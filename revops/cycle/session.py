@@ -25,7 +25,15 @@ from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.snapshot import ClockMark
-from revops.errors import INTERRUPTED_EXIT_CODE, BugError, DataError, RevopsError, TemporaryError, Terminated
+from revops.errors import (
+    INTERRUPTED_EXIT_CODE,
+    READER_GONE_EXIT_CODE,
+    BugError,
+    DataError,
+    RevopsError,
+    TemporaryError,
+    Terminated,
+)
 from revops.lock import Domain, hold
 from revops.metrics.collect import CommandRun
 from revops.node.errors import one_line
@@ -283,4 +291,6 @@ def exit_code_of(error: BaseException) -> int:
     """Given what ended a run, return the exit code that the process will have."""
     if isinstance(error, RevopsError | Terminated):
         return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return READER_GONE_EXIT_CODE
     return INTERRUPTED_EXIT_CODE if isinstance(error, KeyboardInterrupt) else BugError.exit_code

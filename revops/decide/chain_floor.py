@@ -105,10 +105,14 @@ def _close_perkw(sample: Feerates) -> int | None:
 
 def close_cost_msat(channel: Channel, perkw: int) -> int:
     """Given a channel and a rate, return what a force-close would cost us; weight x sat per 1000 weight is msat."""
-    weight = ANCHOR_WEIGHT + SWEEP_WEIGHT
-    if channel.opener == "local":
-        weight += COMMITMENT_WEIGHT
-    return weight * perkw
+    return unilateral_weight(channel.opener) * perkw
+
+
+def unilateral_weight(opener: str | None) -> int:
+    """Given who opened a channel ("local", "remote"; None: not known, taken for us), return the weight that we pay for
+    when it is closed by force: anchor and sweep, and the opener's commitment.
+    """
+    return ANCHOR_WEIGHT + SWEEP_WEIGHT + (0 if opener == "remote" else COMMITMENT_WEIGHT)
 
 
 def yearly_msat(channels: Sequence[Channel], sold_msat: int) -> int:

@@ -60,6 +60,8 @@ class Channel:
     #: The most value that HTLCs of ours, and of the peer, may hold at once; None where no limit is stated.
     max_in_flight_out_msat: int | None = None
     max_in_flight_in_msat: int | None = None
+    #: The transaction that funds it, and those of splices under way.
+    funding_txids: frozenset[str] = frozenset()
 
     @property
     def live(self) -> bool:

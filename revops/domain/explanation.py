@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from revops.domain.forward import Flow
 from revops.domain.job_story import NO_REFILLS, JobStory, RefillTotals
+from revops.domain.profit_class import ClassState
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.domain.snapshot import FeePin
 
@@ -50,6 +51,8 @@ class Explanation:
     refills: tuple[JobStory, ...] = ()
     #: What all refills by `at` came to, those that aren't shown too.
     refill_totals: RefillTotals = NO_REFILLS
+    #: Its profitability class as it is now; None where the rollup has given it none.
+    profit_class: ClassState | None = None
 
     @property
     def of_the_past(self) -> bool:

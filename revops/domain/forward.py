@@ -51,6 +51,11 @@ class Forward:
     resolved_at: float | None
     failcode: int | None
 
+    @property
+    def exit_is_a_wish(self) -> bool:
+        """Whether `out_scid` is only what the sender asked for: any stranger may ask for any, as often as he likes."""
+        return self.status is ForwardStatus.LOCAL_FAILED and self.out_msat is None
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelMove:
@@ -81,6 +86,13 @@ class ChainMove:
     spending_txid: str | None
     output_msat: int
     blockheight: int
+    #: Of a channel's end: how many outputs the transaction has.
+    output_count: int | None = None
+
+    @property
+    def txid(self) -> str:
+        """The transaction by which it happened: the one that spends the output, else the one that made it."""
+        return self.spending_txid or self.outpoint.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)

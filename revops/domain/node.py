@@ -44,6 +44,11 @@ class Wallet:
         """Confirmed, unreserved funds."""
         return sum(output.amount_msat for output in self.outputs if output.spendable)
 
+    @property
+    def confirmed_msat(self) -> int:
+        """Confirmed funds, promised to another transaction or not."""
+        return sum(output.amount_msat for output in self.outputs if output.status == "confirmed")
+
 
 @dataclass(frozen=True, slots=True)
 class Feerates:

@@ -209,6 +209,31 @@ class ReportConfig(Section, frozen=True, kw_only=True):
     window_days: Days = 7
 
 
+class ClassesConfig(Section, frozen=True, kw_only=True):
+    """Profitability classes, and what counts as dead capital."""
+
+    #: What a channel brought and cost is added up over so many days.
+    window_days: Annotated[int, Meta(ge=7, le=366)] = 30
+    #: A younger channel is new; one that was open for less of the window isn't judged.
+    min_age_days: Annotated[int, Meta(ge=14, le=366)] = 30
+    min_open_days: Annotated[int, Meta(ge=1, le=366)] = 7
+    #: Yearly returns on the capital from which a channel is profitable, and, below 0, underwater.
+    profitable_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.005
+    underwater_ratio: Annotated[float, Meta(gt=0, le=10)] = 0.005
+    #: Days in which it could forward, and nothing went through it in either direction.
+    stagnant_days: Annotated[int, Meta(ge=1, le=180)] = 14
+    dead_days: Annotated[int, Meta(ge=14, le=180)] = 30
+    #: A class is left at this part of the bound at which it was entered, and once another has held for so many days.
+    leave_ratio: Annotated[float, Meta(ge=0.1, le=1)] = 0.5
+    hold_days: Annotated[int, Meta(ge=0, le=90)] = 7
+
+    def __post_init__(self) -> None:
+        if self.min_open_days > self.window_days:
+            raise ValueError(f"min_open_days = {self.min_open_days} is above window_days = {self.window_days}")
+        if self.stagnant_days >= self.dead_days:
+            raise ValueError(f"stagnant_days = {self.stagnant_days} is not below dead_days = {self.dead_days}")
+
+
 FlowKind = Literal["source", "sink", "balanced", "idle"]
 Permission = Literal["both", "source", "target", "none"]
 Age = Annotated[float, Meta(ge=0, le=36_500)]
@@ -273,4 +298,5 @@ class Config(Section, frozen=True, kw_only=True):
     clboss: ClbossConfig = field(default_factory=ClbossConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    classes: ClassesConfig = field(default_factory=ClassesConfig)
     rules: tuple[Rule, ...] = ()

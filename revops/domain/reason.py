@@ -17,9 +17,11 @@ __all__ = ["SENTENCES", "Number", "Reason", "ReasonCode", "says", "why"]
 Number = int | float | str
 
 #: Numbers that are shown with their sign.
-SIGNED: Final = frozenset({"step_percent", "slope_percent"})
+SIGNED: Final = frozenset({"step_percent", "slope_percent", "return_percent"})
 #: Numbers that are shown to the hundredth, so that "0.0 to 0.26" isn't read as two kinds of figures.
-HUNDREDTHS: Final = frozenset({"per_day", "elasticity", "low", "high", "slope_percent", "error_percent"})
+HUNDREDTHS: Final = frozenset(
+    {"per_day", "elasticity", "low", "high", "slope_percent", "error_percent", "return_percent"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ class ReserveStanding:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over a window. Net is what forwards earned less what rebalances cost."""
+    """Sums over a window. Net is what forwards and leases earned less what rebalances, transactions and leases cost."""
 
     earned_msat: int
     forwarded_msat: int
@@ -174,11 +174,15 @@ class Totals:
     rebalance_fees_msat: int
     rebalanced_msat: int
     rebalance_count: int
+    chain_msat: int = 0
+    lease_earned_msat: int = 0
+    lease_paid_msat: int = 0
 
     @property
     def net_msat(self) -> int:
-        """Earned less spent; negative where rebalancing cost more than forwards earned."""
-        return self.earned_msat - self.rebalance_fees_msat
+        """Earned less spent; negative where more was spent than earned."""
+        spent_msat = self.rebalance_fees_msat + self.chain_msat + self.lease_paid_msat
+        return self.earned_msat + self.lease_earned_msat - spent_msat
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +220,8 @@ class ChannelRecord:
     #: What the strategy `demand` judged last; None under other strategies.
     demand: DemandFigures | None = None
     last_stable_connection_at: int | None = None
+    #: What opening, splicing and closing it has cost us.
+    lifetime_chain_msat: int = 0
 
     def near_expiry_blocks(self, blockheight: int) -> int | None:
         """Given the height of the chain, return the blocks to the end of the first HTLC; None unless that is near."""

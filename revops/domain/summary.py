@@ -27,11 +27,16 @@ class SyncSummary:
 
 @dataclass(frozen=True, slots=True)
 class RollupSummary:
-    """What one rollup summarised and pruned. `pruned_count` is by kind of row ("forwards", "moves", "runs", ...)."""
+    """What one rollup summarised and pruned. `pruned_count` is by kind of row ("forwards", "moves", "runs", ...);
+    `changed_class_count` channels have another profitability class than before; `given_back_bytes` is how much shorter
+    an SQLite file has become.
+    """
 
     taken_at: float
     rolled_up_count: int
     pruned_count: Mapping[str, int] = field(default_factory=dict)
+    changed_class_count: int = 0
+    given_back_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,14 @@ class RebalanceSummary:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """The database's schema: `version_before` is None where there was no database. `url` carries no password."""
+    """The database's schema: `version_before` is None where there was no database. `url` carries no password;
+    `warning` says what an upgrade has left for another time.
+    """
 
     url: str
     version_before: str | None
     version: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from typing import Final
 #: Unicode categories without a glyph of their own: control, format (all bidi and zero-width marks), surrogate, private
 #: use, unassigned, line and paragraph separator.
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-#: A cell that starts like this is a formula for a spreadsheet.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: A cell that starts like this is a formula for a spreadsheet (OWASP, "CSV Injection"), the wide forms in some locales.
+_STARTS: Final = "=+\\-@\t\r\uff1d\uff0b\uff0d\uff20"
+#: Where a cell may start: many spreadsheets part lines at semicolons, also within quotes that don't begin a cell then.
+_FORMULA: Final = re.compile(f"(^|[;,])(?=[{_STARTS}])")
 
 _USERINFO: Final = re.compile(r"^([^:/?#]+://[^:/@]*):.*@", re.DOTALL)
 _SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword)=)[^&#]*", re.IGNORECASE)
@@ -54,9 +56,8 @@ def counted(count: int, noun: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """Given any text, return it printable and with a leading quote where a spreadsheet would run it as a formula."""
-    safe = "'" + text if text.startswith(_FORMULA) else text
-    return printable(safe)
+    """Given any text, return it printable and with a single quote before what a spreadsheet would run as a formula."""
+    return printable(_FORMULA.sub(r"\1'", text))
 
 
 def has_password(url: str) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 MSAT_PER_SAT: Final = 1_000
+MSAT_PER_BTC: Final = 100_000_000 * MSAT_PER_SAT
 PPM: Final = 1_000_000
 #: All the bitcoin there will be, in msat. The node reports "no limit" as 2^64-1, which no signed column can hold.
 MAX_MSAT: Final = 21_000_000 * 100_000_000 * MSAT_PER_SAT
 MAX_U32: Final = 2**32 - 1
+SECONDS_PER_YEAR: Final = 365.0 * 86_400.0
 
 
 def clamp_msat(amount_msat: int) -> int:
@@ -54,6 +56,12 @@ def sat_exact(amount_msat: int) -> str:
     """Given msat, return sat to the msat, for people: "12.345"; whole ones without decimals: "1,000"."""
     sign, (whole, rest) = "-" * (amount_msat < 0), divmod(abs(amount_msat), MSAT_PER_SAT)
     return f"{sign}{whole:,}.{rest:03}" if rest else f"{sign}{whole:,}"
+
+
+def btc_exact(amount_msat: int) -> str:
+    """Given msat, return bitcoin to the msat, for other programs: "0.00001234567", always with 11 decimals."""
+    whole, rest = divmod(abs(amount_msat), MSAT_PER_BTC)
+    return f"{'-' * (amount_msat < 0)}{whole}.{rest:011}"
 
 
 def clamp(value: int, low: int, high: int) -> int:

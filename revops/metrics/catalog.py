@@ -89,7 +89,7 @@ class Metric(Enum):
     NODE_NET = _state(
         "revops_node_net_msat",
         _NODE,
-        "Fees earned less rebalance fees, lifetime; negative where rebalancing cost more.",
+        "All that was earned less all that was spent, lifetime; negative where more was spent.",
     )
     NODE_FEES_EARNED = _sum("revops_node_fees_earned_msat_total", _NODE, "Fees earned by settled forwards, lifetime.")
     NODE_FORWARDED = _sum("revops_node_forwarded_msat_total", _NODE, "Amount sent on by settled forwards, lifetime.")
@@ -102,6 +102,14 @@ class Metric(Enum):
     )
     NODE_REBALANCE_FEES = _sum(
         "revops_node_rebalance_fees_msat_total", _NODE, "Routing fees paid for rebalances, lifetime."
+    )
+    NODE_CHAIN_COST = _state(
+        "revops_node_chain_cost_msat",
+        _NODE,
+        "What transactions cost us, lifetime; a gauge, since it is known better when a channel is locked in or swept.",
+    )
+    NODE_LEASE_NET = _state(
+        "revops_node_lease_net_msat", _NODE, "What was paid to us for leased liquidity less what we paid, lifetime."
     )
     NODE_REBALANCED = _sum("revops_node_rebalanced_msat_total", _NODE, "Amount moved by rebalances, lifetime.")
     NODE_REBALANCES = _sum("revops_node_rebalances_total", _NODE, "Settled rebalances, lifetime.")
@@ -262,6 +270,9 @@ class Metric(Enum):
     )
     CHANNEL_REBALANCE_FEES = _sum(
         "revops_channel_rebalance_fees_msat_total", _CHANNEL, "Routing fees paid to refill the channel, lifetime."
+    )
+    CHANNEL_CHAIN_COST = _state(
+        "revops_channel_chain_cost_msat", _CHANNEL, "What opening and splicing the channel has cost us, lifetime."
     )
 
     PEER_REPUTATION = _state(

@@ -20,7 +20,7 @@ from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, Reser
 from revops.domain.stability import Stability
 from revops.domain.text import printable
 from revops.domain.traffic import Role
-from revops.errors import NothingLeft
+from revops.errors import PredicateFalse
 from revops.metrics.catalog import Definition, Metric
 
 #: What can suspend spending: exported as 0 while it doesn't, so that an alert has a series to look at.
@@ -34,7 +34,7 @@ SUSPENSIONS: Final = (
 )
 
 #: Exit codes of a run that did its work; 1 is the answer "nothing left" of `budget check`, not a failure.
-SUCCESS_CODES: Final = frozenset({0, NothingLeft.exit_code})
+SUCCESS_CODES: Final = frozenset({0, PredicateFalse.exit_code})
 
 
 class Sample(NamedTuple):
@@ -145,6 +145,8 @@ def _totals(lifetime: Totals) -> list[_Row]:
         (Metric.NODE_FORWARDS_FAILED, (), lifetime.failed_count),
         (Metric.NODE_FORWARDS_REFUSED, (), lifetime.refused_count),
         (Metric.NODE_REBALANCE_FEES, (), lifetime.rebalance_fees_msat),
+        (Metric.NODE_CHAIN_COST, (), lifetime.chain_msat),
+        (Metric.NODE_LEASE_NET, (), lifetime.lease_earned_msat - lifetime.lease_paid_msat),
         (Metric.NODE_REBALANCED, (), lifetime.rebalanced_msat),
         (Metric.NODE_REBALANCES, (), lifetime.rebalance_count),
     ]
@@ -230,6 +232,7 @@ _CHANNEL_VALUES: Final[tuple[tuple[Metric, Callable[[ChannelRecord], float | Non
     (Metric.CHANNEL_FEES_EARNED, lambda channel: channel.lifetime.earned_msat),
     (Metric.CHANNEL_FEES_SOURCED, lambda channel: channel.lifetime.sourced_msat),
     (Metric.CHANNEL_REBALANCE_FEES, lambda channel: channel.lifetime_rebalance_fees_msat),
+    (Metric.CHANNEL_CHAIN_COST, lambda channel: channel.lifetime_chain_msat),
 )
 
 

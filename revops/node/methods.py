@@ -26,7 +26,7 @@ class Method:
 
 _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
 _SYNCING: Final = _FEES | {
-    "sync", "rebalance plan", "rebalance run", "rollup", "experiment start", "experiment stop",
+    "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "experiment start", "experiment stop",
 }  # fmt: skip
 _LOOKING: Final = _SYNCING | {"init"}
 _CLBOSS: Final = frozenset({"clboss status", "clboss release"})

@@ -47,6 +47,7 @@ def channels(reply: dict[str, object]) -> tuple[tuple[Channel, ...], int]:
 def _channel(row: Fields) -> Channel:
     updates = row.child("updates")
     alias = row.maybe(row.child, "alias")
+    inflight = row.rows("inflight") if "inflight" in row else ()
     return Channel(
         channel_id=row.channel_id("channel_id"),
         peer_id=row.node_id("peer_id"),
@@ -72,6 +73,7 @@ def _channel(row: Fields) -> Channel:
         last_stable_connection_at=row.maybe(row.whole, "last_stable_connection"),
         max_in_flight_out_msat=_limit(row, "their_max_htlc_value_in_flight_msat"),
         max_in_flight_in_msat=_limit(row, "our_max_htlc_value_in_flight_msat"),
+        funding_txids=frozenset(one.hash("funding_txid") for one in (row, *inflight) if "funding_txid" in one),
     )
 
 

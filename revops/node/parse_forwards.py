@@ -75,6 +75,7 @@ def _chain_move(row: Fields) -> ChainMove:
         spending_txid=row.maybe(row.hash, "spending_txid"),
         output_msat=row.msat("output_msat"),
         blockheight=row.whole("blockheight"),
+        output_count=row.maybe(row.whole, "output_count"),
     )
 
 

@@ -5,7 +5,7 @@ Rounding is against ourselves: what came in down, what went out up. Rows that be
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_ceil, sat_floor
 
@@ -46,9 +46,21 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part // whole} %" if whole > 0 else "-"
 
 
+def percent(ratio: float) -> str:
+    """Given a ratio, return per cent with one decimal; beyond 1,000 % without. Never "-0.0 %"."""
+    digits = 0 if abs(ratio) >= 10 else 1
+    rounded = round(100 * ratio, digits) + 0.0
+    return f"{rounded:,.{digits}f} %"
+
+
 def instant(at: float) -> str:
     """Given a UTC epoch, return it to the minute."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def day(number: int) -> str:
+    """Given a UTC day, counted from 1970-01-01, return its date."""
+    return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
 
 
 def span(seconds: float) -> str:

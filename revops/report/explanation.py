@@ -10,6 +10,7 @@ from revops.domain.explanation import Explained, Explanation, PriceSpell
 from revops.domain.record import ActionRecord, ChannelRecord, DecisionRecord
 from revops.report.amounts import age, income, instant, share, span
 from revops.report.blocks import Block, Line, Table
+from revops.report.classes import standing
 from revops.report.demand import told
 from revops.report.job_stories import refills
 from revops.report.words import fee_step, pinned, state_word
@@ -77,6 +78,8 @@ def _known(one: Explanation) -> Iterator[Block]:
     )
     if channel.demand is not None:
         yield Line(told(channel.demand))
+    if one.profit_class is not None:
+        yield Line(f"{'now ' if one.of_the_past else ''}{standing(one.profit_class)}")
 
 
 def _fee_then(one: Explanation) -> str:

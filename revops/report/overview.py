@@ -70,6 +70,8 @@ def _profit(value: Report) -> Table:
     rows = (
         ("earned by forwards, sat", income(window.earned_msat), income(ever.earned_msat)),
         ("spent on rebalancing, sat", cost(window.rebalance_fees_msat), cost(ever.rebalance_fees_msat)),
+        ("spent on the chain, sat", cost(window.chain_msat), cost(ever.chain_msat)),
+        *_leases(window, ever),
         ("net, sat", income(window.net_msat), income(ever.net_msat)),
         ("forwarded, sat", income(window.forwarded_msat), income(ever.forwarded_msat)),
         ("earned, ppm", *_per_window(window, ever)),
@@ -80,6 +82,16 @@ def _profit(value: Report) -> Table:
         ("rebalanced, sat", income(window.rebalanced_msat), income(ever.rebalanced_msat)),
     )
     return Table("Profit and loss", ("", f">{value.window_days} d", ">ever"), rows)
+
+
+def _leases(window: Totals, ever: Totals) -> tuple[tuple[str, str, str], ...]:
+    """Most nodes have none."""
+    if not ever.lease_earned_msat and not ever.lease_paid_msat:
+        return ()
+    return (
+        ("earned by leases, sat", income(window.lease_earned_msat), income(ever.lease_earned_msat)),
+        ("paid for leases, sat", cost(window.lease_paid_msat), cost(ever.lease_paid_msat)),
+    )
 
 
 def _per_window(window: Totals, ever: Totals) -> tuple[str, str]:
@@ -106,9 +118,10 @@ def _channels(value: Report) -> Iterator[Block]:
     if gone:
         earned_msat = sum(channel.lifetime.earned_msat for channel in gone)
         spent_msat = sum(channel.lifetime_rebalance_fees_msat for channel in gone)
+        chain_msat = sum(channel.lifetime_chain_msat for channel in gone)
         yield Line(
             f"{counted(len(gone), 'closed channel')} earned {income(earned_msat)} sat, "
-            f"and cost {cost(spent_msat)} sat in rebalances"
+            f"and cost {cost(spent_msat)} sat in rebalances and {cost(chain_msat)} on the chain"
         )
 
 
@@ -129,7 +142,7 @@ def _channel_row(channel: ChannelRecord, blockheight: int) -> tuple[str, ...]:
         income(channel.window.earned_msat),
         income(channel.window_rebalanced_in_msat),
         cost(channel.window_rebalance_fees_msat),
-        income(channel.lifetime.earned_msat - channel.lifetime_rebalance_fees_msat),
+        income(channel.lifetime.earned_msat - channel.lifetime_rebalance_fees_msat - channel.lifetime_chain_msat),
     )
 
 

@@ -13,10 +13,15 @@ from enum import Enum
 from typing import Any, Final
 
 from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
+from revops.domain.dead_capital import DeadReport
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.experiment import Experiment
+from revops.domain.failure import Failures, FailureSum
+from revops.domain.history import History
 from revops.domain.occupancy import Occupancy
+from revops.domain.profit import ProfitLine
 from revops.domain.reason import Reason
+from revops.domain.reconciliation import Difference, Reconciliation
 from revops.domain.record import Books, Totals
 from revops.domain.stability import StabilityWindow
 from revops.domain.summary import Comparison, DemoSummary
@@ -37,7 +42,14 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Occupancy: ("slot_ratio", "value_ratio"),
     DemoSummary: ("net_msat",),
     Experiment: ("ends_at", "pair_count"),
+    Difference: ("difference_msat", "unexplained"),
+    Reconciliation: ("unexplained_msat",),
+    History: ("earned_msat", "net_msat"),
+    ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
+    DeadReport: ("capital_msat",),
+    FailureSum: ("name", "meaning", "remedy"),
+    Failures: ("failure_count", "refused_count", "failed_count", "attempt_count", "in_msat"),
 }
 
 

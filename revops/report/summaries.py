@@ -132,7 +132,10 @@ def books(value: Books) -> str:
 def rollup(summary: RollupSummary) -> Iterator[Block]:
     """Given what a rollup did, render it."""
     pruned = ", ".join(f"{count:,} {kind}" for kind, count in summary.pruned_count.items() if count) or "nothing"
-    yield Line(f"{counted(summary.rolled_up_count, 'forward')} summarised; pruned: {pruned}")
+    changed = summary.changed_class_count
+    classes = f"; {counted(changed, 'channel')} in another class (`revops report classes`)" if changed else ""
+    room = f"; {summary.given_back_bytes:,} bytes given back to the disk" if summary.given_back_bytes else ""
+    yield Line(f"{counted(summary.rolled_up_count, 'forward')} summarised; pruned: {pruned}{classes}{room}")
 
 
 def database(state: DatabaseState) -> Iterator[Block]:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from random import Random
 
 from revops.sim.build_graph import add_graph
-from revops.sim.chain import open_wallet, record_opening
 from revops.sim.channels import MAX_U64, Channel, Policy
 from revops.sim.config import DAY_SECONDS, SimConfig
 from revops.sim.demand import Demand, Family
+from revops.sim.history import record_history
 from revops.sim.ids import alias_scid, digest, direction_of, iso_time, node_id
 from revops.sim.state import Peer, World
+from revops.sim.wallet import open_wallet
 
 HOSTILE_ALIAS = "\x1b[2J\"'<b>\n&,=1+1\u202e;`x`<script"
 OUR_CLTV_DELTA_BLOCKS = 34
@@ -69,8 +70,7 @@ def build_world(config: SimConfig) -> World:
     for number in range(config.channel_count):
         peer_number = number if number < peer_count else (number - peer_count) * 3
         add_channel(world, number, peer_number, roles[peer_number], max(1, first_ppms[peer_number]), rng)
-    for channel in sorted(world.channels.values(), key=lambda channel: channel.opened_at):
-        record_opening(world, channel)
+    record_history(world)
     add_graph(world, markets)
     return world
 
@@ -187,10 +187,10 @@ def remote_policy(htlc_max_msat: int, rng: Random) -> Policy:
     )
 
 
-def lockin_change(channel: Channel) -> dict[str, str]:
-    """Return the state change with which the channel became usable."""
+def lockin_change(channel: Channel, after_seconds: int = 3_600) -> dict[str, str]:
+    """Return the state change with which the channel became usable, so long after its opening."""
     return {
-        "timestamp": iso_time(channel.opened_at + 3_600),
+        "timestamp": iso_time(channel.opened_at + after_seconds),
         "old_state": "CHANNELD_AWAITING_LOCKIN",
         "new_state": "CHANNELD_NORMAL",
         "cause": "user" if channel.opener == "local" else "remote",

@@ -7,6 +7,10 @@ The arithmetic follows lightningd/peer_control.c (channel_amount_spendable) and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from revops.sim.state import Output
 
 # BOLT 3: weight of an anchors commitment transaction, and of each untrimmed HTLC output.
 COMMIT_WEIGHT = 1124
@@ -45,12 +49,21 @@ class Htlc:
 
 @dataclass(slots=True)
 class Splice:
-    """A splice that is signed but not yet locked in."""
+    """A splice that is signed but not yet locked in.
+
+    `delta_sat` changes our balance (`splice_amount` of listpeerchannels: of a splice out that we begin, the fee
+    included), `capacity_delta_sat` the channel. `inputs` are the wallet's, `wallet_msat` returns to the wallet: change
+    or what was taken out.
+    """
 
     funding_txid: str
+    funding_outnum: int
     delta_sat: int
+    capacity_delta_sat: int
     scid: str
     locks_in_height: int
+    inputs: tuple[Output, ...] = ()
+    wallet_msat: int = 0
 
 
 @dataclass(slots=True)

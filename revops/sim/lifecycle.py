@@ -1,17 +1,19 @@
-"""What happens to channels outside the market: closes and splices, with their traces on the chain."""
+"""What ends a channel outside the market: mutual and forced closes, with their traces on the chain."""
 
 from __future__ import annotations
 
-from revops.sim.chain import add_output, record_deposit, record_withdrawal
-from revops.sim.channels import Channel, Splice
+from revops.sim.channels import COMMIT_WEIGHT, Channel
 from revops.sim.ids import digest, iso_time
 from revops.sim.market import finish
+from revops.sim.moves import outpoint, record_close, record_external, record_sweep
 from revops.sim.payments import abandon
-from revops.sim.rows import ChainMove
-from revops.sim.state import World
+from revops.sim.state import Sweep, World
+from revops.sim.wallet import receive, tx_fee_msat
 
-SPLICE_DEPTH_BLOCKS = 6
-CLOSE_FEE_MSAT = 600_000
+#: `our_to_self_delay` of listpeerchannels.
+OUR_DELAY_BLOCKS = 144
+#: A to_local output (BOLT 3) into one of the wallet's.
+SWEEP_WEIGHT = 532
 
 
 def change_state(world: World, channel: Channel, state: str, cause: str, message: str) -> None:
@@ -29,36 +31,93 @@ def change_state(world: World, channel: Channel, state: str, cause: str, message
 
 
 def close_channel(world: World, channel: Channel, *, closer: str, forget: bool) -> None:
-    """Close a channel: HTLCs fail back, our balance returns to the wallet; `forget` moves it to listclosedchannels."""
-    fail_forwards(world, channel)
-    abandon(world, channel)
-    at, height = int(world.now_at), world.height
-    channel.closer, channel.closed_at = closer, at
-    change_state(world, channel, "ONCHAIN", "user" if closer == "local" else "remote", "Closed")
-    utxo = f"{channel.funding_txid}:{channel.funding_outnum}"
-    fee_msat = CLOSE_FEE_MSAT if channel.opener == "local" else 0
-    returned_msat = max(0, channel.to_us_msat - fee_msat) // 1000 * 1000
-    output = add_output(world, f"close:{channel.channel_id}", returned_msat, height) if returned_msat else None
-    spending = output.txid if output else digest(channel.channel_id, "close")
-    world.chainmoves.add(
-        ChainMove(
-            channel.channel_id,
-            0,
-            channel.to_us_msat,
-            at,
-            "channel_close",
-            utxo,
-            channel.capacity_msat,
-            height,
-            (),
-            {"spending_txid": spending},
-            2,
-        )
-    )
-    if output is not None:
-        record_deposit(world, output, at)
+    """Close a channel together with its peer: HTLCs fail back, our balance returns to the wallet, less the fee if we
+    opened it. `forget` moves it to listclosedchannels.
+    """
+    end_channel(world, channel, closer)
+    fee_msat = tx_fee_msat(world.feerate_perkw, funding_inputs=1, outputs=2)
+    txid = digest(channel.channel_id, "close")
+    ours_msat, theirs_msat = shares_msat(channel, fee_msat)
+    # A mutual close orders its outputs by amount (BIP 69).
+    place = int(ours_msat > theirs_msat > 0)
+    receive(world, txid, place, ours_msat)
+    record_ending(world, channel, txid, 1 - place, ours_msat, theirs_msat)
     if forget:
         forget_channel(world, channel)
+
+
+def force_close(world: World, channel: Channel, *, closer: str = "local") -> None:
+    """Let one side publish its commitment transaction, here without anchors; the opener has paid for it.
+
+    The peer's pays us at once. Of ours we wait for our delay, until `sweep_due` or `sweep` fetches it; until then the
+    channel stays in listpeerchannels with state ONCHAIN, and the ledger doesn't tell of the output.
+    """
+    end_channel(world, channel, closer)
+    fee_msat = -(-COMMIT_WEIGHT * channel.commit_feerate_perkw // 1000) * 1000
+    txid = digest(channel.channel_id, "commitment")
+    ours_msat, theirs_msat = shares_msat(channel, fee_msat)
+    place = int(ours_msat > theirs_msat > 0)
+    record_ending(world, channel, txid, 1 - place, ours_msat, theirs_msat)
+    if closer == "remote":
+        receive(world, txid, place, ours_msat, origin=channel.channel_id)
+        ours_msat = 0
+    due_height = world.height + OUR_DELAY_BLOCKS
+    world.sweeps.append(Sweep(channel, txid, place, ours_msat, world.height, due_height))
+
+
+def sweep(world: World, waiting: Sweep) -> None:
+    """Fetch our output of a commitment transaction into the wallet, and forget the channel."""
+    world.sweeps.remove(waiting)
+    if waiting.amount_msat:
+        fee_msat = min(world.feerate_perkw * SWEEP_WEIGHT // 1000 * 1000, waiting.amount_msat)
+        txid = digest(waiting.txid, "sweep")
+        receive(world, txid, 0, waiting.amount_msat - fee_msat)
+        utxo = outpoint(waiting.txid, waiting.outnum)
+        record_sweep(world, waiting.channel, utxo, waiting.amount_msat, waiting.height, txid)
+    forget_channel(world, waiting.channel)
+
+
+def sweep_due(world: World) -> None:
+    """At each block: fetch the outputs whose delay is over."""
+    for waiting in list(world.sweeps):
+        if world.height >= waiting.due_height:
+            sweep(world, waiting)
+
+
+def end_channel(world: World, channel: Channel, closer: str) -> None:
+    """Fail what is in flight on a channel and let it stand as closed. A splice that was under way comes to nothing.
+
+    Raise ValueError if it is closed already.
+    """
+    if channel.closed_at is not None:
+        raise ValueError(f"channel {channel.channel_id} is closed already")
+    fail_forwards(world, channel)
+    abandon(world, channel)
+    if channel.splice is not None:
+        for output in channel.splice.inputs:
+            output.reserved_to_height = None
+    channel.closer, channel.closed_at = closer, int(world.now_at)
+    change_state(world, channel, "ONCHAIN", "user" if closer == "local" else "remote", "Closed")
+
+
+def shares_msat(channel: Channel, fee_msat: int) -> tuple[int, int]:
+    """Given what the closing transaction costs its opener, return the outputs (ours, the peer's), of whole sat."""
+    ours_msat, theirs_msat = channel.to_us_msat, channel.capacity_msat - channel.to_us_msat
+    if channel.opener == "local":
+        ours_msat = max(0, ours_msat - fee_msat)
+    else:
+        theirs_msat = max(0, theirs_msat - fee_msat)
+    return ours_msat // 1000 * 1000, theirs_msat // 1000 * 1000
+
+
+def record_ending(
+    world: World, channel: Channel, txid: str, their_place: int, ours_msat: int, theirs_msat: int
+) -> None:
+    """Write the ledger rows of a funding output's end, and of what the peer got."""
+    record_close(world, channel, txid, (ours_msat > 0) + (theirs_msat > 0))
+    if theirs_msat:
+        utxo = outpoint(txid, their_place if ours_msat else 0)
+        record_external(world, "to_them", utxo, theirs_msat, channel.channel_id, world.height)
 
 
 def forget_channel(world: World, channel: Channel) -> None:
@@ -79,80 +138,3 @@ def fail_forwards(world: World, channel: Channel) -> None:
         in_htlc, out_htlc = inward.htlcs_in.get(row.in_htlc_id), outward.htlcs_out.get(row.out_htlc_id)
         if in_htlc is not None and out_htlc is not None and in_htlc.payment_hash in hashes:
             finish(world, row, inward, in_htlc, outward, out_htlc, settled=False, ended_at=world.now_at)
-
-
-def begin_splice(world: World, channel: Channel, delta_sat: int) -> None:
-    """Sign a splice of `delta_sat` (negative: out). It locks in after six blocks, or by `lock_in`."""
-    txid = digest(channel.channel_id, "splice", world.next_serial())
-    scid = f"{world.height + 1}x{int(txid[:3], 16) + 1}x0"
-    channel.splice = Splice(txid, delta_sat, scid, world.height + SPLICE_DEPTH_BLOCKS)
-    change_state(world, channel, "CHANNELD_AWAITING_SPLICE", "user", "Splice signatures sent")
-
-
-def lock_in(world: World, channel: Channel) -> None:
-    """Lock a splice in: new capacity, balance and scid; the old scid keeps resolving. Raise ValueError without one."""
-    splice = channel.splice
-    if splice is None:
-        raise ValueError(f"channel {channel.channel_id} has no splice under way")
-    at, height = int(world.now_at), world.height
-    delta_msat = splice.delta_sat * 1000
-    old_utxo, old_capacity = f"{channel.funding_txid}:{channel.funding_outnum}", channel.capacity_msat
-    if delta_msat > 0:
-        spent = add_output(world, f"splice:{splice.funding_txid}", delta_msat, height - 10)
-        world.outputs.remove(spent)
-        record_deposit(world, spent, at - 6_000)
-        record_withdrawal(world, spent, splice.funding_txid, at, height)
-    record_splice_close(world, channel, splice, old_utxo, old_capacity)
-    if channel.scid is not None:
-        channel.previous_scids.append(channel.scid)
-    channel.scid, channel.funding_txid, channel.funding_outnum = splice.scid, splice.funding_txid, 0
-    channel.capacity_msat += delta_msat
-    channel.to_us_msat += delta_msat
-    channel.min_to_us_msat = min(channel.min_to_us_msat, channel.to_us_msat)
-    channel.max_to_us_msat = max(channel.max_to_us_msat, channel.to_us_msat)
-    channel.our_reserve_msat = channel.their_reserve_msat = channel.capacity_msat // 100_000 * 1000
-    channel.splice = None
-    world.chainmoves.add(
-        ChainMove(
-            channel.channel_id,
-            channel.to_us_msat,
-            0,
-            at,
-            "channel_open",
-            f"{channel.funding_txid}:0",
-            channel.capacity_msat,
-            height,
-            ("opener",) if channel.opener == "local" else (),
-            {"peer_id": channel.peer_id},
-        )
-    )
-    if delta_msat < 0:
-        record_deposit(world, add_output(world, f"spliceout:{splice.funding_txid}", -delta_msat, height), at)
-    change_state(world, channel, "CHANNELD_NORMAL", "user", "Lockin complete")
-    world.index_scids(channel)
-
-
-def record_splice_close(world: World, channel: Channel, splice: Splice, utxo: str, capacity_msat: int) -> None:
-    """Write the ledger row with which a splice ends the old funding output."""
-    world.chainmoves.add(
-        ChainMove(
-            channel.channel_id,
-            0,
-            channel.to_us_msat,
-            int(world.now_at),
-            "channel_close",
-            utxo,
-            capacity_msat,
-            world.height,
-            ("splice",),
-            {"spending_txid": splice.funding_txid},
-            2,
-        )
-    )
-
-
-def lock_in_due(world: World) -> None:
-    """At each block: lock in the splices that are deep enough."""
-    for channel in list(world.channels.values()):
-        if channel.splice is not None and world.height >= channel.splice.locks_in_height:
-            lock_in(world, channel)

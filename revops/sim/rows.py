@@ -100,7 +100,9 @@ class ChannelMove:
 
 @dataclass(slots=True, eq=False)
 class ChainMove:
-    """One row of listchainmoves. `extra` holds the optional fields in lightningd's order: spending_txid, peer_id."""
+    """One row of listchainmoves. `extra` holds the one optional field that a row of its kind has: spending_txid,
+    peer_id or originating_account.
+    """
 
     account_id: str
     credit_msat: int

@@ -125,9 +125,9 @@ def splice_json(channel: Channel) -> dict[str, Any]:
         "inflight": [
             {
                 "funding_txid": splice.funding_txid,
-                "funding_outnum": 0,
+                "funding_outnum": splice.funding_outnum,
                 "feerate": "258perkw",
-                "total_funding_msat": channel.capacity_msat + splice.delta_sat * 1000,
+                "total_funding_msat": channel.capacity_msat + splice.capacity_delta_sat * 1000,
                 "our_funding_msat": channel.to_us_msat // 1000 * 1000,
                 "splice_amount": splice.delta_sat,
                 "scratch_txid": digest(splice.funding_txid, "scratch"),

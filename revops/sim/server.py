@@ -18,6 +18,7 @@ from typing import Any
 
 from revops.sim.errors import INVALID_PARAMS, INVALID_REQUEST, PAY_IN_PROGRESS, SimRpcError
 from revops.sim.faults import Fault, FaultKind, FaultPlan, without_member
+from revops.sim.hooks import HOOKS
 from revops.sim.wire import RequestReader, encode, failure, filtered, response
 from revops.sim.world import SimulatedNode
 
@@ -25,27 +26,6 @@ __all__ = ["Fault", "FaultKind", "FaultPlan", "SimServer"]
 
 POLL_SECONDS = 0.05
 CHUNK = b" " * 4096
-# Hooks that `sim-hook` may call when the server was started with control: for tests whose node is another process.
-HOOKS = (
-    "advance_by",
-    "advance_to",
-    "autoclean",
-    "close_channel",
-    "connect_peer",
-    "disconnect_peer",
-    "fail_payments",
-    "false_reply",
-    "forget_sling",
-    "hide_feerates",
-    "hold_payments",
-    "pause_market",
-    "restore_to_index",
-    "run_clboss",
-    "set_fee_externally",
-    "set_syncing",
-    "splice_channel",
-    "waiting_takes_time",
-)
 
 
 class SimServer:

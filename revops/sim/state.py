@@ -52,6 +52,18 @@ class Output:
     reserved_to_height: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Our output of a commitment transaction of ours, that may be spent from a height on. No amount: there is none."""
+
+    channel: Channel
+    txid: str
+    outnum: int
+    amount_msat: int
+    height: int
+    due_height: int
+
+
 @dataclass(slots=True, eq=False)
 class Layer:
     """An askrene layer: disabled nodes and what was learnt of channels."""
@@ -127,6 +139,7 @@ class World:
         self.closed: list[Channel] = []
         self.graph = Graph()
         self.outputs: list[Output] = []
+        self.sweeps: list[Sweep] = []
         self.clboss_tags: dict[str, set[str]] = {}
         self.layers: dict[str, Layer] = {"xpay": Layer("xpay", True)}
         self.forwards: IndexedTable[ForwardRow] = IndexedTable()

@@ -48,6 +48,12 @@ class IndexedTable(Generic[R]):
         self._created_keys.append(self.created)
         return row
 
+    def renumber(self, key: Callable[[R], int]) -> None:
+        """Order the rows anew and number them from 1: for a table whose past is being made up, before anyone reads."""
+        rows, self._rows, self._created_keys, self.created = sorted(self._rows, key=key), [], [], 0
+        for row in rows:
+            self.add(row)
+
     def touch(self, row: R) -> None:
         """Record that a row changed: it moves to the end of the `updated` order. A row that is gone stays gone."""
         if not self.holds(row):

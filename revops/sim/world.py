@@ -11,29 +11,31 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Self
 
-from revops.sim import lifecycle, rpc_sling
+from revops.sim import rpc_sling
 from revops.sim.build import build_world
 from revops.sim.build_graph import drift
 from revops.sim.chain import start_chain
-from revops.sim.channels import Channel
 from revops.sim.config import DAY_SECONDS, CallLog, ChannelBooks, SimBooks, SimConfig
 from revops.sim.errors import INVALID_PARAMS, METHOD_NOT_FOUND, SimRpcError
+from revops.sim.hooks import ChainHooks
+from revops.sim.lifecycle import sweep_due
 from revops.sim.market import start_market
 from revops.sim.methods import methods_of
 from revops.sim.outages import connect, disconnect, start_outages
 from revops.sim.params import bind
 from revops.sim.rows import ForwardRow
+from revops.sim.splices import lock_in_due
 from revops.sim.state import World
 
 __all__ = ["CallLog", "SimBooks", "SimConfig", "SimRpcError", "SimulatedNode"]
 
 
-class SimulatedNode:
+class SimulatedNode(ChainHooks):
     """A node in a market, in virtual time. Everything happens in `advance_to`, in `handle`, or in a hook."""
 
     def __init__(self, config: SimConfig | None = None) -> None:
         world = build_world(config or SimConfig())
-        world.on_block.append(lifecycle.lock_in_due)
+        world.on_block += [lock_in_due, sweep_due]
         start_chain(world)
         start_market(world)
         start_outages(world)
@@ -167,27 +169,6 @@ class SimulatedNode:
             self.world.peers[peer_id].held_down = False
             connect(self.world, self.world.peers[peer_id])
 
-    def channel(self, channel_id: str) -> Channel:
-        """Return a live channel's state, to look at it. Raise KeyError if there is none."""
-        return self.world.channels[channel_id]
-
-    def close_channel(self, channel_id: str, *, closer: str = "remote", forget: bool = True) -> None:
-        """Close a channel; unless `forget`, it stays in listpeerchannels with state ONCHAIN."""
-        with self.lock:
-            lifecycle.close_channel(self.world, self.channel(channel_id), closer=closer, forget=forget)
-
-    def splice_channel(self, channel_id: str, delta_sat: int, *, lock_in: bool = True) -> None:
-        """Splice `delta_sat` in (negative: out). Unless `lock_in`, it waits six blocks or for `lock_in_splice`."""
-        with self.lock:
-            lifecycle.begin_splice(self.world, self.channel(channel_id), delta_sat)
-            if lock_in:
-                lifecycle.lock_in(self.world, self.channel(channel_id))
-
-    def lock_in_splice(self, channel_id: str) -> None:
-        """Lock a pending splice in now."""
-        with self.lock:
-            lifecycle.lock_in(self.world, self.channel(channel_id))
-
     def set_fee_externally(self, channel_id: str, *, ppm: int, base_msat: int | None = None) -> None:
         """Change a fee as another tool would: no call is logged."""
         with self.lock:
@@ -199,25 +180,6 @@ class SimulatedNode:
         """Let the plugin sling stop without a word: its once jobs are forgotten. `gone`: it stays away."""
         with self.lock:
             rpc_sling.forget(self.world, gone=gone)
-
-    def autoclean(self, older_than_seconds: float) -> int:
-        """Delete finished forwards older than that; getinfo keeps their fees. Return how many."""
-        with self.lock:
-            limit_at = self.now_at - older_than_seconds
-            doomed = self.world.forwards.delete(lambda row: row.status != "offered" and row.received_at < limit_at)
-            return len(doomed)
-
-    def restore_to_index(self, created_index: int) -> None:
-        """Turn the tables back as a restored backup would: forwards after `created_index` and what came later go."""
-        with self.lock:
-            world = self.world
-            gone = world.forwards.restore(lambda row: row.created_index <= created_index)
-            world.ledger.fees_collected_msat -= sum(row.fee_msat or 0 for row in gone if row.status == "settled")
-            if gone:
-                at = gone[0].received_at
-                world.channelmoves.restore(lambda row: row.timestamp_at < at)
-                world.networkevents.restore(lambda row: row.timestamp_at < at)
-                world.payments.restore(lambda row: row.created_at < at)
 
     def add_forward(self, **fields: Any) -> ForwardRow:
         """Write a forward's row as given (names of `ForwardRow`), moving no balance; a settled one is collected."""

@@ -16,6 +16,10 @@ FORWARDS_CREATED: Final = "forwards_created"
 FORWARDS_UPDATED: Final = "forwards_updated"
 CHANNEL_MOVES: Final = "channelmoves_created"
 CHAIN_MOVES: Final = "chainmoves_created"
+#: When the node's ledger of channel moves begins (UTC epoch).
+CHANNEL_MOVES_FROM: Final = "channelmoves_from"
+#: When the last forward settled at a moment when all that the node listed were known (UTC epoch, rounded up).
+FORWARDS_UNTIL: Final = "forwards_until"
 NETWORK_EVENTS: Final = "networkevents_created"
 #: Up to which payment of the node all of ours are known here.
 SENT_PAYMENTS: Final = "sendpays_known"

@@ -158,6 +158,21 @@ class Database:
             connection.detach()
             yield connection
 
+    @contextmanager
+    def file(self) -> Iterator[sqlite3.Connection | None]:
+        """SQLite's own connection, without a transaction, for what is about the file as a whole; None on PostgreSQL."""
+        if not urls.is_sqlite(self._url):
+            yield None
+            return
+        if self._read_only:
+            raise BugError(f"database {self.shown_url} was opened for reading only")
+        try:
+            with translated(self._url), closing(self._connect()) as connection:
+                driver: Any = connection.connection.driver_connection
+                yield driver
+        except sqlite3.Error as error:
+            raise explained_sqlite(self._url, error) from error
+
     def node_key(self, node_id: str, alias: str, network: str) -> int:
         """Given who the node says it is, return its key, a new one where it isn't known.
 

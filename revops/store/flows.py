@@ -170,8 +170,8 @@ def _add_raw(tx: Tx, sums: dict[int, FlowSum], since_at: float, until_at: float)
         sums.setdefault(row.out_channel_key or NO_CHANNEL, FlowSum()).failed_count += int(row.unsettled_count)
 
 
-def _raw(status: ForwardStatus) -> tuple[ColumnElement[bool], ...]:
-    """The condition for raw forwards of one status, counted from `b_since` to before `b_until`."""
+def raw_between(status: ForwardStatus) -> tuple[ColumnElement[bool], ...]:
+    """Given a status, return the condition for raw forwards of it, counted from `b_since` to before `b_until`."""
     return (
         forward.c.node_key == NODE,
         forward.c.status == status_literal(status),
@@ -192,13 +192,13 @@ def _settled(side: str) -> Executable:
         total(forward.c.fee_msat).label("fee_msat"),
         func.max(forward.c.counted_at).label("last_at"),
     )
-    return sums.where(*_raw(ForwardStatus.SETTLED)).group_by(key)
+    return sums.where(*raw_between(ForwardStatus.SETTLED)).group_by(key)
 
 
 @cache
 def _unsettled(status: ForwardStatus) -> Executable:
     key = forward.c.out_channel_key
-    return select(key, func.count().label("unsettled_count")).where(*_raw(status)).group_by(key)
+    return select(key, func.count().label("unsettled_count")).where(*raw_between(status)).group_by(key)
 
 
 def sold_msat(tx: Tx, since_at: float) -> dict[str, int]:
@@ -247,4 +247,4 @@ def _fees_of_days() -> Executable:
 
 @cache
 def _raw_fees() -> Executable:
-    return select(total(forward.c.fee_msat)).where(*_raw(ForwardStatus.SETTLED))
+    return select(total(forward.c.fee_msat)).where(*raw_between(ForwardStatus.SETTLED))

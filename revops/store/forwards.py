@@ -60,8 +60,9 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
     settled.
 
     None is counted later than `seen_at`: income that a wrong clock dated into the future would never leave a window,
-    and the spending that it allows neither. Each scid must be known (`scids.unknown_scids`), else BugError. Raise
-    DataError for a settled forward without its amounts: a sum over it would be wrong for ever.
+    and the spending that it allows neither. Each scid must be known (`scids.unknown_scids`), else BugError; a refusal
+    for a wish that names no channel has no exit. Raise DataError for a settled forward without its amounts: a sum over
+    it would be wrong for ever.
     """
     if not forwards:
         return IngestCount()
@@ -152,7 +153,8 @@ def _scids(forwards: Sequence[Forward]) -> set[str]:
 def _row(node_key: int, item: Forward, keys: Mapping[str, int], seen_at: float) -> dict[str, Any]:
     try:
         in_channel_key = keys[item.in_scid]
-        out_channel_key = None if item.out_scid is None else keys[item.out_scid]
+        wish = item.exit_is_a_wish and item.out_scid not in keys
+        out_channel_key = None if item.out_scid is None or wish else keys[item.out_scid]
     except KeyError as missing:
         raise BugError(
             f"forward {item.created_index}: {missing.args[0]} was not resolved before it was stored"

@@ -1,36 +1,47 @@
 """The node's own money movements. Their rows never change: a repeat changes nothing.
 
-`routed` moves are read past without being stored, since cursors move anyway: the two rows per forward only say again
-what the forward itself says.
+`routed` moves are counted, and read past without being stored, since cursors move anyway: the two rows per forward only
+say again what the forward itself says. Those of forwards that the node may have forgotten are kept until that is known
+(store/forgotten.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Table
 
 from revops.domain.forward import ChainMove, ChannelMove
+from revops.store.accounts import account_keys
+from revops.store.chain_costs import Booker, rebook, touched
+from revops.store.cursors import CHANNEL_MOVES, CHANNEL_MOVES_FROM, cursor, set_cursor
 from revops.store.engine import Tx
-from revops.store.keys import ensure_channels, upsert
+from revops.store.forgotten import looked_at
+from revops.store.keys import upsert
+from revops.store.move_sums import ROUTED_TAG, count_moves
 from revops.store.payments import INVOICE_TAG, record_circular
+from revops.store.sums import take_turns
 from revops.store.tables import chain_move, channel_move
-
-#: Accounts that are no channel.
-WALLET_KEY: Final = 0
-OUTSIDE_KEY: Final = -1
-_OTHER_ACCOUNTS: Final = {"wallet": WALLET_KEY, "external": OUTSIDE_KEY}
-_ROUTED: Final = "routed"
 
 
 def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
-    """Given a page of listchannelmoves, store what is new and isn't a forward; return how many rows were stored.
+    """Given a page of listchannelmoves, count what the cursor has not passed yet, and store of it what isn't a forward
+    that we have; return how many rows were stored. Set the cursor in the same transaction.
+
+    Where another sync has read the page meanwhile (its lock was lost), nothing of it counts twice.
 
     Circular payments of ours that these rows complete are recorded with them.
     """
-    kept = [row for row in rows if row.tag != _ROUTED]
-    keys = _account_keys(tx, kept)
+    take_turns(tx)
+    passed = cursor(tx, CHANNEL_MOVES)
+    rows = list({row.created_index: row for row in rows if row.created_index > passed}.values())
+    keys = account_keys(tx, rows)
+    if rows and cursor(tx, CHANNEL_MOVES_FROM) == 0:
+        set_cursor(tx, CHANNEL_MOVES_FROM, min(row.moved_at for row in rows))
+    count_moves(tx, rows, keys)
+    since_at, before_at = looked_at(tx)
+    kept = [row for row in rows if row.tag != ROUTED_TAG or since_at < row.moved_at < before_at]
     count = insert_new(
         tx,
         channel_move,
@@ -54,10 +65,13 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
     return count
 
 
-def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove]) -> int:
-    """Given a page of listchainmoves, store what is new; return how many rows were."""
-    keys = _account_keys(tx, rows)
-    return insert_new(
+def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove], book: Booker) -> int:
+    """Given a page of listchainmoves, and what books transactions, store what is new, and what it cost; return how many
+    rows were new.
+    """
+    take_turns(tx)
+    keys = account_keys(tx, rows)
+    count = insert_new(
         tx,
         chain_move,
         [
@@ -74,19 +88,14 @@ def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove]) -> int:
                 "spending_txid": row.spending_txid,
                 "output_msat": row.output_msat,
                 "blockheight": row.blockheight,
+                "txid": row.txid,
+                "output_count": row.output_count,
             }
             for row in rows
         ],
     )
-
-
-def _account_keys(tx: Tx, rows: Iterable[ChannelMove | ChainMove]) -> dict[str, int]:
-    """The key of each account. A channel that is no longer listed anywhere gets a bare row."""
-    seen = {row.account: float(row.moved_at) for row in rows}
-    channels = [account for account in seen if account not in _OTHER_ACCOUNTS]
-    if not channels:
-        return dict(_OTHER_ACCOUNTS)
-    return ensure_channels(tx, channels, max(seen.values())) | _OTHER_ACCOUNTS
+    rebook(tx, touched(rows), book)
+    return count
 
 
 def insert_new(tx: Tx, table: Table, rows: list[dict[str, Any]]) -> int:

@@ -13,20 +13,23 @@ from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.record import ChannelRecord, Report, Totals
 from revops.domain.values import replace
+from revops.store import profits
 from revops.store.books import books
+from revops.store.circular import Bought, circular_by_target
 from revops.store.days import DAY_SECONDS
 from revops.store.decisions import recent_decisions
 from revops.store.engine import NODE, Tx
 from revops.store.fees import demand_figures
 from revops.store.flows import FlowSum, flow_sums
 from revops.store.jobs import recent_jobs
-from revops.store.keys import total
 from revops.store.nodes import node_row
-from revops.store.payments import moved_by_target
 from revops.store.runs import last_runs
-from revops.store.tables import channel, channel_signal, peer, rebalance_job, spend_ledger
+from revops.store.tables import channel, channel_signal, peer, rebalance_job, rebalance_payment
 
 _NOTHING: Final = FlowSum()
+_NONE: Final = Bought()
+#: Later than all.
+_FOREVER: Final = 1e15
 _NO_TOTALS: Final = Totals(0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -81,67 +84,60 @@ def channel_records(tx: Tx, since_at: float) -> tuple[ChannelRecord, ...]:
 
 
 def _totals(tx: Tx, since_at: float | None, by_key: Mapping[int, FlowSum]) -> Totals:
-    """Each settled forward leaves by one channel, so the exits of all channels add up to the node."""
-    flows = by_key.values()
-    fees_msat, count = _rebalances(tx, _since(since_at))
+    """Each settled forward leaves by one channel, so the exits of all channels add up to the node. Leases are known by
+    the day: all of the first day counts.
+    """
+    flows, since = by_key.values(), _since(since_at)
+    bought = circular_by_target(tx, since, _FOREVER).values()
+    costs = profits.other_costs(tx, since)
     return Totals(
         earned_msat=sum(flow.earned_msat for flow in flows),
         forwarded_msat=sum(flow.out_msat for flow in flows),
         settled_count=sum(flow.out_count for flow in flows),
         failed_count=sum(flow.failed_count for flow in flows),
         refused_count=sum(flow.refused_count for flow in flows),
-        rebalance_fees_msat=fees_msat,
-        rebalanced_msat=sum(amount_msat for amount_msat, _ in moved_by_target(tx, _since(since_at)).values()),
-        rebalance_count=count,
+        rebalance_fees_msat=sum(one.fee_msat for one in bought),
+        rebalanced_msat=sum(one.amount_msat for one in bought),
+        rebalance_count=tx.execute(_settled_count(), b_since=since).scalar_one(),
+        chain_msat=costs.chain_msat,
+        lease_earned_msat=costs.lease_earned_msat,
+        lease_paid_msat=costs.lease_paid_msat,
     )
 
 
-def _rebalances(tx: Tx, since_at: float) -> tuple[int, int]:
-    """What rebalances cost, by the ledger, and how many there were."""
-    fees_msat = int(tx.execute(_spent(), b_since=since_at).scalar_one())
-    count: int = tx.execute(_settled_count(), b_since=since_at).scalar_one()
-    return fees_msat, count
-
-
 def _since(since_at: float | None) -> float:
-    """No entry is older than the epoch."""
+    """Nothing is older than the epoch."""
     return 0.0 if since_at is None else since_at
 
 
 @cache
-def _spent() -> Executable:
-    entry = spend_ledger.c
-    return select(total(entry.amount_msat)).where(
-        entry.node_key == NODE,
-        entry.kind == "settle",
-        entry.job_key.is_not(None),
-        entry.entered_at >= bindparam("b_since"),
-    )
-
-
-@cache
 def _settled_count() -> Executable:
-    jobs = rebalance_job.c
-    settled = (jobs.node_key == NODE, jobs.status == "settled", jobs.finished_at >= bindparam("b_since"))
-    return select(func.count()).select_from(rebalance_job).where(*settled)
+    """Jobs, and circular payments that somebody else has sent."""
+    job, paid = rebalance_job.c, rebalance_payment.c
+    jobs = select(func.count()).where(
+        job.node_key == NODE, job.status == "settled", job.finished_at >= bindparam("b_since")
+    )
+    others = select(func.count()).where(paid.node_key == NODE, paid.job_key == 0, paid.moved_at >= bindparam("b_since"))
+    return select(jobs.scalar_subquery() + others.scalar_subquery())
 
 
 def _channels(
     tx: Tx, since_at: float, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum]
 ) -> tuple[ChannelRecord, ...]:
-    return _records(tx, window, lifetime, moved_by_target(tx, since_at))
+    return _records(tx, window, lifetime, circular_by_target(tx, since_at, _FOREVER))
 
 
 def _records(
-    tx: Tx, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum], recent: Mapping[int, tuple[int, int]]
+    tx: Tx, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum], recent: Mapping[int, Bought]
 ) -> tuple[ChannelRecord, ...]:
-    ever = moved_by_target(tx, _since(None))
+    ever = circular_by_target(tx, _since(None), _FOREVER)
+    chain_msat = profits.chain_cost_of_channels(tx)
     judged = demand_figures(tx)
     records = []
     for row in tx.execute(_listed()).all():
         key = row.channel_key
         flow_pair = window.get(key, _NOTHING).flow(), lifetime.get(key, _NOTHING).flow()
-        one = _record_of(row, *flow_pair, recent.get(key, (0, 0)), ever.get(key, (0, 0)))
+        one = _record_of(row, *flow_pair, recent.get(key, _NONE), ever.get(key, _NONE), chain_msat.get(key, 0))
         records.append(replace(one, demand=judged.get(key)) if key in judged else one)
     records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))
     return tuple(records)
@@ -160,7 +156,7 @@ def _listed() -> Executable:
     )
 
 
-def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], ever: tuple[int, int]) -> ChannelRecord:
+def _record_of(row: Any, window: Flow, lifetime: Flow, recent: Bought, ever: Bought, chain_msat: int) -> ChannelRecord:
     """A channel that only its forwards or moves remember has no figures; it holds nothing any more."""
     slot_count = row.max_accepted_htlcs
     return ChannelRecord(
@@ -183,9 +179,10 @@ def _record_of(row: Any, window: Flow, lifetime: Flow, recent: tuple[int, int], 
         opened_at=row.opened_at,
         window=window,
         lifetime=lifetime,
-        window_rebalanced_in_msat=recent[0],
-        window_rebalance_fees_msat=recent[1],
-        lifetime_rebalance_fees_msat=ever[1],
+        window_rebalanced_in_msat=recent.amount_msat,
+        window_rebalance_fees_msat=recent.fee_msat,
+        lifetime_rebalance_fees_msat=ever.fee_msat,
+        lifetime_chain_msat=chain_msat,
         value_ppm=None if row.value_at is None else row.value_ppm,
         occupancy_out=_occupancy(slot_count, row.htlc_out_count, row.htlc_out_msat, row.htlc_out_limit_msat),
         occupancy_in=_occupancy(slot_count, row.htlc_in_count, row.htlc_in_msat, row.htlc_in_limit_msat),

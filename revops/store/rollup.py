@@ -19,6 +19,7 @@ from revops.store.events import prune_events
 from revops.store.fees import REVOPS, VALVE
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
+from revops.store.move_sums import ROUTED_TAG
 from revops.store.sums import take_turns
 from revops.store.tables import (
     action,
@@ -112,7 +113,8 @@ def prune_other(
 
     With the decisions go fee changes, ended pins, settled actions, and jobs that cost nothing. What stays whatever its
     age: the last run and the last success of each command, each channel's last fee change and last announcement, pins
-    in force, each peer's last event, calls and jobs that are still open, settled jobs and the spend ledger.
+    in force, each peer's last event, calls and jobs that are still open, settled jobs, the spend ledger, and the moves
+    on the chain, which are few.
     """
     return {
         "decisions": _prune(tx, decision, decision.c.last_at < decisions_before_at),
@@ -143,8 +145,13 @@ def prune_other(
         ),
         "events": prune_events(tx, events_before_at),
         "feerates": _prune(tx, tables.feerate_sample, tables.feerate_sample.c.sampled_at < samples_before_at),
-        "channel_moves": _prune(tx, tables.channel_move, tables.channel_move.c.moved_at < moves_before_at),
-        "chain_moves": _prune(tx, tables.chain_move, tables.chain_move.c.moved_at < moves_before_at),
+        # Moves of forwards are there as long as somebody has to look at them (store/forgotten.py).
+        "channel_moves": _prune(
+            tx,
+            tables.channel_move,
+            tables.channel_move.c.moved_at < moves_before_at,
+            tables.channel_move.c.tag != ROUTED_TAG,
+        ),
     }
 
 

@@ -82,7 +82,7 @@ def names_of(channels: Iterable[Channel] | Iterable[ClosedChannel], keys: Mappin
 def record_names(tx: Tx, names: Iterable[tuple[str, int]], seen_at: float) -> None:
     """Given (scid, channel_key), record the new ones. A name that stood for a placeholder brings its forwards along."""
     known = _known(tx)
-    placeholders = _placeholders(tx) if known else frozenset()
+    placeholders = placeholder_keys(tx) if known else frozenset()
     for scid, key in names:
         before = known.get(scid)
         if before == key:
@@ -105,7 +105,8 @@ def _names() -> Executable:
     return select(channel_scid.c.scid, channel_scid.c.channel_key).where(channel_scid.c.node_key == NODE)
 
 
-def _placeholders(tx: Tx) -> frozenset[int]:
+def placeholder_keys(tx: Tx) -> frozenset[int]:
+    """Return the keys of channels of which only an scid is known."""
     return frozenset(tx.execute(_placeholder_keys()).scalars())
 
 

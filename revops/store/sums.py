@@ -17,6 +17,7 @@ from sqlalchemy import Executable, bindparam, delete, func, or_, select, update
 from revops.domain.forward import ForwardStatus
 from revops.store.days import DAY_SECONDS, day_of, later
 from revops.store.engine import NODE, Tx
+from revops.store.failures import count_failures, merge_failures
 from revops.store.keys import insert_of
 from revops.store.tables import EVER, flow_sum, forward, forward_day, node
 
@@ -50,6 +51,8 @@ def _turn() -> Executable:
 
 def count_rows(tx: Tx, added: Iterable[Mapping[str, Any]], removed: Iterable[Mapping[str, Any]] = ()) -> None:
     """Given rows of forwards that are new, and rows as they stood before they changed, keep the sums equal to all."""
+    added, removed = list(added), list(removed)
+    count_failures(tx, added, removed)
     sums: dict[tuple[int, int], dict[str, Any]] = defaultdict(_nothing)
     for row in added:
         for key, part in _parts(row):
@@ -147,3 +150,4 @@ def merge_sums(tx: Tx, old_key: int, new_key: int) -> None:
         rows = [{"node_key": tx.node_key, "channel_key": new_key, **row._asdict()} for row in moved]
         tx.connection.execute(_count(tx.connection.dialect.name), rows)
         tx.execute(delete(flow_sum).where(*old), b_key=old_key)
+    merge_failures(tx, old_key, new_key)

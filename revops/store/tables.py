@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
     CheckConstraint,
     Column,
     Double,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
     String,
@@ -30,22 +28,21 @@ from sqlalchemy import (
 )
 
 from revops.store.columns import at, decayed, flag, key, msat, primary, refers, whole, words
+from revops.store.metadata import metadata as metadata
+from revops.store.tables_books import EVER as EVER
+from revops.store.tables_books import balance_day as balance_day
+from revops.store.tables_books import books as books
+from revops.store.tables_books import chain_cost as chain_cost
+from revops.store.tables_books import chain_move as chain_move
+from revops.store.tables_books import channel_class as channel_class
+from revops.store.tables_books import channel_move as channel_move
+from revops.store.tables_books import failure_sum as failure_sum
+from revops.store.tables_books import flow_sum as flow_sum
+from revops.store.tables_books import forward_day as forward_day
+from revops.store.tables_books import move_sum as move_sum
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0012"
-#: The `day` of sums over all days.
-EVER: Final = -1
-
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
+SCHEMA_VERSION: Final = "0013"
 
 # ---- the node and who it is connected to
 
@@ -132,25 +129,6 @@ Index(
 # Failures in a window, and what a rollup may prune.
 Index("ix_forward_status", forward.c.node_key, forward.c.status, forward.c.counted_at, forward.c.out_channel_key)
 
-#: Exactly the rows that were pruned, added up. `out_channel_key` is 0 where no exit was chosen. refused = local_failed.
-forward_day = Table(
-    "forward_day", metadata, key("node_key"), key("day"), key("in_channel_key"), key("out_channel_key"),
-    whole("settled_count"), msat("settled_in"), msat("settled_out"), msat("fee"), whole("failed_count"),
-    msat("failed_in"), whole("refused_count"), msat("refused_in"), at("last_settled", null=True),
-    Column("score_msat", BigInteger, nullable=False, server_default="0"),
-    Column("settled_interest_permille", BigInteger, nullable=False, server_default="0"),
-    Column("failed_interest_permille", BigInteger, nullable=False, server_default="0"),
-    primary("day", "in_channel_key", "out_channel_key"), sqlite_with_rowid=False,
-)  # fmt: skip
-
-#: What went through each channel, of all forwards, raw or pruned, by day, and under EVER; what stores forwards keeps it
-#: up to date. `channel_key` is 0 for failures for which no exit was chosen.
-flow_sum = Table(
-    "flow_sum", metadata, key("node_key"), key("day"), key("channel_key"), whole("in_count"), msat("in"),
-    msat("sourced"), whole("out_count"), msat("out"), msat("earned"), whole("refused_count"), whole("failed_count"),
-    at("last_settled", null=True), primary("day", "channel_key"), sqlite_with_rowid=False,
-)  # fmt: skip
-
 #: Decayed sums (domain/traffic.py), fed once by each forward that becomes final: what came of a peer's payments,
 peer_signal = Table(
     "peer_signal", metadata, key("node_key"), key("peer_key"), words("role"), decayed("success"), decayed("failure"),
@@ -166,19 +144,6 @@ channel_signal = Table(
     decayed("demand_msat"), decayed("demand_squares"), decayed("inflow_msat"), decayed("inflow_squares"),
     decayed("entry_msat"), decayed("entry_value"), decayed("value_ppm"), at("value", null=True), primary("channel_key"),
     refers("channel_key", to="channel"), sqlite_with_rowid=False,
-)  # fmt: skip
-
-#: `account_key` is a channel_key, 0 for the wallet, -1 for the outside. Hashes are 32 bytes here: they are many.
-channel_move = Table(
-    "channel_move", metadata, key("node_key"), whole("created_index"), key("account_key"), msat("credit"),
-    msat("debit"), whole("moved_at"), words("tag"), Column("payment_hash", LargeBinary(32)), msat("fees"),
-    primary("created_index"), Index(None, "node_key", "payment_hash"), sqlite_with_rowid=False,
-)  # fmt: skip
-
-chain_move = Table(
-    "chain_move", metadata, key("node_key"), whole("created_index"), key("account_key"), msat("credit"),
-    msat("debit"), whole("moved_at"), words("tag"), words("extra_tags"), words("outpoint"),
-    words("spending_txid", null=True), msat("output"), whole("blockheight"), primary("created_index"),
 )  # fmt: skip
 
 peer_event = Table(
@@ -376,11 +341,6 @@ spend_ledger = Table(
 #: One row a node, updated first by every ledger transaction: it is the lock, and its run the fence.
 ledger_head = Table(
     "ledger_head", metadata, key("node_key"), key("fence_run_key"), whole("entry_count"), primary(),
-)  # fmt: skip
-
-books = Table(
-    "books", metadata, key("node_key"), msat("opening", null=True), msat("node_fees", null=True),
-    at("checked", null=True), primary(),
 )  # fmt: skip
 
 # ---- how far we have read, and which keys are given out

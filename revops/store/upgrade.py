@@ -20,10 +20,10 @@ from sqlalchemy.engine import URL
 
 from revops.domain.summary import BackupSummary, DatabaseState
 from revops.errors import BugError, ConfigError, DataError, OutputError, PermissionDenied
-from revops.store import tables
+from revops.store import space, tables
 from revops.store.engine import make_engine, use_wal
 from revops.store.faults import explained_sqlite, translated
-from revops.store.files import create_file
+from revops.store.files import create_file, has_content
 from revops.store.recount import wrong_sums
 from revops.store.tables import SCHEMA_VERSION
 from revops.store.url import is_sqlite, parse_url, shown, sqlite_path
@@ -54,6 +54,9 @@ def migrations_directory() -> Path:
 def upgrade(url: str) -> DatabaseState:
     """Given a URL, make the database if need be and bring its schema up to date; all of it or nothing.
 
+    An SQLite file from before that doesn't give its free pages back is written anew, once. Where that can't be done,
+    the state that is returned has a warning.
+
     Raise ConfigError for a schema that is newer than ours, and as `Database.open` does.
     """
     parsed = parse_url(url)
@@ -64,10 +67,22 @@ def upgrade(url: str) -> DatabaseState:
         if before is not None and before > SCHEMA_VERSION:
             raise ConfigError(wrong_version(parsed, before))
         if before != SCHEMA_VERSION:
-            with translated(parsed), engine.begin() as connection:
+            with translated(parsed), _migrating(parsed, engine) as connection:
                 _migrate(parsed, connection)
             use_wal(parsed, engine)
-    return DatabaseState(url=shown(parsed), version_before=before, version=SCHEMA_VERSION)
+        # After the migration, never in it, and on each call until it has worked: it needs room and a quiet moment.
+        warning = space.switch(parsed, engine)
+    return DatabaseState(url=shown(parsed), version_before=before, version=SCHEMA_VERSION, warning=warning)
+
+
+@contextmanager
+def _migrating(url: URL, engine: Engine) -> Iterator[Connection]:
+    """The transaction in which a schema is made or changed."""
+    is_new = is_sqlite(url) and not has_content(sqlite_path(url))
+    with engine.connect().execution_options(**{READS: is_new}) as connection, connection.begin():
+        if is_new:
+            space.begin_new(connection)  # takes the lock for writing
+        yield connection
 
 
 @contextmanager

@@ -540,6 +540,12 @@ def test_rollup(cycle, capsys):
     assert capsys.readouterr() == ("", "")
     assert main(["rollup", "-v"]) == 0
     assert capsys.readouterr().out == "12,345 forwards summarised; pruned: 3 forwards\n"
+    cycle("rollup", "run", RollupSummary(0.0, 1, given_back_bytes=4_096_000))
+    assert main(["rollup", "-v"]) == 0
+    room = "4,096,000 bytes given back to the disk"
+    assert capsys.readouterr().out == f"1 forward summarised; pruned: nothing; {room}\n"
+    assert main(["rollup", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["given_back_bytes"] == 4_096_000
 
 
 TOTALS = Totals(

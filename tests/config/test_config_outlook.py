@@ -90,3 +90,11 @@ def test_the_verdict_counts_them(place, capsys):
     (place / "prom").rmdir()
     assert main(["config", "check", "-v", "-c", str(place / "c.toml")]) == 0
     assert capsys.readouterr().out == f"valid, with 1 warning: {place / 'c.toml'}\n"
+
+
+def test_silence_longer_than_events_are_kept(place, capsys):
+    write(place, "[classes]\nstagnant_days = 60\ndead_days = 91\n")
+    (warning,) = check(place, capsys)
+    assert warning == ("classes.dead_days = 91 is above retention.events_days = 90: no channel will ever be it")
+    write(place, "[classes]\nstagnant_days = 60\ndead_days = 90\n")
+    assert check(place, capsys) == []

@@ -21,10 +21,13 @@ from revops.errors import DataError
 from revops.node.reader import Reader
 from revops.store import cursors
 from revops.store.engine import Database
+from revops.store.flows import flow_sums
+from revops.store.keys import channel_keys
+from revops.store.sums import NO_CHANNEL
 from revops.store.tables import channel_move, forward, peer_event
 from revops.store.upgrade import upgrade
-from tests.builders import NOW, make_channel, make_node, make_wallet, node_id
-from tests.store.rows import OFFERED, SETTLED, make_forward, make_move
+from tests.builders import NOW, channel_id, make_channel, make_node, make_wallet, node_id
+from tests.store.rows import OFFERED, REFUSED, SETTLED, make_forward, make_move
 
 LIE = 2**63 - 1
 
@@ -232,3 +235,21 @@ def test_a_restored_node_is_refused_and_what_a_new_database_means_is_said() -> N
     with pytest.raises(DataError, match=r"index is 5, but 9 rows .*restored from a backup.*earlier spending.*: set"):
         passes._refuse_restored({place: 5}, {place: 9})
     passes._refuse_restored({place: 9}, {place: 9})
+
+
+def test_scids_that_a_stranger_made_up_are_neither_looked_for_nor_kept(database: Database, node: ListedNode) -> None:
+    """A payment that asks for an scid that nobody has costs its sender nothing: the node lists it all the same. The
+    reader here has no `channel_by_scid`.
+    """
+    node.rows = [
+        make_forward(index, out_scid=f"{900_000 + index}x1x1", out_msat=None, fee_msat=None, status=REFUSED)
+        for index in range(1, 6)
+    ]
+    node.rows.append(make_forward(6, out_msat=None, fee_msat=None, status=REFUSED))
+    sync(database, node)
+    with database.read(1) as tx:
+        exits = tx.connection.execute(select(forward.c.out_channel_key).order_by(forward.c.created_index)).scalars()
+        names = channel_keys(tx)
+        assert list(exits) == [None] * 5 + [names[channel_id(2)]]
+        assert set(names) == {channel_id(1), channel_id(2)}
+        assert flow_sums(tx, None)[NO_CHANNEL].refused_count == 5

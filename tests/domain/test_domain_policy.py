@@ -8,6 +8,7 @@ from hypothesis import given
 
 from revops.domain.policy import (
     BudgetConfig,
+    ClassesConfig,
     Config,
     FeesConfig,
     NodeConfig,
@@ -40,6 +41,8 @@ def test_nothing_is_written_and_nothing_is_spent_by_default() -> None:
         (RebalanceConfig, {"min_amount_sat": 2, "max_amount_sat": 1}, "min_amount_sat"),
         (RebalanceConfig, {"low_ratio": 0.5, "high_ratio": 0.5}, "low_ratio"),
         (BudgetConfig, {"daily_sat": 2, "weekly_sat": 1}, "daily_sat"),
+        (ClassesConfig, {"min_open_days": 31}, "min_open_days"),
+        (ClassesConfig, {"stagnant_days": 30, "dead_days": 30}, "stagnant_days"),
     ],
 )
 def test_limits_that_cross_are_refused_by_name(
@@ -58,6 +61,7 @@ def test_limits_that_cross_are_refused_by_name(
         (FeesConfig, {"zero_flow_hold_seconds": 1, "zero_flow_drop_seconds": 1}),
         (RebalanceConfig, {"min_amount_sat": 7, "max_amount_sat": 7}),
         (BudgetConfig, {"daily_sat": 7, "weekly_sat": 7}),
+        (ClassesConfig, {"min_open_days": 30, "stagnant_days": 29, "dead_days": 30}),
     ],
 )
 def test_limits_that_meet_are_accepted(section: type[msgspec.Struct], values: dict[str, object]) -> None:

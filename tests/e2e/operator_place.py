@@ -160,6 +160,8 @@ class Machine:
         """What a command finds: as little as cron gives, and the node's time."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
+            # Where files may not grow, Python would leave half a module in its cache (CPython 3.11, _write_atomic).
+            "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": str(self.folder),
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": os.pathsep.join((str(HELPERS / "clock"), str(ROOT))),

@@ -20,6 +20,7 @@ import pytest
 from tests.e2e.conftest import Start
 from tests.e2e.ledgers import check_money_at_rest, rows
 from tests.e2e.operator_place import HELPERS, NAME, ROOT
+from tests.report.documents import validator
 
 DEMO_SECONDS: Final = 280.0
 #: Early and late on 2026-11-22. Another day is another weekday, on which the simulated market is livelier or calmer.
@@ -120,6 +121,7 @@ def check_one_truth_in_four_places(demo: Demo) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
+    validator("report").validate(report)
     lifetime, opening_msat = report["lifetime"], report["books"]["opening_msat"]
     assert {
         forwards["fee"] + pruned["fee"] + books["opening_msat"],

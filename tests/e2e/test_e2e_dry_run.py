@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -95,3 +97,20 @@ def test_a_dry_run_waits_for_nobody(start: Start) -> None:
     with locked(machine, "fees adjust"):
         ran = machine.command("fees", "adjust", "--dry-run", "--lock-wait", "0")
     assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_dry_run_of_a_rollup_gives_no_room_back(start: Start) -> None:
+    machine = start.machine
+    machine.restore(start.stocked)
+    old_history(machine)
+    # What a rollup leaves free: here more than enough to be seen.
+    with closing(sqlite3.connect(machine.database)) as raw:
+        raw.execute("CREATE TABLE heap (content BLOB)")
+        raw.execute("INSERT INTO heap VALUES (zeroblob(2000000))")
+        raw.execute("DROP TABLE heap")
+        raw.commit()
+    dry = machine.command("rollup", "--dry-run", "--json")
+    assert (dry.code, json.loads(dry.out)["given_back_bytes"]) == (0, 0)
+    meant = machine.command("rollup", "-v", "--json")
+    assert (meant.code, json.loads(meant.out)["given_back_bytes"] > 1_500_000) == (0, True)
+    assert "given back to the disk" not in machine.command("rollup", "-v").out

@@ -50,6 +50,7 @@ def channel() -> ChannelRecord:
         window_rebalanced_in_msat=9,
         window_rebalance_fees_msat=10,
         lifetime_rebalance_fees_msat=55_011,
+        lifetime_chain_msat=155_000,
         occupancy_out=Occupancy(6, 30, 7, 28),
         occupancy_in=Occupancy(3, 30, 1, 8),
         nearest_expiry_blockheight=900_144,
@@ -102,6 +103,9 @@ def report(channel: ChannelRecord) -> Report:
             rebalance_fees_msat=3_000_206,
             rebalanced_msat=6_000_000_207,
             rebalance_count=28,
+            chain_msat=400_030,
+            lease_earned_msat=70_000,
+            lease_paid_msat=9_000,
         ),
         books=Books(
             node_fees_msat=1_500_300, recorded_fees_msat=1_000_201, opening_msat=500_000, checked_at=1_749_999_991.0

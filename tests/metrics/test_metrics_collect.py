@@ -24,13 +24,15 @@ EXPECTED_NODE = {
     "revops_node_info": {("main", "02" + "ab" * 32, "bitcoin", "v26.06.6"): 1},
     "revops_node_blockheight": {("main",): 900_123},
     "revops_node_wallet_spendable_msat": {("main",): 12_345_000},
-    "revops_node_net_msat": {("main",): -2_000_005},
+    "revops_node_net_msat": {("main",): -2_339_035},
     "revops_node_fees_earned_msat_total": {("main",): 1_000_201},
     "revops_node_forwarded_msat_total": {("main",): 15_000_000_202},
     "revops_node_forwards_settled_total": {("main",): 203},
     "revops_node_forwards_failed_total": {("main",): 204},
     "revops_node_forwards_refused_total": {("main",): 205},
     "revops_node_rebalance_fees_msat_total": {("main",): 3_000_206},
+    "revops_node_chain_cost_msat": {("main",): 400_030},
+    "revops_node_lease_net_msat": {("main",): 61_000},
     "revops_node_rebalanced_msat_total": {("main",): 6_000_000_207},
     "revops_node_rebalances_total": {("main",): 28},
     "revops_books_node_fees_msat": {("main",): 1_500_300},
@@ -82,6 +84,7 @@ EXPECTED_NODE = {
     "revops_channel_fees_earned_msat_total": {CHANNEL: 930_007},
     "revops_channel_fees_sourced_msat_total": {CHANNEL: 840_008},
     "revops_channel_rebalance_fees_msat_total": {CHANNEL: 55_011},
+    "revops_channel_chain_cost_msat": {CHANNEL: 155_000},
 }
 
 RUN = ("main", "fees adjust")

@@ -13,8 +13,8 @@ from revops.node.methods import METHODS, permitted
 
 FEES = {"fees adjust", "fees set", "fees unset"}
 COMMANDS = FEES | {
-    "sync", "rebalance plan", "rebalance run", "rollup", "init", "doctor", "experiment start", "experiment stop",
-    "clboss status", "clboss release",
+    "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "init", "doctor", "experiment start",
+    "experiment stop", "clboss status", "clboss release",
 }  # fmt: skip
 ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {

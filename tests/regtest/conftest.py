@@ -36,14 +36,27 @@ def why_not() -> str | None:
     return None
 
 
-def new_ring(stack: ExitStack) -> Ring:
-    """Start three nodes with channels in a circle, which end with `stack`. Skip the test where there can be none."""
+def skip_without_node() -> None:
+    """Skip the test where there can be no node."""
     reason = why_not()
     if reason is not None:
         pytest.skip(reason)
+
+
+def new_ring(stack: ExitStack) -> Ring:
+    """Start three nodes with channels in a circle, which end with `stack`. Skip the test where there can be none."""
+    skip_without_node()
     # The path of a socket must be short, so not in pytest's own folder.
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regtest-", ignore_cleanup_errors=True))
     return Ring(Path(folder), stack)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Ends all that a test has started."""
+    with ExitStack() as opened:
+        skip_without_node()
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ CALL_SECONDS = 60.0
 #: A coinbase can be spent when it is this deep, and a channel is announced when it is.
 MATURITY_BLOCKS = 100
 ANNOUNCE_BLOCKS = 6
+#: lightningd dates some transactions back by up to 100 blocks, and Bitcoin Knots takes none with a locktime of 21.
+OLDEST_LOCKTIME = 22
 #: Coins that anyone could spend. To the wallet, each block would cost a write that waits for the disk.
 NOBODY = "raw(51)"
 
@@ -89,7 +91,7 @@ class Bitcoind:
         wait_until("bitcoind that answers", self.up)
         self.call("createwallet", "miner")
         self.call("generatetoaddress", "1", self.call("getnewaddress"))
-        self.mine(MATURITY_BLOCKS)
+        self.mine(MATURITY_BLOCKS + OLDEST_LOCKTIME)
 
     def mine(self, count: int) -> None:
         """Mine so many blocks."""

@@ -70,6 +70,15 @@ def test_a_spliced_and_a_closed_channel_keep_their_history(own_ring: Ring, tmp_p
     pieces = [shown[name] for name in (before["short_channel_id"], new_scid)]
     assert [piece["open"] for piece in pieces] == [False, False]
     assert [piece["lifetime"]["out_count"] for piece in pieces] == [1, 1]
+    assert causes(witness) == causes(late) == set()
+    assert causes(last) == {"unknown_scid"}
+
+
+def causes(operator: Operator) -> set[str]:
+    """Why figures differ. All of that is explained."""
+    found = operator.json("reconcile")
+    assert found["unexplained_msat"] == 0
+    return {one["cause"] for one in found["differences"]}
 
 
 def _other_scid(ring: Ring, scid: str) -> str | None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import select
 
+from revops.decide.chain_costs import chain_costs
 from revops.domain.forward import ChainMove
 from revops.domain.node import Feerates
 from revops.domain.snapshot import ClockMark
-from revops.store import moves, queries, samples
+from revops.store import accounts, forwards, moves, queries, samples
 from revops.store.engine import Database
 from revops.store.tables import chain_move, channel_move, feerate_sample
 from tests.builders import DAY, HOUR, NOW, channel_id
-from tests.store.rows import make_move, record
+from tests.store.rows import make_forward, make_move, record, scid
+
+chain_costs_of = partial(chain_costs, opening={})
 
 
 def test_channel_moves(database: Database, node_key: int) -> None:
@@ -22,6 +27,7 @@ def test_channel_moves(database: Database, node_key: int) -> None:
     ]
     with database.transaction(node_key) as tx:
         record(tx, 1)
+        forwards.ingest(tx, [make_forward(1, out_scid=scid(1), resolved_at=NOW - 2 * DAY)], NOW)
         assert moves.ingest_channel_moves(tx, page) == 2
         assert moves.ingest_channel_moves(tx, page) == 0
         assert moves.ingest_channel_moves(tx, [*page[2:], make_move(4)]) == 1
@@ -45,12 +51,12 @@ def test_chain_moves(database: Database, node_key: int) -> None:
     ]
     with database.transaction(node_key) as tx:
         record(tx, 1)
-        assert moves.ingest_chain_moves(tx, page) == 3
-        assert moves.ingest_chain_moves(tx, page) == 0
+        assert moves.ingest_chain_moves(tx, page, chain_costs_of) == 3
+        assert moves.ingest_chain_moves(tx, page, chain_costs_of) == 0
         rows = tx.connection.execute(select(chain_move).order_by(chain_move.c.created_index)).all()
         assert [(row.account_key, row.extra_tags) for row in rows] == [
-            (moves.WALLET_KEY, ""),
-            (moves.OUTSIDE_KEY, "splice,stealable"),
+            (accounts.WALLET_KEY, ""),
+            (accounts.OUTSIDE_KEY, "splice,stealable"),
             (1, "opener"),
         ]
         assert (rows[1].spending_txid, rows[1].blockheight) == ("ef" * 32, 900_001)

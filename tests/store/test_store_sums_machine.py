@@ -16,13 +16,13 @@ from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
 from revops.domain.forward import Forward
-from revops.store import cursors, flows, forwards, keys, recount, rollup, scids
+from revops.store import cursors, flow_hours, flows, forwards, keys, recount, rollup, scids
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
 from revops.store.flows import FlowSum
 from revops.store.sums import SUMS
 from revops.store.tables import EVER, forward
-from tests.builders import DAY, NOW, channel_id
+from tests.builders import DAY, HOUR, NOW, channel_id
 from tests.store.machines import CHANNELS, ForwardMachine, rarely, run_on
 from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, scid
 from tests.store.sums import added_up, kept, recounted
@@ -166,6 +166,48 @@ class StoreAndSums(ForwardMachine):
         assert fees_msat == sum(row.fee_msat for row in inside if row.status == SETTLED)
         if since_at is not None and until_at is None:
             assert sold == {names[key]: sums["out_msat"] for key, sums in wanted.items() if sums["out_count"]}
+
+    @rule(since_at=moments, until_at=moments)
+    def hours(self, since_at: float, until_at: float) -> None:
+        """What isn't pruned stands in its hour, and with what is known by the day only it is all that went through."""
+        left = [row for index, row in self.all.items() if index not in self.pruned]
+        by_hour: dict[int, list[Any]] = {}
+        for row in left:
+            if since_at <= row.counted_at < until_at:
+                by_hour.setdefault(int(row.counted_at // HOUR), []).append(row)
+        wanted = {
+            (hour, key): sums
+            for hour, rows in by_hour.items()
+            for (day, key), sums in added_up(rows).items()
+            if day == EVER
+        }
+        names = (*SUMS, "last_settled_at")
+        with self.database.read(self.node_key) as tx:
+            found = flow_hours.hour_sums(tx, since_at, until_at)
+            days = flow_hours.day_only(tx, since_at, until_at)
+            sums = flows.flow_sums(tx, since_at, until_at)
+        assert {key: {name: getattr(one, name) for name in names} for key, one in found.items()} == wanted
+        gone = [self.all[index] for index in self.pruned if since_at // DAY <= self.all[index].counted_at // DAY]
+        gone = [row for row in gone if row.counted_at // DAY * DAY < until_at]
+        assert {day.day_at // DAY for day in days} == {row.counted_at // DAY for row in gone}
+        assert sum(day.earned_msat for day in days) == sum(row.fee_msat for row in gone if row.status == SETTLED)
+        if since_at < until_at and (not gone or since_at % DAY == until_at % DAY == 0):
+            for name in SUMS:
+                of_days = sum(getattr(day, OF_DAY[name]) for day in days) if name in OF_DAY else 0
+                in_all = sum(getattr(one, name) for one in sums.values())
+                if not gone or name in OF_DAY:
+                    assert sum(getattr(one, name) for one in found.values()) + of_days == in_all, name
+
+
+#: What DayOnly calls what FlowSum adds up.
+OF_DAY = {
+    "out_count": "settled_count",
+    "in_count": "settled_count",
+    "earned_msat": "earned_msat",
+    "sourced_msat": "earned_msat",
+    "failed_count": "failed_count",
+    "refused_count": "refused_count",
+}
 
 
 def test_sums_are_those_of_all_forwards_whatever_is_done_with_them(database: Database) -> None:

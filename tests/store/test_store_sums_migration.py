@@ -76,7 +76,8 @@ def back_to_0009(url: str) -> None:
         with engine.begin() as connection:
             for name in ("source", "step", "payment"):
                 connection.execute(text(f"DROP TABLE rebalance_{name}"))
-            for table in ("lot_mark", "reserve_state", "clboss_tag", "flow_sum"):
+            books = ("failure_sum", "balance_day", "move_sum", "chain_cost", "channel_class")
+            for table in ("lot_mark", "reserve_state", "clboss_tag", "flow_sum", *books):
                 connection.execute(text(f"DROP TABLE {table}"))
             for name in later:
                 connection.execute(text(f"ALTER TABLE rebalance_job DROP COLUMN {name}"))
@@ -86,8 +87,10 @@ def back_to_0009(url: str) -> None:
                 ledger.alter_column("job_key", existing_type=Integer(), nullable=False)
             later_indexes = ("peer_event_node_key_peer_key_created_index", "channel_move_node_key_payment_hash")
             indexes = ("fee_change_last", "fee_change_announced", "run_succeeded", "run_unfinished")
-            for name in (*indexes, *later_indexes):
+            for name in (*indexes, *later_indexes, "channel_move_routed", "chain_move_node_key_txid"):
                 connection.execute(text(f"DROP INDEX ix_{name}"))
+            for name in ("txid", "output_count"):
+                connection.execute(text(f"ALTER TABLE chain_move DROP COLUMN {name}"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
     finally:
         engine.dispose()

@@ -19,15 +19,17 @@ from revops.sim.arena.market import Market
 from revops.sim.arena.world import World
 from revops.sim.build import lockin_change
 from revops.sim.build_graph import announce, drift, sorted_pair
-from revops.sim.chain import add_output, record_deposit, record_opening
 from revops.sim.channels import MAX_U64, Channel, Policy
 from revops.sim.config import SimConfig
 from revops.sim.demand import Demand, Family
 from revops.sim.graph import PublicChannel
+from revops.sim.history import record_history
 from revops.sim.ids import direction_of, node_id
+from revops.sim.moves import record_deposit
 from revops.sim.outages import connect, disconnect
 from revops.sim.state import Peer
 from revops.sim.state import World as NodeWorld
+from revops.sim.wallet import add_output
 
 HUB_COUNT: Final = LEAST_CHANNELS + 2
 HUB_CAPACITY_MSAT: Final = 20_000_000_000
@@ -74,8 +76,7 @@ def build(world: World, market: Market) -> NodeWorld:
     record_deposit(node, output, names.OPENED_AT)
     for number in range(len(market.fee_ppm)):
         _add_channel(node, market, number)
-    for channel in node.channels.values():
-        record_opening(node, channel)
+    record_history(node)
     _add_graph(node, world)
     _schedule(node, world)
     return node

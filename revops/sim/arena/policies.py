@@ -202,6 +202,7 @@ def _channel(number: int, market: Market) -> Channel:
         remote_terms=Terms(0, names.REMOTE_PPM, names.HTLC_MIN_MSAT, htlc_max_msat, names.CLTV_DELTA_BLOCKS),
         max_accepted_htlcs=SLOT_COUNT,
         opened_at=names.OPENED_AT,
+        funding_txids=frozenset((names.channel_id(number),)),
     )
 
 

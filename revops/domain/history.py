@@ -1,0 +1,59 @@
+"""A node's whole life: what it earned and cost since its first record, by channel and by how channels ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from revops.domain.profit import ChannelProfit, ProfitLine, total_of
+
+#: Of channels that are open.
+OPEN = "open"
+#: Of channels that are gone, and of which the node doesn't say why.
+NOT_TOLD = "not told"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Channels that ended alike: `cause` is OPEN, NOT_TOLD, or lightningd's close_cause; `closer` who began it."""
+
+    cause: str
+    closer: str | None
+    channel_count: int
+    line: ProfitLine
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that `revops history` shows. `opening_msat` was earned before the node kept rows of any kind: it is in no
+    channel's line, and in `earned_msat`. `since_at` is when the first forward on record settled, to the day.
+    """
+
+    taken_at: float
+    synced_at: float | None
+    since_at: float | None
+    opening_msat: int
+    total: ProfitLine
+    endings: tuple[Ending, ...]
+    channels: tuple[ChannelProfit, ...]
+    untold_msat: int = 0
+
+    @property
+    def earned_msat(self) -> int:
+        """Fees of the node's whole life."""
+        return self.opening_msat + self.total.earned_msat
+
+    @property
+    def net_msat(self) -> int:
+        """What its whole life has brought."""
+        return self.opening_msat + self.total.net_msat
+
+
+def endings(channels: Iterable[ChannelProfit]) -> tuple[Ending, ...]:
+    """Given channels, return them by how they ended, those that are open first, then the most."""
+    groups: dict[tuple[str, str | None], list[ProfitLine]] = {}
+    for one in channels:
+        key = (OPEN, None) if one.closed_at is None else (one.close_cause or NOT_TOLD, one.closer)
+        groups.setdefault(key, []).append(one.line)
+    found = [Ending(cause, closer, len(lines), total_of(lines)) for (cause, closer), lines in groups.items()]
+    return tuple(sorted(found, key=lambda one: (one.cause != OPEN, -one.channel_count, one.cause, one.closer or "")))

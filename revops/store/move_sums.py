@@ -1,0 +1,90 @@
+"""The node's channel moves added up by account and tag, so that books don't need the rows, which go by the retention.
+
+Each row of the node's list is counted once, in the transaction that moves the cursor past it. Forwards are counted for
+ever only: their days are in `flow_sum`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Executable, bindparam, select
+
+from revops.domain.forward import ChannelMove
+from revops.store.days import day_of
+from revops.store.engine import NODE, Tx
+from revops.store.keys import insert_of, total
+from revops.store.tables import EVER, move_sum
+
+#: How lightningd tags the two rows of a forward.
+ROUTED_TAG: Final = "routed"
+#: Under what they are added up: what entered by a channel, and what left by it.
+ROUTED_IN: Final = "routed_in"
+ROUTED_OUT: Final = "routed_out"
+_SUMS: Final = ("move_count", "credit_msat", "debit_msat", "fees_msat")
+
+
+def count_moves(tx: Tx, rows: Iterable[ChannelMove], keys: Mapping[str, int]) -> None:
+    """Given a page of moves that weren't counted yet, and the key of each account, add them up."""
+    sums: dict[tuple[int, int, str], list[int]] = {}
+    for row in rows:
+        part = (1, row.credit_msat, row.debit_msat, row.fees_msat)
+        routed = row.tag == ROUTED_TAG
+        tag = (ROUTED_IN if row.credit_msat else ROUTED_OUT) if routed else row.tag
+        for day in (EVER,) if routed else (EVER, day_of(row.moved_at)):
+            entry = sums.setdefault((day, keys[row.account], tag), [0, 0, 0, 0])
+            for place, value in enumerate(part):
+                entry[place] += value
+    if sums:
+        names = ("day", "account_key", "tag")
+        written = [
+            {"node_key": tx.node_key, **dict(zip(names, key, strict=True)), **dict(zip(_SUMS, entry, strict=True))}
+            for key, entry in sums.items()
+        ]
+        tx.connection.execute(_count(tx.connection.dialect.name), written)
+
+
+@cache
+def _count(dialect_name: str) -> Executable:
+    row = insert_of(move_sum, dialect_name)
+    sums: dict[str, Any] = {name: move_sum.c[name] + row.excluded[name] for name in _SUMS}
+    return row.on_conflict_do_update(index_elements=["node_key", "day", "account_key", "tag"], set_=sums)
+
+
+def moves_ever(tx: Tx) -> Sequence[Any]:
+    """Return the sums of all moves ever: rows of account_key, tag, move_count, credit_msat, debit_msat, fees_msat."""
+    return tx.execute(_ever()).all()
+
+
+@cache
+def _ever() -> Executable:
+    return select(move_sum).where(move_sum.c.node_key == NODE, move_sum.c.day == EVER)
+
+
+def moves_of_days(tx: Tx, tags: Sequence[str], first_day: int, end_day: int) -> Sequence[Any]:
+    """Given tags (but for that of forwards) and UTC days, return their sums from the first day to before the last:
+    rows of account_key, tag, credit_msat, debit_msat.
+    """
+    return tx.execute(_of_days(), b_tags=list(tags), b_first=first_day, b_end=end_day).all()
+
+
+@cache
+def _of_days() -> Executable:
+    sums = move_sum.c
+    return (
+        select(
+            sums.account_key,
+            sums.tag,
+            total(sums.credit_msat).label("credit_msat"),
+            total(sums.debit_msat).label("debit_msat"),
+        )
+        .where(
+            sums.node_key == NODE,
+            sums.day >= bindparam("b_first"),
+            sums.day < bindparam("b_end"),
+            sums.tag.in_(bindparam("b_tags", expanding=True)),
+        )
+        .group_by(sums.account_key, sums.tag)
+    )

@@ -1,0 +1,189 @@
+"""CSV: columns, amounts without rounding, and texts of strangers that no spreadsheet runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from revops.domain.exported import ChannelName, CircularEntry, CostEntry, ForwardEntry
+from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit
+from revops.domain.units import MAX_MSAT, btc_exact
+from revops.report import exports
+from revops.report.csv_text import csv_texts, moment
+from tests.builders import DAY, NOW, channel_id, node_id
+
+A = ChannelName(channel_id(1), "1x1x0", node_id(1), "alice")
+B = ChannelName(channel_id(2), None, None, None)
+HOSTILE = [
+    "=HYPERLINK(\"http://x\",\"pay\")", "+1+1", "-2+3|cmd' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", "\n=1", "x;=1+1",
+    "x,=1", '";=1;"', "＝1+1", "\u202e=1", "\x1b[2J", "\x00", "a\u2028b", "\ud800", "'=1", ";;-1", "",
+]  # fmt: skip
+
+
+def table(texts: Any) -> list[dict[str, str]]:
+    """A file as a program reads it; every row as long as the header."""
+    rows = list(csv.reader(io.StringIO("".join(texts), newline=""), strict=True))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+@given(amount_msat=st.integers(-MAX_MSAT, MAX_MSAT))
+@example(amount_msat=2**53 + 1)
+def test_bitcoin_is_exact(amount_msat: int) -> None:
+    shown = btc_exact(amount_msat)
+    assert re.fullmatch(r"-?\d+\.\d{11}", shown)
+    assert Decimal(shown) * 10**11 == amount_msat
+    assert shown.startswith("-") is (amount_msat < 0)
+
+
+@pytest.mark.parametrize("alias", HOSTILE)
+def test_no_alias_is_run_by_a_spreadsheet(alias: str) -> None:
+    """Also by one that parts lines at semicolons, or at tabs, and heeds no quotes that don't begin a cell."""
+    who = ChannelName(channel_id(1), "1x1x0", node_id(1), alias)
+    text = "".join(exports.forwards([ForwardEntry(NOW, 1, 1, who, who, 2, 1, 1)], "BTC"))
+    (row,) = table([text])
+    assert row["in_peer_alias"] == row["out_peer_alias"]
+    for cell in re.split("[;,\t\n]", text):
+        assert not cell.lstrip('"').startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")), cell
+    assert text.count("\n") == 2
+    assert not [one for one in text if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and one != "\n"]
+    assert text.encode()
+
+
+@given(texts=st.lists(st.tuples(st.text(), st.text()), max_size=4))
+def test_a_reader_gets_every_row_whatever_the_text(texts: list[tuple[str, str]]) -> None:
+    rows = table(csv_texts(("a", "b", "c"), ((one, other, 7) for one, other in texts)))
+    assert [row["c"] for row in rows] == ["7"] * len(texts)
+    for row in rows:
+        assert not row["a"].startswith(("=", "+", "-", "@"))
+
+
+def test_plain_texts_are_as_they_are_and_quoted_where_they_must() -> None:
+    assert "".join(csv_texts(("a", "b"), [('x "y", z', "plain"), (None, -5)])) == 'a,b\n"x ""y"", z",plain\n,-5\n'
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [(0.0, "1970-01-01T00:00:00Z"), (NOW + 0.9, "2025-06-15T15:06:40Z"), (DAY - 1e-9, "1970-01-01T23:59:59Z")],
+)
+def test_a_moment_stays_within_its_day(at: float, text: str) -> None:
+    assert moment(at) == text
+
+
+def test_many_rows_come_in_pieces() -> None:
+    pieces = list(csv_texts(("a",), ((number,) for number in range(1_200))))
+    assert len(pieces) == 3
+    assert "".join(pieces).splitlines() == ["a", *map(str, range(1_200))]
+
+
+def test_forwards() -> None:
+    rows = [ForwardEntry(NOW, 5, 1, A, B, 1_001, 1_000, 1), ForwardEntry(NOW, None, 9, B, A, 90_009, 90_000, 9)]
+    assert table(exports.forwards(rows, "BTC")) == [
+        {
+            "timestamp": "2025-06-15T15:06:40Z", "kind": "forward", "description": "routing fee", "forward": "5",
+            "forward_count": "1", "fee_msat": "1", "fee_btc": "0.00000000001", "currency": "BTC", "in_msat": "1001",
+            "in_btc": "0.00000001001", "in_channel": "1x1x0", "in_channel_id": channel_id(1), "in_peer_id": node_id(1),
+            "in_peer_alias": "alice", "out_msat": "1000", "out_btc": "0.00000001000", "out_channel": "",
+            "out_channel_id": channel_id(2), "out_peer_id": "", "out_peer_alias": "",
+        },
+        {
+            "timestamp": "2025-06-15T15:06:40Z", "kind": "summary", "description": "routing fees of the day",
+            "forward": "", "forward_count": "9", "fee_msat": "9", "fee_btc": "0.00000000009", "currency": "BTC",
+            "in_msat": "90009", "in_btc": "0.00000090009", "in_channel": "", "in_channel_id": channel_id(2),
+            "in_peer_id": "", "in_peer_alias": "", "out_msat": "90000", "out_btc": "0.00000090000",
+            "out_channel": "1x1x0", "out_channel_id": channel_id(1), "out_peer_id": node_id(1),
+            "out_peer_alias": "alice",
+        },
+    ]  # fmt: skip
+
+
+def test_rebalances() -> None:
+    rows = [
+        CircularEntry(NOW, "ab" * 32, 3, A, B, 5_000, 7, 1),
+        CircularEntry(NOW, "cd" * 32, None, A, B, 6_000, 8, 1),
+        CircularEntry(NOW, None, 4, A, B, 0, 2, 0),
+    ]
+    first, others, beyond = table(exports.rebalances(rows, "signet"))
+    assert first == {
+        "timestamp": "2025-06-15T15:06:40Z", "kind": "payment", "description": "circular payment of job 3", "job": "3",
+        "payment_hash": "ab" * 32, "payment_count": "1", "amount_msat": "5000", "amount_btc": "0.00000005000",
+        "fee_msat": "7", "fee_btc": "0.00000000007", "currency": "signet", "source_channel": "1x1x0",
+        "source_channel_id": channel_id(1), "source_peer_id": node_id(1), "source_peer_alias": "alice",
+        "target_channel": "", "target_channel_id": channel_id(2), "target_peer_id": "", "target_peer_alias": "",
+    }  # fmt: skip
+    assert (others["job"], others["description"]) == ("", "circular payment of no job on record")
+    assert (beyond["kind"], beyond["payment_hash"], beyond["fee_msat"], beyond["payment_count"]) == (
+        "booked", "", "2", "0"
+    )  # fmt: skip
+
+
+def test_costs() -> None:
+    rows = [
+        CostEntry(NOW, "open", 5, 0, A, "ef" * 32, 900_000, 2),
+        CostEntry(NOW, "untold", 0, 9, None, "ef" * 32, 900_000, 1),
+        CostEntry(NOW, "lease_earned", -4, 0, A),
+    ]
+    opened, untold, earned = table(exports.costs(rows, "BTC"))
+    assert opened == {
+        "timestamp": "2025-06-15T15:06:40Z", "kind": "open",
+        "description": "opening of a channel: its part of the transaction's fee", "txid": "ef" * 32,
+        "blockheight": "900000", "share_count": "2", "cost_msat": "5", "cost_btc": "0.00000000005", "untold_msat": "0",
+        "untold_btc": "0.00000000000", "currency": "BTC", "channel": "1x1x0", "channel_id": channel_id(1),
+        "peer_id": node_id(1), "peer_alias": "alice",
+    }  # fmt: skip
+    assert (untold["cost_msat"], untold["untold_msat"], untold["channel_id"]) == ("0", "9", "")
+    assert (earned["cost_msat"], earned["cost_btc"], earned["txid"]) == ("-4", "-0.00000000004", "")
+
+
+def test_each_kind_of_cost_is_described() -> None:
+    from revops.domain.chain_cost import CostKind
+    from revops.store.export_rows import LEASE_EARNED, LEASE_PAID
+
+    for kind in (*CostKind, LEASE_PAID, LEASE_EARNED):
+        (row,) = table(exports.costs([CostEntry(NOW, str(kind), 1, 0, None)], "BTC"))
+        assert row["description"]
+
+
+LINE = ProfitLine(earned_msat=10, rebalance_msat=3, open_msat=1)
+WALLET = ProfitLine(wallet_msat=2)
+REPORT = ProfitReport(
+    taken_at=NOW, synced_at=NOW, since_at=0.0, until_at=DAY, total=LINE + WALLET,
+    channels=(ChannelProfit(channel_id(1), "1x1x0", node_id(1), "=alice", "local", 5, 86_400, None, LINE),),
+    peers=(PeerProfit(node_id(1), "=alice", 1, LINE),),
+    spans=(SpanProfit(0.0, DAY, LINE), SpanProfit(DAY, 3 * DAY, WALLET)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("by", exports.PNL_BY)
+def test_profit_and_loss_adds_up_to_the_node_whatever_the_rows(by: str) -> None:
+    rows = table(exports.pnl(REPORT, by, "BTC"))
+    assert [int(row["net_msat"]) for row in rows] == [6, -2]
+    assert sum(Decimal(row["net_btc"]) for row in rows) * 10**11 == REPORT.total.net_msat
+    for name in ("earned_msat", "rebalance_msat", "chain_msat", "cost_msat"):
+        assert sum(int(row[name]) for row in rows) == getattr(REPORT.total, name)
+    who = [tuple(row[name] for name in exports.PNL_BY[by]) for row in rows]
+    assert (
+        who
+        == {
+            "day": [("1970-01-01", "1970-01-01"), ("1970-01-02", "1970-01-03")],
+            "month": [("1970-01-01", "1970-01-01"), ("1970-01-02", "1970-01-03")],
+            "channel": [
+                ("1x1x0", channel_id(1), node_id(1), "'=alice", "1970-01-02T00:00:00Z", ""),
+                ("(the node)", "", "", "", "", ""),
+            ],
+            "peer": [(node_id(1), "'=alice", "1"), ("(the node)", "", "")],
+        }[by]
+    )
+
+
+@pytest.mark.parametrize(("network", "currency"), [("bitcoin", "BTC"), ("signet", "signet"), ("regtest", "regtest")])
+def test_coins_of_a_test_network_are_no_bitcoin(network: str, currency: str) -> None:
+    assert exports.currency_of(network) == currency
