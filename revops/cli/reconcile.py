@@ -23,7 +23,7 @@ def reconcile(options: CommonOptions) -> None:
     output = Output(options)
     with output.working() as watched:
         value = cycle.run(watched)
-    show = output.product if value.unexplained_msat else output.news
+    show = output.news if value.agrees else output.product
     show("reconcile", value, lambda: reconciliation.reconciliation(value))
-    if value.unexplained_msat:
+    if not value.agrees:
         raise Unexplained(reconciliation.unexplained(value))

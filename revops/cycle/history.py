@@ -13,6 +13,7 @@ from revops.domain.profit import ChannelProfit, total_of
 from revops.errors import UnknownChannel
 from revops.store import nodes, profits
 from revops.store.books import books
+from revops.store.cursors import ledger_is_read
 from revops.store.engine import Tx
 from revops.store.profit_rows import channel_profits
 from revops.store.scids import names_by_channel
@@ -39,6 +40,7 @@ def run(options: CommonOptions, channel: str | None = None, clock: Clock = time.
             total=total,
             endings=endings(channels),
             channels=channels,
+            ledger_read=ledger_is_read(tx),
             untold_msat=found.untold_msat if channel is None else 0,
         )
 

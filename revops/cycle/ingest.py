@@ -8,11 +8,12 @@ killed anywhere goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from revops.cycle.passes import Passes
+from revops.domain.channel import Channel
 from revops.domain.node import NodeInfo
 from revops.domain.options import Progress, no_progress
 from revops.domain.snapshot import NodeView
@@ -50,7 +51,7 @@ def sync_node(
     """
     before_msat = info.fees_collected_msat
     view = _read_view(reader, info, clock)
-    passes = Passes(database, node_key, reader, clock, progress, opening_of(view))
+    passes = Passes(database, node_key, reader, clock, progress, opening_of(view.channels))
     closed = reader.closed_channels()
     feerates = reader.feerates(view.taken_at)
     with database.transaction(node_key) as tx:
@@ -88,10 +89,10 @@ def sync_node(
     return Synced(view, summary)
 
 
-def opening_of(view: NodeView) -> dict[str, set[str]]:
-    """Given the node, return by txid the channels that a transaction funds, or is to fund."""
+def opening_of(channels: Iterable[Channel]) -> dict[str, set[str]]:
+    """Given channels, return by txid those that a transaction funds, or is to fund."""
     found: dict[str, set[str]] = {}
-    for channel in view.channels:
+    for channel in channels:
         for txid in channel.funding_txids:
             found.setdefault(txid, set()).add(channel.channel_id)
     return found

@@ -14,6 +14,7 @@ from revops.domain.period import DAY_SECONDS, Period, last_days
 from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit, total_of
 from revops.domain.values import replace
 from revops.store import nodes, profits
+from revops.store.cursors import ledger_is_read
 from revops.store.engine import Tx
 from revops.store.profit_days import DayLine, day_lines
 from revops.store.profit_rows import channel_profits
@@ -56,6 +57,7 @@ def profit_report(tx: Tx, period: Period, now: float) -> ProfitReport:
         capital_days=found.capital_days,
         network=node.network,
         recorded_since_at=profits.first_at(tx),
+        ledger_read=ledger_is_read(tx),
     )
 
 

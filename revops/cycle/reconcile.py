@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
+from revops.cycle.ingest import opening_of
 from revops.cycle.session import Clock, Session, open_session
+from revops.decide.chain_costs import chain_costs
 from revops.decide.reconcile import compared_count, differences
 from revops.domain.options import CommonOptions
 from revops.domain.reconciliation import Reconciliation
 from revops.domain.summary import SyncSummary
 from revops.store import reconciled
+from revops.store.chain_costs import wrong_costs
+from revops.store.recount import wrong_sums
 
 COMMAND = "reconcile"
 #: A node that forwards all the time may never stand still: then figures of different moments are compared, and said so.
@@ -38,6 +43,8 @@ def _look(session: Session) -> Reconciliation:
         books, to_sweep = reconciled.node_books(
             tx, channels, closed, fees_collected_msat=info.fees_collected_msat, wallet_msat=wallet.confirmed_msat
         )
+        book = partial(chain_costs, opening=opening_of(channels))
+        damaged = (*wrong_sums(tx.connection, tx.node_key), *wrong_costs(tx, book))
     return Reconciliation(
         taken_at=session.clock(),
         books=books,
@@ -45,6 +52,7 @@ def _look(session: Session) -> Reconciliation:
         still=still,
         compared_count=compared_count(books),
         to_sweep=to_sweep,
+        damaged=damaged,
     )
 
 

@@ -37,6 +37,8 @@ class History:
     endings: tuple[Ending, ...]
     channels: tuple[ChannelProfit, ...]
     untold_msat: int = 0
+    #: Whether the node's ledger was read since the database's schema knows it.
+    ledger_read: bool = True
 
     @property
     def earned_msat(self) -> int:

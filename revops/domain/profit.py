@@ -158,6 +158,8 @@ class ProfitReport:
     network: str = "bitcoin"
     #: The day on which the first forward on record settled; None before any has.
     recorded_since_at: float | None = None
+    #: Whether the node's ledger was read since the database's schema knows it: without it costs are missing.
+    ledger_read: bool = True
 
     @property
     def seconds(self) -> float:

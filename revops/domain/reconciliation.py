@@ -152,11 +152,18 @@ class Reconciliation:
     still: bool
     compared_count: int
     to_sweep: tuple[str, ...] = ()
+    #: Sums and costs that aren't what their own rows come to, for a person: nothing but damage explains that.
+    damaged: tuple[str, ...] = ()
 
     @property
     def unexplained_msat(self) -> int:
         """What nothing explains, whatever its sign."""
         return unexplained_msat(self.differences)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all that differs is explained, and the records agree with themselves."""
+        return not self.damaged and not any(one.unexplained for one in self.differences)
 
 
 def unexplained_msat(differences: Iterable[Difference]) -> int:

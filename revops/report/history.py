@@ -9,7 +9,7 @@ from revops.domain.history import NOT_TOLD, OPEN, Ending, History
 from revops.domain.profit import ChannelProfit, ProfitLine
 from revops.report.amounts import age, cost, income, instant
 from revops.report.blocks import Block, Line, Table
-from revops.report.profit import life, notes_on_costs, spent
+from revops.report.profit import life, note_on_ledger, notes_on_costs, spent
 
 #: lightningd's words for why a channel was closed (listclosedchannels, close_cause).
 CAUSES: Final = {
@@ -29,7 +29,8 @@ _HEADINGS: Final = (
 
 def history(value: History) -> Iterator[Block]:
     """Given a history, render it."""
-    since = "nothing has settled yet" if value.since_at is None else f"since {instant(value.since_at)[:10]}"
+    first = None if value.since_at is None else instant(value.since_at)[:10]
+    since = "no forward on record has settled yet" if first is None else f"forwards on record since {first}"
     yield Line(f"{since}; synced {age(value.synced_at, value.taken_at)}")
     yield Line("")
     if value.opening_msat:
@@ -46,6 +47,7 @@ def history(value: History) -> Iterator[Block]:
     if value.channels:
         listed = tuple(_channel(one) for one in value.channels)
         yield Table("Channels (sat)", ("channel", "peer", *_HEADINGS, "life"), listed)
+    yield from note_on_ledger(read=value.ledger_read)
     yield from notes_on_costs(value.channels, value.untold_msat)
 
 

@@ -43,7 +43,7 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     DemoSummary: ("net_msat",),
     Experiment: ("ends_at", "pair_count"),
     Difference: ("difference_msat", "unexplained"),
-    Reconciliation: ("unexplained_msat",),
+    Reconciliation: ("unexplained_msat", "agrees"),
     History: ("earned_msat", "net_msat"),
     ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),

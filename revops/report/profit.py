@@ -77,6 +77,7 @@ def _legend() -> Iterator[Block]:
 
 
 def _notes(value: ProfitReport) -> Iterator[Block]:
+    yield from note_on_ledger(read=value.ledger_read)
     first_at = value.recorded_since_at
     if first_at is not None and value.since_at < first_at < value.until_at:
         yield Line(f"records begin {day(int(first_at // DAY_SECONDS))}: what is a year is reckoned from there")
@@ -84,6 +85,15 @@ def _notes(value: ProfitReport) -> Iterator[Block]:
     if value.capital_days < days:
         yield Line(f"capital: our balance, by the {counted(value.capital_days, 'day')} of which balances are on record")
     yield from notes_on_costs(value.channels, value.untold_msat)
+
+
+def note_on_ledger(*, read: bool) -> Iterator[Block]:
+    """Given whether the node's ledger was read, say what is missing where it wasn't."""
+    if not read:
+        yield Line(
+            "the node's ledger hasn't been read since the database was upgraded: what transactions and refills cost is "
+            "missing here until the next `revops sync`"
+        )
 
 
 def notes_on_costs(channels: Iterable[ChannelProfit], untold_msat: int) -> Iterator[Block]:

@@ -10,6 +10,8 @@ from revops.domain.text import counted
 from revops.domain.units import sat_exact
 from revops.report.blocks import Block, Line, Table
 
+#: Damage is either a little or everywhere.
+_MOST_SHOWN: Final = 20
 FIGURES: Final = {
     Figure.FEES: "fees collected (getinfo)",
     Figure.IN: "forwarded in (listchannelmoves)",
@@ -48,12 +50,24 @@ def reconciliation(value: Reconciliation) -> Iterator[Block]:
         names = {one.channel_id: one.name for one in books.channels}
         rows = tuple(_row(one, names) for one in value.differences)
         yield Table("What differs (sat)", ("of", "figure", ">by the node", ">by us", ">difference", "why"), rows)
+    yield from _damage(value)
     if value.to_sweep:
         names = {one.channel_id: one.name for one in books.channels}
         listed = ", ".join(names.get(channel_id, channel_id) for channel_id in value.to_sweep)
         yield Line(f"still on the chain, and in no balance until it is swept: what closes left of {listed}")
     if not value.still:
         yield Line("the node went on while it was looked at: figures of different moments were compared; run it again")
+
+
+def _damage(value: Reconciliation) -> Iterator[Block]:
+    if not value.damaged:
+        return
+    yield Line("the records disagree with themselves: they were changed by something else, or the disk has failed")
+    for one in value.damaged[:_MOST_SHOWN]:
+        yield Line(f"  {one}")
+    if len(value.damaged) > _MOST_SHOWN:
+        yield Line(f"  and {len(value.damaged) - _MOST_SHOWN} more")
+    yield Line("restore a backup, or start a new database: what the node and its ledger remember comes back")
 
 
 def _verdict(value: Reconciliation) -> str:
@@ -76,4 +90,6 @@ def _row(one: Difference, names: dict[str, str]) -> tuple[str, ...]:
 
 def unexplained(value: Reconciliation) -> str:
     """Given a comparison with something that nothing explains, return that in a sentence."""
+    if value.damaged:
+        return f"{counted(len(value.damaged), 'sum')} of the records disagree with the rows that they are made of"
     return f"{value.unexplained_msat:,} msat of what differs between the node and the records are not explained"

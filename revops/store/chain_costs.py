@@ -47,6 +47,28 @@ def rebook(tx: Tx, txids: Collection[str], book: Booker) -> None:
             tx.connection.execute(chain_cost.insert(), rows)
 
 
+def wrong_costs(tx: Tx, book: Booker) -> list[str]:
+    """Given what books transactions, return, for a person, of which it isn't on record what they cost."""
+    names = account_names(tx)
+    moves = [_move(row, names) for row in tx.execute(_all_moves())]
+    wanted = {(cost.txid, cost.account, cost.kind.value, cost.cost_msat) for cost in book(moves)}
+    kept = {(row.txid, names[row.account_key], row.kind, row.cost_msat) for row in tx.execute(_all_costs())}
+    return [
+        f"transaction {txid}: its cost isn't what its moves come to"
+        for txid in sorted({one[0] for one in wanted ^ kept})
+    ]
+
+
+@cache
+def _all_moves() -> Executable:
+    return select(chain_move).where(chain_move.c.node_key == NODE).order_by(chain_move.c.created_index)
+
+
+@cache
+def _all_costs() -> Executable:
+    return select(chain_cost).where(chain_cost.c.node_key == NODE)
+
+
 def unsettled_txids(tx: Tx) -> tuple[str, ...]:
     """Return the latest transactions that were booked to no channel: it may be known by now what they were for."""
     return tuple(tx.execute(_unsettled(), b_blocks=UNSETTLED_BLOCKS).scalars())

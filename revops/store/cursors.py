@@ -45,6 +45,14 @@ def _cursors() -> Executable:
     return select(cursor_table.c.name, cursor_table.c.value).where(cursor_table.c.node_key == NODE)
 
 
+def ledger_is_read(tx: Tx) -> bool:
+    """Return whether the node's ledger was read, or there was nothing to read before. Right after an upgrade that reads
+    it anew it is not.
+    """
+    known = cursors(tx)
+    return CHAIN_MOVES in known or CHANNEL_MOVES in known or FORWARDS_CREATED not in known
+
+
 def set_cursor(tx: Tx, name: str, value: int) -> None:
     """Given a cursor's name and the last index that was read, remember it; a lower one than before changes nothing."""
     tx.execute(_set_cursor(tx.connection.dialect.name), b_name=name, b_value=value)

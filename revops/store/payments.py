@@ -39,6 +39,11 @@ def record_circular(tx: Tx, payment_hashes: Iterable[bytes]) -> int:
         job_keys = _job_keys(tx, [row["payment_hash"] for row in rows])
         for row in rows:
             row["job_key"] = job_keys.get(row["payment_hash"], NO_JOB)
+        # Whoever knows our invoice may have us pay for something under its hash, and pay it: no rebalance costs more
+        # than it moves.
+        rows = [row for row in rows if row["job_key"] != NO_JOB or row["fee_msat"] <= row["amount_msat"]]
+        if not rows:
+            continue
         statement = upsert(tx, rebalance_payment)
         kept = ("source_channel_key", "target_channel_key", "amount_msat", "fee_msat", "moved_at")
         statement = statement.on_conflict_do_update(

@@ -15,13 +15,16 @@ _NONE = literal_column("0", BigInteger)
 _ONE = literal_column("1", BigInteger)
 
 
-def wrong_sums(connection: Connection) -> list[str]:
-    """Given a connection, return, for a person, which sums of all time aren't those of all forwards, or of all days."""
+def wrong_sums(connection: Connection, node_key: int | None = None) -> list[str]:
+    """Given a connection and a node (None: all), return, for a person, which sums of all time aren't those of all
+    forwards, or of all days.
+    """
     compared = {"forwards": _of_forwards(), "days": (_kept(flow_sum.c.day != EVER, 1),)}
     return [
         f"node {row.node_key}: the sums of channel_key {row.channel_key} aren't those of its {what}"
         for what, parts in compared.items()
         for row in connection.execute(_differing(*parts))
+        if node_key in (None, row.node_key)
     ]
 
 

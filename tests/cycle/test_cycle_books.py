@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,8 @@ from revops.cycle import profit, reconcile, rollup
 from revops.domain.period import Period
 from revops.domain.profit import ProfitReport
 from revops.domain.reconciliation import Cause, Reconciliation
+from revops.report import reconciliation
+from revops.report.blocks import Line
 from revops.sim.server import SimServer
 from revops.sim.world import SimConfig, SimulatedNode
 from revops.store import upgrade
@@ -63,7 +66,7 @@ class Books:
 def check(books: Books) -> None:
     """Nothing differs, and profit and loss is what the node's own lists add up to, by other sums than ours."""
     found = books.reconcile()
-    assert (found.differences, found.still) == ((), True)
+    assert (found.differences, found.still, found.damaged) == ((), True, ())
     report = books.profit()
     node, rows = books.node, channel_rows(books.node)
     earned, sourced, spent = defaultdict(int), defaultdict(int), defaultdict(int)  # type: ignore[var-annotated]
@@ -156,6 +159,37 @@ def test_what_was_deleted_while_nobody_synced_is_found(place: Path) -> None:
         node.advance_by(2 * DAY)
         assert node.autoclean(0.5 * DAY) > 1_000
         check(books)
+
+
+DAMAGE = {
+    "a sum": "UPDATE flow_sum SET earned_msat = earned_msat + 1 WHERE day >= 0 AND earned_msat > 0",
+    "a sum of all time": "UPDATE flow_sum SET in_msat = in_msat - 1 WHERE day = -1 AND in_msat > 0",
+    "a forward": "UPDATE forward SET fee_msat = fee_msat + 5 WHERE created_index = "
+    "(SELECT MAX(created_index) FROM forward WHERE status = 1)",
+    "a forward that is gone": "DELETE FROM forward WHERE created_index = "
+    "(SELECT MIN(created_index) FROM forward WHERE status = 1)",
+    "a cost": "UPDATE chain_cost SET cost_msat = cost_msat + 1",
+    "a cost that is gone": "DELETE FROM chain_cost",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_records_that_disagree_with_themselves_are_found(place: Path, damage: str) -> None:
+    node = SimulatedNode(SimConfig(seed=8, channel_count=8, forwards_per_day=500.0, history_days=1.0))
+    folder = place / f"damage {list(DAMAGE).index(damage)}"
+    folder.mkdir()
+    with SimServer(node, folder / "rpc"):
+        books = Books(folder, node)
+        assert books.reconcile().agrees
+        with closing(sqlite3.connect(f"{folder}/db1")) as connection:
+            connection.execute(DAMAGE[damage])
+            connection.commit()
+        found = books.reconcile()
+    assert not found.agrees
+    assert found.damaged
+    page = "\n".join(block.text for block in reconciliation.reconciliation(found) if isinstance(block, Line))
+    assert "the records disagree with themselves" in page
+    assert "disagree with the rows" in reconciliation.unexplained(found)
 
 
 def test_a_forward_deleted_by_hand_is_a_difference_with_its_cause(place: Path) -> None:

@@ -193,6 +193,8 @@ def by_day(history: History) -> Days:
             add(at, in_msat=one.in_msat, out_msat=out_msat)
         add(at, failed_count=int(one.status is FAILED), refused_count=int(one.status is REFUSED))
     for paid in history.payments:
+        if paid.booked_at is None and paid.fee_msat > paid.amount_msat:
+            continue  # a purchase under the hash of an own invoice (store/payments.py)
         moved = paid.moved_at is not None
         if paid.moved_at is not None:
             add(paid.moved_at, rebalanced_msat=paid.amount_msat, rebalance_msat=paid.fee_msat, rebalance_count=1)

@@ -94,6 +94,16 @@ def test_somebody_else_s_rebalance_belongs_to_no_job(database: Database, node_ke
         assert payments.surprises(tx, 0.0) == ()
 
 
+def test_a_purchase_under_the_hash_of_an_own_invoice_is_no_rebalance(database: Database, node_key: int) -> None:
+    """Somebody has us pay for something by the hash of a small invoice of ours, and pays that one."""
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        ours = "cd" * 32
+        halves = [move(1, 3, credit=1_000, payment_hash=ours), move(2, 2, debit=50_000_000, payment_hash=ours)]
+        moves.ingest_channel_moves(tx, halves)
+        assert recorded(tx) == []
+
+
 def test_parts_are_added_up_and_the_largest_names_the_channel(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1, 2, 3)
