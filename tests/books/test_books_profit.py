@@ -25,12 +25,14 @@ def test_profit_and_loss_is_the_plain_sum(database: Database, seed: int) -> None
         node_key = sync(database, node)
         today = int(node.now_at // DAY)
         spans: list[tuple[int | None, int | None]] = [(None, None), (today, today + 1), (today - 6, today + 1)]
-        spans += [tuple(sorted(rng.sample(range(today - 730, today + 1), 2))) for _ in range(4)]  # type: ignore[misc]
+        for _ in range(4):
+            first_day, end_day = sorted(rng.sample(range(today - 730, today + 1), 2))
+            spans.append((first_day, end_day))
         if node.now_at != MOMENTS[-1]:  # a channel that waits for its opening is a fee of the wallet to the oracle
             spans = []
-        for first_day, end_day in spans:
+        for since_day, until_day in spans:
             with database.read(node_key) as tx:
-                assert kept_lines(tx, node, first_day, end_day) == wanted_lines(node, first_day, end_day)
+                assert kept_lines(tx, node, since_day, until_day) == wanted_lines(node, since_day, until_day)
             with database.transaction(node_key) as tx:
                 rollup.prune_forwards(tx, rng.choice([node.now_at, NOW - rng.random() * 730 * DAY]) // DAY * DAY, 700)
 

@@ -247,10 +247,11 @@ def test_what_ends_before_it_is_whole_leaves_what_was_there(tmp_path: Path) -> N
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """As a file may not grow any more, which the system says by another number."""
     script = (
-        "import resource, signal, sys; from pathlib import Path; from revops.cli.files import replace_file\n"
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from revops.cli.files import replace_file; from revops.errors import RevopsError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try: replace_file(Path(sys.argv[1]), ['x' * 1_000] * 100)\n"
-        "except Exception as error: print(type(error).__name__, error.exit_code)\n"
+        "except RevopsError as error: print(type(error).__name__, error.exit_code)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "out.csv")], capture_output=True, text=True, check=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def check(books: Books) -> None:
     assert (found.differences, found.still, found.damaged) == ((), True, ())
     report = books.profit()
     node, rows = books.node, channel_rows(books.node)
-    earned, sourced, spent = defaultdict(int), defaultdict(int), defaultdict(int)  # type: ignore[var-annotated]
+    earned, sourced, spent = Counter[str](), Counter[str](), Counter[str]()
     circular: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         if row["primary_tag"] == "routed":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +122,11 @@ class Life:
         self.agree()
         self.confirm({(made["txid"], "splice")} if ours else set())
         for node, other in ((by, peer), (peer, by)):
-            wait_until(
-                "new scid",
-                lambda node=node, other=other: (  # type: ignore[misc]
-                    self.street.channel(node, other)["short_channel_id"] != before["short_channel_id"]
-                ),
-            )
+            wait_until("new scid", partial(self._has_other_scid, node, other, before["short_channel_id"]))
         self.street.usable((by, peer))
+
+    def _has_other_scid(self, node: Lightningd, other: Lightningd, before: str) -> bool:
+        return bool(self.street.channel(node, other)["short_channel_id"] != before)
 
     def closes(self, peer: Lightningd) -> None:
         """alice and the peer agree to close. Where he has opened it, what is lost is less than a sat."""

@@ -61,7 +61,11 @@ class Street:
         self.bitcoind.mine(count)
         height = int(self.bitcoind.call("getblockcount"))
         for node in self.running:
-            wait_until(f"height of {node.name}", lambda node=node: node.call("getinfo")["blockheight"] == height)  # type: ignore[misc]
+            wait_until(f"height of {node.name}", partial(self._has_read, node, height))
+
+    @staticmethod
+    def _has_read(node: Lightningd, height: int) -> bool:
+        return bool(node.call("getinfo")["blockheight"] == height)
 
     def fund(self, node: Lightningd, *amounts_sat: int) -> None:
         """Give a node's wallet so many coins; they are in the next block."""
