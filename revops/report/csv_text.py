@@ -26,7 +26,7 @@ class Btc(NamedTuple):
     msat: int
 
 
-Cell = str | int | Btc | None
+Cell = str | int | float | Btc | None
 
 
 def csv_texts(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
