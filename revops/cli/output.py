@@ -6,24 +6,29 @@ columns where there is no terminal). Every text passes `printable`, and rich's m
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from revops.cli.table import show
+from revops.cli.table import show, style_of
 from revops.domain.options import CommonOptions
 from revops.domain.text import printable
 from revops.errors import OutputError
 from revops.report.blocks import Blocks, Line
 from revops.report.plain import document
+from revops.report.sparkline import PLAIN
 from revops.report.text import block_text, folded
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+#: What is done with signs that a terminal's encoding lacks.
+_FALLBACK: Final = "revops"
 
 
 def on_terminal(stream: IO[str] | None) -> bool:
@@ -68,9 +73,19 @@ class Output:
             if console is None:
                 self.write(block_text(block))
             elif isinstance(block, Line):
-                self.write(folded(printable(block.text), console.width))
+                self._line(console, block)
             else:
                 show(console, block)
+
+    def _line(self, console: Console, line: Line) -> None:
+        text = folded(printable(line.text), console.width)
+        style = style_of(line.text)
+        if not style:
+            self.write(text)
+            return
+        from rich.text import Text
+
+        console.print(Text(text, style=style), soft_wrap=True)
 
     def text(self, text: str) -> None:
         """Print a text of several lines as it is but for its control characters: a configuration, a file."""
@@ -137,11 +152,22 @@ def stream(texts: Iterable[str]) -> None:
 
 
 def prepare_streams() -> None:
-    """Let no alias end a run: what a terminal's encoding can't show is written as an escape."""
+    """Let no alias end a run: what a terminal's encoding can't show is written as an escape, bars as plainer signs."""
+    codecs.register_error(_FALLBACK, _shown_otherwise)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors=_FALLBACK)
+
+
+def _shown_otherwise(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Given what can't be encoded, return what stands for its first character, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    plain_sign = PLAIN.get(error.object[error.start])
+    if plain_sign is not None:
+        return plain_sign, error.start + 1
+    return codecs.backslashreplace_errors(error)
 
 
 def flush() -> None:

@@ -18,6 +18,10 @@ from revops.report import peers as peers_page
 _PNL_PAGES = {
     "channel": profit.by_channel, "peer": profit.by_peer, "day": profit.by_span, "month": profit.by_span
 }  # fmt: skip
+_LISTS = {
+    "channels": "revops.cli.report_lists:channels",
+    "decisions": "revops.cli.report_lists:decisions",
+}
 _window_days = click.option(
     "--window-days", type=click.IntRange(1, 36_500), metavar="N", help="Days of the window (report.window_days)."
 )
@@ -32,7 +36,7 @@ class _Report(Command, LazyGroup):
         self.format_commands(ctx, formatter)
 
 
-@click.group("report", cls=_Report, invoke_without_command=True)
+@click.group("report", cls=_Report, invoke_without_command=True, lazy=_LISTS)
 @_window_days
 @click.option(
     "--decisions", "decision_count", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from revops.domain.text import printable
-from revops.report.blocks import Table
+from revops.report.blocks import Table, Tone, tone_of
 from revops.report.text import side_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _WIDEST: Final = 10_000
 #: Where a heading may be broken: not before a unit ("in 30 d").
 _BREAKS: Final = re.compile(r"(?<!\d) ")
 _INDENT: Final = "    "
+_STYLES: Final = {None: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.MUTED: "dim"}
 #: Cells that say nothing: in a row of its own a column stands empty, below one it is left out.
 _EMPTY: Final = frozenset({"", "-"})
 
@@ -49,6 +50,11 @@ def show(console: Console, table: Table) -> None:
         else:
             _with_lines_below(console, table, prose)
     console.print()
+
+
+def style_of(text: str) -> str:
+    """Given a cell or line, return rich's style for its tone; "" for a plain one."""
+    return _STYLES[tone_of(text)]
 
 
 def _prose_column(table: Table) -> int | None:
@@ -81,7 +87,7 @@ def _formed(table: Table, columns: Sequence[int], prose: int | None, *, broken: 
             overflow="fold",
         )  # fmt: skip
     for row in table.rows:
-        shown.add_row(*(Text(printable(row[column])) for column in columns))
+        shown.add_row(*(Text(printable(row[column]), style=style_of(row[column])) for column in columns))
     return shown
 
 

@@ -4,6 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Tone(Enum):
+    """How a text is meant, for a terminal with colours; it says the same without them."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARN = "warn"
+    MUTED = "muted"
+
+
+class Toned(str):
+    """A cell with a tone; a text like any other where there are no colours."""
+
+    __slots__ = ("tone",)
+
+    tone: Tone | None
+
+    def __new__(cls, text: str, tone: Tone | None) -> Toned:
+        """Given a text and how it is meant, make the cell."""
+        made = super().__new__(cls, text)
+        made.tone = tone
+        return made
+
+
+def tone_of(text: str) -> Tone | None:
+    """Given a cell, return its tone; None for a plain one."""
+    return text.tone if isinstance(text, Toned) else None
 
 
 @dataclass(frozen=True, slots=True)

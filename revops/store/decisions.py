@@ -211,6 +211,14 @@ def decision_counts(tx: Tx) -> dict[tuple[str, str], int]:
     return {(row.command, row.outcome): row.decision_count for row in rows}
 
 
+def outcomes_in_force(tx: Tx, command: str, now: float) -> dict[str, int]:
+    """Given a command and the time, return of how many channels the last decision had which outcome."""
+    counts: dict[str, int] = {}
+    for row in tx.execute(_latest(), b_command=command, b_until=now + AHEAD_SECONDS).all():
+        counts[row.outcome] = counts.get(row.outcome, 0) + 1
+    return counts
+
+
 def recent_decisions(
     tx: Tx,
     limit: int,
