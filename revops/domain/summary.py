@@ -122,6 +122,17 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorDeed:
+    """What the demo's operator did by hand: `what` is splice, open_batch or close; the amount went into the channels,
+    or, of a close, was ours in it.
+    """
+
+    what: str
+    channel_ids: tuple[str, ...]
+    amount_msat: int
+
+
+@dataclass(frozen=True, slots=True)
 class DemoSummary:
     """What the demo did on its simulated node, and where everything lies."""
 
@@ -144,8 +155,11 @@ class DemoSummary:
     refill_counts: Mapping[str, int] = field(default_factory=dict)
     #: How many of them found no route as cheap as the refill is worth.
     too_dear_count: int = 0
+    #: What was done beside the schedule, in order of time, and what its transactions cost.
+    deeds: tuple[OperatorDeed, ...] = ()
+    chain_msat: int = 0
 
     @property
     def net_msat(self) -> int:
         """Earned less spent while revops ran."""
-        return self.earned_msat - self.rebalance_fees_msat
+        return self.earned_msat - self.rebalance_fees_msat - self.chain_msat

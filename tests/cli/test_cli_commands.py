@@ -65,6 +65,7 @@ from revops.domain.summary import (
     Comparison,
     DatabaseState,
     DemoSummary,
+    OperatorDeed,
     RebalanceSummary,
     RollupSummary,
 )
@@ -838,7 +839,11 @@ DEMO = DemoSummary(
     report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
     comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
     job_counts={"failed": 1_019, "settled": 1, "expired": 3}, too_dear_count=1_018,
-    refill_counts={"failed": 318, "settled": 1, "expired": 3},
+    refill_counts={"failed": 318, "settled": 1, "expired": 3}, chain_msat=1_000,
+    deeds=(
+        OperatorDeed("splice", ("ab",), 7_000), OperatorDeed("open_batch", ("cd", "ef"), 8_000),
+        OperatorDeed("close", ("gh",), 9_000),
+    ),
 )  # fmt: skip
 
 
@@ -854,7 +859,8 @@ def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatc
     wanted = {"days": 3, "seed": 4, "channel_count": 5, "directory": tmp_path / "here", "serve": False, "ready": None}
     assert calls[0][1] == wanted
     assert f"try: {program} report --config /d/config.toml" in out
-    assert "earned 5 sat, spent 2, net 3" in out
+    assert "earned 5 sat, spent 3, net 2" in out
+    assert "meanwhile: 7 sat spliced into ab; cd and ef opened by one transaction, with 8 sat; gh closed, in" in out
     assert "refills: 1 settled, 3 expired, 318 failed; 1,020 attempts in all\n1,018 attempts found no route as" in out
     assert "Ctrl-C" not in out
     assert "Profit and loss" in (tmp_path / "report.txt").read_text()
