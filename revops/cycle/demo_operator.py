@@ -23,11 +23,11 @@ Deed = Callable[[SimulatedNode], OperatorDeed | None]
 
 def deeds(start_at: int, end_at: int) -> Iterator[tuple[float, Deed]]:
     """Given the demo's span (UTC epochs), yield what is done and when, in order of time."""
-    for part, deed in ((_SPLICED, splice), (_CLOSED, close), (_OPENED, open_batch)):
+    for part, deed in ((_SPLICED, spliced), (_CLOSED, closed), (_OPENED, opened_batch)):
         yield start_at + part * (end_at - start_at), deed
 
 
-def splice(node: SimulatedNode) -> OperatorDeed | None:
+def spliced(node: SimulatedNode) -> OperatorDeed | None:
     """Splice into the channel that has earned most; None where the wallet can't pay."""
     earner = _by_earnings(node)[-1]
     with suppress(ValueError):
@@ -36,7 +36,7 @@ def splice(node: SimulatedNode) -> OperatorDeed | None:
     return None
 
 
-def open_batch(node: SimulatedNode) -> OperatorDeed | None:
+def opened_batch(node: SimulatedNode) -> OperatorDeed | None:
     """Open a channel with each of two peers, those of the channels that have earned most but one, by one transaction;
     None where there are no two or the wallet can't pay.
     """
@@ -49,7 +49,7 @@ def open_batch(node: SimulatedNode) -> OperatorDeed | None:
     return None
 
 
-def close(node: SimulatedNode) -> OperatorDeed | None:
+def closed(node: SimulatedNode) -> OperatorDeed | None:
     """Close, together with its peer, the channel that has earned least of those that we opened; None where they are
     few.
     """

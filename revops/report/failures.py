@@ -14,8 +14,8 @@ from revops.report.profit import period_words
 _STATUS = {ForwardStatus.LOCAL_FAILED: "local_failed", ForwardStatus.FAILED: "failed"}
 _LEGEND = (
     "local_failed: refused by this node; failed: by a node beyond it. failure, code: name and number of the failure "
-    "message of BOLT 4. forwards: those that came to an end; share: of all that wanted to leave there, of which a sender "
-    "may try one many times. amount: what they offered this node, fee included (in_msat)"
+    "message of BOLT 4. forwards: those that came to an end; share: of all that wanted to leave there; "
+    "a sender may try one many times. amount: what they offered this node, fee included (in_msat)"
 )
 
 

@@ -95,7 +95,7 @@ def test_the_books_of_a_demo_have_a_splice_a_batch_and_a_close(folder, capsys):
 @pytest.mark.parametrize("channel_count", [2, 3])
 def test_a_node_of_few_channels_loses_none(channel_count):
     node = SimulatedNode(SimConfig(seed=5, channel_count=channel_count, start_at=1_790_000_000, history_days=1))
-    assert demo_operator.close(node) is None
+    assert demo_operator.closed(node) is None
     assert len(node.handle("listpeerchannels")["channels"]) == channel_count
 
 
@@ -103,7 +103,7 @@ def test_a_wallet_that_cannot_pay_pays_nothing():
     node = SimulatedNode(SimConfig(seed=5, channel_count=6, start_at=1_790_000_000, history_days=1))
     node.withdraw(6_000_000)
     before = node.handle("listfunds")
-    assert (demo_operator.splice(node), demo_operator.open_batch(node)) == (None, None)
+    assert (demo_operator.spliced(node), demo_operator.opened_batch(node)) == (None, None)
     assert node.handle("listfunds") == before
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 import pytest
 
-from revops.cli import spans
 from revops.cli.spans import Moment, period_of
 from revops.domain.period import Period
 from revops.report.profit import period_words
@@ -29,7 +28,7 @@ def test_a_moment_is_utc_and_a_minute_goes_to_its_end(text: str, at: float) -> N
 @pytest.fixture(autouse=True)
 def third_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is noon on 1970-01-03."""
-    monkeypatch.setattr(spans.time, "time", lambda: 2.5 * 86_400)
+    monkeypatch.setattr("time.time", lambda: 2.5 * 86_400)
 
 
 @pytest.mark.parametrize(
