@@ -103,7 +103,7 @@ def _deed(deed: OperatorDeed, names: Mapping[str, str]) -> str:
     match deed.what:
         case "splice":
             return f"{amount} sat spliced into {channels}"
-        case "open_batch":
+        case "batch_open":
             return f"{channels} opened by one transaction, with {amount} sat"
     return f"{channels} closed, in which {amount} sat were ours"
 

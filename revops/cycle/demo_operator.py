@@ -45,7 +45,7 @@ def opened_batch(node: SimulatedNode) -> OperatorDeed | None:
         return None
     with suppress(ValueError):
         opened = node.open_channels(peers, OPEN_SAT)
-        return OperatorDeed("open_batch", tuple(opened), len(opened) * OPEN_SAT * 1_000)
+        return OperatorDeed("batch_open", tuple(opened), len(opened) * OPEN_SAT * 1_000)
     return None
 
 
@@ -59,7 +59,7 @@ def closed(node: SimulatedNode) -> OperatorDeed | None:
         return None
     amount_msat = int(ours[0]["to_us_msat"])
     node.close_channel(ours[0]["channel_id"], closer="local")
-    return OperatorDeed("close", (ours[0]["channel_id"],), amount_msat)
+    return OperatorDeed("mutual_close", (ours[0]["channel_id"],), amount_msat)
 
 
 def _by_earnings(node: SimulatedNode) -> list[dict[str, Any]]:

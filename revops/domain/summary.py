@@ -123,7 +123,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class OperatorDeed:
-    """What the demo's operator did by hand: `what` is splice, open_batch or close; the amount went into the channels,
+    """What the demo's operator did by hand: `what` is splice, batch_open or mutual_close; the amount went into the channels,
     or, of a close, was ours in it.
     """
 

@@ -841,8 +841,8 @@ DEMO = DemoSummary(
     job_counts={"failed": 1_019, "settled": 1, "expired": 3}, too_dear_count=1_018,
     refill_counts={"failed": 318, "settled": 1, "expired": 3}, chain_msat=1_000,
     deeds=(
-        OperatorDeed("splice", ("ab",), 7_000), OperatorDeed("open_batch", ("cd", "ef"), 8_000),
-        OperatorDeed("close", ("gh",), 9_000),
+        OperatorDeed("splice", ("ab",), 7_000), OperatorDeed("batch_open", ("cd", "ef"), 8_000),
+        OperatorDeed("mutual_close", ("gh",), 9_000),
     ),
 )  # fmt: skip
 

@@ -76,7 +76,7 @@ def test_the_books_of_a_demo_have_a_splice_a_batch_and_a_close(folder, capsys):
     finally:
         os.umask(before)
     summary = json.loads(capsys.readouterr().out)
-    assert [deed["what"] for deed in summary["deeds"]] == ["splice", "close", "open_batch"]
+    assert [deed["what"] for deed in summary["deeds"]] == ["splice", "mutual_close", "batch_open"]
     assert stat.S_IMODE((place / "report.txt").stat().st_mode) == 0o600
     assert main(["history", "--json", "-c", str(place / "config.toml")]) == 0
     life = json.loads(capsys.readouterr().out)
