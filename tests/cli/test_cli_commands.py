@@ -68,6 +68,8 @@ from revops.domain.summary import (
     OperatorDeed,
     RebalanceSummary,
     RollupSummary,
+    UpgradePlan,
+    UpgradeStep,
 )
 from revops.report import budgets, summaries
 from revops.report.blocks import Line, Table
@@ -826,12 +828,43 @@ def test_db_backup(cycle, capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out == "t.db: 4,096 bytes\n"
 
 
-@pytest.mark.parametrize("arguments", [["upgrade"], ["backup", "t.db"]])
-def test_what_has_no_dry_run_refuses_one(cycle, capsys, arguments):
-    calls = cycle("db", arguments[0], None)
-    assert main(["db", *arguments, "--dry-run"]) == 2
+def test_what_has_no_dry_run_refuses_one(cycle, capsys):
+    calls = cycle("db", "backup", None)
+    assert main(["db", "backup", "t.db", "--dry-run"]) == 2
     assert calls == []
     assert "no dry run" in capsys.readouterr().err
+
+
+STEPS = (UpgradeStep("0002", "More"), UpgradeStep("0003", "Most"))
+PREVIEWS = [
+    (UpgradePlan("/x.db", None, "0003", STEPS, 0, 0, 9), ["/x.db: would be made, schema 0003; nothing was changed"]),
+    (
+        UpgradePlan("/x.db", "0003", "0003", (), 4_096, 0, 9),
+        ["/x.db: schema 0003, up to date; nothing was changed", "size now: 4,096 bytes; no room beside it is needed"],
+    ),
+    (
+        UpgradePlan("/x.db", "0001", "0003", STEPS, 4_096, 8_192, 9_000, is_rewritten=True),
+        [
+            "/x.db: schema 0001 -> 0003 by 2 steps, all or nothing; nothing was changed", "0002  More", "0003  Most",
+            "the file is written anew, once,",
+            "size now: 4,096 bytes; as much as 8,192 bytes beside it for a while, 9,000 are free\n",
+            "no backup is made",
+        ],
+    ),
+    (UpgradePlan("/x.db", "0001", "0003", STEPS, 4_096, 4_096, 9), ["9 are free (TOO LITTLE)"]),
+    (UpgradePlan("h/db", "0001", "0003", STEPS, 4_096, 4_096, None), ["4,096 bytes beside it for a while\n"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plan", "told"), PREVIEWS)
+def test_db_upgrade_can_be_tried_dry(cycle, capsys, plan, told):
+    calls = cycle("db", "preview", plan)
+    assert main(["db", "upgrade", "--dry-run"]) == 0
+    assert len(calls) == 1
+    out = capsys.readouterr().out
+    assert [text for text in told if text not in out] == []
+    assert main(["db", "upgrade", "-n", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["needed_bytes"] == plan.needed_bytes
 
 
 DEMO = DemoSummary(
