@@ -20,7 +20,7 @@ from revops.errors import ConfigError, DiskError, PermissionDenied
 if TYPE_CHECKING:
     from revops.config_schema import Raw, RawValue
     from revops.domain.options import CommonOptions
-    from revops.domain.policy import Config
+    from revops.domain.policy import Config, DatabaseConfig
 
 SYSTEM_FILE: Final = Path("/etc/revops/config.toml")
 #: Variables of ours that only the tests read, and all that aren't a section and key.
@@ -55,12 +55,24 @@ class _File:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What has been gathered so far."""
+class Reading:
+    """What has been gathered so far: raw values, and what is wrong with where they stand, by the section that is meant
+    ("" where that isn't known).
+    """
 
+    file: _File
     raw: Raw = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    faults: list[tuple[str, str]] = field(default_factory=list)
     rules: object = ()
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Whence each value comes, by "section.key"."""
+        return {f"{section}.{key}": value.origin for section, keys in self.raw.items() for key, value in keys.items()}
+
+    def blame(self, section: str, fault: str) -> None:
+        """Add a fault."""
+        self.faults.append((section, fault))
 
     def put(self, section: str, key: str, value: RawValue) -> None:
         self.raw.setdefault(section, {})[key] = value
@@ -87,22 +99,35 @@ def read(options: CommonOptions, environment: Mapping[str, str] | None = None) -
     """
     from revops.config_schema import build
 
+    reading = gather(options, environment)
+    faults = [fault for _, fault in reading.faults]
+    config = build(reading.raw, str(reading.file.path), faults, reading.rules)
+    if config is None:
+        raise ConfigFaults(tuple(faults))
+    return Loaded(config, reading.file.path, reading.origins, tuple(warnings(reading, config.database.url)))
+
+
+def gather(options: CommonOptions, environment: Mapping[str, str] | None = None) -> Reading:
+    """Given the flags and the environment, return what the file, the environment and the flags say, not judged yet.
+
+    Raise ConfigError where there is no file or it is no TOML, PermissionDenied where it can't be read.
+    """
     variables = next(one for one in (environment, options.environment, os.environ) if one is not None)
-    file = _find(options.config_path, variables)
-    reading = _Reading()
-    _read_file(file, reading)
+    reading = Reading(_find(options.config_path, variables))
+    _read_file(reading)
     _read_environment(variables, reading)
     _read_flags(options, reading)
-    config = build(reading.raw, str(file.path), reading.faults, reading.rules)
-    if config is None:
-        raise ConfigFaults(tuple(reading.faults))
-    origins = {f"{section}.{key}": value.origin for section, keys in reading.raw.items() for key, value in keys.items()}
-    return Loaded(config, file.path, origins, tuple(_warnings(file, config, origins)))
+    return reading
 
 
 def database_url(config: Config) -> str:
     """Given the configuration, return the database's URL; by default an SQLite file in the state directory."""
-    return config.database.url or f"sqlite:///{_default_state_dir(config) / DATABASE_NAME}"
+    return url_of(config.database)
+
+
+def url_of(database: DatabaseConfig) -> str:
+    """Given the section of the database, return its URL."""
+    return database.url or f"sqlite:///{_default_state_dir(database) / DATABASE_NAME}"
 
 
 def state_dir(config: Config) -> Path:
@@ -112,15 +137,15 @@ def state_dir(config: Config) -> Path:
     """
     url = database_url(config)
     if config.database.state_dir or not url.startswith("sqlite"):
-        return _default_state_dir(config)
+        return _default_state_dir(config.database)
     return Path(url.partition(":///")[2].partition("?")[0]).parent
 
 
-def _default_state_dir(config: Config) -> Path:
+def _default_state_dir(database: DatabaseConfig) -> Path:
     # XDG_STATE_HOME and XDG_RUNTIME_DIR are left out on purpose: a login shell has them, cron has not, and the two
     # would then work on two databases and under two locks.
-    if config.database.state_dir:
-        return Path(config.database.state_dir)
+    if database.state_dir:
+        return Path(database.state_dir)
     return home_dir() / ".local" / "state" / "revops"
 
 
@@ -171,9 +196,10 @@ def _open(path: Path) -> _File | None:
         raise DiskError(f"{path}: {error.strerror or error}") from error
 
 
-def _read_file(file: _File, reading: _Reading) -> None:
-    from revops.config_schema import RawValue, sections, unknown_section
+def _read_file(reading: Reading) -> None:
+    from revops.config_schema import RawValue, keys_of, sections, unknown_section
 
+    file = reading.file
     try:
         document: dict[str, Any] = tomllib.loads(file.text)
     except ValueError as error:  # TOMLDecodeError is one; a number with thousands of digits another
@@ -183,15 +209,18 @@ def _read_file(file: _File, reading: _Reading) -> None:
             reading.rules = keys
         elif section not in sections():
             hint = unknown_section(section, table=isinstance(keys, dict))
-            reading.faults.append(f"{file.path}: {section}: {hint}")
+            meant = next((name for name in sections() if f"[{name}]" in hint), "")
+            if isinstance(keys, dict) and keys.keys() & keys_of(sections()["database"]).keys():
+                meant = "database"  # it names one, whatever it is called
+            reading.blame(meant, f"{file.path}: {section}: {hint}")
         elif not isinstance(keys, dict):
-            reading.faults.append(f"{file.path}: {section}: expected a section, [{section}]")
+            reading.blame(section, f"{file.path}: {section}: expected a section, [{section}]")
         else:
             for key, value in keys.items():
                 reading.put(section, key, RawValue(value, str(file.path)))
 
 
-def _read_environment(environment: Mapping[str, str], reading: _Reading) -> None:
+def _read_environment(environment: Mapping[str, str], reading: Reading) -> None:
     from revops.config_schema import RawValue, keys_of, sections, unknown_key
 
     known = sections()
@@ -204,22 +233,22 @@ def _read_environment(environment: Mapping[str, str], reading: _Reading) -> None
         elif key in keys_of(known[section]):
             reading.put(section, key, RawValue(environment[variable], variable, text=True))
         else:
-            reading.faults.append(f"{variable}: {section}.{key}: {unknown_key(section, key)}")
+            reading.blame(section, f"{variable}: {section}.{key}: {unknown_key(section, key)}")
 
 
-def _check_section(variable: str, section: str, known: tuple[str, ...], reading: _Reading) -> None:
+def _check_section(variable: str, section: str, known: tuple[str, ...], reading: Reading) -> None:
     """A variable of another program may begin like ours; only one that is nearly a section of ours is a fault."""
     import difflib
 
     if section in {"rule", "rules"}:
-        reading.faults.append(f"{variable}: rules are set in the file only, as [[rule]]")
+        reading.blame("rule", f"{variable}: rules are set in the file only, as [[rule]]")
         return
     near = difflib.get_close_matches(section, known, n=1, cutoff=0.75)
     if near:
-        reading.faults.append(f"{variable}: unknown section {section}; did you mean REVOPS_{near[0].upper()}_...?")
+        reading.blame(near[0], f"{variable}: unknown section {section}; did you mean REVOPS_{near[0].upper()}_...?")
 
 
-def _read_flags(options: CommonOptions, reading: _Reading) -> None:
+def _read_flags(options: CommonOptions, reading: Reading) -> None:
     from revops.config_schema import RawValue
 
     database_url, metrics_dir = places_of(options)
@@ -244,9 +273,11 @@ def _from_here(url: str) -> str:
     return f"{scheme}{mark}{Path.cwd() / rest}"
 
 
-def _warnings(file: _File, config: Config, origins: Mapping[str, str]) -> Iterator[str]:
+def warnings(reading: Reading, url: str) -> Iterator[str]:
+    """Given what was read, and the database's URL, yield what makes it unsafe."""
+    file = reading.file
     if file.mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield f"{file.path}: others can write to it, and so decide what your node charges and spends; chmod go-w"
-    holds_password = has_password(config.database.url) and origins.get("database.url") == str(file.path)
+    holds_password = has_password(url) and reading.origins.get("database.url") == str(file.path)
     if holds_password and file.mode & stat.S_IROTH:
         yield f"{file.path}: holds a database password and everyone can read it; chmod 600"

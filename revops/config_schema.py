@@ -28,6 +28,10 @@ _UNITS: Final = {
     "days": "spans here are in days",
     "ratio": "shares here are ratios, 0.5 for a half",
 }
+#: Keys that an earlier version had, and what took their place.
+_REPLACED: Final[Mapping[str, str]] = {
+    "rebalance.income_share_ratio": "min_return_ratio (what a refill must return on its price) took its place",
+}
 _FOREIGN_UNITS: Final = ("btc", "sats", "msats", "minutes", "hours", "weeks", "second", "day", "percent", "pct")
 
 
@@ -79,17 +83,10 @@ def build(raw: Raw, home: str, faults: list[str], rules: object = ()) -> Config 
     Add what is wrong to `faults`, and return None if anything is.
     """
     built: dict[str, Section] = {}
-    for name, section in sections().items():
-        values = dict(_converted(name, section, raw.get(name, {}), faults))
-        missing = [key for key, field in keys_of(section).items() if field.required and key not in raw.get(name, {})]
-        faults += [f"{home}: {name}.{key}: is missing, and has no default" for key in missing]
-        if missing or values.keys() != raw.get(name, {}).keys():
-            continue
-        try:
-            built[name] = msgspec.convert(values, section)
-        except ValueError as error:  # limits that cross each other; the message starts with the key
-            origins = dict.fromkeys(given.origin for given in raw.get(name, {}).values())
-            faults.append(f"{', '.join(origins)}: {name}.{error}")
+    for name in sections():
+        one = build_section(name, raw, home, faults)
+        if one is not None:
+            built[name] = one
     fees = built.get("fees")
     read: tuple[Rule, ...] = ()
     if rules != ():
@@ -97,6 +94,22 @@ def build(raw: Raw, home: str, faults: list[str], rules: object = ()) -> Config 
 
         read = build_rules(rules, fees if isinstance(fees, FeesConfig) else None, home, faults)
     return None if faults else Config(**built, rules=read)  # type: ignore[arg-type]  # by name, types from `sections()`
+
+
+def build_section(name: str, raw: Raw, home: str, faults: list[str]) -> Section | None:
+    """Given a section's name and raw values, return it. Add what is wrong with it to `faults`, and return None then."""
+    section, given = sections()[name], raw.get(name, {})
+    values = dict(_converted(name, section, given, faults))
+    missing = [key for key, field in keys_of(section).items() if field.required and key not in given]
+    faults += [f"{home}: {name}.{key}: is missing, and has no default" for key in missing]
+    if missing or values.keys() != given.keys():
+        return None
+    try:
+        return msgspec.convert(values, section)
+    except ValueError as error:  # limits that cross each other; the message starts with the key
+        origins = dict.fromkeys(one.origin for one in given.values())
+        faults.append(f"{', '.join(origins)}: {name}.{error}")
+        return None
 
 
 def _converted(
@@ -178,7 +191,11 @@ def near_key(key: str, known: Sequence[str]) -> str:
 
 
 def unknown_key(section: str, key: str) -> str:
-    """Given a key that its section doesn't have, return what was probably meant: unit, spelling or place."""
+    """Given a key that its section doesn't have, return what took its place, or what was probably meant: unit, spelling
+    or place.
+    """
+    if f"{section}.{key}" in _REPLACED:
+        return f"no key any more; {_REPLACED[f'{section}.{key}']}"
     known = keys_of(sections()[section])
     stem, _, unit = key.rpartition("_")
     for name in known:

@@ -10,7 +10,7 @@ from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
-from revops.report import summaries
+from revops.report import summaries, upgrade_plan
 
 
 @click.group("db", cls=LazyGroup)
@@ -18,19 +18,18 @@ def db() -> None:
     """The database: its schema and a copy of it."""
 
 
-def _refuse_dry_run(options: CommonOptions) -> None:
-    # Better no answer than one that changes something.
-    if options.dry_run:
-        raise click.UsageError("there is no dry run of this; `revops db check` says how the database stands")
-
-
 @db.command("upgrade", cls=Command)
 @common
 def upgrade(options: CommonOptions) -> None:
-    """Bring the schema to this version, or create the database. Other commands never migrate by themselves."""
-    _refuse_dry_run(options)
+    """Bring the schema to this version, or create the database. Other commands never migrate by themselves. With
+    --dry-run: the steps, the database's size, and how much room on the disk they may take.
+    """
     from revops.cycle import db as cycle
 
+    if options.dry_run:
+        plan = cycle.preview(options)
+        Output(options).product("db upgrade", plan, lambda: upgrade_plan.upgrade_plan(plan))
+        return
     state = cycle.upgrade(options)
     Output(options).news("db upgrade", state, lambda: summaries.database(state))
 
@@ -50,7 +49,8 @@ def check(options: CommonOptions) -> None:
 @common
 def backup(options: CommonOptions, target: Path) -> None:
     """Copy the SQLite database to TARGET while it is in use. TARGET must not exist."""
-    _refuse_dry_run(options)
+    if options.dry_run:  # better no answer than one that changes something
+        raise click.UsageError("there is no dry run of this; `revops db check` says how the database stands")
     from revops.cycle import db as cycle
 
     summary = cycle.backup(options, target.absolute())

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import click
 
+from revops.cli.files import replace_file
 from revops.cli.options import Command, common, refuse_node_options
-from revops.cli.output import Output, write_file
+from revops.cli.output import Output
 from revops.cli.program import called
 from revops.config import FOR_TESTS
 from revops.domain.options import CommonOptions
-from revops.domain.summary import Comparison, DemoSummary
+from revops.domain.summary import Comparison, DemoSummary, OperatorDeed
 from revops.domain.text import counted
 from revops.report import overview
 from revops.report.amounts import cost, income
@@ -60,7 +61,7 @@ def demo(options: CommonOptions, days: int, seed: int, channel_count: int, direc
 
     def ready(summary: DemoSummary) -> None:
         watching.close()  # the bars are done; what follows is printed below them
-        write_file(Path(summary.report_path), page(overview.report(summary.report)))
+        replace_file(Path(summary.report_path), [page(overview.report(summary.report))])
         output.product("demo", summary, lambda: _blocks(summary, serve=serve))
 
     with watching:
@@ -86,13 +87,36 @@ def _comparison_row(comparison: Comparison) -> tuple[str, ...]:
     return (comparison.name, *(f"{figure:,}" for figure in figures), "yes" if comparison.equal else "NO")
 
 
+def _by_hand(summary: DemoSummary) -> Iterator[Block]:
+    """What the demo's operator did, for which the pages of the books have lines."""
+    if summary.deeds:
+        names = {channel.channel_id: channel.name for channel in summary.report.channels}
+        told = "; ".join(_deed(deed, names) for deed in summary.deeds)
+        yield Legend(
+            f"by hand, meanwhile: {told}; that cost {cost(summary.chain_msat)} sat (`report pnl --by day`, `history`)"
+        )
+
+
+def _deed(deed: OperatorDeed, names: Mapping[str, str]) -> str:
+    channels = " and ".join(names.get(channel_id, channel_id) for channel_id in deed.channel_ids)
+    amount = income(deed.amount_msat)
+    match deed.what:
+        case "splice":
+            return f"{amount} sat spliced into {channels}"
+        case "batch_open":
+            return f"{channels} opened by one transaction, with {amount} sat"
+    return f"{channels} closed, in which {amount} sat were ours"
+
+
 def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
     yield from overview.brief(summary.report)
     yield Line("")
     yield Line(
         f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
-        f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat)}, net {income(summary.net_msat)}"
+        f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat + summary.chain_msat)}, "
+        f"net {income(summary.net_msat)}"
     )
+    yield from _by_hand(summary)
     ended = {status: summary.refill_counts[status] for status in sorted(summary.refill_counts, key=_settled_first)}
     if ended:
         told = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in ended.items())

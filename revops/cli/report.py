@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from revops.cli.export import write_pnl
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
-from revops.cli.output import Output, stream
+from revops.cli.output import Output
 from revops.cli.spans import period_of, period_options
 from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
-from revops.report import dead_capital, experiment_results, exports, flow_hours, job_stories, overview, profit
+from revops.report import dead_capital, experiment_results, flow_hours, job_stories, overview, profit
 from revops.report import failures as failures_page
 from revops.report import fleet as fleet_page
 from revops.report import peers as peers_page
@@ -103,7 +104,10 @@ def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> N
 @report.command("pnl", cls=Command)
 @click.option("--by", type=click.Choice(list(_PNL_PAGES)), default="channel", show_default=True, help="A row for each.")
 @click.option(
-    "--csv", "as_csv", is_flag=True, help="The rows as CSV, exact to the msat; to a file: `revops export pnl`."
+    "--csv",
+    "as_csv",
+    is_flag=True,
+    help="The rows as CSV, exact to the msat: `revops export pnl`, which also writes a file.",
 )
 @period_options
 @common
@@ -115,13 +119,12 @@ def pnl(
     """
     from revops.cycle import profit as cycle
 
-    if as_csv and options.json:
-        raise click.UsageError("--csv and --json don't go together")
-    value = cycle.run(options, period_of(first_day, last_day, last_count), by=by)
+    period = period_of(first_day, last_day, last_count)
     if as_csv:
-        stream(exports.pnl(value, by, exports.currency_of(value.network)))
-    else:
-        Output(options).product("report pnl", value, lambda: _PNL_PAGES[by](value))
+        write_pnl(options, by, period)
+        return
+    value = cycle.run(options, period, by=by)
+    Output(options).product("report pnl", value, lambda: _PNL_PAGES[by](value))
 
 
 @report.command("classes", cls=Command)

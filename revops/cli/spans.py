@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import click
 
-from revops.domain.period import Period, last_days
+from revops.domain.period import DAY_SECONDS, Period, last_days
+from revops.report.amounts import day
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 #: A time of day without seconds, whatever zone follows.
@@ -77,22 +78,28 @@ def period_options(function: Callable[..., None]) -> Callable[..., None]:
         "--last", "last_count", type=click.IntRange(1, 36_500), metavar="N", help="The last N days, today among them."
     )
     until = click.option("--until", "last_day", type=Day(), metavar="DAY", help="Last day (today), UTC.")
-    since = click.option("--from", "first_day", type=Day(), metavar="DAY", help="First day, UTC; or `--last N`.")
+    since = click.option(
+        "--from", "--since", "first_day", type=Day(), metavar="DAY", help="First day, UTC; or `--last N`."
+    )
     return since(until(last(function)))
 
 
 def period_of(first_day: int | None, last_day: int | None, last_count: int | None) -> Period | None:
     """Given what was on the line, return the period; None where nothing was. Raise click.UsageError for what doesn't
-    go together.
+    go together, and for days that haven't come yet.
     """
     if first_day is None and last_day is None and last_count is None:
         return None
-    today = last_days(time.time(), 1)
+    today = int(time.time() // DAY_SECONDS)
     if last_count is not None:
         if first_day is not None or last_day is not None:
             raise click.UsageError("--last and a period from a day to a day don't go together")
         return last_days(time.time(), last_count)
-    end_day = today.end_day if last_day is None else last_day + 1
-    if first_day is not None and first_day >= end_day:
-        raise click.UsageError("the period ends before it begins")
-    return Period(first_day, end_day)
+    for option, number in (("--from", first_day), ("--until", last_day)):
+        if number is not None and number > today:
+            raise click.UsageError(f"{option} {day(number)} lies in the future: today is {day(today)} (UTC)")
+    if first_day is not None and last_day is not None and first_day > last_day:
+        raise click.UsageError(
+            f"--from {day(first_day)} comes after --until {day(last_day)}: both name days that belong to the period"
+        )
+    return Period(first_day, today + 1 if last_day is None else last_day + 1)

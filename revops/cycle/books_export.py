@@ -7,13 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from revops.cycle import profit
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.options import CommonOptions
 from revops.domain.period import Period, last_days
-from revops.domain.profit import ProfitReport
-from revops.domain.values import replace
 from revops.store import export_rows, nodes
 from revops.store.engine import Tx
 
@@ -36,15 +33,6 @@ def rows(
         network = nodes.node_row(tx).network
         with closing(LISTS[what](tx, period or whole(clock()))) as found:
             yield found, network
-
-
-def pnl(options: CommonOptions, by: str, period: Period | None = None, clock: Clock = time.time) -> ProfitReport:
-    """Given the flags, what to have a row for, and the period (all that is on record), return profit and loss in it."""
-    with open_records(options, "export pnl", clock) as records, records.database.read(records.node_key) as tx:
-        now, chosen = clock(), period or whole(clock())
-        report = profit.profit_report(tx, chosen, now)
-        spanned = by in (profit.DAY, profit.MONTH)
-        return replace(report, spans=profit.spans(tx, chosen, now, by)) if spanned else report
 
 
 def whole(now: float) -> Period:

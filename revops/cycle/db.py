@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from revops import config as configuration
+from revops.config_database import load_url
 from revops.domain.options import CommonOptions
-from revops.domain.summary import BackupSummary, DatabaseState
+from revops.domain.summary import BackupSummary, DatabaseState, UpgradePlan
 from revops.errors import ConfigError, DataError
 from revops.store import upgrade as schema
 from revops.store.tables import SCHEMA_VERSION
+from revops.store.upgrade_plan import plan
 
 _log = logging.getLogger(__name__)
 
@@ -19,10 +20,15 @@ def upgrade(options: CommonOptions) -> DatabaseState:
     """Given the flags, create the database or bring its schema up to date; return what it was and is. What is left for
     another time is a warning.
     """
-    state = schema.upgrade(configuration.database_url(configuration.load(options)))
+    state = schema.upgrade(load_url(options))
     if state.warning is not None:
         _log.warning("%s", state.warning)
     return state
+
+
+def preview(options: CommonOptions) -> UpgradePlan:
+    """Given the flags, return what `upgrade` would do; nothing is changed."""
+    return plan(load_url(options))
 
 
 def check(options: CommonOptions) -> DatabaseState:
@@ -31,7 +37,7 @@ def check(options: CommonOptions) -> DatabaseState:
     Raise ConfigError where the schema is another version's, DataError where the file, the ledger or the sums of
     forwards are damaged.
     """
-    found = schema.check(configuration.database_url(configuration.load(options)))
+    found = schema.check(load_url(options))
     if found.version != SCHEMA_VERSION:
         raise ConfigError(f"database {found.url}: {'; '.join(found.problems)}")
     if found.problems:
@@ -41,4 +47,4 @@ def check(options: CommonOptions) -> DatabaseState:
 
 def backup(options: CommonOptions, target: Path) -> BackupSummary:
     """Given the flags and a file that doesn't exist, copy the database there while others go on using it."""
-    return schema.backup(configuration.database_url(configuration.load(options)), target)
+    return schema.backup(load_url(options), target)

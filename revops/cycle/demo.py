@@ -21,8 +21,9 @@ from revops.config_suggest import document, suggest
 from revops.config_template import Suggestion
 from revops.cycle import db, fees, init, rebalance, rebalance_plan, reconcile, report, rollup, sync
 from revops.cycle.demo_books import compare, job_counts, refill_counts, too_dear_count
+from revops.cycle.demo_operator import Deed, deeds
 from revops.domain.options import CommonOptions
-from revops.domain.summary import DemoSummary
+from revops.domain.summary import DemoSummary, OperatorDeed
 from revops.errors import ConfigError, DataError
 from revops.sim.config import SimBooks, SimConfig
 from revops.sim.server import SimServer
@@ -116,8 +117,8 @@ def run(
         told = _told(options, place)
         _set_up(place, told, node)
         before = node.books()
-        run_count = _live(node, told, start_at, end_at)
-        summary = _summarise(place, told, node, before, days, seed, run_count)
+        run_count, done = _live(node, told, start_at, end_at)
+        summary = replace(_summarise(place, told, node, before, days, seed, run_count), deeds=done)
         if serve:
             server.follow_wall_clock = True
             node.waiting_takes_time(False)
@@ -180,8 +181,12 @@ def _set_up(place: Place, options: CommonOptions, node: SimulatedNode) -> None:
     db.upgrade(options)
 
 
-def _live(node: SimulatedNode, options: CommonOptions, start_at: int, end_at: int) -> int:
-    """Run the schedule's commands at their virtual times, and a last sync at the end; return how many ran."""
+def _live(
+    node: SimulatedNode, options: CommonOptions, start_at: int, end_at: int
+) -> tuple[int, tuple[OperatorDeed, ...]]:
+    """Run the schedule's commands at their virtual times, and a last sync at the end, and between them what an operator
+    does by hand; return how many commands ran, and what was done.
+    """
     commands: dict[str, Callable[[], object]] = {
         "sync": lambda: sync.run(options, clock=lambda: node.now_at),
         "fees adjust": lambda: fees.run(options, clock=lambda: node.now_at),
@@ -192,16 +197,25 @@ def _live(node: SimulatedNode, options: CommonOptions, start_at: int, end_at: in
     }
     count = 0
     days = (end_at - start_at) // DAY_SECONDS
+    to_do, done = list(deeds(start_at, end_at)), []
     for at, command in _occasions(start_at, end_at):
+        while to_do and to_do[0][0] <= at:
+            done.append(_done(node, *to_do.pop(0)))
         node.advance_to(at)
         commands[command]()
         count += 1
         options.progress("virtual days", int((at - start_at) // DAY_SECONDS), days)
+    done += [_done(node, *one) for one in to_do]
     node.advance_to(end_at)
     # What is still under way is settled, then everything is copied once more before the books are compared.
     commands["rebalance run"]()
     commands["sync"]()
-    return count + 2
+    return count + 2, tuple(deed for deed in done if deed is not None)
+
+
+def _done(node: SimulatedNode, at: float, deed: Deed) -> OperatorDeed | None:
+    node.advance_to(at)
+    return deed(node)
 
 
 def _occasions(start_at: int, end_at: int) -> Iterator[tuple[int, str]]:
@@ -243,6 +257,7 @@ def _summarise(
         job_counts=job_counts(place.database_url),
         refill_counts=refill_counts(place.database_url),
         too_dear_count=too_dear_count(place.database_url),
+        chain_msat=shown.window.chain_msat,
     )
 
 

@@ -69,6 +69,31 @@ class DatabaseState:
 
 
 @dataclass(frozen=True, slots=True)
+class UpgradeStep:
+    """A migration: the schema that it leads to, and what it brings."""
+
+    version: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradePlan:
+    """What `db upgrade` would do. `version_before` is None where a database would be made. `size_bytes` is what it
+    takes now, `needed_bytes` what an upgrade may take of the disk beside it for a while, at most; `free_bytes` is what
+    the disk has, None where it isn't this machine's. `is_rewritten`: the file is written anew, so that it can shrink.
+    """
+
+    url: str
+    version_before: str | None
+    version: str
+    steps: tuple[UpgradeStep, ...]
+    size_bytes: int
+    needed_bytes: int
+    free_bytes: int | None
+    is_rewritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BackupSummary:
     """A copy of the database."""
 
@@ -122,6 +147,17 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorDeed:
+    """What the demo's operator did by hand: `what` is splice, batch_open or mutual_close; the amount went into the
+    channels, or, of a close, was ours in it.
+    """
+
+    what: str
+    channel_ids: tuple[str, ...]
+    amount_msat: int
+
+
+@dataclass(frozen=True, slots=True)
 class DemoSummary:
     """What the demo did on its simulated node, and where everything lies."""
 
@@ -144,8 +180,11 @@ class DemoSummary:
     refill_counts: Mapping[str, int] = field(default_factory=dict)
     #: How many of them found no route as cheap as the refill is worth.
     too_dear_count: int = 0
+    #: What was done beside the schedule, in order of time, and what its transactions cost.
+    deeds: tuple[OperatorDeed, ...] = ()
+    chain_msat: int = 0
 
     @property
     def net_msat(self) -> int:
         """Earned less spent while revops ran."""
-        return self.earned_msat - self.rebalance_fees_msat
+        return self.earned_msat - self.rebalance_fees_msat - self.chain_msat

@@ -1,18 +1,16 @@
-"""The exports: what each column is, and the rows of forwards, circular payments, costs, and profit and loss.
+"""The exports of rows: forwards, circular payments and costs, and what each column is. Profit and loss: pnl_csv.py.
 
-Column names are an interface: spreadsheets and importers read them. A test holds the lists; only add at the end.
+Column names are an interface: spreadsheets and importers read them. A test holds the lists, and README's table of
+columns; only add at the end. They stand in one order: when, what, which, how much, the fee, the channels. Quantities
+have the names of `--json` and of the tables; what isn't known is an empty cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from typing import Final
 
 from revops.domain.exported import ChannelName, CircularEntry, CostEntry, ForwardEntry
-from revops.domain.period import DAY_SECONDS
-from revops.domain.profit import ProfitLine, ProfitReport, total_of
-from revops.report.amounts import day
 from revops.report.csv_text import Btc, Cell, csv_texts, moment
 
 _MAINNET: Final = "bitcoin"
@@ -28,25 +26,30 @@ _DESCRIPTIONS: Final = {
     "lease_earned": "fees earned by leased liquidity on the day",
 }
 FORWARDS: Final = (
-    "timestamp", "kind", "description", "forward", "forward_count", "fee_msat", "fee_btc", "currency",
-    "in_msat", "in_btc", "in_channel", "in_channel_id", "in_peer_id", "in_peer_alias",
-    "out_msat", "out_btc", "out_channel", "out_channel_id", "out_peer_id", "out_peer_alias",
+    "booked_at", "type", "description", "created_index", "forward_count", "in_msat", "in_btc", "out_msat", "out_btc",
+    "fee_msat", "fee_btc", "currency", "in_channel", "in_channel_id", "in_peer_id", "in_peer_alias",
+    "out_channel", "out_channel_id", "out_peer_id", "out_peer_alias",
 )  # fmt: skip
 REBALANCES: Final = (
-    "timestamp", "kind", "description", "job", "payment_hash", "payment_count", "amount_msat", "amount_btc",
+    "booked_at", "type", "description", "job_key", "payment_hash", "payment_count", "amount_msat", "amount_btc",
     "fee_msat", "fee_btc", "currency",
     "source_channel", "source_channel_id", "source_peer_id", "source_peer_alias",
     "target_channel", "target_channel_id", "target_peer_id", "target_peer_alias",
 )  # fmt: skip
 COSTS: Final = (
-    "timestamp", "kind", "description", "txid", "blockheight", "share_count", "cost_msat", "cost_btc",
-    "untold_msat", "untold_btc", "currency", "channel", "channel_id", "peer_id", "peer_alias",
+    "booked_at", "type", "description", "txid", "blockheight", "share_count", "untold_msat", "untold_btc",
+    "cost_msat", "cost_btc", "currency", "channel", "channel_id", "peer_id", "peer_alias",
 )  # fmt: skip
 
 
 def currency_of(network: str) -> str:
     """Given the node's network, return what its amounts are in: nobody shall book a test network's coins as bitcoin."""
     return "BTC" if network == _MAINNET else network
+
+
+def amount(amount_msat: int | None) -> tuple[Cell, Cell]:
+    """Given an amount, return its cells, in msat and in bitcoin; empty ones where it isn't known."""
+    return amount_msat, None if amount_msat is None else Btc(amount_msat)
 
 
 def _who(channel: ChannelName) -> tuple[Cell, ...]:
@@ -66,14 +69,11 @@ def _forward(row: ForwardEntry, currency: str) -> tuple[Cell, ...]:
         "routing fees of the day" if summary else "routing fee",
         row.created_index,
         row.forward_count,
-        row.fee_msat,
-        Btc(row.fee_msat),
+        *amount(row.in_msat),
+        *amount(row.out_msat),
+        *amount(row.fee_msat),
         currency,
-        row.in_msat,
-        Btc(row.in_msat),
         *_who(row.into),
-        row.out_msat,
-        Btc(row.out_msat),
         *_who(row.out),
     )
 
@@ -93,10 +93,8 @@ def _circular(row: CircularEntry, currency: str) -> tuple[Cell, ...]:
         row.job_key,
         row.payment_hash,
         row.payment_count,
-        row.amount_msat,
-        Btc(row.amount_msat),
-        row.fee_msat,
-        Btc(row.fee_msat),
+        *amount(row.amount_msat),
+        *amount(row.fee_msat),
         currency,
         *_who(row.source),
         *_who(row.target),
@@ -109,6 +107,7 @@ def costs(rows: Iterable[CostEntry], currency: str) -> Iterator[str]:
 
 
 def _cost(row: CostEntry, currency: str) -> tuple[Cell, ...]:
+    told = not row.untold_msat  # else how much of it was a fee isn't known, which is not 0
     return (
         moment(row.booked_at),
         row.kind,
@@ -116,59 +115,8 @@ def _cost(row: CostEntry, currency: str) -> tuple[Cell, ...]:
         row.txid,
         row.blockheight,
         row.share_count,
-        row.cost_msat,
-        Btc(row.cost_msat),
-        row.untold_msat,
-        Btc(row.untold_msat),
+        *amount(row.untold_msat),
+        *amount(row.cost_msat if told else None),
         currency,
         *((None, None, None, None) if row.channel is None else _who(row.channel)),
     )
-
-
-#: Figures of a line, by name: its sums, and what follows from them. Of amounts the name in bitcoin comes after.
-_FIGURES: Final = (*(field.name for field in fields(ProfitLine)), "income_msat", "chain_msat", "cost_msat", "net_msat")
-_FIGURE_COLUMNS: Final = tuple(
-    column
-    for name in _FIGURES
-    for column in ((name, f"{name.removesuffix('_msat')}_btc") if name.endswith("_msat") else (name,))
-)
-PNL_BY: Final = {
-    "day": ("first_day", "last_day"),
-    "month": ("first_day", "last_day"),
-    "channel": ("channel", "channel_id", "peer_id", "peer_alias", "opened_at", "closed_at"),
-    "peer": ("peer_id", "peer_alias", "channel_count"),
-}
-_NODE: Final = "(the node)"
-
-
-def pnl(value: ProfitReport, by: str, currency: str) -> Iterator[str]:
-    """Given a report and what to have a row for, yield the text of its file. By channel or peer, a last row has what
-    belongs to none: the wallet's own transactions; so that rows add up to the node.
-    """
-    headings = (*PNL_BY[by], "currency", *_FIGURE_COLUMNS)
-    return csv_texts(headings, ((*who, currency, *_figures(line)) for who, line in _lines(value, by)))
-
-
-def _lines(value: ProfitReport, by: str) -> Iterator[tuple[tuple[Cell, ...], ProfitLine]]:
-    if by in ("day", "month"):
-        for span in value.spans:
-            yield (day(int(span.since_at // DAY_SECONDS)), day(int(span.until_at // DAY_SECONDS) - 1)), span.line
-        return
-    if by == "peer":
-        for peer in value.peers:
-            yield (peer.peer_id, peer.alias, peer.channel_count), peer.line
-    else:
-        for one in value.channels:
-            opened, closed = (None if at is None else moment(at) for at in (one.opened_at, one.closed_at))
-            yield (one.name, one.channel_id, one.peer_id, one.alias, opened, closed), one.line
-    rest = value.total - total_of(one.line for one in value.channels)
-    if rest != ProfitLine():
-        yield (_NODE, *(None,) * (len(PNL_BY[by]) - 1)), rest
-
-
-def _figures(line: ProfitLine) -> Iterator[Cell]:
-    for name in _FIGURES:
-        amount: int = getattr(line, name)
-        yield amount
-        if name.endswith("_msat"):
-            yield Btc(amount)

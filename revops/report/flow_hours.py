@@ -8,7 +8,7 @@ from revops.domain.flow_hours import HOUR_SECONDS, DayOnly, FlowHours, HourSums
 from revops.domain.period import DAY_SECONDS
 from revops.domain.text import counted
 from revops.report.amounts import age, day, income, instant, to_the_msat
-from revops.report.blocks import Block, Line, Table
+from revops.report.blocks import Block, Legend, Line, Table
 
 
 def flows(value: FlowHours) -> Iterator[Block]:
@@ -16,8 +16,8 @@ def flows(value: FlowHours) -> Iterator[Block]:
     count = round((value.until_at - value.since_at) / HOUR_SECONDS)
     of_what = f" through {', '.join(value.channels)}" if value.channels else ""
     yield Line(
-        f"{counted(count, 'hour')} (UTC){of_what}, the last one still running; "
-        f"synced {age(value.synced_at, value.taken_at)}"
+        f"{instant(value.since_at)} to {instant(value.until_at - 1)}, {counted(count, 'hour')} (UTC){of_what}, "
+        f"the last one still running; synced {age(value.synced_at, value.taken_at)}"
     )
     yield Line("")
     row = _channel_row if value.channels else _node_row
@@ -29,12 +29,23 @@ def flows(value: FlowHours) -> Iterator[Block]:
     ]
     rows.append(("together", *row(value.total)))
     yield Table("Forwards by hour (sat)", ("from", *headings), tuple(rows))
-    yield Line("failed: beyond us; refused: by this node; `revops report failures` says why")
+    yield Legend(_CHANNEL_LEGEND if value.channels else _NODE_LEGEND)
     yield from (Line(_missing(one)) for one in value.by_day_only)
 
 
-_NODE = (">earned", ">in", ">out", ">forwards", ">failed", ">refused")
-_CHANNEL = (">earned", ">sourced", ">in", ">entered", ">out", ">left", ">failed", ">refused")
+_NODE = (">earned", ">in", ">out", ">settled", ">failed", ">local_failed")
+_CHANNEL = (">earned", ">sourced", ">in", ">settled in", ">out", ">settled out", ">failed", ">local_failed")
+_FAILED = (
+    "failed: forwards that a node beyond this one refused; local_failed: those that this node refused, both at the "
+    "channel by which they were to leave (`revops report failures` says why). -: after the last sync, not known"
+)
+_NODE_LEGEND = (
+    "earned: fees of settled forwards; in, out: what they brought, and what was sent on; settled: how many. " + _FAILED
+)
+_CHANNEL_LEGEND = (
+    "earned: fees of settled forwards that left by it; sourced: of those that entered by it, earned where they left; "
+    "in, settled in: amount and count of those that entered; out, settled out: of those that left. " + _FAILED
+)
 
 
 def _node_row(sums: HourSums) -> tuple[str, ...]:

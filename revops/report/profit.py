@@ -113,9 +113,11 @@ def notes_on_costs(channels: Iterable[ChannelProfit], untold_msat: int) -> Itera
 
 
 def period_words(since_at: float, until_at: float) -> str:
-    """Given a period's ends, return it in words: its first and its last day."""
+    """Given a period's ends, return it in words: its first and its last day, and how many UTC days it has."""
     last = day(int(until_at // DAY_SECONDS) - 1)
-    return f"Until {last} (UTC)" if since_at <= 0 else f"{day(int(since_at // DAY_SECONDS))} to {last} (UTC)"
+    days = f"{counted(round((until_at - since_at) / DAY_SECONDS), 'day')} (UTC)"
+    first = day(int(since_at // DAY_SECONDS))
+    return f"From the first day on record to {last} (UTC)" if since_at <= 0 else f"{first} to {last}, {days}"
 
 
 def spent(amount_msat: int) -> str:

@@ -120,10 +120,9 @@ def switch(url: URL, engine: Engine) -> str | None:
     try:
         with closing(engine.raw_connection()) as pooled:
             connection = pooled.driver_connection
-            if not isinstance(connection, sqlite3.Connection) or _number(connection, "auto_vacuum") != _NONE:
+            if not isinstance(connection, sqlite3.Connection) or not (wanted_bytes := switch_bytes(connection)):
                 return None
-            used = _number(connection, "page_count") - _number(connection, "freelist_count")
-            lacking = _lacking_room(sqlite_path(url), used * _number(connection, "page_size"))
+            lacking = _lacking_room(sqlite_path(url), wanted_bytes)
             if lacking is None:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 connection.execute("VACUUM")
@@ -133,13 +132,22 @@ def switch(url: URL, engine: Engine) -> str | None:
     return f"{lacking}; so what a rollup prunes is not given back to the disk yet: `revops db upgrade` tries it again"
 
 
-def _lacking_room(path: Path, size_bytes: int) -> str | None:
+def switch_bytes(connection: sqlite3.Connection) -> int:
+    """Given a connection to an SQLite file, return how much of the disk `switch` takes for a while; 0 where there is
+    nothing left for it to do.
+    """
+    if _number(connection, "auto_vacuum") != _NONE:
+        return 0
+    used = _number(connection, "page_count") - _number(connection, "freelist_count")
+    return used * _number(connection, "page_size") * _ROOM_RATIO
+
+
+def _lacking_room(path: Path, wanted_bytes: int) -> str | None:
     """Never fill the disk, not even for a moment: the node may be on it."""
     try:
         free_bytes = shutil.disk_usage(path.parent).free
     except OSError as error:
         return f"database {path}: {error.strerror or error}"
-    wanted_bytes = size_bytes * _ROOM_RATIO
     if free_bytes >= wanted_bytes:
         return None
     return f"database {path}: writing it anew takes {wanted_bytes:,} bytes of disk for a while, {free_bytes:,} are free"

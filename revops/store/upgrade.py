@@ -97,16 +97,17 @@ def _engine(url: URL) -> Iterator[Engine]:
 def _migrate(url: URL, connection: Connection) -> None:
     if not is_sqlite(url):
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
-    _refuse_others(url, connection)
+    refuse_others(url, connection)
     alembic.command.upgrade(_config(connection), "head")
     broken = _broken_references(connection) if is_sqlite(url) else []
     if broken:
         raise DataError(f"database {shown(url)}: {broken[0]}; nothing was changed")
 
 
-def _refuse_others(url: URL, connection: Connection) -> None:
-    """A mistyped URL must not put our tables into a wallet's or lightningd's own file. PostgreSQL databases may be
-    shared, as long as no name is taken.
+def refuse_others(url: URL, connection: Connection) -> None:
+    """Given a database without a schema of ours, raise ConfigError where it holds tables of another program: a mistyped
+    URL must not put ours into a wallet's or lightningd's own file. PostgreSQL databases may be shared, as long as no
+    name is taken.
     """
     if inspect(connection).has_table("alembic_version"):
         return

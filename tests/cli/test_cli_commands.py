@@ -65,8 +65,11 @@ from revops.domain.summary import (
     Comparison,
     DatabaseState,
     DemoSummary,
+    OperatorDeed,
     RebalanceSummary,
     RollupSummary,
+    UpgradePlan,
+    UpgradeStep,
 )
 from revops.report import budgets, summaries
 from revops.report.blocks import Line, Table
@@ -825,12 +828,43 @@ def test_db_backup(cycle, capsys, tmp_path, monkeypatch):
     assert capsys.readouterr().out == "t.db: 4,096 bytes\n"
 
 
-@pytest.mark.parametrize("arguments", [["upgrade"], ["backup", "t.db"]])
-def test_what_has_no_dry_run_refuses_one(cycle, capsys, arguments):
-    calls = cycle("db", arguments[0], None)
-    assert main(["db", *arguments, "--dry-run"]) == 2
+def test_what_has_no_dry_run_refuses_one(cycle, capsys):
+    calls = cycle("db", "backup", None)
+    assert main(["db", "backup", "t.db", "--dry-run"]) == 2
     assert calls == []
     assert "no dry run" in capsys.readouterr().err
+
+
+STEPS = (UpgradeStep("0002", "More"), UpgradeStep("0003", "Most"))
+PREVIEWS = [
+    (UpgradePlan("/x.db", None, "0003", STEPS, 0, 0, 9), ["/x.db: would be made, schema 0003; nothing was changed"]),
+    (
+        UpgradePlan("/x.db", "0003", "0003", (), 4_096, 0, 9),
+        ["/x.db: schema 0003, up to date; nothing was changed", "size now: 4,096 bytes; no room beside it is needed"],
+    ),
+    (
+        UpgradePlan("/x.db", "0001", "0003", STEPS, 4_096, 8_192, 9_000, is_rewritten=True),
+        [
+            "/x.db: schema 0001 -> 0003 by 2 steps, all or nothing; nothing was changed", "0002  More", "0003  Most",
+            "the file is written anew, once,",
+            "size now: 4,096 bytes; as much as 8,192 bytes beside it for a while, 9,000 are free\n",
+            "no backup is made",
+        ],
+    ),
+    (UpgradePlan("/x.db", "0001", "0003", STEPS, 4_096, 4_096, 9), ["9 are free (TOO LITTLE)"]),
+    (UpgradePlan("h/db", "0001", "0003", STEPS, 4_096, 4_096, None), ["4,096 bytes beside it for a while\n"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("plan", "told"), PREVIEWS)
+def test_db_upgrade_can_be_tried_dry(cycle, capsys, plan, told):
+    calls = cycle("db", "preview", plan)
+    assert main(["db", "upgrade", "--dry-run"]) == 0
+    assert len(calls) == 1
+    out = capsys.readouterr().out
+    assert [text for text in told if text not in out] == []
+    assert main(["db", "upgrade", "-n", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["needed_bytes"] == plan.needed_bytes
 
 
 DEMO = DemoSummary(
@@ -838,7 +872,11 @@ DEMO = DemoSummary(
     report_path="/d/report.txt", days=3, seed=4, run_count=99, earned_msat=5_000, rebalance_fees_msat=1_001,
     comparisons=(Comparison("fees earned", 5_000, 5_000, 5_000, 5_000),), report=REPORT,
     job_counts={"failed": 1_019, "settled": 1, "expired": 3}, too_dear_count=1_018,
-    refill_counts={"failed": 318, "settled": 1, "expired": 3},
+    refill_counts={"failed": 318, "settled": 1, "expired": 3}, chain_msat=1_000,
+    deeds=(
+        OperatorDeed("splice", ("ab",), 7_000), OperatorDeed("batch_open", ("cd", "ef"), 8_000),
+        OperatorDeed("mutual_close", ("gh",), 9_000),
+    ),
 )  # fmt: skip
 
 
@@ -854,7 +892,8 @@ def test_demo_shows_a_report_and_what_to_try(cycle, capsys, tmp_path, monkeypatc
     wanted = {"days": 3, "seed": 4, "channel_count": 5, "directory": tmp_path / "here", "serve": False, "ready": None}
     assert calls[0][1] == wanted
     assert f"try: {program} report --config /d/config.toml" in out
-    assert "earned 5 sat, spent 2, net 3" in out
+    assert "earned 5 sat, spent 3, net 2" in out
+    assert "meanwhile: 7 sat spliced into ab; cd and ef opened by one transaction, with 8 sat; gh closed, in" in out
     assert "refills: 1 settled, 3 expired, 318 failed; 1,020 attempts in all\n1,018 attempts found no route as" in out
     assert "Ctrl-C" not in out
     assert "Profit and loss" in (tmp_path / "report.txt").read_text()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from revops.cli.main import main
-from revops.cycle import demo, demo_books
+from revops.cycle import demo, demo_books, demo_operator
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.record import JobRecord
@@ -63,6 +66,45 @@ def test_variables_of_a_real_node_lead_nowhere(folder, real, monkeypatch, capsys
     assert list(metrics.iterdir()) == []
     assert not database.exists()
     assert {path.name for path in (folder / "demo" / "metrics").iterdir()} >= {"revops_demo.prom"}
+
+
+def test_the_books_of_a_demo_have_a_splice_a_batch_and_a_close(folder, capsys):
+    place = folder / "demo"
+    before = os.umask(0)
+    try:
+        assert main(["demo", "--days", "1", "--channels", "6", "--dir", str(place), "--json"]) == 0
+    finally:
+        os.umask(before)
+    summary = json.loads(capsys.readouterr().out)
+    assert [deed["what"] for deed in summary["deeds"]] == ["splice", "mutual_close", "batch_open"]
+    assert stat.S_IMODE((place / "report.txt").stat().st_mode) == 0o600
+    assert main(["history", "--json", "-c", str(place / "config.toml")]) == 0
+    life = json.loads(capsys.readouterr().out)
+    by_id = {one["channel_id"]: one for one in life["channels"]}
+    splice, close, batch = (deed["channel_ids"] for deed in summary["deeds"])
+    assert by_id[splice[0]]["line"]["splice_msat"] > 0
+    assert len({by_id[one]["line"]["open_msat"] for one in batch}) == 1
+    assert by_id[close[0]]["close_cause"] == "user"
+    told = [by_id[one]["line"] for one in (*splice, *batch, *close)]
+    spent_msat = sum(line["splice_msat"] + line["close_msat"] for line in told)
+    spent_msat += sum(by_id[one]["line"]["open_msat"] for one in batch)
+    assert summary["chain_msat"] == spent_msat > 0
+    assert summary["net_msat"] == summary["earned_msat"] - summary["rebalance_fees_msat"] - spent_msat
+
+
+@pytest.mark.parametrize("channel_count", [2, 3])
+def test_a_node_of_few_channels_loses_none(channel_count):
+    node = SimulatedNode(SimConfig(seed=5, channel_count=channel_count, start_at=1_790_000_000, history_days=1))
+    assert demo_operator.closed(node) is None
+    assert len(node.handle("listpeerchannels")["channels"]) == channel_count
+
+
+def test_a_wallet_that_cannot_pay_pays_nothing():
+    node = SimulatedNode(SimConfig(seed=5, channel_count=6, start_at=1_790_000_000, history_days=1))
+    node.withdraw(6_000_000)
+    before = node.handle("listfunds")
+    assert (demo_operator.spliced(node), demo_operator.opened_batch(node)) == (None, None)
+    assert node.handle("listfunds") == before
 
 
 @pytest.mark.parametrize("key", ["node.rpc_path", "database.url", "metrics.textfile_dir"])

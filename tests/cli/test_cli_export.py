@@ -23,7 +23,7 @@ from revops.cli.files import replace_file
 from revops.cli.main import main
 from revops.domain.chain_cost import CostKind
 from revops.errors import OutputError, UnavailableError
-from revops.report import exports
+from revops.report import exports, pnl_csv
 from revops.store.engine import Database
 from revops.store.tables import peer, run
 from revops.store.upgrade import upgrade
@@ -116,8 +116,8 @@ def table(text: str) -> list[dict[str, str]]:
 
 def total(rows: list[dict[str, str]], name: str) -> int:
     """A column's sum, which the amounts in bitcoin beside it must give, too."""
-    found = sum(int(row[name]) for row in rows)
-    assert sum(Decimal(row[name.replace("_msat", "_btc")]) for row in rows) * 10**11 == found
+    found = sum(int(row[name] or 0) for row in rows)
+    assert sum(Decimal(row[name.replace("_msat", "_btc")] or 0) for row in rows) * 10**11 == found
     return found
 
 
@@ -137,34 +137,49 @@ def test_exports_add_up_to_the_report_to_the_msat(records: str, capsys: Capture,
     costs = table(printed(capsys, "export", "costs", *period))
     assert total(costs, "cost_msat") == node["chain_msat"] + node["lease_paid_msat"] - node["lease_earned_msat"]
     assert total(costs, "untold_msat") == report["untold_msat"]
-    for by in exports.PNL_BY:
-        rows = table(printed(capsys, "export", "pnl", "--by", by, *period))
+    for by in pnl_csv.PNL_BY:
+        rows = table(printed(capsys, "export", "pnl", "--by", by, *shown))
         assert total(rows, "net_msat") == node["net_msat"], by
-        assert printed(capsys, "report", "pnl", "--csv", "--by", by, *shown) == printed(
-            capsys, "export", "pnl", "--by", by, *shown
-        )
     assert sum(one["line"]["net_msat"] for one in report["spans"]) == node["net_msat"]
     # The exports' own sum is the net: nothing is in two of them, and nothing in none.
     assert node["net_msat"] == total(forwards, "fee_msat") - total(rebalances, "fee_msat") - total(costs, "cost_msat")
 
 
+@pytest.mark.parametrize("by", [[], ["--by", "day"], ["--by", "peer"]], ids=" ".join)
+def test_the_two_names_of_profit_and_loss_as_csv_are_one_command(records: str, capsys: Capture, by: list[str]) -> None:
+    """With the defaults of the page: by channel, the last 30 days, in which nothing is on record here."""
+    for period in ([], ["--from", "2025-06-12"]):
+        found = []
+        for command in (["report", "pnl", "--csv"], ["export", "pnl"]):
+            assert main([*command, *by, *period]) == 0
+            found.append(capsys.readouterr())
+        assert found[0] == found[1]
+        rows = table(found[0].out)
+        shown = json.loads(printed(capsys, "report", "pnl", "--json", *by, *period))
+        assert total(rows, "net_msat") == shown["total"]["net_msat"]
+        if not by:
+            assert [row["channel_id"] for row in rows] == [one["channel_id"] for one in shown["channels"]] + (
+                [""] if period else []
+            )
+
+
 def test_the_whole_history_is_in_it(records: str, capsys: Capture) -> None:
     forwards = table(printed(capsys, "export", "forwards"))
-    assert {row["kind"] for row in forwards} == {"forward", "summary"}
+    assert {row["type"] for row in forwards} == {"forward", "summary"}
     assert total(forwards, "fee_msat") == sum(7 + index for index in range(18))
-    days = [row["timestamp"] for row in forwards]
+    days = [row["booked_at"] for row in forwards]
     assert days == sorted(days)
     assert days[0] == "2025-06-11T00:00:00Z"
     rebalances = table(printed(capsys, "export", "rebalances"))
-    assert [(row["kind"], row["job"], row["fee_msat"], row["payment_count"]) for row in rebalances] == [
+    assert [(row["type"], row["job_key"], row["fee_msat"], row["payment_count"]) for row in rebalances] == [
         ("payment", "", "17", "1"), ("payment", "1", "11", "1"), ("booked", "1", "2", "0"), ("booked", "3", "19", "1"),
     ]  # fmt: skip
     costs = table(printed(capsys, "export", "costs"))
-    assert [(row["kind"], row["cost_msat"], row["untold_msat"]) for row in costs] == [
+    assert [(row["type"], row["cost_msat"], row["untold_msat"]) for row in costs] == [
         ("open", "37", "0"), ("wallet", "31", "0"), ("lease_paid", "29", "0"), ("lease_earned", "-23", "0"),
-        ("sweep", "43", "0"), ("untold", "0", "41"),
+        ("sweep", "43", "0"), ("untold", "", "41"),
     ]  # fmt: skip
-    first = next(row for row in costs if row["kind"] == "open")
+    first = next(row for row in costs if row["type"] == "open")
     assert (first["channel"], first["currency"], first["txid"]) == (scid(1), "BTC", f"{1:064x}")
     assert first["peer_alias"] == "'=cmd|' /C calc'!A0;\\u202e\\x0a-1"
 
@@ -187,11 +202,14 @@ def test_pnl_by_day_and_month_for_people(records: str, capsys: Capture) -> None:
 def test_without_records_there_is_the_header_alone(
     empty: str, capsys: Capture, tmp_path: Path, what: str, headings: tuple[str, ...] | None
 ) -> None:
-    text = printed(capsys, "export", what)
+    text = printed(capsys, "export", what, "-q")
     assert text.count("\n") == 1
     if headings is not None:
         assert text == ",".join(headings) + "\n"
-    assert printed(capsys, "export", what, "--output", str(tmp_path / "out.csv")) == ""
+    for place in ([], ["--output", str(tmp_path / "out.csv")]):
+        assert main(["export", what, *place]) == 0
+        shown = capsys.readouterr()
+        assert shown == ("" if place else text, "revops: nothing on record in this period\n")
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == text
 
 
@@ -224,9 +242,9 @@ def test_a_file_is_for_its_owner_whatever_stood_there(records: str, capsys: Capt
     assert str(path) in capsys.readouterr().err
     link = tmp_path / "link.csv"
     link.symlink_to(path)
-    assert printed(capsys, "export", "pnl", "-o", str(link)) == ""
+    assert printed(capsys, "export", "pnl", "--from", "2025-06-01", "-o", str(link)) == ""
     assert link.is_symlink()
-    assert path.read_text(encoding="utf-8").startswith("first_day,last_day,currency,")
+    assert path.read_text(encoding="utf-8").startswith("channel,channel_id,peer_id,")
     assert not list(tmp_path.glob(".revops_*"))
 
 
@@ -304,7 +322,7 @@ def test_a_reader_that_leaves_ends_it_quietly(records: str) -> None:
     with started("export", "forwards") as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline().startswith(b"timestamp,")
+        assert process.stdout.readline().startswith(b"booked_at,")
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 141

@@ -73,7 +73,7 @@ def report(database: Database, first_day: int | None, end_day: int) -> FailureRe
         return failure_report(tx, Period(first_day, end_day), NOW)
 
 
-def test_by_exit_and_kind_over_whole_days(filled: Database) -> None:
+def test_by_out_channel_and_kind_over_whole_days(filled: Database) -> None:
     value = report(filled, TODAY - 29, TODAY + 1)
     assert [(one.name, one.settled_count, one.failure_count) for one in value.channels] == [
         (scid(2), 2, 4), (scid(3), 0, 2), ("", 0, 1),
@@ -138,22 +138,24 @@ def told(
 
 def test_the_page(told: Callable[..., str]) -> None:
     text = told()
-    assert "9 payments came to an end: 2 settled, 5 were refused by us, 2 failed beyond us; 11,000 sat were" in text
+    assert "9 forwards came to an end: 2 settled, 5 local_failed, 2 failed; 11,000 sat weren't forwarded" in text
+    assert "2025-05-17 to 2025-06-15, 30 days (UTC)" in text
+    assert "local_failed: refused by this node; failed: by a node beyond it" in text
     assert "not enough liquidity at the moment" in text
     assert "only the sender can read why" in text
     assert "code 12345" in text
     assert "\x1b" not in text
     assert "\u202e" not in text
-    exits = [line for line in text.split("By exit")[1].splitlines() if line.startswith(("7", "("))]
-    assert [line.split("  ")[0] for line in exits] == [scid(2), scid(3), "(no exit was chosen)"]
+    exits = [line for line in text.split("By out channel")[1].splitlines() if line.startswith(("7", "("))]
+    assert [line.split("  ")[0] for line in exits] == [scid(2), scid(3), "(no out channel)"]
     assert exits[0].split()[2:8] == ["6", "3", "1", "66.7", "%", "8,000"]
-    assert "us: temporary_channel_failure 2 (33.3 %, 6,000); us: fee_insufficient 1 (16.7 %, 1,000)" in exits[0]
-    assert "us: unknown_next_peer 1 (100.0 %, 1,000)" in exits[2]
+    assert "local_failed: temporary_channel_failure 2 (33.3 %, 6,000); local_failed: fee_insufficient 1" in exits[0]
+    assert "local_failed: unknown_next_peer 1 (100.0 %, 1,000)" in exits[2]
 
 
 def test_the_page_of_days_without_failures(told: Callable[..., str]) -> None:
     text = told("--from", "2025-06-15", "--until", "2025-06-15")
-    assert text.splitlines()[-1].startswith("1 payment came to an end: 1 settled, 0 were refused")
+    assert text.splitlines()[-1].startswith("1 forward came to an end: 1 settled, 0 local_failed")
 
 
 def test_the_document(told: Callable[..., str]) -> None:

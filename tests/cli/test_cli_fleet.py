@@ -131,7 +131,7 @@ def test_the_page_adds_up_networks_apart(database: Database, told: Callable[...,
     database.node_key(node_id(4), "", "bitcoin")
     code, text = told("--fleet", "--window-days", "7")
     assert code == 0
-    assert "4 nodes; the window: 2025-06-09 to 2025-06-15 (UTC)" in text
+    assert "4 nodes; the window: 2025-06-09 to 2025-06-15, 7 days (UTC)" in text
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\\x1b[2J\\u202e[red]=1+1\\x0a" in text

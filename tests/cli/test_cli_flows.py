@@ -104,7 +104,10 @@ def test_a_channel_alone_by_any_name_of_its(config: Path) -> None:
 def test_the_page(told: Callable[..., tuple[int, str]]) -> None:
     code, text = told()
     assert code == 0
-    assert "24 hours (UTC), the last one still running; synced 5 min ago" in text
+    assert ", 24 hours (UTC), the last one still running; synced 5 min ago" in text
+    assert text.startswith("2025-06-14 16:00Z to 2025-06-15 15:59Z")
+    assert "settled    failed    local_failed" in text
+    assert "local_failed: those that this node refused" in text
     rows = [line.split() for line in text.splitlines() if "Z  " in line or line.startswith("together")]
     assert len(rows) == 25
     assert rows[-2][2:] == ["0.100", "1,000", "1,000", "1", "0", "0"]
@@ -127,7 +130,18 @@ def test_the_page_of_a_channel(told: Callable[..., tuple[int, str]]) -> None:
     code, text = told("--last-hours", "2", "--channel", scid(2))
     assert code == 0
     assert f"2 hours (UTC) through {scid(2)}, the last" in text
-    assert text.splitlines()[-3].split() == ["together", "2.099", "0.001", "1,000", "1", "2,000", "2", "1", "1"]
+    assert "sourced: of those that entered by it" in text
+    assert next(line for line in text.splitlines() if "together" in line).split() == [
+        "together",
+        "2.099",
+        "0.001",
+        "1,000",
+        "1",
+        "2,000",
+        "2",
+        "1",
+        "1",
+    ]
 
 
 def test_what_was_pruned_is_said_and_in_no_hour(told: Callable[..., tuple[int, str]], database: Database) -> None:

@@ -6,7 +6,9 @@ import csv
 import io
 import re
 import unicodedata
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from revops.domain.exported import ChannelName, CircularEntry, CostEntry, ForwardEntry
 from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit
 from revops.domain.units import MAX_MSAT, btc_exact
-from revops.report import exports
+from revops.report import exports, pnl_csv
 from revops.report.csv_text import csv_texts, moment
 from tests.builders import DAY, NOW, channel_id, node_id
 
@@ -88,15 +90,15 @@ def test_forwards() -> None:
     rows = [ForwardEntry(NOW, 5, 1, A, B, 1_001, 1_000, 1), ForwardEntry(NOW, None, 9, B, A, 90_009, 90_000, 9)]
     assert table(exports.forwards(rows, "BTC")) == [
         {
-            "timestamp": "2025-06-15T15:06:40Z", "kind": "forward", "description": "routing fee", "forward": "5",
+            "booked_at": "2025-06-15T15:06:40Z", "type": "forward", "description": "routing fee", "created_index": "5",
             "forward_count": "1", "fee_msat": "1", "fee_btc": "0.00000000001", "currency": "BTC", "in_msat": "1001",
             "in_btc": "0.00000001001", "in_channel": "1x1x0", "in_channel_id": channel_id(1), "in_peer_id": node_id(1),
             "in_peer_alias": "alice", "out_msat": "1000", "out_btc": "0.00000001000", "out_channel": "",
             "out_channel_id": channel_id(2), "out_peer_id": "", "out_peer_alias": "",
         },
         {
-            "timestamp": "2025-06-15T15:06:40Z", "kind": "summary", "description": "routing fees of the day",
-            "forward": "", "forward_count": "9", "fee_msat": "9", "fee_btc": "0.00000000009", "currency": "BTC",
+            "booked_at": "2025-06-15T15:06:40Z", "type": "summary", "description": "routing fees of the day",
+            "created_index": "", "forward_count": "9", "fee_msat": "9", "fee_btc": "0.00000000009", "currency": "BTC",
             "in_msat": "90009", "in_btc": "0.00000090009", "in_channel": "", "in_channel_id": channel_id(2),
             "in_peer_id": "", "in_peer_alias": "", "out_msat": "90000", "out_btc": "0.00000090000",
             "out_channel": "1x1x0", "out_channel_id": channel_id(1), "out_peer_id": node_id(1),
@@ -113,14 +115,15 @@ def test_rebalances() -> None:
     ]
     first, others, beyond = table(exports.rebalances(rows, "signet"))
     assert first == {
-        "timestamp": "2025-06-15T15:06:40Z", "kind": "payment", "description": "circular payment of job 3", "job": "3",
-        "payment_hash": "ab" * 32, "payment_count": "1", "amount_msat": "5000", "amount_btc": "0.00000005000",
+        "booked_at": "2025-06-15T15:06:40Z", "type": "payment", "description": "circular payment of job 3",
+        "job_key": "3", "payment_hash": "ab" * 32, "payment_count": "1", "amount_msat": "5000",
+        "amount_btc": "0.00000005000",
         "fee_msat": "7", "fee_btc": "0.00000000007", "currency": "signet", "source_channel": "1x1x0",
         "source_channel_id": channel_id(1), "source_peer_id": node_id(1), "source_peer_alias": "alice",
         "target_channel": "", "target_channel_id": channel_id(2), "target_peer_id": "", "target_peer_alias": "",
     }  # fmt: skip
-    assert (others["job"], others["description"]) == ("", "circular payment of no job on record")
-    assert (beyond["kind"], beyond["payment_hash"], beyond["fee_msat"], beyond["payment_count"]) == (
+    assert (others["job_key"], others["description"]) == ("", "circular payment of no job on record")
+    assert (beyond["type"], beyond["payment_hash"], beyond["fee_msat"], beyond["payment_count"]) == (
         "booked", "", "2", "0"
     )  # fmt: skip
 
@@ -133,13 +136,13 @@ def test_costs() -> None:
     ]
     opened, untold, earned = table(exports.costs(rows, "BTC"))
     assert opened == {
-        "timestamp": "2025-06-15T15:06:40Z", "kind": "open",
+        "booked_at": "2025-06-15T15:06:40Z", "type": "open",
         "description": "opening of a channel: its part of the transaction's fee", "txid": "ef" * 32,
         "blockheight": "900000", "share_count": "2", "cost_msat": "5", "cost_btc": "0.00000000005", "untold_msat": "0",
         "untold_btc": "0.00000000000", "currency": "BTC", "channel": "1x1x0", "channel_id": channel_id(1),
         "peer_id": node_id(1), "peer_alias": "alice",
     }  # fmt: skip
-    assert (untold["cost_msat"], untold["untold_msat"], untold["channel_id"]) == ("0", "9", "")
+    assert (untold["cost_msat"], untold["cost_btc"], untold["untold_msat"], untold["channel_id"]) == ("", "", "9", "")
     assert (earned["cost_msat"], earned["cost_btc"], earned["txid"]) == ("-4", "-0.00000000004", "")
 
 
@@ -158,18 +161,19 @@ REPORT = ProfitReport(
     taken_at=NOW, synced_at=NOW, since_at=0.0, until_at=DAY, total=LINE + WALLET,
     channels=(ChannelProfit(channel_id(1), "1x1x0", node_id(1), "=alice", "local", 5, 86_400, None, LINE),),
     peers=(PeerProfit(node_id(1), "=alice", 1, LINE),),
-    spans=(SpanProfit(0.0, DAY, LINE), SpanProfit(DAY, 3 * DAY, WALLET)),
+    spans=(SpanProfit(0.0, DAY, LINE, capital_days=1), SpanProfit(DAY, 3 * DAY, WALLET)),
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("by", exports.PNL_BY)
+@pytest.mark.parametrize("by", pnl_csv.PNL_BY)
 def test_profit_and_loss_adds_up_to_the_node_whatever_the_rows(by: str) -> None:
-    rows = table(exports.pnl(REPORT, by, "BTC"))
+    rows = table(pnl_csv.pnl(REPORT, by, "BTC"))
     assert [int(row["net_msat"]) for row in rows] == [6, -2]
+    assert tuple(rows[0]) == (*pnl_csv.PNL_BY[by], "currency", *pnl_csv.FIGURES)
     assert sum(Decimal(row["net_btc"]) for row in rows) * 10**11 == REPORT.total.net_msat
     for name in ("earned_msat", "rebalance_msat", "chain_msat", "cost_msat"):
         assert sum(int(row[name]) for row in rows) == getattr(REPORT.total, name)
-    who = [tuple(row[name] for name in exports.PNL_BY[by]) for row in rows]
+    who = [tuple(row[name] for name in pnl_csv.PNL_BY[by]) for row in rows]
     assert (
         who
         == {
@@ -182,6 +186,73 @@ def test_profit_and_loss_adds_up_to_the_node_whatever_the_rows(by: str) -> None:
             "peer": [(node_id(1), "'=alice", "1"), ("(the node)", "", "")],
         }[by]
     )
+
+
+def test_the_columns_of_each_list_stand_in_one_order() -> None:
+    """When, what, the fee and the currency have one name in all of them, and one place in relation to each other."""
+    for columns in (exports.FORWARDS, exports.REBALANCES, exports.COSTS):
+        assert columns[:3] == ("booked_at", "type", "description")
+        fee = "cost" if columns is exports.COSTS else "fee"
+        place = columns.index("currency")
+        assert columns[place - 2 : place] == (f"{fee}_msat", f"{fee}_btc")
+        assert {name.rpartition("_")[2] for name in columns[3:place]} <= {
+            "index", "count", "key", "hash", "txid", "blockheight", "msat", "btc"
+        }  # fmt: skip
+
+
+def test_readme_explains_each_column_and_no_other() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("<!-- exports -->\n")[2].partition("\n\n")[0]
+    explained = {name for row in section.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    columns = {*exports.FORWARDS, *exports.REBALANCES, *exports.COSTS}
+    columns |= {name for by in pnl_csv.PNL_BY.values() for name in by}
+    bare = {re.sub(r"^(in|out|source|target)_(?=channel|peer)", "", name) for name in columns}
+    assert explained == {name for name in bare if not name.endswith("_btc")}
+
+
+DAYS = (
+    SpanProfit(0.0, DAY, ProfitLine(open_msat=4), capital_days=0),
+    SpanProfit(DAY, 2 * DAY, LINE, capital_days=1),
+    SpanProfit(2 * DAY, 3 * DAY, ProfitLine()),
+)
+CHANNEL = REPORT.channels[0]
+
+
+def test_what_is_unknown_of_a_day_is_an_empty_cell() -> None:
+    """Before records begin, and after the last sync."""
+    value = replace(REPORT, spans=DAYS, recorded_since_at=DAY, synced_at=2 * DAY)
+    before, known, after = table(pnl_csv.pnl(value, "day", "BTC"))
+    for name in ("earned_msat", "earned_btc", "out_count", "failed_count", "capital_msat", "capital_btc"):
+        assert (before[name], after[name]) == ("", ""), name
+    assert (before["open_msat"], before["rebalance_msat"], before["cost_msat"], before["net_msat"]) == (
+        "4", "0", "4", "-4"
+    )  # fmt: skip
+    assert (known["earned_msat"], known["sourced_msat"], known["capital_msat"]) == ("10", "0", "0")
+    assert {after[name] for name in pnl_csv.FIGURES} == {""}
+
+
+def test_without_the_nodes_ledger_costs_are_unknown_but_those_that_are_known() -> None:
+    value = replace(REPORT, ledger_read=False, capital_days=1)
+    (row, _node) = table(pnl_csv.pnl(value, "channel", "BTC"))
+    assert (row["rebalance_msat"], row["open_msat"], row["splice_msat"], row["lease_earned_msat"]) == ("3", "1", "", "")
+    assert (row["chain_msat"], row["capital_msat"], row["net_msat"]) == ("1", "0", "6")
+    idle = replace(value, channels=(replace(CHANNEL, line=ProfitLine(earned_msat=7)),), total=ProfitLine(earned_msat=7))
+    (row,) = table(pnl_csv.pnl(idle, "channel", "BTC"))
+    assert (row["chain_msat"], row["cost_msat"], row["income_msat"], row["net_msat"]) == ("", "", "7", "7")
+
+
+@pytest.mark.parametrize("by", ["channel", "peer"])
+def test_an_opening_of_which_the_cost_is_unknown_is_an_empty_cell(by: str) -> None:
+    line = ProfitLine(earned_msat=7)
+    value = replace(
+        REPORT, total=line, channels=(replace(CHANNEL, line=line, cost_is_known=False),),
+        peers=(PeerProfit(node_id(1), "alice", 1, line),),
+    )  # fmt: skip
+    (row,) = table(pnl_csv.pnl(value, by, "BTC"))
+    assert (row["open_msat"], row["open_btc"], row["close_msat"], row["chain_msat"], row["net_msat"]) == (
+        "", "", "0", "0", "7"
+    )  # fmt: skip
+    assert row["capital_msat"] == ""  # no balance is on record
 
 
 @pytest.mark.parametrize(("network", "currency"), [("bitcoin", "BTC"), ("signet", "signet"), ("regtest", "regtest")])
