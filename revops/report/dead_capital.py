@@ -36,7 +36,7 @@ def dead(value: DeadReport) -> Iterator[Block]:
         )
     else:
         yield Line(f"No capital is dead; synced {age(value.synced_at, value.taken_at)}")
-    yield Line(
+    yield Legend(
         f"Dead: nothing settled over it in either direction for {value.dead_days} usable days, in which it could have "
         f"forwarded, its next sat has no value, and it is at least {value.min_age_days} days old"
     )
@@ -67,7 +67,7 @@ def _others(value: DeadReport) -> Iterator[Block]:
     )
     told = [f"{count:,} {why}" for count, why in groups if count]
     if told:
-        yield Line(f"The other channels: {'; '.join(told)}")
+        yield Legend(f"The other channels: {'; '.join(told)}")
     elif not value.dead:
         yield Line("There is no open channel")
 

@@ -15,7 +15,7 @@ from revops.report.columns import telling
 from revops.report.rates import ROUNDING, note_on_rates, yearly
 
 _HEADINGS = (
-    ">earned", ">sourced", ">leases", ">rebalance costs", ">their return", ">chain costs", ">net", ">capital", ">a year"
+    ">earned", ">sourced", ">leases", ">rebalance costs", ">rebalance return", ">chain costs", ">net", ">capital", ">a year"
 )  # fmt: skip
 _SPAN_HEADINGS = (
     ">earned", ">leases", ">rebalance costs", ">opens", ">splices", ">closes", ">forfeited", ">wallet fees", ">net",
@@ -98,7 +98,7 @@ def _node(value: ProfitReport) -> Table:
         ("net", income(line.net_msat)),
         ("capital", _capital(line, value.capital_days)),
         ("a year", yearly(value.yearly_return_ratio)),
-        ("their return", "0" if value.rebalance_return_ratio is None else percent(value.rebalance_return_ratio)),
+        ("rebalance return", "0" if value.rebalance_return_ratio is None else percent(value.rebalance_return_ratio)),
     ]
     always = ("earned", "rebalance costs", "net", "capital", "a year")
     shown = tuple(row for row in rows if row[1] != "0" or row[0] in always)
@@ -108,9 +108,9 @@ def _node(value: ProfitReport) -> Table:
 def _legend(headings: Iterable[str]) -> Iterator[Block]:
     if ">sourced" in headings:
         yield Legend("sourced: fees of what entered by the channel; they were earned, and are counted, where it left")
-    if ">their return" in headings:
+    if ">rebalance return" in headings:
         yield Legend(
-            "their return: what sales of rebalanced liquidity brought beyond its cost, at most: as if all that left "
+            "rebalance return: what sales of rebalanced liquidity brought beyond its cost, at most: as if all that left "
             "the channel had come out of it first; what other channels sold is no part of it"
         )
     if ">chain costs" in headings:
