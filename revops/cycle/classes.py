@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from revops.cycle.rates import rates
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.decide.open_time import open_seconds, shut_days, times
 from revops.decide.profit_class import judge, moved_on
 from revops.decide.uptime import stretches
 from revops.domain.options import CommonOptions
-from revops.domain.period import DAY_SECONDS, Period, last_days
+from revops.domain.period import DAY_SECONDS, last_days
 from revops.domain.policy import ClassesConfig
 from revops.domain.profit import ProfitLine
 from revops.domain.profit_class import ClassedChannel, ClassesReport, ClassInput, OpenChannel, ProfitClass
 from revops.domain.stability import Presence
-from revops.store import classes, events, nodes, profits
+from revops.store import classes, events, nodes
 from revops.store.engine import Database, Tx
 from revops.store.open_channels import open_channels
 
@@ -41,9 +42,10 @@ class Judged:
 def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
     """Given the bounds and the moment of the last look at the node, return what each open channel is judged by."""
     window = last_days(now, policy.window_days)
+    rated = rates(tx, window, now)
+    rated_seconds = 0.0 if rated.span is None else rated.span.seconds
     since_at = now - max(policy.window_days, _LOOK_BACK * policy.dead_days) * DAY_SECONDS
     known_since_at, happened = events.comings_and_goings(tx, since_at)
-    lines = profits.lines(tx, window.first_day, window.end_day).by_channel
     found = []
     for key, channel in open_channels(tx, int(since_at // DAY_SECONDS)).items():
         seen_since_at = now  # nothing is known of when the peer was there
@@ -51,7 +53,7 @@ def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
             seen_since_at = max(since_at, known_since_at, float(channel.opened_at or 0))
         past = happened.get(channel.peer_id or "", ())
         stretched = stretches(past, channel.connected, seen_since_at, now, channel.last_stable_at)
-        up, away = times(stretched, Presence.UP), times(stretched, Presence.DOWN)
+        up = times(stretched, Presence.UP)
         shut = shut_days(channel, int(since_at // DAY_SECONDS), window.end_day)
         begun_at = max(window.since_at or 0.0, float(channel.opened_at or 0))
         settled_at = channel.last_settled_at
@@ -61,10 +63,9 @@ def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
                 channel,
                 ClassInput(
                     channel_id=channel.channel_id,
-                    line=lines.get(key, _NOTHING),
-                    capital_msat=_capital_msat(channel, window),
+                    line=rated.by_channel.get(key, _NOTHING),
+                    rated_seconds=rated_seconds,
                     age_seconds=None if channel.opened_at is None else max(now - channel.opened_at, 0.0),
-                    counted_seconds=max(now - begun_at, 0.0) - away.between(begun_at, now),
                     open_seconds=open_seconds(up, shut, begun_at, now),
                     quiet_seconds=inf if settled_at is None else max(now - settled_at, 0.0),
                     silent_seconds=open_seconds(up, shut, silent_since_at, now),
@@ -73,15 +74,6 @@ def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
             )
         )
     return tuple(found)
-
-
-def _capital_msat(channel: OpenChannel, window: Period) -> int:
-    """Our balance, averaged over the days of the window that it is on record for; the present one where it is for
-    none.
-    """
-    first_day = window.first_day or 0
-    known = [msat for day, msat in channel.balances_msat.items() if first_day <= day < window.end_day]
-    return sum(known) // len(known) if known else channel.local_msat
 
 
 def classify(database: Database, node_key: int, policy: ClassesConfig, now: float) -> int:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 
 from revops.cycle.classes import Judged, inputs
+from revops.cycle.rates import rated_span_of
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.decide import dead_capital as decide
 from revops.decide.chain_floor import OLDEST_SECONDS
 from revops.decide.profit_class import exit_ratio, judge
-from revops.domain.dead_capital import ChainRates, DeadChannel, DeadReport, Elsewhere, Standing
+from revops.domain.dead_capital import ChainRates, DeadChannel, DeadReport, Elsewhere, SilentChannel, Standing
 from revops.domain.options import CommonOptions
+from revops.domain.period import DAY_SECONDS, last_days
 from revops.domain.policy import ClassesConfig
 from revops.domain.profit_class import ClassState, ProfitClass
 from revops.store import classes, nodes, samples
 from revops.store.engine import Tx
 
 COMMAND = "report dead"
+_ORDER = {one: place for place, one in enumerate(Standing)}
 
 
 def run(options: CommonOptions, clock: Clock = time.time) -> DeadReport:
@@ -35,30 +37,54 @@ def dead_report(tx: Tx, policy: ClassesConfig, now: float) -> DeadReport:
     synced_at = nodes.node_row(tx).synced_at
     found = () if synced_at is None else inputs(tx, policy, synced_at)
     states = classes.states(tx)
-    rates = decide.chain_rates(samples.feerates_since(tx, now - OLDEST_SECONDS), now)
-    dead = [one for one in found if decide.is_dead(one.seen, policy)]
+    chain = decide.chain_rates(samples.feerates_since(tx, now - OLDEST_SECONDS), now)
     others = decide.elsewhere(
         [
             ratio
             for one in found
             if _profitable(one, policy, states.get(one.channel.channel_id))
-            and math.isfinite(ratio := exit_ratio(one.seen))
+            and (ratio := exit_ratio(one.seen)) is not None
         ]
     )
-    counts = Counter(decide.standing(one.seen, policy) for one in found)
-    rows = [_row(one, states.get(one.channel.channel_id), rates, others) for one in dead]
+    standings = {one.channel.channel_id: decide.standing(one.seen, policy) for one in found}
+    counts = Counter(standings.values())
+    dead, silent = [], []
+    for one in found:
+        standing = standings[one.channel.channel_id]
+        if standing is Standing.DEAD:
+            dead.append(_row(one, states.get(one.channel.channel_id), chain, others))
+        elif standing is not Standing.ALIVE and one.seen.quiet_seconds >= policy.dead_days * DAY_SECONDS:
+            silent.append(_silent(one, standing))
     return DeadReport(
         taken_at=now,
         synced_at=synced_at,
         dead_days=policy.dead_days,
         min_age_days=policy.min_age_days,
-        dead=tuple(sorted(rows, key=lambda one: (-one.capital_msat, one.name))),
+        dead=tuple(sorted(dead, key=lambda one: (-one.local_msat, one.name))),
         alive_count=counts[Standing.ALIVE],
         wanted_count=counts[Standing.WANTED],
         young_count=counts[Standing.YOUNG],
         unseen_count=counts[Standing.UNSEEN],
+        unvalued_count=counts[Standing.UNVALUED],
+        silent=tuple(sorted(silent, key=lambda one: (_ORDER[one.standing], -one.local_msat, one.name))),
         elsewhere=others,
-        rates=rates,
+        rates=chain,
+        rated=None if synced_at is None else rated_span_of(tx, last_days(synced_at, policy.window_days), synced_at),
+    )
+
+
+def _silent(one: Judged, standing: Standing) -> SilentChannel:
+    channel = one.channel
+    return SilentChannel(
+        channel_id=channel.channel_id,
+        name=channel.name,
+        peer_id=channel.peer_id,
+        alias=channel.alias,
+        standing=standing,
+        local_msat=channel.local_msat,
+        last_settled_at=channel.last_settled_at,
+        silent_days=round(decide.silent_days(one.seen), 1),
+        value_ppm=channel.value_ppm,
     )
 
 
@@ -68,9 +94,9 @@ def _profitable(one: Judged, policy: ClassesConfig, state: ClassState | None) ->
     return found is ProfitClass.PROFITABLE
 
 
-def _row(one: Judged, state: ClassState | None, rates: ChainRates | None, others: Elsewhere | None) -> DeadChannel:
+def _row(one: Judged, state: ClassState | None, chain: ChainRates | None, others: Elsewhere | None) -> DeadChannel:
     channel = one.channel
-    cost = None if rates is None else decide.close_cost(channel.opener, rates)
+    cost = None if chain is None else decide.close_cost(channel.opener, chain)
     earned_msat = decide.yearly_msat(channel.local_msat, others)
     return DeadChannel(
         channel_id=channel.channel_id,
@@ -79,7 +105,7 @@ def _row(one: Judged, state: ClassState | None, rates: ChainRates | None, others
         alias=channel.alias,
         opener=channel.opener,
         capacity_msat=channel.capacity_msat,
-        capital_msat=channel.local_msat,
+        local_msat=channel.local_msat,
         last_settled_at=channel.last_settled_at,
         silent_days=round(decide.silent_days(one.seen), 1),
         value_ppm=channel.value_ppm,

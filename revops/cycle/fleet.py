@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from revops.cycle.rates import rates
 from revops.cycle.records import open_fleet
 from revops.cycle.session import Clock
 from revops.cycle.verdict import gaps
@@ -32,20 +33,18 @@ def run(options: CommonOptions, window_days: int | None = None, clock: Clock = t
         now = clock()
         days = window_days or fleet.config.report.window_days
         period = last_days(now, days)
-        since_at = period.since_at or 0.0
-        seconds = min(period.until_at, now) - since_at
         found = []
         for known in fleet.nodes:
             with fleet.database.read(known.node_key) as tx:
-                found.append(_node(tx, period, seconds))
+                found.append(_node(tx, period))
         found.sort(key=lambda one: (network_order(one.network), -one.window.net_msat, one.node_id))
-        return FleetReport(now, days, since_at, period.until_at, tuple(found), totals_of(found, seconds))
+        return FleetReport(now, days, period.since_at or 0.0, period.until_at, tuple(found), totals_of(found))
 
 
-def _node(tx: Tx, period: Period, seconds: float) -> FleetNode:
+def _node(tx: Tx, period: Period) -> FleetNode:
     row, held = nodes.node_row(tx), holdings(tx)
     window = profits.lines(tx, period.first_day, period.end_day)
-    line = window.total
+    rated = rates(tx, period, row.synced_at, window)
     return FleetNode(
         node_id=row.node_id,
         alias=row.alias,
@@ -56,10 +55,11 @@ def _node(tx: Tx, period: Period, seconds: float) -> FleetNode:
         capacity_msat=held.capacity_msat,
         local_msat=held.local_msat,
         wallet_msat=row.wallet_spendable_msat,
-        window=line,
+        window=window.total,
         ever=profits.lines(tx, None, None).total,
-        yearly_return_ratio=line.yearly_return_ratio(seconds),
-        capital_days=window.capital_days,
+        yearly_return_ratio=rated.yearly_return_ratio(rated.total),
+        rated=rated.span,
+        rated_line=rated.total,
         suspended=_suspended(tx, row),
         reserve_since=suspended_since(tx),
     )

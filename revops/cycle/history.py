@@ -12,6 +12,7 @@ from revops.domain.options import CommonOptions
 from revops.domain.profit import ChannelProfit, total_of
 from revops.errors import UnknownChannel
 from revops.store import nodes, profits
+from revops.store.balance_change import balance_change
 from revops.store.books import books
 from revops.store.cursors import ledger_is_read
 from revops.store.engine import Tx
@@ -42,6 +43,7 @@ def run(options: CommonOptions, channel: str | None = None, clock: Clock = time.
             channels=channels,
             ledger_read=ledger_is_read(tx),
             untold_msat=found.untold_msat if channel is None else 0,
+            balance=balance_change(tx, None, None, found) if channel is None else None,
         )
 
 

@@ -7,15 +7,26 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import groupby
 
+from revops.cycle.rates import Rates, rates
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.options import CommonOptions
 from revops.domain.period import DAY_SECONDS, Period, last_days
-from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit, total_of
+from revops.domain.profit import (
+    ChannelProfit,
+    PeerProfit,
+    ProfitLine,
+    ProfitReport,
+    SpanProfit,
+    rebalance_return_ratio,
+    total_of,
+)
 from revops.domain.values import replace
 from revops.store import nodes, profits
+from revops.store.balance_change import balance_change
 from revops.store.cursors import ledger_is_read
 from revops.store.engine import Tx
+from revops.store.keys import channel_keys
 from revops.store.profit_days import DayLine, day_lines
 from revops.store.profit_rows import channel_profits
 
@@ -24,6 +35,7 @@ COMMAND = "report pnl"
 DEFAULT_DAYS = 30
 #: What a report may have a line for, beside channels and peers.
 DAY, MONTH = "day", "month"
+_NOTHING = ProfitLine()
 
 
 def run(
@@ -43,8 +55,9 @@ def run(
 def profit_report(tx: Tx, period: Period, now: float) -> ProfitReport:
     """Given a period, return its report."""
     found = profits.lines(tx, period.first_day, period.end_day)
-    channels = channel_profits(tx, found.by_channel)
     node = nodes.node_row(tx)
+    rated = rates(tx, period, node.synced_at, found)
+    channels, peers = _with_ratios(tx, channel_profits(tx, found.by_channel), rated)
     return ProfitReport(
         taken_at=now,
         synced_at=node.synced_at,
@@ -52,36 +65,62 @@ def profit_report(tx: Tx, period: Period, now: float) -> ProfitReport:
         until_at=period.until_at,
         total=found.total,
         channels=channels,
-        peers=by_peer(channels),
+        peers=peers,
         untold_msat=found.untold_msat,
         capital_days=found.capital_days,
         network=node.network,
         recorded_since_at=profits.first_at(tx),
         ledger_read=ledger_is_read(tx),
+        rated=rated.span,
+        yearly_return_ratio=rated.yearly_return_ratio(rated.total),
+        rebalance_return_ratio=rebalance_return_ratio(found.by_channel.values()),
+        balance=balance_change(tx, period.first_day, period.end_day, found),
     )
 
 
-def by_peer(channels: Iterable[ChannelProfit]) -> tuple[PeerProfit, ...]:
-    """Given channels, return what each peer's came to, the best first; None stands for peers that nobody knows."""
+def _with_ratios(
+    tx: Tx, channels: Iterable[ChannelProfit], rated: Rates
+) -> tuple[tuple[ChannelProfit, ...], tuple[PeerProfit, ...]]:
+    """Channels as they come, and their peers, the best first; None stands for peers that nobody knows."""
+    keys = channel_keys(tx)
+    lines = {one.channel_id: rated.by_channel.get(keys[one.channel_id], _NOTHING) for one in channels}
     groups: dict[str | None, list[ChannelProfit]] = {}
     for one in channels:
         groups.setdefault(one.peer_id, []).append(one)
-    found = [
-        PeerProfit(peer_id, ours[0].alias, len(ours), total_of(one.line for one in ours))
+    found = tuple(
+        replace(
+            one,
+            yearly_return_ratio=rated.yearly_return_ratio(lines[one.channel_id]),
+            rebalance_return_ratio=rebalance_return_ratio((one.line,)),
+        )
+        for one in channels
+    )
+    peers = [
+        PeerProfit(
+            peer_id=peer_id,
+            alias=ours[0].alias,
+            channel_count=len(ours),
+            line=total_of(one.line for one in ours),
+            yearly_return_ratio=rated.yearly_return_ratio(total_of(lines[one.channel_id] for one in ours)),
+            rebalance_return_ratio=rebalance_return_ratio(one.line for one in ours),
+        )
         for peer_id, ours in groups.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-one.line.net_msat, one.peer_id or "")))
+    return found, tuple(sorted(peers, key=lambda one: (-one.line.net_msat, one.peer_id or "")))
 
 
 def spans(tx: Tx, period: Period, now: float, by: str) -> tuple[SpanProfit, ...]:
     """Given a period and "day" or "month", return a line for each in it, oldest first: from the first in which there
-    was anything to the last that has begun, also those in which there was nothing.
+    was anything to the last that has begun by the last sync, also those in which there was nothing: what came after it
+    isn't known.
     """
     found = day_lines(tx, period.first_day, period.end_day)
     if not found:
         return ()
     first_day, last_day = min(found), max(found)
-    last_day = max(last_day, min(period.end_day - 1, int(now // DAY_SECONDS)))
+    synced_at = nodes.node_row(tx).synced_at
+    known_until_at = now if synced_at is None else min(synced_at, now)
+    last_day = max(last_day, min(period.end_day - 1, int(known_until_at // DAY_SECONDS)))
     nothing = DayLine(ProfitLine(), 0, has_balance=False)
     days = [(day, found.get(day, nothing)) for day in range(first_day, last_day + 1)]
     groups = groupby(days, key=lambda one: one[0] if by == DAY else _month_of(one[0]))

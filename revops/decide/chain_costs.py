@@ -18,11 +18,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from revops.domain.chain_cost import OUTSIDE, WALLET, ChainCost, CostKind
-from revops.domain.forward import ChainMove
+from revops.domain.forward import CLOSE_TAG, OPEN_TAG, ChainMove
 
-_OPEN_TAG: Final = "channel_open"
-_CLOSE_TAG: Final = "channel_close"
-_SPLICE_TAG: Final = "splice"
 _FULFILLED_TAG: Final = "htlc_fulfill"
 #: Outputs of a commitment that take a second transaction, and what that one makes of them.
 _STAGED_TAGS: Final = frozenset({"htlc_timeout", _FULFILLED_TAG})
@@ -55,18 +52,14 @@ def _is_whole(txid: str, rows: Sequence[ChainMove], funded: Collection[str]) -> 
     """Whether all rows are there that will come. A channel's opening comes when it is locked in, and what a close
     leaves to be swept when it is swept.
     """
-    opened = {row.account for row in rows if row.tag == _OPEN_TAG}
+    opened = {row.account for row in rows if row.tag == OPEN_TAG}
     if not opened.issuperset(funded):
         return False
     made = {row.outpoint for row in rows if row.outpoint.partition(":")[0] == txid}
-    if any(row.output_count is not None and _is_close(row) and len(made) < row.output_count for row in rows):
+    if any(row.output_count is not None and row.is_close and len(made) < row.output_count for row in rows):
         return False
     staged = any(row.tag in _STAGED_TAGS and row.debit_msat > 0 and row.account != OUTSIDE for row in rows)
     return not staged or any(row.tag == _SECOND_STAGE_TAG for row in rows)
-
-
-def _is_close(row: ChainMove) -> bool:
-    return row.tag == _CLOSE_TAG and _SPLICE_TAG not in row.extra_tags
 
 
 def _costs(txid: str, rows: Sequence[ChainMove]) -> list[ChainCost]:
@@ -104,12 +97,12 @@ def _wallet_cost(txid: str, rows: Sequence[ChainMove], taken_msat: int, given_ms
 
 def _kind_of(account: str, rows: Sequence[ChainMove]) -> CostKind:
     mine = [row for row in rows if row.account == account]
-    if any(_is_close(row) for row in mine):
+    if any(row.is_close for row in mine):
         forfeited = any(row.account == OUTSIDE and row.tag == _FORFEITED_TAG for row in rows)
         return CostKind.FORFEIT if forfeited else CostKind.CLOSE
-    if any(row.tag == _CLOSE_TAG for row in mine):
+    if any(row.tag == CLOSE_TAG for row in mine):
         return CostKind.SPLICE
-    return CostKind.OPEN if any(row.tag == _OPEN_TAG for row in mine) else CostKind.SWEEP
+    return CostKind.OPEN if any(row.tag == OPEN_TAG for row in mine) else CostKind.SWEEP
 
 
 def _when(account: str, rows: Sequence[ChainMove]) -> tuple[int, int]:

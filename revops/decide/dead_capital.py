@@ -9,7 +9,8 @@ docs/audit/contracts/capital_efficiency.md there, the test is CP-H2 of docs/audi
 classes by return didn't pass (p = 0.11), nor did any forecast of flows.
 
 Here it is held more strictly: the window counts open hours only, is `dead_days` long (there 7 days, and 14 of grace),
-and a channel whose next sat has a value is wanted, whatever has come of it. Two of the 22 did forward again: it is
+and a channel whose next sat has a value is wanted, whatever has come of it; where that was never judged, it isn't
+dead. Two of the 22 did forward again: it is
 advice, and nothing is ever closed on it.
 """
 
@@ -25,7 +26,7 @@ from revops.domain.node import Feerates
 from revops.domain.period import DAY_SECONDS
 from revops.domain.policy import ClassesConfig
 from revops.domain.profit_class import ClassInput
-from revops.domain.units import SECONDS_PER_YEAR
+from revops.domain.units import SECONDS_PER_DAY, SECONDS_PER_YEAR
 
 #: From this value on of its next sat a channel is wanted; decayed sums never come down to 0 itself.
 WANTED_PPM: Final = 1.0
@@ -34,7 +35,7 @@ WANTED_PPM: Final = 1.0
 MUTUAL_WEIGHT: Final = 4 * (10 + 41 + 2 * 43) + 224
 #: Opening a channel: frame and one P2WPKH input as in BOLT 5 (214 with the funding output, and 272), and change.
 OPEN_WEIGHT: Final = 214 + 272 + 4 * 43
-DAYS_PER_YEAR: Final = SECONDS_PER_YEAR / DAY_SECONDS
+DAYS_PER_YEAR: Final = SECONDS_PER_YEAR / SECONDS_PER_DAY
 #: Quartiles of fewer are no spread; of these the least and the greatest are told.
 _LEAST_FOR_QUARTILES: Final = 4
 
@@ -46,7 +47,7 @@ def silent_days(seen: ClassInput) -> float:
 
 def wanted(seen: ClassInput) -> bool:
     """Given what is known of a channel, return whether payments want it, whatever has come of them."""
-    return seen.value_ppm >= WANTED_PPM
+    return seen.value_ppm is not None and seen.value_ppm >= WANTED_PPM
 
 
 def young(seen: ClassInput, policy: ClassesConfig) -> bool:
@@ -55,8 +56,11 @@ def young(seen: ClassInput, policy: ClassesConfig) -> bool:
 
 
 def is_dead(seen: ClassInput, policy: ClassesConfig) -> bool:
-    """Given what is known of a channel, return whether its capital is dead by the predictor."""
-    return not young(seen, policy) and not wanted(seen) and silent_days(seen) >= policy.dead_days
+    """Given what is known of a channel, return whether its capital is dead by the predictor. One of which nobody has
+    judged yet what its next sat is worth never is.
+    """
+    worthless = seen.value_ppm is not None and not wanted(seen)
+    return not young(seen, policy) and worthless and silent_days(seen) >= policy.dead_days
 
 
 def standing(seen: ClassInput, policy: ClassesConfig) -> Standing:
@@ -66,7 +70,7 @@ def standing(seen: ClassInput, policy: ClassesConfig) -> Standing:
     if young(seen, policy):
         return Standing.YOUNG
     if silent_days(seen) >= policy.dead_days:
-        return Standing.WANTED
+        return Standing.UNVALUED if seen.value_ppm is None else Standing.WANTED
     return Standing.UNSEEN if seen.quiet_seconds >= policy.dead_days * DAY_SECONDS else Standing.ALIVE
 
 
@@ -121,17 +125,17 @@ def elsewhere(returns: Sequence[float]) -> Elsewhere | None:
     return Elsewhere(len(returns), statistics.median(returns), low, high)
 
 
-def yearly_msat(capital_msat: int, found: Elsewhere | None) -> int:
+def yearly_msat(capital_msat: int, found: Elsewhere | None) -> int | None:
     """Given capital and what others return, return what it would earn in a year at their median, rounded down; never
-    below 0.
+    below 0. None where nothing tells what others return.
     """
-    return 0 if found is None else max(int(capital_msat * found.median_ratio), 0)
+    return None if found is None else max(int(capital_msat * found.median_ratio), 0)
 
 
-def payback_days(cost: CloseCost | None, earned_msat: int) -> float | None:
+def payback_days(cost: CloseCost | None, earned_msat: int | None) -> float | None:
     """Given what closing costs, and what the capital would earn in a year elsewhere, return after how many days a
     mutual close and a new opening are paid; None where they never are, or where what they cost isn't known.
     """
-    if cost is None or earned_msat <= 0:
+    if cost is None or earned_msat is None or earned_msat <= 0:
         return None
     return (cost.mutual_msat + cost.reopen_msat) / earned_msat * DAYS_PER_YEAR

@@ -1,11 +1,11 @@
 """Profitability classes: what a channel's capital did over a window, with hysteresis, by timestamps.
 
 A channel through which nothing goes in either direction is stagnant, then dead (`dead_capital.py` has the predictor);
-any other is judged by its yearly return: what it brought less what it cost, on our balance, over the window without
-the known absences of its peer. It brought the larger of what its exits earned and what its entries sourced, and leases:
-a channel by which others' income enters isn't poor. (The sum of both would count each fee twice; totals of the node
-count exits only.) It cost refills and leases. What opening it cost is spent, whatever becomes of it: it says nothing of
-what the capital does now, and stands in `report pnl`.
+any other is judged by its yearly return: what it brought less what it cost, on our balance, over the window as far as
+balances are on record, which is the return of `report pnl` but for what counts in it. It brought the larger of what its
+exits earned and what its entries sourced, and leases: a channel by which others' income enters isn't poor. (The sum of
+both would count each fee twice; totals of the node count exits only.) It cost rebalances and leases. What opening it
+cost is spent, whatever becomes of it: it says nothing of what the capital does now, and stands in `report pnl`.
 
 A class is left only at `leave_ratio` of the bound at which it is entered, and only when another one has been found at
 each look for `hold_days`: how often anybody looks changes nothing but how soon it is seen.
@@ -22,7 +22,7 @@ from revops.domain.period import DAY_SECONDS
 from revops.domain.policy import ClassesConfig
 from revops.domain.profit_class import UNSETTLED, ClassInput, ClassState, ProfitClass, Verdict
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.units import MSAT_PER_SAT, SECONDS_PER_YEAR
+from revops.domain.units import MSAT_PER_SAT, yearly_ratio
 
 _SILENT: Final = (ProfitClass.DEAD, ProfitClass.STAGNANT)
 
@@ -37,22 +37,20 @@ def spent_msat(seen: ClassInput) -> int:
     return seen.line.rebalance_msat + seen.line.lease_paid_msat
 
 
-def yearly_ratio(seen: ClassInput) -> float:
+def return_ratio(seen: ClassInput) -> float:
     """Given what is known of a channel, return its yearly return; without capital ±inf, or 0 where it came to 0."""
-    return _yearly(brought_msat(seen) - spent_msat(seen), seen)
+    net_msat = brought_msat(seen) - spent_msat(seen)
+    ratio = yearly_ratio(net_msat, seen.line.capital_msat, seen.rated_seconds)
+    if ratio is not None:
+        return ratio
+    return copysign(inf, net_msat) if net_msat else 0.0
 
 
-def exit_ratio(seen: ClassInput) -> float:
-    """As `yearly_ratio`, of what its exits earned: each fee of the node counts once."""
-    return _yearly(seen.line.income_msat - spent_msat(seen), seen)
-
-
-def _yearly(net_msat: int, seen: ClassInput) -> float:
-    if net_msat == 0 or seen.counted_seconds <= 0:
-        return 0.0
-    if seen.capital_msat <= 0:
-        return copysign(inf, net_msat)
-    return net_msat / seen.capital_msat * SECONDS_PER_YEAR / seen.counted_seconds
+def exit_ratio(seen: ClassInput) -> float | None:
+    """As `return_ratio`, of what its exits earned: each fee of the node counts once. None without capital, or of less
+    than a day.
+    """
+    return yearly_ratio(seen.line.income_msat - spent_msat(seen), seen.line.capital_msat, seen.rated_seconds)
 
 
 def judge(seen: ClassInput, policy: ClassesConfig, state: ClassState | None = None) -> Verdict:
@@ -74,6 +72,9 @@ def judge(seen: ClassInput, policy: ClassesConfig, state: ClassState | None = No
     kept = () if state is None else (state.profit_class, state.candidate)
     plain = _found(seen, policy, ())
     found = _found(seen, policy, kept)
+    if found not in _SILENT and seen.rated_seconds < policy.min_open_days * DAY_SECONDS:
+        reason = why(ReasonCode.CLASS_UNRATED, rated_days=_days(seen.rated_seconds), min_open_days=policy.min_open_days)
+        return Verdict(ProfitClass.UNJUDGED, (reason,))
     reasons = list(_evidence(seen, policy, found))
     if found is not plain:
         reasons.append(why(ReasonCode.CLASS_KEPT, kept=found.word))
@@ -83,10 +84,13 @@ def judge(seen: ClassInput, policy: ClassesConfig, state: ClassState | None = No
 def _found(seen: ClassInput, policy: ClassesConfig, kept: tuple[ProfitClass | None, ...]) -> ProfitClass:
     """By the bounds to enter a class; of those to be kept, by the bounds to leave it."""
     if not wanted(seen):
-        for one, bound_days in zip(_SILENT, (policy.dead_days, policy.stagnant_days), strict=True):
-            if silent_days(seen) >= bound_days * (policy.leave_ratio if one in kept else 1.0):
+        # What its next sat is worth was never judged: silent it is, but not dead.
+        silent = _SILENT if seen.value_ppm is not None else (ProfitClass.STAGNANT,)
+        bounds_days = {ProfitClass.DEAD: policy.dead_days, ProfitClass.STAGNANT: policy.stagnant_days}
+        for one in silent:
+            if silent_days(seen) >= bounds_days[one] * (policy.leave_ratio if one in kept else 1.0):
                 return one
-    ratio = yearly_ratio(seen)
+    ratio = return_ratio(seen)
     for held in kept:
         if held is ProfitClass.PROFITABLE and ratio >= policy.profitable_ratio * policy.leave_ratio:
             return held
@@ -106,18 +110,20 @@ def _evidence(seen: ClassInput, policy: ClassesConfig, found: ProfitClass) -> It
             stagnant_days=policy.stagnant_days,
             dead_days=policy.dead_days,
         )
-    elif silent_days(seen) >= policy.stagnant_days:
+        if seen.value_ppm is None:
+            yield why(ReasonCode.CLASS_UNVALUED)
+    elif silent_days(seen) >= policy.stagnant_days and seen.value_ppm is not None:
         yield why(ReasonCode.CLASS_WANTED, silent_days=days, value_ppm=round(seen.value_ppm))
-    brought, cost, counted_days = brought_msat(seen), spent_msat(seen), _days(seen.counted_seconds)
-    if seen.capital_msat > 0:
+    brought, cost, counted_days = brought_msat(seen), spent_msat(seen), _days(seen.rated_seconds)
+    if seen.line.capital_msat > 0:
         yield why(
             ReasonCode.CLASS_RETURN,
             counted_days=counted_days,
             window_days=policy.window_days,
             brought_msat=brought,
             cost_msat=cost,
-            return_percent=round(100 * yearly_ratio(seen), 2),
-            capital_msat=seen.capital_msat // MSAT_PER_SAT * MSAT_PER_SAT,
+            return_percent=round(100 * return_ratio(seen), 2),
+            capital_msat=seen.line.capital_msat // MSAT_PER_SAT * MSAT_PER_SAT,
         )
     else:
         yield why(

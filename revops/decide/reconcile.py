@@ -38,7 +38,8 @@ def _of_node(books: NodeBooks) -> Iterator[Difference]:
         # What the ledger has more or less than our forwards, all channels together, is what the node counted, too.
         moved_msat = sum(one.moves.earned_msat - one.forwards.earned_msat for one in books.channels)
         missing_msat = books.fees_collected_msat - ours_msat
-        cause = Cause.DELETED if missing_msat > 0 and moved_msat == missing_msat else Cause.UNKNOWN
+        deleted = missing_msat > 0 and moved_msat == missing_msat and any(map(_lacks_rows, books.channels))
+        cause = Cause.DELETED if deleted else Cause.UNKNOWN
         yield Difference(Figure.FEES, None, books.fees_collected_msat, ours_msat, cause)
     if books.wallet_node_msat != books.wallet_ledger_msat:
         yield Difference(Figure.WALLET, None, books.wallet_node_msat, books.wallet_ledger_msat, Cause.UNKNOWN)
@@ -80,8 +81,13 @@ def _cause_of(one: ChannelBooks, *, nothing_missing: bool) -> Cause:
         return Cause.ON_CHAIN
     if nothing_missing:
         return Cause.UNKNOWN_SCID
-    deleted = one.known and any(_is_deleted(part - missing) for part in under_way)
+    deleted = one.known and _lacks_rows(one) and any(_is_deleted(part - missing) for part in under_way)
     return Cause.DELETED if deleted else Cause.UNKNOWN
+
+
+def _lacks_rows(one: ChannelBooks) -> bool:
+    """Whether the ledger tells of more forwards than we hold: one that is only told otherwise wasn't deleted."""
+    return one.move_count + len(one.under_way) > one.forward_count - one.before_count
 
 
 def _is_deleted(more: Sides) -> bool:

@@ -11,7 +11,13 @@ from revops.domain.reason_code import ReasonCode
 CLASSES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.CLASS_YOUNG: "{age_days} days old: judged from {min_age_days} on",
     ReasonCode.CLASS_UNSEEN: (
-        "open for {open_days} of the last {window_days} days, as far as is known: judged from {min_open_days} on"
+        "usable for {open_days} of the last {window_days} days, as far as is known: judged from {min_open_days} on"
+    ),
+    ReasonCode.CLASS_UNRATED: (
+        "balances, by which returns are reckoned, are on record for {rated_days} days: judged from {min_open_days} on"
+    ),
+    ReasonCode.CLASS_UNVALUED: (
+        "what its next sat is worth was not judged yet (`revops fees adjust` does), so that it is never called dead"
     ),
     ReasonCode.CLASS_RETURN: (
         "in {counted_days} of {window_days} days it brought {brought_msat:sat} sat and cost {cost_msat:sat} sat: "
@@ -26,11 +32,11 @@ CLASSES: Final[Mapping[ReasonCode, str]] = {
         "{earned_msat:sat} sat only; totals count fees where payments left"
     ),
     ReasonCode.CLASS_SILENT: (
-        "nothing has gone through it in either direction for {silent_days} open days (stagnant from {stagnant_days} "
+        "nothing has gone through it in either direction for {silent_days} usable days (stagnant from {stagnant_days} "
         "on, dead from {dead_days})"
     ),
     ReasonCode.CLASS_WANTED: (
-        "nothing has gone through it for {silent_days} open days, but payments want it: its next sat has a value of "
+        "nothing has gone through it for {silent_days} usable days, but payments want it: its next sat has a value of "
         "{value_ppm} ppm"
     ),
     ReasonCode.CLASS_KEPT: "between the bound to become {kept} and the wider one to cease to be it",

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from revops.domain.period import Span
 from revops.domain.profit_class import ProfitClass
 
 
 class Standing(StrEnum):
-    """How a channel stands to the predictor. WANTED is silent, but its next sat has a value; UNSEEN was silent by the
-    calendar, but too few open days of it are on record.
+    """How a channel stands to the predictor. WANTED is silent, but its next sat has a value; of UNVALUED that was never
+    judged; UNSEEN was silent by the calendar, but too few days with open hours of it are on record.
     """
 
     DEAD = "dead"
     YOUNG = "young"
     WANTED = "wanted"
+    UNVALUED = "unvalued"
     UNSEEN = "unseen"
     ALIVE = "alive"
 
@@ -55,9 +57,27 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class SilentChannel:
+    """A channel through which nothing went for long, as the predictor or the calendar has it, and which isn't dead:
+    `standing` says why not. `last_settled_at` is None where nothing ever did, `value_ppm` where it was never judged.
+    """
+
+    channel_id: str
+    name: str
+    peer_id: str | None
+    alias: str | None
+    standing: Standing
+    local_msat: int
+    last_settled_at: float | None
+    silent_days: float
+    value_ppm: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadChannel:
     """A channel with dead capital. `last_settled_at` is None where nothing ever went through it; `close` where no
-    feerate is known; `payback_days` where a close and a new opening are never paid by what is earned elsewhere.
+    feerate is known; `elsewhere_msat` where no channel is profitable; `payback_days` where a close and a new opening
+    are never paid by what is earned elsewhere.
     """
 
     channel_id: str
@@ -66,20 +86,21 @@ class DeadChannel:
     alias: str | None
     opener: str | None
     capacity_msat: int
-    capital_msat: int
+    local_msat: int
     last_settled_at: float | None
     silent_days: float
-    value_ppm: float
+    value_ppm: float | None
     profit_class: ProfitClass | None
     close: CloseCost | None
-    elsewhere_msat: int
+    elsewhere_msat: int | None
     payback_days: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadReport:
-    """All that `revops report dead` shows. Of the open channels, `dead` are by the predictor; the others are young,
-    wanted though silent, had too few open days on record (`unseen`), or had something go through (`alive`).
+    """All that `revops report dead` shows. Of the open channels, `dead` are by the predictor; `silent` are those that
+    may look so and aren't, by reason, the most capital first; the others had something go through (`alive`), or are
+    young and not silent. `rated` is the span over which returns elsewhere are reckoned.
     """
 
     taken_at: float
@@ -91,10 +112,13 @@ class DeadReport:
     wanted_count: int
     young_count: int
     unseen_count: int
+    unvalued_count: int
+    silent: tuple[SilentChannel, ...]
     elsewhere: Elsewhere | None
     rates: ChainRates | None
+    rated: Span | None = None
 
     @property
     def capital_msat(self) -> int:
-        """What is tied up in all of them."""
-        return sum(one.capital_msat for one in self.dead)
+        """What is tied up in all that are dead."""
+        return sum(one.local_msat for one in self.dead)

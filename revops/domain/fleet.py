@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from revops.domain.period import Span
 from revops.domain.profit import ProfitLine, total_of
 from revops.domain.reason import Reason
+from revops.domain.units import yearly_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +17,8 @@ class FleetNode:
     and ever (as far as there are records). `wallet_msat` is what is confirmed and unreserved on the chain.
 
     `suspended` says why nothing is spent, as far as records tell; `reserve_since` since when which place ("onchain",
-    "offchain") is below the reserve, as the node's own runs found by its own configuration. `capital_days` of the
-    window's days have balances on record, over which the return is reckoned.
+    "offchain") is below the reserve, as the node's own runs found by its own configuration. `rated` is the part of the
+    window over which the return is reckoned, `rated_line` what was earned and cost in it.
     """
 
     node_id: str
@@ -31,7 +33,8 @@ class FleetNode:
     window: ProfitLine
     ever: ProfitLine
     yearly_return_ratio: float | None
-    capital_days: int
+    rated: Span | None
+    rated_line: ProfitLine
     suspended: tuple[Reason, ...] = ()
     reserve_since: Mapping[str, float] = field(default_factory=dict)
 
@@ -63,12 +66,12 @@ class FleetReport:
     totals: tuple[FleetTotal, ...]
 
 
-def totals_of(nodes: Iterable[FleetNode], seconds: float) -> tuple[FleetTotal, ...]:
-    """Given nodes and how much of the window has passed, return the total of each network: bitcoin's first."""
+def totals_of(nodes: Iterable[FleetNode]) -> tuple[FleetTotal, ...]:
+    """Given nodes, return the total of each network: bitcoin's first."""
     networks: dict[str, list[FleetNode]] = {}
     for node in nodes:
         networks.setdefault(node.network, []).append(node)
-    return tuple(_total(network, networks[network], seconds) for network in sorted(networks, key=network_order))
+    return tuple(_total(network, networks[network]) for network in sorted(networks, key=network_order))
 
 
 def network_order(network: str) -> tuple[bool, str]:
@@ -76,8 +79,19 @@ def network_order(network: str) -> tuple[bool, str]:
     return network != "bitcoin", network
 
 
-def _total(network: str, nodes: list[FleetNode], seconds: float) -> FleetTotal:
-    window = total_of(node.window for node in nodes)
+def _yearly_return_ratio(nodes: list[FleetNode]) -> float | None:
+    """Of all together, each over its own span: capital counts for as long as it is on record."""
+    rated = [
+        (node.rated_line, node.rated.seconds) for node in nodes if node.yearly_return_ratio is not None and node.rated
+    ]
+    longest_seconds = max((seconds for _, seconds in rated), default=0.0)
+    if longest_seconds <= 0:
+        return None
+    held = sum(line.capital_msat * seconds for line, seconds in rated)
+    return yearly_ratio(sum(line.net_msat for line, _ in rated), held / longest_seconds, longest_seconds)
+
+
+def _total(network: str, nodes: list[FleetNode]) -> FleetTotal:
     return FleetTotal(
         network=network,
         node_count=len(nodes),
@@ -85,7 +99,7 @@ def _total(network: str, nodes: list[FleetNode], seconds: float) -> FleetTotal:
         capacity_msat=sum(node.capacity_msat for node in nodes),
         local_msat=sum(node.local_msat for node in nodes),
         wallet_msat=sum(node.wallet_msat or 0 for node in nodes),
-        window=window,
+        window=total_of(node.window for node in nodes),
         ever=total_of(node.ever for node in nodes),
-        yearly_return_ratio=window.yearly_return_ratio(seconds),
+        yearly_return_ratio=_yearly_return_ratio(nodes),
     )

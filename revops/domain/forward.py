@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -71,6 +72,17 @@ class ChannelMove:
     fees_msat: int
 
 
+#: How lightningd tags what comes into a channel with its funding output, what leaves it with that, and what is no end.
+OPEN_TAG: Final = "channel_open"
+CLOSE_TAG: Final = "channel_close"
+SPLICE_TAG: Final = "splice"
+
+
+def ends_channel(tag: str, extra_tags: Collection[str]) -> bool:
+    """Given the tags of a chain move, return whether a channel ends with it: a splice is no close."""
+    return tag == CLOSE_TAG and SPLICE_TAG not in extra_tags
+
+
 @dataclass(frozen=True, slots=True)
 class ChainMove:
     """One change on the chain (`listchainmoves`); the account is "wallet", "external" or a channel_id."""
@@ -93,6 +105,11 @@ class ChainMove:
     def txid(self) -> str:
         """The transaction by which it happened: the one that spends the output, else the one that made it."""
         return self.spending_txid or self.outpoint.partition(":")[0]
+
+    @property
+    def is_close(self) -> bool:
+        """Whether a channel ends with it."""
+        return ends_channel(self.tag, self.extra_tags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from revops.domain.balance_change import BalanceChange
 from revops.domain.profit import ChannelProfit, ProfitLine, total_of
 
 #: Of channels that are open.
 OPEN = "open"
-#: Of channels that are gone, and of which the node doesn't say why.
+#: Of channels whose close isn't swept yet.
+UNSWEPT = "unswept"
+#: Of channels that are closed, and of which the node doesn't say why.
 NOT_TOLD = "not told"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Channels that ended alike: `cause` is OPEN, NOT_TOLD, or lightningd's close_cause; `closer` who began it."""
+    """Channels that ended alike: `cause` is OPEN, UNSWEPT, NOT_TOLD, or lightningd's word; `closer` who began it."""
 
     cause: str
     closer: str | None
@@ -26,7 +29,8 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class History:
     """All that `revops history` shows. `opening_msat` was earned before the node kept rows of any kind: it is in no
-    channel's line, and in `earned_msat`. `since_at` is when the first forward on record settled, to the day.
+    channel's line, and in `earned_msat`. `since_at` is when the first forward on record settled, to the day. `balance`
+    is there for the node, not for a part of it.
     """
 
     taken_at: float
@@ -39,6 +43,7 @@ class History:
     untold_msat: int = 0
     #: Whether the node's ledger was read since the database's schema knows it.
     ledger_read: bool = True
+    balance: BalanceChange | None = None
 
     @property
     def earned_msat(self) -> int:
@@ -51,11 +56,18 @@ class History:
         return self.opening_msat + self.total.net_msat
 
 
+def _ending(one: ChannelProfit) -> tuple[str, str | None]:
+    if one.closed_at is None:
+        return OPEN, None
+    if one.unswept_msat is not None:
+        return UNSWEPT, None
+    return one.close_cause or NOT_TOLD, one.closer
+
+
 def endings(channels: Iterable[ChannelProfit]) -> tuple[Ending, ...]:
     """Given channels, return them by how they ended, those that are open first, then the most."""
     groups: dict[tuple[str, str | None], list[ProfitLine]] = {}
     for one in channels:
-        key = (OPEN, None) if one.closed_at is None else (one.close_cause or NOT_TOLD, one.closer)
-        groups.setdefault(key, []).append(one.line)
+        groups.setdefault(_ending(one), []).append(one.line)
     found = [Ending(cause, closer, len(lines), total_of(lines)) for (cause, closer), lines in groups.items()]
     return tuple(sorted(found, key=lambda one: (one.cause != OPEN, -one.channel_count, one.cause, one.closer or "")))

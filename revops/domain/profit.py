@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from revops.domain.units import SECONDS_PER_YEAR
+from revops.domain.balance_change import BalanceChange
+from revops.domain.period import Span
+from revops.domain.units import yearly_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +16,8 @@ class ProfitLine:
 
     `earned` is credited where a payment left, `sourced` where it entered: it says what a channel brings, and is never
     added to what was earned. Rebalances cost where the liquidity arrived. `capital` is our balance in the channel,
-    averaged over the days of the period that balances are on record for. `forfeit` is what a peer could take since a
-    channel was closed by an old state of it.
+    averaged over the days of the period that balances are on record for, 0 on those on which it wasn't there. `forfeit`
+    is what a peer could take since a channel was closed by an old state of it.
     """
 
     earned_msat: int = 0
@@ -67,24 +69,28 @@ class ProfitLine:
         return self.income_msat - self.cost_msat
 
     def yearly_return_ratio(self, seconds: float) -> float | None:
-        """Given the length of the period, return net as a share of the capital, a year; None without capital."""
-        if self.capital_msat <= 0 or seconds <= 0:
-            return None
-        return self.net_msat / self.capital_msat * SECONDS_PER_YEAR / seconds
-
-    @property
-    def refill_return_ratio(self) -> float | None:
-        """What refills brought beyond their cost, as a share of it, if all that arrived was sold as far as anything
-        was: at most this. None where nothing was paid for them.
-        """
-        if self.rebalance_msat <= 0:
-            return None
-        sold_msat = min(self.rebalanced_msat, self.out_msat)
-        brought = self.earned_msat * sold_msat / self.out_msat if self.out_msat else 0.0
-        return brought / self.rebalance_msat - 1.0
+        """Given how long the span is that the line is of, return net as a share of the capital, a year."""
+        return yearly_ratio(self.net_msat, self.capital_msat, seconds)
 
 
 _FIELDS = tuple(field.name for field in fields(ProfitLine))
+
+
+def rebalance_return_ratio(lines: Iterable[ProfitLine]) -> float | None:
+    """Given the lines of channels, one each, return what sales of rebalanced liquidity brought beyond what it cost, as
+    a share of that, at most: as if in each channel that got some all that left had come out of it first. What other
+    channels sold is no part of it. None where nothing was paid.
+    """
+    refilled = [line for line in lines if line.rebalanced_msat > 0 or line.rebalance_msat > 0]
+    paid_msat = sum(line.rebalance_msat for line in refilled)
+    if paid_msat <= 0:
+        return None
+    brought_msat = sum(
+        line.earned_msat * min(line.rebalanced_msat, line.out_msat) // line.out_msat
+        for line in refilled
+        if line.out_msat > 0
+    )
+    return brought_msat / paid_msat - 1.0
 
 
 def total_of(lines: Iterable[ProfitLine]) -> ProfitLine:
@@ -95,7 +101,8 @@ def total_of(lines: Iterable[ProfitLine]) -> ProfitLine:
 @dataclass(frozen=True, slots=True)
 class ChannelProfit:
     """A channel, open or closed, with its line. `closed_at` is None while it is open; `cost_is_known` is False where we
-    opened it and the node's ledger doesn't say for how much.
+    opened it and the node's ledger doesn't say for how much. `yearly_return_ratio` is reckoned over the report's rated
+    span, None where that says nothing.
     """
 
     channel_id: str
@@ -111,16 +118,22 @@ class ChannelProfit:
     #: By listclosedchannels: who began the close, and lightningd's word for why.
     closer: str | None = None
     close_cause: str | None = None
+    #: What its close has left on the chain that hasn't come home yet, its fee still in it; None: nothing is awaited.
+    unswept_msat: int | None = None
+    yearly_return_ratio: float | None = None
+    rebalance_return_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PeerProfit:
-    """A peer with the sum of its channels."""
+    """A peer with the sum of its channels; ratios as a channel's."""
 
     peer_id: str | None
     alias: str | None
     channel_count: int
     line: ProfitLine
+    yearly_return_ratio: float | None = None
+    rebalance_return_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +156,7 @@ class ProfitReport:
     `total` is the node: its channels, and the wallet's own transactions. `untold_msat` left the wallet without a word
     how much of it was a fee: it is in no line. `capital_days` of the period's days have balances on record. `spans` are
     the days or months, oldest first, where they were asked for: their lines add up to `total`, but for the capital.
+    `rated` is the span over which returns are reckoned: what they count and what they are divided by lies within it.
     """
 
     taken_at: float
@@ -160,9 +174,8 @@ class ProfitReport:
     recorded_since_at: float | None = None
     #: Whether the node's ledger was read since the database's schema knows it: without it costs are missing.
     ledger_read: bool = True
-
-    @property
-    def seconds(self) -> float:
-        """How long the period is, as far as it has passed and there are records of it."""
-        begun_at = max(self.since_at, self.taken_at if self.recorded_since_at is None else self.recorded_since_at)
-        return max(min(self.until_at, self.taken_at) - begun_at, 0.0)
+    rated: Span | None = None
+    yearly_return_ratio: float | None = None
+    rebalance_return_ratio: float | None = None
+    #: Of all that the node holds, and what brought it about.
+    balance: BalanceChange | None = None

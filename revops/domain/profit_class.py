@@ -37,9 +37,9 @@ UNSETTLED: Final = frozenset({ProfitClass.NEW, ProfitClass.UNJUDGED})
 class OpenChannel:
     """An open channel as the last sync saw it, with what the records add.
 
-    `opened_at` is None for one that is older than the node can tell. `value_ppm` is what its marginal sat is worth (0
-    where no fee decision has looked at it), `last_settled_at` when a forward last went through it in either direction
-    (None: never). `balances_msat` is our balance at the end of each UTC day on record.
+    `opened_at` is None for one that is older than the node can tell. `value_ppm` is what its marginal sat is worth
+    (None: no fee decision has looked at it yet), `last_settled_at` when a forward last went through it in either
+    direction (None: never). `balances_msat` is our balance at the end of each UTC day on record.
     """
 
     channel_id: str
@@ -53,32 +53,31 @@ class OpenChannel:
     reserve_msat: int
     opened_at: int | None
     last_stable_at: float | None
-    value_ppm: float
+    value_ppm: float | None
     last_settled_at: float | None
     balances_msat: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassInput:
-    """What a class is judged by: a channel's line over the window, and how long it could have forwarded.
+    """What a class is judged by: a channel's line, and how long it could have forwarded.
 
-    `capital_msat` is our balance, averaged over the days of the window that it is on record for. `age_seconds` is None
-    for one that is older than the node can tell. Of the window `counted_seconds` are without the peer's known absences,
-    and `open_seconds` were open hours: the peer was known to be connected, and a typical payment could have left.
-    `silent_seconds` are the open hours since anything last settled
+    The line, its capital among it, is of the window as far as balances are on record (`domain.period.rated_span`),
+    which is `rated_seconds` long: returns are the same as in profit and loss over these days. `age_seconds` is None for
+    one that is older than the node can tell. `open_seconds` of the window were open hours: the peer was known to be
+    connected, and a typical payment could have left. `silent_seconds` are the open hours since anything last settled
     over it in either direction, as far as the records reach; `quiet_seconds` has passed since then by the calendar
-    (infinite where nothing ever has).
+    (infinite where nothing ever has). `value_ppm` is None where no fee decision has looked at the channel yet.
     """
 
     channel_id: str
     line: ProfitLine
-    capital_msat: int
+    rated_seconds: float
     age_seconds: float | None
-    counted_seconds: float
     open_seconds: float
     silent_seconds: float
     quiet_seconds: float
-    value_ppm: float = 0.0
+    value_ppm: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,8 @@ class ReasonCode(StrEnum):
     # profitability classes: their evidence
     CLASS_YOUNG = "class_young"
     CLASS_UNSEEN = "class_unseen"
+    CLASS_UNRATED = "class_unrated"
+    CLASS_UNVALUED = "class_unvalued"
     CLASS_RETURN = "class_return"
     CLASS_BARE = "class_bare"
     CLASS_SOURCED = "class_sourced"

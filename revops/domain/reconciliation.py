@@ -103,7 +103,9 @@ class ChannelBooks:
     settled and not yet in the ledger, one by one. `ledger_msat` is the balance by all
     moves; `balance_msat` is what the node says, 0 where the funds are on the chain, and None while they are on the way.
     `final_msat` is what was ours at last by listclosedchannels, `closed_msat` what the ledger took out of the channel
-    then; `opening_known` says whether the ledger has the channel's opening.
+    then; `opening_known` says whether the ledger has the channel's opening. `forward_count` says how many times one of
+    the forwards entered or left, `before_count` how many of these are older than the ledger, and `move_count` of how
+    many the ledger tells.
     """
 
     channel_id: str
@@ -121,6 +123,9 @@ class ChannelBooks:
     closed_msat: int | None = None
     opening_known: bool = True
     under_way: tuple[Sides, ...] = ()
+    forward_count: int = 0
+    before_count: int = 0
+    move_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ PPM: Final = 1_000_000
 #: All the bitcoin there will be, in msat. The node reports "no limit" as 2^64-1, which no signed column can hold.
 MAX_MSAT: Final = 21_000_000 * 100_000_000 * MSAT_PER_SAT
 MAX_U32: Final = 2**32 - 1
-SECONDS_PER_YEAR: Final = 365.0 * 86_400.0
+SECONDS_PER_DAY: Final = 86_400.0
+SECONDS_PER_YEAR: Final = 365.0 * SECONDS_PER_DAY
 
 
 def clamp_msat(amount_msat: int) -> int:
@@ -40,6 +41,18 @@ def ppm_of_ceil(part_msat: int, whole_msat: int) -> int:
 def share_msat(amount_msat: int, rate_ppm: int) -> int:
     """Given an amount and a rate, return that share of it, floored."""
     return amount_msat * rate_ppm // PPM
+
+
+def yearly_ratio(net_msat: int, capital_msat: float, seconds: float) -> float | None:
+    """Given what capital brought in a span, what it was on an average over that span, and how long that was, return the
+    former as a share of the latter, a year of 365 days. None without capital, and of less than a day: that says nothing
+    of a year.
+
+    All returns are reckoned here, and all of them over `domain.period.rated_span`.
+    """
+    if capital_msat <= 0 or seconds < SECONDS_PER_DAY:
+        return None
+    return net_msat / capital_msat * SECONDS_PER_YEAR / seconds
 
 
 def sat_floor(amount_msat: int) -> int:

@@ -29,8 +29,9 @@ def classes(value: ClassesReport) -> Iterator[Block]:
     headings = ("channel", "peer", "class", "since", "evidence")
     yield Table("Channels", headings, tuple(_row(one) for one in value.channels))
     yield Legend(
-        "returns go by the days without known absences of the peer; open days: those in which it was known to be "
-        "connected, and a typical payment could have left. What opening a channel cost is in `revops report pnl` only. "
+        "returns: of the window's days, as far as balances are on record, as in `revops report pnl`, which counts in "
+        "addition what transactions cost. Usable days: open hours, in days: time in which the peer was known to be "
+        "connected and a typical payment could have left. "
         f"A class changes when another has held for {counted(value.hold_days, 'day')}"
     )
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from revops.domain.dead_capital import DeadChannel, DeadReport
+from revops.domain.dead_capital import DeadChannel, DeadReport, SilentChannel, Standing
 from revops.domain.text import counted
 from revops.report.amounts import age, cost, income, instant, percent
 from revops.report.blocks import Block, Legend, Line, Table
+from revops.report.rates import span_days
 
 _HEADINGS: Final = (
-    "channel", "peer", ">capital", "last forward", ">silent d", ">close", ">by force", "close paid by", ">reopen",
+    "channel", "peer", ">local", "last forward", ">silent d", ">close", ">by force", "close paid by", ">reopen",
     ">elsewhere a year", ">paid back in d",
 )  # fmt: skip
+_SILENT: Final = ("channel", "peer", ">local", "last forward", ">silent d", ">value ppm", "not dead, since")
+_WHY: Final = {
+    Standing.YOUNG: "too young",
+    Standing.WANTED: "payments want it: its next sat has a value",
+    Standing.UNVALUED: "not judged yet what its next sat is worth",
+    Standing.UNSEEN: "usable for too few days on record",
+}
 #: Longer than this nobody waits for.
 _MOST_DAYS: Final = 36_500
 
@@ -28,53 +36,79 @@ def dead(value: DeadReport) -> Iterator[Block]:
         )
     else:
         yield Line(f"No capital is dead; synced {age(value.synced_at, value.taken_at)}")
-    yield Line(
-        f"Dead: nothing settled over it in either direction for {value.dead_days} days in which it could have "
+    yield Legend(
+        f"Dead: nothing settled over it in either direction for {value.dead_days} usable days, in which it could have "
         f"forwarded, its next sat has no value, and it is at least {value.min_age_days} days old"
     )
     yield from _others(value)
-    if not count:
-        return
-    yield Line("")
-    yield Table("Dead capital (sat)", _HEADINGS, tuple(_row(one) for one in value.dead))
-    yield from _rates(value)
-    yield from _elsewhere(value)
-    yield from _by_hand(value.dead[0])
+    if count:
+        yield Line("")
+        yield Table("Dead capital (sat)", _HEADINGS, tuple(_row(one) for one in value.dead))
+        yield from _rates(value)
+        yield from _elsewhere(value)
+    if value.silent:
+        yield Line("")
+        yield Table("Silent, but not dead (sat)", _SILENT, tuple(_silent_row(one) for one in value.silent))
+    if value.unvalued_count:
+        yield Legend(
+            "what a next sat is worth is judged by `revops fees adjust`, in observe mode, too; before, none is dead"
+        )
+    if count:
+        yield from _by_hand(value.dead[0])
 
 
 def _others(value: DeadReport) -> Iterator[Block]:
     groups = (
         (value.alive_count, "had a forward in these days, or too few of them have passed"),
-        (value.wanted_count, "silent, but a next sat has a value: payments want it"),
-        (value.young_count, "too young"),
-        (value.unseen_count, "silent by the calendar, but open for too few days on record to tell"),
+        (value.young_count, _WHY[Standing.YOUNG]),
+        (value.wanted_count, "silent, but payments want it"),
+        (value.unvalued_count, "silent, but not judged yet"),
+        (value.unseen_count, "silent by the calendar, but usable for too few days on record to tell"),
     )
     told = [f"{count:,} {why}" for count, why in groups if count]
     if told:
-        yield Line(f"The other channels: {'; '.join(told)}")
+        yield Legend(f"The other channels: {'; '.join(told)}")
     elif not value.dead:
         yield Line("There is no open channel")
 
 
-def _row(one: DeadChannel) -> tuple[str, ...]:
-    close = one.close
-    last = "never" if one.last_settled_at is None else instant(one.last_settled_at)[:10]
+def _silent_row(one: SilentChannel) -> tuple[str, ...]:
     return (
         one.name,
         one.alias or (one.peer_id or "")[:12],
-        income(one.capital_msat),
-        last,
+        income(one.local_msat),
+        _last(one.last_settled_at),
+        f"{one.silent_days:,.0f}",
+        "?" if one.value_ppm is None else f"{one.value_ppm:,.0f}",
+        _WHY[one.standing],
+    )
+
+
+def _last(settled_at: float | None) -> str:
+    return "never" if settled_at is None else instant(settled_at)[:10]
+
+
+def _row(one: DeadChannel) -> tuple[str, ...]:
+    close = one.close
+    return (
+        one.name,
+        one.alias or (one.peer_id or "")[:12],
+        income(one.local_msat),
+        _last(one.last_settled_at),
         f"{one.silent_days:,.0f}",
         *(("?",) * 4 if close is None else (
             cost(close.mutual_msat), cost(close.unilateral_msat), close.payer, cost(close.reopen_msat)
         )),
-        income(one.elsewhere_msat),
-        _payback(one.payback_days),
+        "?" if one.elsewhere_msat is None else income(one.elsewhere_msat),
+        _payback(one),
     )  # fmt: skip
 
 
-def _payback(days: float | None) -> str:
-    return "-" if days is None or days > _MOST_DAYS else f"{days:,.0f}"
+def _payback(one: DeadChannel) -> str:
+    """Not known ("?"), or never ("-")."""
+    if one.close is None or one.elsewhere_msat is None:
+        return "?"
+    return "-" if one.payback_days is None or one.payback_days > _MOST_DAYS else f"{one.payback_days:,.0f}"
 
 
 def _rates(value: DeadReport) -> Iterator[Block]:
@@ -100,7 +134,7 @@ def _elsewhere(value: DeadReport) -> Iterator[Block]:
     yield Line(
         f"Elsewhere: {percent(found.median_ratio)} a year, the median of {counted(found.channel_count, 'channel')} "
         f"that are profitable ({percent(found.low_ratio)} to {percent(found.high_ratio)}), each fee counted where the "
-        "payment left"
+        f"payment left, over the last {span_days(value.rated)} days of which balances are on record"
     )
     yield Legend(
         "paid back: after so many days at that rate a mutual close and a new opening are paid (-: never). More of the "

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from revops.domain.fleet import FleetNode, FleetReport, FleetTotal
-from revops.domain.period import DAY_SECONDS
 from revops.domain.profit import ProfitLine
 from revops.domain.text import counted
-from revops.report.amounts import age, income, instant, percent
-from revops.report.blocks import Block, Line, Table
+from revops.report.amounts import age, income, instant
+from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.profit import period_words, spent
+from revops.report.rates import ROUNDING, span_days, yearly
 
 _TOGETHER = "together"
 _PLACES = {"onchain": "the wallet", "offchain": "the channels"}
-_NODES = ("node", "id", ">channels", ">capacity", ">local", ">on chain", "lightningd", "synced", "suspended")
+_NODES = ("node", "id", ">channels", ">capacity", ">local", ">wallet", "lightningd", "synced", "suspended")
 
 
 def fleet(value: FleetReport) -> Iterator[Block]:
@@ -26,26 +26,33 @@ def fleet(value: FleetReport) -> Iterator[Block]:
         yield from _network(value, total, nodes)
     if len(value.totals) > 1:
         yield Line("amounts of different networks are never added up")
-    days = round((value.until_at - value.since_at) / DAY_SECONDS)
-    if any(node.capital_days < days for node in value.nodes):
-        yield Line("a year: net on our balance in channels, by the days of which balances are on record; not all are")
+    yield Legend(
+        "local: our balance in channels now; wallet: confirmed and unreserved on the chain. Chain costs: fees of "
+        "transactions. A year: net on our balance in channels, both over as many of the window's days (of days) as "
+        "balances are on record for"
+    )
+    yield Legend(ROUNDING)
 
 
 def _network(value: FleetReport, total: FleetTotal, nodes: list[FleetNode]) -> Iterator[Block]:
     held = [_node_row(node, value.taken_at) for node in nodes]
     leases = any(_lease_msat(node.ever) or _lease_msat(node.window) for node in nodes)
-    window = [(*_name(node), *_cells(node.window, leases), _yearly(node)) for node in nodes]
+    window = [
+        (*_name(node), *_cells(node.window, leases), yearly(node.yearly_return_ratio), span_days(node.rated))
+        for node in nodes
+    ]
     ever = [(*_name(node), *_cells(node.ever, leases)) for node in nodes]
     if total.node_count > 1:
         sums = (income(total.capacity_msat), income(total.local_msat), income(total.wallet_msat))
         held.append((_TOGETHER, "", f"{total.open_count:,}", *sums, "", "", ""))
-        window.append((_TOGETHER, "", *_cells(total.window, leases), _yearly(total)))
+        window.append((_TOGETHER, "", *_cells(total.window, leases), yearly(total.yearly_return_ratio), ""))
         ever.append((_TOGETHER, "", *_cells(total.ever, leases)))
     headings = (
-        "node", "id", ">forwards", ">earned", *((">leases",) if leases else ()), ">refills", ">on chain", ">net"
+        "node", "id", ">forwards", ">earned", *((">leases",) if leases else ()), ">rebalance costs", ">chain costs",
+        ">net",
     )  # fmt: skip
     yield Table(f"Nodes on {total.network} (sat)", _NODES, tuple(held))
-    yield Table(f"{value.window_days} d on {total.network} (sat)", (*headings, ">a year"), tuple(window))
+    yield Table(f"{value.window_days} d on {total.network} (sat)", (*headings, ">a year", ">of days"), tuple(window))
     yield Table(f"Ever on {total.network} (sat)", headings, tuple(ever))
 
 
@@ -55,9 +62,9 @@ def _name(node: FleetNode) -> tuple[str, str]:
 
 def _node_row(node: FleetNode, now: float) -> tuple[str, ...]:
     seen = node.synced_at is not None
-    held = (f"{node.open_count:,}", income(node.capacity_msat), income(node.local_msat)) if seen else ("-", "-", "-")
-    wallet = "-" if node.wallet_msat is None else income(node.wallet_msat)
-    return (*_name(node), *held, wallet, node.version or "-", age(node.synced_at, now), _why(node))
+    held = (f"{node.open_count:,}", income(node.capacity_msat), income(node.local_msat)) if seen else ("?", "?", "?")
+    wallet = "?" if node.wallet_msat is None else income(node.wallet_msat)
+    return (*_name(node), *held, wallet, node.version or "?", age(node.synced_at, now), _why(node))
 
 
 def _why(node: FleetNode) -> str:
@@ -70,10 +77,6 @@ def _why(node: FleetNode) -> str:
 
 def _lease_msat(line: ProfitLine) -> int:
     return line.lease_earned_msat + line.lease_paid_msat
-
-
-def _yearly(one: FleetNode | FleetTotal) -> str:
-    return "-" if one.yearly_return_ratio is None else percent(one.yearly_return_ratio)
 
 
 def _cells(line: ProfitLine, leases: bool) -> tuple[str, ...]:

@@ -56,9 +56,10 @@ def _explained(value: Report) -> Iterator[Block]:
 
 def _node(value: Report) -> Iterator[Block]:
     yield Line(f"{value.alias or '(no alias)'}  {value.node_id[:12]}  {value.network}")
+    wallet = "?" if value.synced_at is None else income(value.wallet_spendable_msat)
     yield Line(
         f"lightningd {value.version}, block {value.blockheight:,}, "
-        f"{income(value.wallet_spendable_msat)} sat on chain; synced {age(value.synced_at, value.taken_at)}"
+        f"{wallet} sat in the wallet; synced {age(value.synced_at, value.taken_at)}"
     )
     turns = by_turns(value.experiment, value.taken_at)
     if turns is not None:
@@ -68,14 +69,14 @@ def _node(value: Report) -> Iterator[Block]:
 def _profit(value: Report) -> Table:
     window, ever = value.window, value.lifetime
     rows = (
-        ("earned by forwards, sat", income(window.earned_msat), income(ever.earned_msat)),
-        ("spent on rebalancing, sat", cost(window.rebalance_fees_msat), cost(ever.rebalance_fees_msat)),
-        ("spent on the chain, sat", cost(window.chain_msat), cost(ever.chain_msat)),
+        ("earned, sat", income(window.earned_msat), income(ever.earned_msat)),
+        ("rebalance costs, sat", cost(window.rebalance_fees_msat), cost(ever.rebalance_fees_msat)),
+        ("chain costs, sat", cost(window.chain_msat), cost(ever.chain_msat)),
         *_leases(window, ever),
         ("net, sat", income(window.net_msat), income(ever.net_msat)),
         ("forwarded, sat", income(window.forwarded_msat), income(ever.forwarded_msat)),
         ("earned, ppm", *_per_window(window, ever)),
-        ("forwards settled", f"{window.settled_count:,}", f"{ever.settled_count:,}"),
+        ("forwards", f"{window.settled_count:,}", f"{ever.settled_count:,}"),
         ("failed later", f"{window.failed_count:,}", f"{ever.failed_count:,}"),
         ("refused by us", f"{window.refused_count:,}", f"{ever.refused_count:,}"),
         ("rebalances", f"{window.rebalance_count:,}", f"{ever.rebalance_count:,}"),
@@ -109,7 +110,7 @@ def _channels(value: Report) -> Iterator[Block]:
     if standing:
         headings = (
             "channel", "peer", "state", ">capacity", ">local", ">ppm", f">in {days}", f">out {days}",
-            f">earned {days}", f">rebalanced {days}", f">its cost {days}", ">net ever",
+            f">earned {days}", f">rebalanced {days}", f">rebalance costs {days}", ">net ever",
         )  # fmt: skip
         rows = tuple(_channel_row(channel, value.blockheight) for channel in _best_first(standing))
         yield Table("Channels (sat)", headings, rows)
@@ -121,7 +122,7 @@ def _channels(value: Report) -> Iterator[Block]:
         chain_msat = sum(channel.lifetime_chain_msat for channel in gone)
         yield Line(
             f"{counted(len(gone), 'closed channel')} earned {income(earned_msat)} sat, "
-            f"and cost {cost(spent_msat)} sat in rebalances and {cost(chain_msat)} on the chain"
+            f"rebalance costs {cost(spent_msat)}, chain costs {cost(chain_msat)}"
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Final
 
+from revops.domain.balance_change import BalanceChange
 from revops.domain.budget import BudgetCheck, CategoryState, Limit, WindowState
 from revops.domain.dead_capital import DeadReport
 from revops.domain.decision import BudgetVerdict, WindowBudget
@@ -45,7 +46,8 @@ DERIVED: Final[Mapping[type[Any], tuple[str, ...]]] = {
     Difference: ("difference_msat", "unexplained"),
     Reconciliation: ("unexplained_msat", "agrees"),
     History: ("earned_msat", "net_msat"),
-    ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat", "refill_return_ratio"),
+    ProfitLine: ("income_msat", "chain_msat", "cost_msat", "net_msat"),
+    BalanceChange: ("own_msat", "unbooked_msat"),
     StabilityWindow: ("covered_seconds", "uptime_ratio"),
     DeadReport: ("capital_msat",),
     FailureSum: ("name", "meaning", "remedy"),

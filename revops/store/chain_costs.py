@@ -10,11 +10,12 @@ from sqlalchemy import Executable, bindparam, delete, func, select
 
 from revops.domain.chain_cost import WALLET, ChainCost, CostKind
 from revops.domain.forward import ChainMove
+from revops.domain.units import MAX_U32
 from revops.store.accounts import WALLET_KEY, account_names
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, chunks
 from revops.store.sums import take_turns
-from revops.store.tables import chain_cost, chain_move
+from revops.store.tables import chain_cost, chain_move, node
 
 #: Given all moves of some transactions, returns what each cost.
 Booker = Callable[[Sequence[ChainMove]], Sequence[ChainCost]]
@@ -77,7 +78,13 @@ def unsettled_txids(tx: Tx) -> tuple[str, ...]:
 @cache
 def _unsettled() -> Executable:
     move, cost = chain_move.c, chain_cost.alias()
-    newest = select(func.coalesce(func.max(move.blockheight), 0)).where(move.node_key == NODE).scalar_subquery()
+    # A height that the chain hasn't reached yet is damage, and must not move the window away from all others.
+    reached = select(node.c.blockheight).where(node.c.node_key == NODE).scalar_subquery()
+    newest = (
+        select(func.coalesce(func.max(move.blockheight), 0))
+        .where(move.node_key == NODE, move.blockheight <= func.coalesce(reached, MAX_U32))
+        .scalar_subquery()
+    )
     settled = select(cost.c.txid).where(
         cost.c.node_key == NODE,
         cost.c.txid == move.txid,

@@ -37,7 +37,7 @@ def _channel(row: Any, balances: Mapping[int, int]) -> OpenChannel:
         reserve_msat=row.our_reserve_msat or 0,
         opened_at=row.opened_at,
         last_stable_at=row.last_stable_connection_at,
-        value_ppm=row.value_ppm or 0.0,
+        value_ppm=None if row.value_at is None else row.value_ppm,  # without its instant it is a placeholder
         last_settled_at=row.last_settled_at,
         balances_msat=balances,
     )
@@ -52,7 +52,14 @@ def _channels() -> Executable:
     own, of_peer = channel.c, peer.c
     signal, ever = channel_signal.c, flow_sum.c
     return (
-        select(*(own[name] for name in names), of_peer.peer_id, of_peer.alias, signal.value_ppm, ever.last_settled_at)
+        select(
+            *(own[name] for name in names),
+            of_peer.peer_id,
+            of_peer.alias,
+            signal.value_ppm,
+            signal.value_at,
+            ever.last_settled_at,
+        )
         .outerjoin(peer, (of_peer.node_key == own.node_key) & (of_peer.peer_key == own.peer_key))
         .outerjoin(channel_signal, (signal.node_key == own.node_key) & (signal.channel_key == own.channel_key))
         .outerjoin(

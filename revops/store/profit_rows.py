@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, case, func, select
 
+from revops.domain.forward import CLOSE_TAG, OPEN_TAG
 from revops.domain.profit import ChannelProfit, ProfitLine
+from revops.store.closes import is_close, unswept
 from revops.store.engine import NODE, Tx
 from revops.store.tables import chain_move, channel, closed_channel, peer
 
@@ -17,14 +19,10 @@ _NOTHING = ProfitLine()
 
 def channel_profits(tx: Tx, lines: Mapping[int, ProfitLine]) -> tuple[ChannelProfit, ...]:
     """Given lines by channel_key, return the channels that have one, open or closed, the best first."""
-    opened, closed = dict[int, int](), dict[int, int]()
-    for row in tx.execute(_life()):
-        if row.tag == "channel_open":
-            opened[row.account_key] = min(row.first_at, opened.get(row.account_key, row.first_at))
-        elif "splice" not in row.extra_tags:
-            closed[row.account_key] = max(row.last_at, closed.get(row.account_key, 0))
+    lives = {row.account_key: (row.opened_at, row.closed_at) for row in tx.execute(_lives())}
+    left_msat = unswept(tx)
     found = [
-        _profit(row, line, opened.get(row.channel_key), closed.get(row.channel_key))
+        _profit(row, line, *lives.get(row.channel_key, (None, None)), left_msat.get(row.channel_key))
         for row in tx.execute(_channels())
         if (line := lines.get(row.channel_key)) is not None and line != _NOTHING
     ]
@@ -32,10 +30,14 @@ def channel_profits(tx: Tx, lines: Mapping[int, ProfitLine]) -> tuple[ChannelPro
     return tuple(found)
 
 
-def _profit(row: Any, line: ProfitLine, first_at: int | None, last_at: int | None) -> ChannelProfit:
-    """Where the ledger has the opening, it has its cost; one that the peer has opened cost nothing to open."""
+def _profit(
+    row: Any, line: ProfitLine, first_at: int | None, last_at: int | None, unswept_msat: int | None
+) -> ChannelProfit:
+    """Where the ledger has the opening, it has its cost; one that the peer has opened cost nothing to open. Where it
+    has the end, that is the end, though lightningd may list the channel for some time yet.
+    """
     opener = row.opener or row.closed_opener
-    closed_at = None if row.closed_at is None else float(last_at or row.closed_at)
+    ended_at = row.closed_at if last_at is None else last_at
     return ChannelProfit(
         channel_id=row.channel_id,
         name=row.scid or row.alias_local or row.channel_id,
@@ -44,22 +46,27 @@ def _profit(row: Any, line: ProfitLine, first_at: int | None, last_at: int | Non
         opener=opener,
         capacity_msat=row.capacity_msat or 0,
         opened_at=first_at if row.opened_at is None else row.opened_at,
-        closed_at=closed_at,
+        closed_at=None if ended_at is None else float(ended_at),
         line=line,
         cost_is_known=opener != "local" or first_at is not None,
         closer=row.closer,
         close_cause=row.close_cause,
+        unswept_msat=unswept_msat,
     )
 
 
 @cache
-def _life() -> Executable:
+def _lives() -> Executable:
     move = chain_move.c
-    kind = (move.account_key, move.tag, move.extra_tags)
+    opened_at = case((move.tag == OPEN_TAG, move.moved_at))
     return (
-        select(*kind, func.min(move.moved_at).label("first_at"), func.max(move.moved_at).label("last_at"))
-        .where(move.node_key == NODE, move.tag.in_(("channel_open", "channel_close")))
-        .group_by(*kind)
+        select(
+            move.account_key,
+            func.min(opened_at).label("opened_at"),
+            func.max(case((is_close(move), move.moved_at))).label("closed_at"),
+        )
+        .where(move.node_key == NODE, move.tag.in_((OPEN_TAG, CLOSE_TAG)))
+        .group_by(move.account_key)
     )
 
 

@@ -43,7 +43,7 @@ FIELD_OF: Final = {
 @dataclass(slots=True)
 class Lines:
     """The lines of a period by channel_key; `rest` is what belongs to no channel, `untold_msat` what left the wallet
-    without a word where to.
+    without a word where to. Of `capital_days` of its days balances are on record.
     """
 
     by_channel: dict[int, ProfitLine] = field(default_factory=dict)
@@ -121,9 +121,20 @@ def _capital(tx: Tx, first_day: int, end_day: int) -> tuple[int, Mapping[int, in
     """On how many of the days balances are on record, and each channel's average over them, 0 where it wasn't there."""
     days = {"b_first": first_day, "b_end": end_day}
     count: int = tx.execute(_day_count(), **days).scalar_one()
-    if not count:
-        return 0, {}
-    return count, {row.channel_key: int(row.local_msat) // count for row in tx.execute(_balances(), **days)}
+    return count, averages({row.channel_key: int(row.local_msat) for row in tx.execute(_balances(), **days)}, count)
+
+
+def averages(sums_msat: Mapping[int, int], day_count: int) -> dict[int, int]:
+    """Given each channel's daily balances added up, and of how many days they are, return its average, to the msat.
+
+    These add up to the average of all together, rounded down: what rounding leaves of one is carried on to the next.
+    """
+    found, whole_msat, shared_msat = {}, 0, 0
+    for key in sorted(sums_msat):
+        whole_msat += sums_msat[key]
+        found[key] = whole_msat // day_count - shared_msat
+        shared_msat += found[key]
+    return found
 
 
 def _in_days() -> tuple[Any, ...]:
@@ -144,6 +155,17 @@ def _balances() -> Executable:
         .where(*_in_days())
         .group_by(balance.channel_key)
     )
+
+
+def balances_since_at(tx: Tx) -> float | None:
+    """Return since when balances are on record, to the day; None where there is none."""
+    day = tx.execute(_first_balance()).scalar()
+    return None if day is None else day * 86_400.0
+
+
+@cache
+def _first_balance() -> Executable:
+    return select(func.min(balance_day.c.day)).where(balance_day.c.node_key == NODE)
 
 
 def first_at(tx: Tx) -> float | None:

@@ -11,9 +11,11 @@ from typing import Final
 from sqlalchemy import Executable, func, select
 
 from revops.domain.channel import Channel, ClosedChannel
+from revops.domain.forward import OPEN_TAG
 from revops.domain.reconciliation import NOTHING, ChannelBooks, NodeBooks, Sides
 from revops.store.accounts import OUTSIDE_KEY, WALLET_KEY
 from revops.store.books import books
+from revops.store.closes import is_close
 from revops.store.cursors import CHANNEL_MOVES_FROM, cursor
 from revops.store.engine import NODE, Tx
 from revops.store.flows import FlowSum, flow_sums
@@ -51,7 +53,7 @@ def node_books(
     here = {one.channel_id: one for one in listed}
     gone = {one.channel_id: one for one in closed}
     chain, waiting = _chain(tx)
-    moved, routed = _moves(tx)
+    moved, routed, counted = _moves(tx)
     ever = flow_sums(tx, None)
     from_at = cursor(tx, CHANNEL_MOVES_FROM)
     before = flow_sums(tx, None, float(from_at)) if from_at else ever
@@ -78,6 +80,9 @@ def node_books(
                 closed_msat=on_chain.closed_msat,
                 opening_known=on_chain.opened,
                 under_way=ending.get(key, ()),
+                forward_count=_count(ever.get(key)),
+                before_count=_count(before.get(key)),
+                move_count=counted.get(key, 0),
             )
         )
     standing = books(tx)
@@ -109,9 +114,15 @@ def _sides(flow: FlowSum | None) -> Sides:
     return NOTHING if flow is None else Sides(flow.in_msat, flow.out_msat, flow.sourced_msat, flow.earned_msat)
 
 
-def _moves(tx: Tx) -> tuple[Mapping[int, int], Mapping[int, Sides]]:
-    """What channel moves have changed each balance by, and what forwards were by them."""
+def _count(flow: FlowSum | None) -> int:
+    """How many times a forward entered or left."""
+    return 0 if flow is None else flow.in_count + flow.out_count
+
+
+def _moves(tx: Tx) -> tuple[Mapping[int, int], Mapping[int, Sides], Mapping[int, int]]:
+    """What channel moves have changed each balance by, what forwards were by them, and how many moves these are."""
     balances: dict[int, int] = defaultdict(int)
+    counts: dict[int, int] = defaultdict(int)
     routed: dict[int, Sides] = {}
     for row in moves_ever(tx):
         balances[row.account_key] += row.credit_msat - row.debit_msat
@@ -121,14 +132,15 @@ def _moves(tx: Tx) -> tuple[Mapping[int, int], Mapping[int, Sides]]:
             part = Sides(out_msat=row.debit_msat, earned_msat=row.fees_msat)
         else:
             continue
+        counts[row.account_key] += row.move_count
         routed[row.account_key] = routed.get(row.account_key, NOTHING) + part
-    return balances, routed
+    return balances, routed, counts
 
 
 def _chain(tx: Tx) -> tuple[Mapping[int, _Chain], list[int]]:
     """Each account by the moves on the chain, and the channels of whose closing transactions outputs are missing."""
     rows = tx.execute(_chain_rows()).all()
-    closes = {row.txid: row for row in rows if row.tag == "channel_close" and "splice" not in row.extra_tags}
+    closes = {row.txid: row for row in rows if row.is_close}
     made: dict[str, set[str]] = defaultdict(set)
     found: dict[int, _Chain] = defaultdict(_Chain)
     for row in rows:
@@ -136,7 +148,7 @@ def _chain(tx: Tx) -> tuple[Mapping[int, _Chain], list[int]]:
             made[row.txid].add(row.outpoint)
         one = found[row.account_key]
         one.balance_msat += row.credit_msat - row.debit_msat
-        one.opened |= row.tag == "channel_open"
+        one.opened |= row.tag == OPEN_TAG
         if row.tag == "htlc_fulfill" and row.credit_msat:
             ours = row.account_key != OUTSIDE_KEY
             target = one if ours else found[closes[row.txid].account_key] if row.txid in closes else _Chain()
@@ -159,8 +171,8 @@ def _chain(tx: Tx) -> tuple[Mapping[int, _Chain], list[int]]:
 @cache
 def _chain_rows() -> Executable:
     move = chain_move.c
-    columns = (move.account_key, move.credit_msat, move.debit_msat, move.tag, move.extra_tags, move.outpoint,
-               move.txid, move.output_count)  # fmt: skip
+    columns = (move.account_key, move.credit_msat, move.debit_msat, move.tag, is_close(move).label("is_close"),
+               move.outpoint, move.txid, move.output_count)  # fmt: skip
     return select(*columns).where(move.node_key == NODE).order_by(move.created_index)
 
 

@@ -61,7 +61,7 @@ def fill(tx: Tx, now: float) -> None:
         for number in (4, 7, 8)
     ]
     forwards.ingest(tx, [*before, *rows], now)
-    signals.save_values(tx, {channel_id(6): 80.0, channel_id(3): 0.0}, now)
+    signals.save_values(tx, dict.fromkeys(map(channel_id, NUMBERS), 0.0) | {channel_id(6): 80.0}, now)
     samples.record_feerates(tx, Feerates(now - HOUR, 253, 500, 400, 2_000, None, None, 600))
     nodes.record_node(tx, make_node(), wallet_spendable_msat=0, channels_spendable_msat=0, synced_at=now)
 
@@ -120,7 +120,7 @@ def test_each_channel_has_its_class_and_its_evidence(
     text = told(capsys, place, "report", "classes")
     assert "3 dead" in text
     assert "judged from 7 on" in text
-    assert "in either direction for 90.0 open days" in text
+    assert "in either direction for 90.0 usable days" in text
     assert [line.split()[0] for line in text.splitlines() if line.startswith(scid(9))] == [scid(9)]
     assert node_id(1)[:12] in next(line for line in text.splitlines() if line.startswith(scid(9)))
 
@@ -162,8 +162,8 @@ def test_dead_capital_what_it_ties_up_and_what_moving_it_takes(place: Path) -> N
     assert set(by_name) == {scid(3), scid(4), scid(9)}
     assert (found.alive_count, found.wanted_count, found.young_count, found.unseen_count) == (2, 1, 1, 2)
     ours, theirs = by_name[scid(3)], by_name[scid(4)]
-    assert ours.capital_msat == 2_500_000 * SAT
-    assert found.capital_msat == 3 * ours.capital_msat
+    assert ours.local_msat == 2_500_000 * SAT
+    assert found.capital_msat == 3 * ours.local_msat
     assert ours.last_settled_at is None
     assert theirs.last_settled_at == NOW - 120 * DAY + 1
     assert ours.close is not None
@@ -187,7 +187,10 @@ def test_the_page_of_dead_capital_is_advice(
     text = told(capsys, place, "report", "dead")
     assert "3 channels with 7,500,000 sat of dead capital" in text
     assert "400 for a close, 2,000 by force, 500 for opening" in text
-    assert "1 silent, but a next sat has a value" in text
+    assert "1 silent, but payments want it" in text
+    silent = text.split("Silent, but not dead (sat)")[1].splitlines()
+    rows = [line.split()[0] for line in silent if line.startswith(("1x", "2x", "3x")) or "x1x" in line[:30]]
+    assert rows == [scid(5), scid(6), scid(7), scid(8)], "by reason, the most capital first"
     assert "Elsewhere: " in text
     assert "revops closes nothing" in text
     assert f"lightning-cli close {scid(3)} 0" in text

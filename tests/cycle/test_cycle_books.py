@@ -25,7 +25,7 @@ from revops.store.engine import Database
 from tests.actuate.bench import DAY, HOUR, NODE_KEY, Bench
 from tests.sim.driving import rebalance
 from tests.sim.happenings import EVENTS, happen
-from tests.sim.ledgers import chain_rows, channel_rows, fees_msat, unresolved
+from tests.sim.ledgers import balances_msat, chain_rows, channel_rows, fees_msat, unresolved
 
 EVER = Period(None, 100_000)
 
@@ -91,6 +91,11 @@ def check(books: Books) -> None:
     chain_msat = sum(msat for txid, msat in fees.items() if txid not in waiting | pending)
     assert report.total.chain_msat + report.untold_msat == chain_msat
     assert report.total.net_msat == sum(earned.values()) - sum(spent.values()) - report.total.chain_msat
+    balance = report.balance
+    assert balance is not None
+    held_msat = sum(msat for account, msat in balances_msat(node).items() if account != "external")
+    assert balance.change_msat == held_msat
+    assert balance.unbooked_msat == 0 or waiting or pending
 
 
 @pytest.fixture(scope="module")

@@ -34,10 +34,10 @@ RATES = ChainRates(NOW, 1_000, 2_000, 3_000)
 
 def seen(silent_days: float, **overrides: Any) -> ClassInput:
     given_values = {
-        "age_seconds": 400 * DAY, "counted_seconds": 30 * DAY, "open_seconds": 30 * DAY,
+        "age_seconds": 400 * DAY, "open_seconds": 30 * DAY,
         "silent_seconds": silent_days * DAY, "quiet_seconds": silent_days * DAY, "value_ppm": 0.0, **overrides,
     }  # fmt: skip
-    return ClassInput(channel_id(1), ProfitLine(), 10**9, **given_values)
+    return ClassInput(channel_id(1), ProfitLine(capital_msat=10**9), 30 * DAY, **given_values)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,9 @@ def seen(silent_days: float, **overrides: Any) -> ClassInput:
         (seen(90, age_seconds=29.9 * DAY), Standing.YOUNG),
         (seen(90, value_ppm=1.0), Standing.WANTED),
         (seen(90, value_ppm=0.99), Standing.DEAD),
+        (seen(90, value_ppm=None), Standing.UNVALUED),  # nobody has judged it yet: not worthless
+        (seen(29, value_ppm=None), Standing.ALIVE),
+        (seen(90, value_ppm=None, age_seconds=1.0), Standing.YOUNG),
         (seen(12, quiet_seconds=30 * DAY), Standing.UNSEEN),  # away for the rest, or not on record
         (seen(0, quiet_seconds=math.inf), Standing.UNSEEN),  # nothing is known of it: never dead
         (seen(12, quiet_seconds=29 * DAY), Standing.ALIVE),
@@ -114,7 +117,9 @@ def test_a_move_is_paid_by_what_the_capital_earns_elsewhere() -> None:
     assert payback_days(cost, earned_msat) == pytest.approx(2_746 / 20_000 * 365)
     assert payback_days(None, earned_msat) is None
     assert payback_days(cost, 0) is None
-    assert yearly_msat(10**9, None) == yearly_msat(10**9, Elsewhere(1, -0.1, -0.1, -0.1)) == 0
+    assert payback_days(cost, None) is None
+    assert yearly_msat(10**9, None) is None
+    assert yearly_msat(10**9, Elsewhere(1, -0.1, -0.1, -0.1)) == 0
 
 
 @given(st.lists(st.floats(-1, 10), min_size=1, max_size=30))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.dead_capital import is_dead
-from revops.decide.profit_class import brought_msat, exit_ratio, judge, moved_on, yearly_ratio
+from revops.decide.profit_class import brought_msat, exit_ratio, judge, moved_on, return_ratio
 from revops.domain.policy import ClassesConfig
 from revops.domain.profit import ProfitLine
 from revops.domain.profit_class import ClassInput, ClassState, ProfitClass, Verdict
@@ -25,21 +25,22 @@ STAGNANT, DEAD, NEW, UNJUDGED = ProfitClass.STAGNANT, ProfitClass.DEAD, ProfitCl
 STEP = 30 * SAT
 
 
-def seen(steps: float = 0, **overrides: Any) -> ClassInput:
+def seen(steps: float = 0, capital_msat: int = 3_650_000 * SAT, **overrides: Any) -> ClassInput:
     """A channel whose exits earned so many hundredths of a per cent a year; it forwarded an hour ago."""
+    line = ProfitLine(
+        earned_msat=round(max(steps, 0) * STEP), rebalance_msat=round(max(-steps, 0) * STEP), out_count=1
+    )  # fmt: skip
     base = ClassInput(
         channel_id=channel_id(1),
-        line=ProfitLine(
-            earned_msat=round(max(steps, 0) * STEP), rebalance_msat=round(max(-steps, 0) * STEP), out_count=1
-        ),
-        capital_msat=3_650_000 * SAT,
+        line=line,
+        rated_seconds=30 * DAY,
         age_seconds=400 * DAY,
-        counted_seconds=30 * DAY,
         open_seconds=30 * DAY,
         silent_seconds=3_600.0,
         quiet_seconds=3_600.0,
     )
-    return replace(base, **overrides)
+    found = replace(base, **overrides)
+    return replace(found, line=replace(found.line, capital_msat=capital_msat))
 
 
 def state(profit_class: ProfitClass, **overrides: Any) -> ClassState:
@@ -76,7 +77,12 @@ def silent(days: float, **overrides: Any) -> ClassInput:
         (seen(0, capital_msat=0), BREAK_EVEN),
         (seen(1, capital_msat=0), PROFITABLE),
         (seen(-1, capital_msat=0), UNDERWATER),
-        (seen(50, counted_seconds=0.0), BREAK_EVEN),
+        (seen(50, rated_seconds=0.0), UNJUDGED),
+        (seen(5_000, rated_seconds=6.9 * DAY), UNJUDGED),  # too few days of balances
+        (seen(5_000, rated_seconds=7 * DAY), PROFITABLE),
+        (silent(300, rated_seconds=0.0), DEAD),  # silence needs no return
+        (silent(300, value_ppm=None), STAGNANT),  # what it is worth was never judged: not dead
+        (silent(13, value_ppm=None), BREAK_EVEN),
     ],
 )
 def test_what_the_figures_say(one: ClassInput, found: ProfitClass) -> None:
@@ -97,7 +103,7 @@ def test_each_class_rests_on_its_figures_by_name() -> None:
     )
     codes = [one.code for one in judge(silent(40), POLICY).evidence]
     assert codes == [ReasonCode.CLASS_SILENT, ReasonCode.CLASS_RETURN]
-    assert "for 40.0 open days (stagnant from 14 on, dead from 30)" in judge(silent(40), POLICY).evidence[0].sentence
+    assert "for 40.0 usable days (stagnant from 14 on, dead from 30)" in judge(silent(40), POLICY).evidence[0].sentence
     assert says(judge(silent(40, value_ppm=7.0), POLICY).evidence, ReasonCode.CLASS_WANTED)
     assert says(judge(seen(1, capital_msat=0), POLICY).evidence, ReasonCode.CLASS_BARE)
 
@@ -109,7 +115,7 @@ def test_entries_count_where_they_source_more_and_are_never_added() -> None:
     assert brought_msat(one) == 61 * STEP
     assert judge(one, POLICY).found is PROFITABLE
     assert says(judge(one, POLICY).evidence, ReasonCode.CLASS_SOURCED)
-    assert yearly_ratio(one) == pytest.approx(0.006)
+    assert return_ratio(one) == pytest.approx(0.006)
     assert exit_ratio(one) == pytest.approx(0.001)
 
 
@@ -118,9 +124,20 @@ def test_the_opening_is_spent_and_no_cost_of_the_window() -> None:
     assert judge(one, POLICY).found is PROFITABLE
 
 
-def test_absences_of_the_peer_are_no_part_of_the_year() -> None:
+def test_a_year_is_of_the_days_that_are_on_record() -> None:
     assert judge(seen(25), POLICY).found is BREAK_EVEN
-    assert judge(seen(25, counted_seconds=15 * DAY, open_seconds=15 * DAY), POLICY).found is PROFITABLE
+    assert judge(seen(25, rated_seconds=15 * DAY, open_seconds=15 * DAY), POLICY).found is PROFITABLE
+    assert exit_ratio(seen(25, rated_seconds=15 * DAY)) == pytest.approx(0.005)
+    assert exit_ratio(seen(25, rated_seconds=0.9 * DAY)) is None
+    assert exit_ratio(seen(25, capital_msat=0)) is None
+
+
+def test_what_was_never_judged_is_said() -> None:
+    codes = [one.code for one in judge(silent(40, value_ppm=None), POLICY).evidence]
+    assert codes == [ReasonCode.CLASS_SILENT, ReasonCode.CLASS_UNVALUED, ReasonCode.CLASS_RETURN]
+    (reason,) = judge(seen(5, rated_seconds=2.5 * DAY), POLICY).evidence
+    assert reason.code is ReasonCode.CLASS_UNRATED
+    assert "on record for 2.5 days: judged from 7 on" in reason.sentence
 
 
 @pytest.mark.parametrize(
@@ -211,13 +228,14 @@ lines = st.builds(
     ProfitLine,
     earned_msat=st.integers(0, 10**9), sourced_msat=st.integers(0, 10**9), rebalance_msat=st.integers(0, 10**9),
     lease_paid_msat=st.integers(0, 10**6), lease_earned_msat=st.integers(0, 10**6),
+    capital_msat=st.integers(0, 10**11),
 )  # fmt: skip
 seconds = st.floats(0, 120 * DAY)
 inputs = st.builds(
     ClassInput,
-    channel_id=st.just(channel_id(1)), line=lines, capital_msat=st.integers(0, 10**11),
-    age_seconds=st.one_of(st.none(), st.floats(0, 900 * DAY)), counted_seconds=seconds, open_seconds=seconds,
-    silent_seconds=seconds, quiet_seconds=st.one_of(seconds, st.just(math.inf)), value_ppm=st.floats(0, 1_000),
+    channel_id=st.just(channel_id(1)), line=lines, rated_seconds=seconds,
+    age_seconds=st.one_of(st.none(), st.floats(0, 900 * DAY)), open_seconds=seconds, silent_seconds=seconds,
+    quiet_seconds=st.one_of(seconds, st.just(math.inf)), value_ppm=st.one_of(st.none(), st.floats(0, 1_000)),
 )  # fmt: skip
 
 

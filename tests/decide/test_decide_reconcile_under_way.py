@@ -61,9 +61,11 @@ def test_what_is_under_way_hides_no_other_cause() -> None:
     assert causes(replace(claimed, forwards=LEFT + ENTERED, under_way=(ENTERED,))) == {Cause.ON_CHAIN}
     # It is listed on, as long as the channel is.
     assert causes(replace(claimed, under_way=(LEFT,))) == {Cause.ON_CHAIN}
-    deleted = replace(CHANNEL, moves=LEFT)
+    deleted = replace(CHANNEL, moves=LEFT, move_count=1)
     assert causes(deleted) == {Cause.DELETED}
-    assert causes(replace(deleted, forwards=ENTERED, under_way=(ENTERED,))) == {Cause.DELETED}
+    busy = replace(deleted, forwards=ENTERED, forward_count=1, under_way=(ENTERED,))
+    assert causes(busy) == {Cause.DELETED}
+    assert causes(replace(busy, move_count=0)) == {Cause.UNKNOWN}
 
 
 @pytest.mark.parametrize("more", [Sides(sourced_msat=1), Sides(earned_msat=1), Sides(in_msat=5, earned_msat=1)])

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from revops.domain.profit_class import ClassState, ProfitClass
 from revops.domain.reason import ReasonCode, why
+from revops.domain.traffic import ChannelTraffic
 from revops.errors import BugError, DataError
 from revops.store import balances, channels, classes, forwards, signals, tables
 from revops.store.engine import Database, Tx
@@ -89,6 +90,8 @@ def test_open_channels_with_what_they_are_judged_by(database: Database, node_key
         channels.record_closed(tx, [make_closed(4)], NOW)
         forwards.ingest(tx, [make_forward(1)], NOW)
         signals.save_values(tx, {channel_id(1): 12.5}, NOW)
+        # What went through a channel is on record before its liquidity was ever judged.
+        signals.save_channels(tx, {channel_id(2): ChannelTraffic(NOW, NOW, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)})
         found = {one.channel_id: one for one in open_channels(tx, TODAY - 30).values()}
     assert set(found) == {channel_id(1), channel_id(2)}
     one = found[channel_id(1)]
@@ -96,4 +99,4 @@ def test_open_channels_with_what_they_are_judged_by(database: Database, node_key
     assert (one.value_ppm, one.last_settled_at, one.opened_at) == (12.5, NOW - 998, opened.opened_at)
     assert (one.local_msat, one.reserve_msat, one.opener) == (opened.local_msat, opened.our_reserve_msat, "local")
     assert (one.last_stable_at, one.connected, one.name) == (NOW - 60, True, opened.name)
-    assert (found[channel_id(2)].value_ppm, found[channel_id(2)].last_settled_at) == (0.0, NOW - 998)
+    assert (found[channel_id(2)].value_ppm, found[channel_id(2)].last_settled_at) == (None, NOW - 998)
