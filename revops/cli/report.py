@@ -8,24 +8,23 @@ from revops.cli.export import write_pnl
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
-from revops.cli.spans import period_of, period_options
+from revops.cli.rows import ListPage, csv_option, row_options
+from revops.cli.spans import period_of, period_options, window_days_option
 from revops.domain.options import CommonOptions
 from revops.report import classes as classes_page
-from revops.report import dead_capital, experiment_results, flow_hours, job_stories, overview, profit
+from revops.report import dead_capital, experiment_results, flow_hours, overview, profit
 from revops.report import failures as failures_page
 from revops.report import fleet as fleet_page
-from revops.report import peers as peers_page
 
 _PNL_PAGES = {
     "channel": profit.by_channel, "peer": profit.by_peer, "day": profit.by_span, "month": profit.by_span
 }  # fmt: skip
 _LISTS = {
     "channels": "revops.cli.report_lists:channels",
+    "peers": "revops.cli.report_lists:peers",
+    "rebalances": "revops.cli.report_lists:rebalances",
     "decisions": "revops.cli.report_lists:decisions",
 }
-_window_days = click.option(
-    "--window-days", type=click.IntRange(1, 36_500), metavar="N", help="Days of the window (report.window_days)."
-)
 
 
 class _Report(Command, LazyGroup):
@@ -38,7 +37,7 @@ class _Report(Command, LazyGroup):
 
 
 @click.group("report", cls=_Report, invoke_without_command=True, lazy=_LISTS)
-@_window_days
+@window_days_option
 @click.option(
     "--decisions", "decision_count", type=click.IntRange(0, 10_000), default=20, show_default=True, metavar="N",
     help="How many of the latest decisions.",
@@ -65,40 +64,6 @@ def _fleet(options: CommonOptions, window_days: int | None) -> None:
 
     value = cycle.run(options, window_days)
     Output(options).product("report fleet", value, lambda: fleet_page.fleet(value))
-
-
-@report.command("peers", cls=Command)
-@_window_days
-@common
-def peers(options: CommonOptions, window_days: int | None) -> None:
-    """How well each peer's payments succeed, how long it holds them, and what it brings. Reads the database only."""
-    from revops.cycle import peers as cycle
-
-    parent = click.get_current_context().parent
-    days = window_days if window_days is not None or parent is None else parent.params["window_days"]
-    value = cycle.run(options, window_days=days)
-    Output(options).product("report peers", value, lambda: peers_page.peers(value))
-
-
-@report.command("rebalances", cls=Command)
-@click.option("--job", "job_key", type=click.IntRange(min=1), metavar="N", help="One job with all that is known of it.")
-@click.option(
-    "--last", "job_count", type=click.IntRange(1, 10_000), default=20, show_default=True, metavar="N",
-    help="How many of the latest jobs.",
-)  # fmt: skip
-@common
-def rebalances(options: CommonOptions, job_key: int | None, job_count: int) -> None:
-    """What became of rebalance jobs, what they cost, and what of it was sold (what the channel would have lacked
-    without it); with -v each step and payment. Reads the database only.
-    """
-    from revops.cycle import job_stories as cycle
-
-    value = cycle.run(options, job_key, job_count)
-    alone = job_key is not None
-    each_step = options.verbosity > 0 or alone
-    Output(options).product(
-        "report rebalances", value, lambda: job_stories.rebalances(value, each_step=each_step, alone=alone)
-    )
 
 
 @report.command("pnl", cls=Command)
@@ -128,40 +93,45 @@ def pnl(
 
 
 @report.command("classes", cls=Command)
+@row_options
 @common
-def classes(options: CommonOptions) -> None:
+def classes(options: CommonOptions, page: ListPage) -> None:
     """Each open channel's profitability class, since when, and why: profitable, break-even, underwater, stagnant or
     dead. The last `revops rollup` has judged them. Reads the database only.
     """
     from revops.cycle import classes as cycle
 
     value = cycle.run(options)
-    Output(options).product("report classes", value, lambda: classes_page.classes(value))
+    page.show(options, "report classes", value, "channels", classes_page.classes)
 
 
 @report.command("dead", cls=Command)
+@row_options
 @common
-def dead(options: CommonOptions) -> None:
+def dead(options: CommonOptions, page: ListPage) -> None:
     """Channels whose capital does nothing: what a close would cost now, what the capital earns elsewhere on this node,
     and when a move would be paid. Advice only: nothing is ever closed. Reads the database only.
     """
     from revops.cycle import dead_capital as cycle
 
     value = cycle.run(options)
-    Output(options).product("report dead", value, lambda: dead_capital.dead(value))
+    page.show(options, "report dead", value, "dead", dead_capital.dead)
 
 
 @report.command("failures", cls=Command)
 @period_options
+@csv_option
 @common
-def failures(options: CommonOptions, first_day: int | None, last_day: int | None, last_count: int | None) -> None:
+def failures(
+    options: CommonOptions, first_day: int | None, last_day: int | None, last_count: int | None, page: ListPage
+) -> None:
     """Which forwards failed over a period (the last 30 days), at which exit, whether we refused them or they failed
     beyond us, why, and what helps. Reads the database only.
     """
     from revops.cycle import failures as cycle
 
     value = cycle.run(options, period_of(first_day, last_day, last_count))
-    Output(options).product("report failures", value, lambda: failures_page.failures(value))
+    page.show(options, "report failures", value, "channels", failures_page.failures)
 
 
 @report.command("flows", cls=Command)
@@ -170,15 +140,16 @@ def failures(options: CommonOptions, first_day: int | None, last_day: int | None
     help="How many hours, the one that runs among them.",
 )  # fmt: skip
 @click.option("--channel", metavar="SCID|CHANNEL_ID|PEER_ID|ALIAS", help="One channel, or those of a peer, only.")
+@csv_option
 @common
-def flows(options: CommonOptions, hour_count: int, channel: str | None) -> None:
+def flows(options: CommonOptions, hour_count: int, channel: str | None, page: ListPage) -> None:
     """What went through the node, or a channel, hour by hour (UTC), as far back as single forwards are kept
     (retention.forwards_days). Reads the database only.
     """
     from revops.cycle import flow_hours as cycle
 
     value = cycle.run(options, hour_count, channel)
-    Output(options).product("report flows", value, lambda: flow_hours.flows(value))
+    page.show(options, "report flows", value, "hours", flow_hours.flows)
 
 
 @report.command("experiment", cls=Command)

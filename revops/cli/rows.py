@@ -51,6 +51,21 @@ def _conditions(_context: click.Context, _parameter: click.Parameter, texts: Seq
         raise click.BadParameter(str(problem)) from problem
 
 
+_as_csv = click.option("--csv", "as_csv", is_flag=True, help="The rows as CSV, every figure exact.")
+
+
+def csv_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose rows belong together, as the parts of a total, what prints them as CSV; its function takes
+    it as one ListPage, `page`.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        function(*args, page=ListPage(Choice(), as_csv=kwargs.pop("as_csv")), **kwargs)
+
+    return _as_csv(wrapped)
+
+
 def row_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a page of rows; its function takes them as one ListPage, `page`."""
 
@@ -59,7 +74,6 @@ def row_options(function: Callable[..., None]) -> Callable[..., None]:
         choice = Choice(kwargs.pop("conditions"), kwargs.pop("sort") or "", kwargs.pop("limit"))
         function(*args, page=ListPage(choice, as_csv=kwargs.pop("as_csv")), **kwargs)
 
-    as_csv = click.option("--csv", "as_csv", is_flag=True, help="The rows as CSV, every figure exact.")
     limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N of them only.")
     sort = click.option("--sort", metavar="NAME", help="Sort by a figure of the JSON; -NAME: the largest first.")
     where = click.option(
@@ -67,4 +81,4 @@ def row_options(function: Callable[..., None]) -> Callable[..., None]:
         help="Only rows of which this is true (=, !=, <, <=, >, >=, ~ contains; amounts in msat, or 5000sat); may be "
         "given again. NAME is a figure of the JSON; its end is enough, where only one ends so.",
     )  # fmt: skip
-    return where(sort(limit(as_csv(wrapped))))
+    return where(sort(limit(_as_csv(wrapped))))

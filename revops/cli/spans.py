@@ -66,6 +66,11 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # older clicks have no ar
             self.fail(f"{value!r} is not a day like 2026-11-01.", param, ctx)
 
 
+window_days_option = click.option(
+    "--window-days", type=click.IntRange(1, 36_500), metavar="N", help="Days of the window (report.window_days)."
+)
+
+
 def seconds_of(text: str) -> int | None:
     """Given a span as people type it, return its seconds; None for what isn't one."""
     match = _SPAN.fullmatch(text.strip().lower())
