@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import Executable, Integer, bindparam, func, insert, literal_column, select, update
@@ -89,3 +90,17 @@ def last_success(tx: Tx, command: str) -> float | None:
 def _last_success() -> Executable:
     ended = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.exit_code == _SUCCESS)
     return select(func.max(run.c.finished_at)).where(*ended)
+
+
+def start_gaps(tx: Tx, command: str, limit: int) -> tuple[float, ...]:
+    """Given a command, return the seconds between the starts of its last runs, at most `limit` of them."""
+    starts = tx.execute(_starts(), b_command=command, b_limit=limit + 1).scalars().all()
+    return tuple(abs(later - earlier) for later, earlier in pairwise(starts))
+
+
+@cache
+def _starts() -> Executable:
+    mine = (run.c.node_key == NODE, run.c.command == bindparam("b_command"))
+    return (
+        select(run.c.started_at).where(*mine).order_by(run.c.run_key.desc()).limit(bindparam("b_limit", type_=Integer))
+    )

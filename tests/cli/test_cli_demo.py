@@ -12,6 +12,7 @@ import pytest
 
 from revops.cli.main import main
 from revops.cycle import demo, demo_books
+from revops.cycle.schedule import SCHEDULE
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.record import JobRecord
@@ -32,7 +33,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def short_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """One run of each kind is enough to reach a node that isn't the demo's."""
-    monkeypatch.setattr(demo, "SCHEDULE", {command: (minute,) for minute, command in enumerate(demo.SCHEDULE, 600)})
+    monkeypatch.setattr(demo, "SCHEDULE", {command: (minute,) for minute, command in enumerate(SCHEDULE, 600)})
 
 
 @pytest.fixture
