@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import cache
 from typing import Any, Final
 
@@ -58,17 +57,19 @@ def _fee_documents() -> Executable:
 
 def price_marks(tx: Tx) -> dict[str, PriceMarks]:
     """Return what is remembered of the fee in force of each channel_id, whatever the rest of its state is."""
-    found = {channel_id: load_object(document) for channel_id, document in tx.execute(_fee_states()).all()}
+    return {channel_id: _marks(load_object(document)) for channel_id, document in tx.execute(_fee_states()).all()}
+
+
+def _marks(state: Mapping[str, Any]) -> PriceMarks:
     try:
-        return {
-            channel_id: PriceMarks(*(state.get(name) for name in _MARKS))  # type: ignore[arg-type]  # as it was stored
-            for channel_id, state in found.items()
-        }
-    except TypeError as error:
+        return PriceMarks(
+            window_start_at=float(state["window_start_at"]),
+            open_seconds=float(state.get("open_seconds", 0.0)),
+            asleep_until_at=state.get("asleep_until_at"),
+            congested_since_at=state.get("congested_since_at"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"database: a fee state can't be read ({error}); was it written by a newer revops?") from error
-
-
-_MARKS: Final = tuple(field.name for field in fields(PriceMarks))
 
 
 def congested_since(tx: Tx) -> dict[str, float]:
