@@ -108,6 +108,14 @@ class ConfigError(RevopsError):
     exit_code = 78
 
 
+class SchemaMismatch(ConfigError):
+    """The database's schema isn't the one that this version works with. `found` is None where it has none of ours."""
+
+    def __init__(self, message: str, found: str | None) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 #: Who reads our output went away: 128 + SIGPIPE.
 READER_GONE_EXIT_CODE = 141
 #: Ctrl-C: 128 + SIGINT, as a shell says it.

@@ -59,6 +59,7 @@ cli = LazyGroup(
         "clboss": "revops.cli.clboss:clboss",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
+        "metrics": "revops.cli.metrics:metrics",
         "demo": "revops.cli.demo:demo",
         "simulate": "revops.cli.simulate:simulate",
     },

@@ -23,6 +23,7 @@ from revops.cycle import db, fees, init, rebalance, rebalance_plan, reconcile, r
 from revops.cycle.demo_books import compare, job_counts, refill_counts, too_dear_count
 from revops.cycle.demo_operator import Deed, deeds
 from revops.domain.options import CommonOptions
+from revops.domain.schedule import SCHEDULE
 from revops.domain.summary import DemoSummary, OperatorDeed
 from revops.errors import ConfigError, DataError
 from revops.sim.config import SimBooks, SimConfig
@@ -37,22 +38,6 @@ HISTORY_DAYS: Final = 7
 NAME: Final = "demo"
 #: Decisions of each kind that the summary shows.
 SHOWN_COUNT: Final = 6
-
-
-def hourly(*minutes: int, every_hours: int = 1) -> tuple[int, ...]:
-    """Given minutes of the hour, return them as minutes of the day."""
-    return tuple(hour * 60 + minute for hour in range(0, 24, every_hours) for minute in minutes)
-
-
-#: The lines of crontab.example that act, by the minutes of the day at which they run; a test holds the two together.
-SCHEDULE: Final[dict[str, tuple[int, ...]]] = {
-    "sync": hourly(2, 32),
-    "fees adjust": hourly(12, 42),
-    "rebalance plan": hourly(21),
-    "rebalance run": (*hourly(25, 55), *hourly(37, every_hours=6)),
-    "rollup": (3 * 60 + 7,),
-    "reconcile": (4 * 60 + 47,),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from revops.cycle.ingest import opening_of
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.chain_costs import chain_costs
 from revops.decide.reconcile import compared_count, differences
+from revops.domain.measures import CommandFigures
 from revops.domain.options import CommonOptions
 from revops.domain.reconciliation import Reconciliation
 from revops.domain.summary import SyncSummary
+from revops.errors import Unexplained
 from revops.store import reconciled
 from revops.store.chain_costs import wrong_costs
 from revops.store.recount import wrong_sums
@@ -29,6 +31,9 @@ def run(options: CommonOptions, clock: Clock = time.time) -> Reconciliation:
             found = _look(session)
             if found.still:
                 break
+        session.figures = CommandFigures(reconciled=found)
+        if not found.agrees:
+            session.exit_code = Unexplained.exit_code  # as the command line will have it
         return found
 
 

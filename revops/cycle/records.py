@@ -11,9 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from revops import __version__
 from revops import config as configuration
-from revops.cycle.export import export_command
+from revops.cycle.export import ended_run, export_command
 from revops.cycle.session import Clock, exit_code_of
 from revops.decide.suspend import clock_reasons, funds_reasons
 from revops.domain.options import CommonOptions
@@ -21,7 +20,7 @@ from revops.domain.policy import Config
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.text import plain_name, printable
 from revops.errors import ConfigError, RevopsError
-from revops.metrics.collect import CommandRun
+from revops.metrics.collect.command import CommandRun
 from revops.store import nodes, samples
 from revops.store.engine import Database, KnownNode, Tx
 from revops.store.reserve import suspended_since
@@ -95,24 +94,25 @@ def _opened(
 ) -> Iterator[_Opened]:
     config = configuration.load(options)
     started_at = clock()
+    opened: _Opened | None = None
     try:
         with closing(Database.open(configuration.database_url(config), read_only=True)) as database:
             opened = make(config, database)
             yield opened
     except BaseException as error:
-        try:
-            _export(config, command, started_at, clock(), exit_code_of(error))
-        except RevopsError as second:  # the first error is the one to report
-            _log.warning("the failed run left no metrics: %s", second)
+        run = ended_run(command, started_at, clock(), exit_code_of(error), opened=opened is not None, error=error)
+        _export(config, run, "the failed run left no metrics")  # the first error is the one to report
         raise
+    # A person who may not write there still gets the answer.
+    run = ended_run(command, started_at, clock(), opened.exit_code, opened=True)
+    _export(config, run, "this run left no metrics")
+
+
+def _export(config: Config, run: CommandRun, failed: str) -> None:
     try:
-        _export(config, command, started_at, clock(), opened.exit_code)
-    except RevopsError as problem:  # a person who may not write there still gets the answer
-        _log.warning("this run left no metrics: %s", problem)
-
-
-def _export(config: Config, command: str, started_at: float, finished_at: float, exit_code: int) -> None:
-    export_command(config, CommandRun(command, started_at, finished_at, exit_code, None, __version__))
+        export_command(config, run)
+    except RevopsError as problem:
+        _log.warning("%s: %s", failed, problem)
 
 
 def _known(database: Database) -> tuple[KnownNode, ...]:

@@ -9,6 +9,7 @@ import time
 from revops.cycle.classes import classify
 from revops.cycle.session import Clock, open_session
 from revops.cycle.switchback import go_on
+from revops.domain.measures import CommandFigures
 from revops.domain.options import CommonOptions
 from revops.domain.policy import RetentionConfig
 from revops.domain.summary import RollupSummary
@@ -41,6 +42,8 @@ def run(options: CommonOptions, clock: Clock = time.time) -> RollupSummary:
         rolled_up = prune_forwards(session.database, session.node_key, now - retention.forwards_days * DAY_SECONDS)
         pruned = prune_others(session.database, session.node_key, retention, now)
         changed = 0 if doubtful else classify(session.database, session.node_key, session.config.classes, now)
+        with session.database.read(session.node_key) as tx:
+            session.figures = CommandFigures(row_counts=space.row_counts(tx))
         return RollupSummary(
             taken_at=now,
             rolled_up_count=rolled_up,

@@ -11,19 +11,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from revops import __version__
 from revops import config as configuration
-from revops.cycle.export import export_command, export_node
+from revops.cycle.export import ended_run, export_command, export_node
 from revops.cycle.ingest import Synced, sync_node
 from revops.cycle.reserves import look_at_reserve
+from revops.decide.cadence import RUNS, expected_seconds
 from revops.decide.suspend import clock_reasons, lagging_reasons, reserve_reasons, syncing_reasons
+from revops.domain.measures import CommandFigures
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
 from revops.domain.reason import Reason, ReasonCode
+from revops.domain.schedule import EVERY_SECONDS
 from revops.domain.snapshot import ClockMark
 from revops.errors import (
     INTERRUPTED_EXIT_CODE,
@@ -35,7 +38,6 @@ from revops.errors import (
     Terminated,
 )
 from revops.lock import Domain, hold
-from revops.metrics.collect import CommandRun
 from revops.node.errors import one_line
 from revops.node.reader import NodeReader
 from revops.node.rpc import Rpc
@@ -65,6 +67,9 @@ class Session:
     run_key: int | None
     #: How many decisions ended how, for the command's metrics.
     decision_counts: dict[str, int] | None = field(default=None)
+    #: What the command shows of its own in its metrics, and the exit code that it will have if nothing fails.
+    figures: CommandFigures = field(default_factory=CommandFigures)
+    exit_code: int = 0
 
     def count(self, outcomes: Iterable[str]) -> None:
         """Given the outcomes of this run's decisions, keep their counts for the metrics."""
@@ -172,7 +177,7 @@ def open_session(
             session = _enter(stack, run, domain, writes=writes and not options.dry_run)
             run.begin(session)
             yield session
-            run.end(0, None)
+            run.end(session)
         except BaseException as error:
             run.fail(error)
             raise
@@ -228,6 +233,8 @@ class _Run:
     database: Database | None = None
     session: Session | None = None
     recorded: bool = False
+    last_success_at: float | None = None
+    interval_seconds: float | None = None
 
     def begin(self, session: Session) -> None:
         self.session = session
@@ -235,14 +242,14 @@ class _Run:
             with session.database.transaction(session.node_key) as tx:
                 session.run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
 
-    def end(self, exit_code: int, message: str | None) -> None:
-        """Record the end in the database, then show it in the metrics."""
+    def end(self, session: Session) -> None:
+        """Record the success in the database, then show it in the metrics."""
         if self.options.dry_run:
             return
         finished_at = self.clock()
-        last_success_at = self._record(finished_at, exit_code, message)
+        self._record(finished_at, 0, None)
         self.recorded = True
-        self._export(finished_at, exit_code, last_success_at)
+        self._export(finished_at, session.exit_code, None)
 
     def fail(self, error: BaseException) -> None:
         """Record how the run failed, and show it in the metrics, each as far as it can be done.
@@ -252,39 +259,46 @@ class _Run:
         if self.options.dry_run:
             return
         exit_code, finished_at = exit_code_of(error), self.clock()
-        last_success_at = None
         try:
-            last_success_at = self._record(finished_at, exit_code, one_line(str(error)) or type(error).__name__)
+            self._record(finished_at, exit_code, one_line(str(error)) or type(error).__name__)
         except RevopsError as second:
             _log.info("the failed run left no record: %s", second)
         if self.recorded:  # what failed was the export itself
             return
         try:
-            self._export(finished_at, exit_code, last_success_at)
+            self._export(finished_at, exit_code, error)
         except RevopsError as second:
             _log.info("the failed run left no metrics: %s", second)
 
-    def _export(self, finished_at: float, exit_code: int, last_success_at: float | None) -> None:
-        counts = self.session.decision_counts if self.session is not None else None
-        run = CommandRun(self.command, self.started_at, finished_at, exit_code, last_success_at, __version__, counts)
+    def _export(self, finished_at: float, exit_code: int, error: BaseException | None) -> None:
+        run = ended_run(
+            self.command, self.started_at, finished_at, exit_code, opened=self.database is not None, error=error
+        )
+        run = replace(run, last_success_at=self.last_success_at, interval_seconds=self.interval_seconds)
+        if self.session is not None:
+            run = replace(run, decision_counts=self.session.decision_counts, figures=self.session.figures)
         export_command(self.config, run)
 
-    def _record(self, finished_at: float, exit_code: int, message: str | None) -> float | None:
-        """Close the run's row; make one for a run that failed before it had one. Return the last success on record."""
+    def _record(self, finished_at: float, exit_code: int, message: str | None) -> None:
+        """Close the run's row; make one for a run that failed before it had one. Remember what the records say of the
+        command's other runs.
+        """
         if self.database is None:
-            return None
+            return
         if self.session is not None:
             node_key, run_key = self.session.node_key, self.session.run_key
         else:
             known = self.database.known_nodes()
             if len(known) != 1:
-                return None
+                return
             node_key, run_key = known[0][0], None
         with self.database.transaction(node_key) as tx:
             if run_key is None:
                 run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
             runs.end_run(tx, run_key, finished_at, exit_code, message)
-            return runs.last_success(tx, self.command)
+            self.last_success_at = runs.last_success(tx, self.command)
+            starts = runs.latest_starts(tx, self.command, RUNS)
+        self.interval_seconds = expected_seconds(EVERY_SECONDS.get(self.command), starts)
 
 
 def exit_code_of(error: BaseException) -> int:

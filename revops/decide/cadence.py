@@ -11,6 +11,7 @@ from typing import Final
 
 #: Of fewer runs nobody can say how often they come.
 LEAST_RUNS: Final = 3
+_LEAST_EXPECTED_RUNS: Final = 2
 #: A job that was moved to other minutes is judged by its new ones after so many runs.
 RUNS: Final = 20
 #: A run may start late and take its time; two missed runs are none of that.
@@ -26,6 +27,18 @@ def every_seconds(starts: Sequence[float]) -> float | None:
     if len(latest) < LEAST_RUNS:
         return None
     return median(later - earlier for earlier, later in pairwise(latest))
+
+
+def expected_seconds(example_seconds: float | None, starts: Sequence[float]) -> float | None:
+    """Given how often a command runs by crontab.example (None: it isn't in it), and when it was started, return how
+    often it is expected.
+
+    No more often than in the example, so that a few runs by hand make no alarm of what follows; more seldom where it
+    came more seldom. None for a command that isn't for cron, or was run once only: somebody tried it.
+    """
+    if example_seconds is None or len(starts) < _LEAST_EXPECTED_RUNS:
+        return None
+    return max(example_seconds, every_seconds(starts) or 0.0)
 
 
 def is_late(last_at: float, every: float | None, now: float) -> bool:

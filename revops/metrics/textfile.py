@@ -24,11 +24,15 @@ from tempfile import mkstemp
 from typing import Final
 from urllib.parse import quote
 
+from revops.domain.measures import NOTHING_MEASURED, Measures
 from revops.domain.record import PeerRecord, Report
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
-from revops.metrics.catalog import Metric
-from revops.metrics.collect import CommandRun, Family, command_families, node_families
+from revops.metrics.catalog import CommandMetric, NodeMetric
+from revops.metrics.collect import node_families
+from revops.metrics.collect.command import CommandRun, command_families
+from revops.metrics.collect.families import Family
+from revops.metrics.present import lasting, present_value
 
 #: So many digits before the point are written out.
 _LONGEST_WHOLE: Final = 6
@@ -44,9 +48,15 @@ _LOCK_POLL_SECONDS: Final = 0.05
 _OVERTAKE_SECONDS: Final = 3_600.0
 
 
-def write_node_metrics(folder: Path, node_label: str, report: Report, peers: tuple[PeerRecord, ...] = ()) -> None:
-    """Given the textfile folder, the node's label, its report and its peers, replace the node's file, unless that shows
-    a newer state.
+def write_node_metrics(
+    folder: Path,
+    node_label: str,
+    report: Report,
+    peers: tuple[PeerRecord, ...] = (),
+    measures: Measures = NOTHING_MEASURED,
+) -> None:
+    """Given the textfile folder, the node's label, its report, its peers and what was measured, replace the node's
+    file, unless that shows a newer state.
 
     Two runs can finish out of order. A present file that is of the future by the machine's clock, and more than an hour
     ahead of this report, was not written by a faster run but under a wrong clock, and is replaced; else it would stay.
@@ -55,26 +65,28 @@ def write_node_metrics(folder: Path, node_label: str, report: Report, peers: tup
     """
     path = folder / f"revops_{_in_file_name(node_label)}.prom"
     with _turn(folder) as descriptor:
-        present_at = _present_value(path, Metric.SNAPSHOT_TIMESTAMP)
+        present_at = present_value(_present(path), NodeMetric.SNAPSHOT_TIMESTAMP)
         if present_at is not None and _overtaken(report.taken_at, present_at, time.time()):
             return
-        _replace(path, render(node_families(node_label, report, peers)), descriptor)
+        _replace(path, render(node_families(node_label, report, peers, measures)), descriptor)
 
 
 def write_command_metrics(folder: Path, node_label: str, run: CommandRun) -> None:
     """Given the textfile folder, the node's label and a run that ends, replace the file of that command.
 
     The time of the last success never goes back and doesn't vanish while the records can't be read, which would silence
-    the alert that watches it: what the present file says stands, unless it says a time after this run.
+    the alert that watches it: what the present file says stands, unless it says a time after this run. So stand figures
+    that last, where this run has none.
 
     Raise OutputError, PermissionDenied, DiskError or TemporaryError if it can't be written; the old file then stands.
     """
     path = folder / f"revops_{_in_file_name(node_label)}_{_in_file_name(run.command, space='_')}.prom"
     with _turn(folder) as descriptor:
-        known = (run.last_success_at, _present_value(path, Metric.COMMAND_LAST_SUCCESS))
+        present = _present(path)
+        known = (run.last_success_at, present_value(present, CommandMetric.LAST_SUCCESS))
         last_success_at = max((at for at in known if at is not None and at <= run.finished_at), default=None)
         run = replace(run, last_success_at=last_success_at)
-        _replace(path, render(command_families(node_label, run)), descriptor)
+        _replace(path, render(lasting(command_families(node_label, run), present)), descriptor)
 
 
 def render(families: tuple[Family, ...]) -> bytes:
@@ -134,20 +146,12 @@ def _overtaken(taken_at: float, present_at: float, now: float) -> bool:
     return present_at > taken_at and not of_wrong_clock
 
 
-def _present_value(path: Path, metric: Metric) -> float | None:
-    """Given a file of ours and a metric of one series, return its value; None if file or series isn't there.
-
-    Only our own lines are looked at: a label can't start a line, since line breaks in it are escaped.
-    """
+def _present(path: Path) -> str:
+    """Given a file of ours, return what is in it; nothing if it isn't there."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return None
-    for line in text.split("\n"):
-        if line.startswith(metric.value.name + "{"):
-            with suppress(ValueError):
-                return float(line.rpartition(" ")[2])
-    return None
+        return ""
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecis
 from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.reason import Reason
 from revops.domain.record import DecisionRecord
+from revops.store import tally
 from revops.store.codec import dump, dump_reasons, load_object, load_reasons
 from revops.store.engine import NODE, Tx
-from revops.store.keys import channel_keys, insert_of, next_keys
-from revops.store.tables import channel, decision, decision_tally
+from revops.store.keys import channel_keys, next_keys
+from revops.store.tables import channel, decision
 
 FEES: Final = "fees adjust"
 REBALANCE: Final = "rebalance plan"
@@ -114,7 +115,7 @@ def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence
         tx.connection.execute(insert(decision), rows)
     if repeated:
         tx.connection.execute(_repeat(), repeated)
-    _tally(tx, command, items)
+    tally.add(tx, command, ((item.outcome, (reason.code for reason in item.reasons)) for item in items))
 
 
 @cache
@@ -183,32 +184,6 @@ def _latest() -> Executable:
         .join(channel, (channel.c.node_key == decision.c.node_key) & (channel.c.channel_key == decision.c.channel_key))
         .where(channel.c.node_key == NODE, decision.c.command == command, decision.c.last_at == last_at)
     )
-
-
-def _tally(tx: Tx, command: str, items: Sequence[_Taken]) -> None:
-    counts: dict[str, int] = {}
-    for item in items:
-        counts[item.outcome] = counts.get(item.outcome, 0) + 1
-    rows = [
-        {"node_key": tx.node_key, "command": command, "outcome": outcome, "decision_count": count}
-        for outcome, count in sorted(counts.items())
-    ]
-    tx.connection.execute(_add_to_tally(tx.connection.dialect.name), rows)
-
-
-@cache
-def _add_to_tally(dialect_name: str) -> Executable:
-    insert_ = insert_of(decision_tally, dialect_name)
-    total = decision_tally.c.decision_count + insert_.excluded.decision_count
-    return insert_.on_conflict_do_update(
-        index_elements=["node_key", "command", "outcome"], set_={"decision_count": total}
-    )
-
-
-def decision_counts(tx: Tx) -> dict[tuple[str, str], int]:
-    """Return how many decisions were ever taken, by (command, outcome). Retention doesn't lower it."""
-    rows = tx.connection.execute(select(decision_tally).where(decision_tally.c.node_key == tx.node_key))
-    return {(row.command, row.outcome): row.decision_count for row in rows}
 
 
 def outcomes_in_force(tx: Tx, command: str, now: float) -> dict[str, int]:

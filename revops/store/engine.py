@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import QueuePool
 
-from revops.errors import BugError, ConfigError, DataError
+from revops.errors import BugError, ConfigError, DataError, SchemaMismatch
 from revops.store import tables
 from revops.store import url as urls
 from revops.store.faults import explained_sqlite, translated
@@ -97,7 +97,7 @@ class Database:
 
                 found = upgrade(url).version
             if found != SCHEMA_VERSION:
-                raise ConfigError(wrong_version(parsed, found))
+                raise SchemaMismatch(wrong_version(parsed, found), found)
             if not read_only:
                 use_wal(parsed, engine)
         except BaseException:

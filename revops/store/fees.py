@@ -10,9 +10,10 @@ from sqlalchemy import Executable, bindparam, func, insert, select
 
 from revops.domain.decision import FeeState
 from revops.domain.demand import DemandFigures
+from revops.domain.measures import PriceMarks
 from revops.domain.record import FeeChange
-from revops.errors import BugError
-from revops.store.codec import dump_state, load_figures, load_state
+from revops.errors import BugError, DataError
+from revops.store.codec import dump_state, load_figures, load_object, load_state
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_key, channel_keys, insert_of, next_keys
 from revops.store.tables import channel, fee_change, fee_state
@@ -52,6 +53,23 @@ def demand_figures(tx: Tx) -> dict[int, DemandFigures]:
 def _fee_documents() -> Executable:
     mine = (fee_state.c.node_key == NODE, fee_state.c.strategy == STRATEGY)
     return select(fee_state.c.channel_key, fee_state.c.state_json).where(*mine)
+
+
+def price_marks(tx: Tx) -> dict[str, PriceMarks]:
+    """Return what is remembered of the fee in force of each channel_id, whatever the rest of its state is."""
+    return {channel_id: _marks(load_object(document)) for channel_id, document in tx.execute(_fee_states()).all()}
+
+
+def _marks(state: Mapping[str, Any]) -> PriceMarks:
+    try:
+        return PriceMarks(
+            window_start_at=float(state["window_start_at"]),
+            open_seconds=float(state.get("open_seconds", 0.0)),
+            asleep_until_at=state.get("asleep_until_at"),
+            congested_since_at=state.get("congested_since_at"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"database: a fee state can't be read ({error}); was it written by a newer revops?") from error
 
 
 def congested_since(tx: Tx) -> dict[str, float]:

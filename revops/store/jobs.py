@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
 
+from revops.domain.measures import JOBS
 from revops.domain.reason import Reason
 from revops.domain.rebalance import FailureKind, JobStep
 from revops.domain.record import JobRecord
 from revops.errors import BugError
+from revops.store import tally
 from revops.store.codec import dump_reasons
 from revops.store.engine import Tx
 from revops.store.job_rows import newest, records
@@ -133,6 +135,8 @@ def finish_job(
         "erring_scidd": erring_scidd,
     }
     _step(tx, job_key, status, run_key, finished_at, seen, note=reason.sentence, **facts)
+    stopped_by = () if status != "failed" else (str(failure or FailureKind.OTHER),)
+    tally.add(tx, JOBS, [(status, stopped_by)])
 
 
 def note_moves(tx: Tx, job_key: int, fee_msat: int, *, run_key: int, at: float, note: str) -> None:

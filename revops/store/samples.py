@@ -45,6 +45,20 @@ def _feerates_since() -> Executable:
     )
 
 
+def last_feerates(tx: Tx) -> Feerates | None:
+    """Return the feerates that were sampled last; None where none were."""
+    row = tx.execute(_last_feerates()).one_or_none()
+    return None if row is None else Feerates(*row)
+
+
+@cache
+def _last_feerates() -> Executable:
+    columns = (feerate_sample.c[field.name] for field in fields(Feerates))
+    return (
+        select(*columns).where(feerate_sample.c.node_key == NODE).order_by(feerate_sample.c.sampled_at.desc()).limit(1)
+    )
+
+
 def record_clock_mark(tx: Tx, at: float, blockheight: int) -> None:
     """Given the clock and the height read together, record them, about once an hour of blocks; forget old marks, and
     those above the present height, which were read while the node erred.

@@ -16,11 +16,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.engine import URL
 
-from revops.store.engine import Database
+from revops.domain.measures import DatabaseSize
+from revops.store.engine import NODE, Database, Tx
 from revops.store.faults import explained_sqlite
+from revops.store.metadata import metadata
 from revops.store.url import is_sqlite, sqlite_path
 
 _NONE: Final = 0
@@ -151,3 +153,28 @@ def _lacking_room(path: Path, wanted_bytes: int) -> str | None:
     if free_bytes >= wanted_bytes:
         return None
     return f"database {path}: writing it anew takes {wanted_bytes:,} bytes of disk for a while, {free_bytes:,} are free"
+
+
+def database_size(tx: Tx) -> DatabaseSize:
+    """Return how large the database is by its own account: SQLite keeps that in its header; PostgreSQL looks at the
+    sizes of its files.
+    """
+    if tx.connection.dialect.name != "sqlite":
+        return DatabaseSize(int(tx.connection.execute(_PG_SIZE).scalar_one()), None)
+    pages, free, page_bytes = (
+        int(tx.connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return DatabaseSize(pages * page_bytes, free * page_bytes)
+
+
+_PG_SIZE: Final = text("SELECT pg_database_size(current_database())")
+
+
+def row_counts(tx: Tx) -> dict[str, int]:
+    """Return how many rows of the node each table holds. Each is counted, which takes as long as to read an index."""
+    return {
+        table.name: int(tx.execute(select(func.count()).where(table.c.node_key == NODE)).scalar_one())
+        for table in metadata.sorted_tables
+        if "node_key" in table.c
+    }

@@ -191,7 +191,8 @@ decision = Table(
     Index(None, "node_key", "command", "channel_key", "last_at"), Index(None, "node_key", "last_at"),
 )  # fmt: skip
 
-#: Decisions ever made; survives the retention of `decision`.
+#: Decisions ever made, and jobs that ended, by outcome, and by outcome and reason (`store/tally.py`); survives the
+#: retention of `decision` and `rebalance_job`.
 decision_tally = Table(
     "decision_tally", metadata, key("node_key"), words("command"), words("outcome"), whole("decision_count"),
     primary("command", "outcome"), sqlite_with_rowid=False,

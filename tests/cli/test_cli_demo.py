@@ -18,6 +18,7 @@ from revops.cycle import demo, demo_books, demo_operator
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode
 from revops.domain.record import JobRecord
+from revops.domain.schedule import SCHEDULE
 from revops.errors import ConfigError
 from revops.sim.config import SimConfig
 from revops.sim.server import SimServer
@@ -35,7 +36,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def short_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """One run of each kind is enough to reach a node that isn't the demo's."""
-    monkeypatch.setattr(demo, "SCHEDULE", {command: (minute,) for minute, command in enumerate(demo.SCHEDULE, 600)})
+    monkeypatch.setattr(demo, "SCHEDULE", {command: (minute,) for minute, command in enumerate(SCHEDULE, 600)})
 
 
 @pytest.fixture

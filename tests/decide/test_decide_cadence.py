@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.cadence import every_seconds, is_late
+from revops.decide.cadence import every_seconds, expected_seconds, is_late
+from revops.domain.schedule import EVERY_SECONDS
 
 MINUTE = 60.0
 HALF_HOUR = 30 * MINUTE
@@ -27,6 +30,31 @@ HALF_HOUR = 30 * MINUTE
 )
 def test_every_seconds(starts: tuple[float, ...], every: float | None) -> None:
     assert every_seconds(starts) == every
+
+
+HALF, HOUR, DAY = 1_800.0, 3_600.0, 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("command", "gaps", "expected"),
+    [
+        ("sync", (HALF,), HALF),
+        # A few runs by hand make no alarm of the crontab's own.
+        ("sync", (5.0, 9.0, 12.0, HALF), HALF),
+        # Who syncs every two hours is asked every two hours; one long absence changes nothing.
+        ("sync", (2 * HOUR, 2 * HOUR, 9 * DAY), 2 * HOUR),
+        ("rebalance run", (720.0, 1_080.0), HALF),
+        ("rebalance plan", (60.0,), HOUR),
+        ("rollup", (1.0,), DAY),
+        ("reconcile", (7 * DAY, 7 * DAY), 7 * DAY),
+        # Somebody tried it once; or it isn't for cron.
+        ("sync", (), None),
+        ("fees set", (HALF, HALF), None),
+    ],
+)
+def test_what_is_expected(command: str, gaps: tuple[float, ...], expected: float | None) -> None:
+    starts = tuple(accumulate((1e9, *gaps)))
+    assert expected_seconds(EVERY_SECONDS.get(command), starts) == expected
 
 
 @pytest.mark.parametrize(

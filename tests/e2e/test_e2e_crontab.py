@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from revops.cycle.demo import SCHEDULE
+from revops.domain.schedule import SCHEDULE
 from tests.e2e.conftest import Start
 from tests.e2e.ledgers import check_fees, check_forwards, check_money_at_rest, rows
 from tests.e2e.operator_place import COMMAND_SECONDS, HELPERS, ROOT, Machine, Ran
@@ -75,7 +75,7 @@ VARIABLES, ENTRIES = parse(CRONTAB.read_text(encoding="utf-8"))
 
 
 def test_the_demo_lives_by_the_crontab() -> None:
-    """cycle/demo.py promises to run the lines that act when the crontab does."""
+    """domain/schedule.py promises to run the lines that act when the crontab does."""
     found: dict[str, list[int]] = {}
     for entry in ENTRIES:
         for command in entry.commands:

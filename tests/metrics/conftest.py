@@ -7,11 +7,14 @@ import pytest
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
+from revops.domain.measures import CommandFigures, DatabaseSize, Measures, PriceMarks, RefillReturn, Tally
+from revops.domain.node import Feerates
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
+from revops.domain.reconciliation import Cause, Difference, Figure, NodeBooks, Reconciliation
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, ReserveStanding, Standing, Totals
 from revops.domain.stability import Stability, StabilityWindow
-from revops.metrics.collect import CommandRun
+from revops.metrics.collect.command import CommandRun
 
 NODE_ID = "02" + "ab" * 32
 PEER_ID = "03" + "cd" * 32
@@ -82,6 +85,25 @@ def peer() -> PeerRecord:
 
 
 @pytest.fixture
+def measures(channel: ChannelRecord) -> Measures:
+    return Measures(
+        marks={channel.channel_id: PriceMarks(1_749_900_000.0, 9_000.0, 1_750_003_600.0, 1_749_999_000.5)},
+        earned_msat={channel.channel_id: 12_345},
+        refills={channel.channel_id: RefillReturn(40_000_000, 8_000, 30_000_000, 11_000)},
+        feerates=Feerates(1_749_999_980.0, 253, 1_001, 1_002, 1_003, 1_004, 1_005, 1_006),
+        tallies=(
+            Tally("fees adjust", "change", "", 17),
+            Tally("fees adjust", "change", "demand", 16),
+            Tally("rebalance run", "failed", "", 7),
+            Tally("rebalance run", "failed", "no_route", 4),
+            Tally("rebalance run", "failed", "other", 3),
+            Tally("rebalance run", "settled", "", 21),
+        ),
+        size=DatabaseSize(8_192_000, 4_096),
+    )
+
+
+@pytest.fixture
 def report(channel: ChannelRecord) -> Report:
     return Report(
         taken_at=1_750_000_000.25,
@@ -139,4 +161,24 @@ def run() -> CommandRun:
         last_success_at=1_749_998_000.0,
         version="0.1.0",
         decision_counts={"change": 2, "skip": 31, "defer": 0},
+        interval_seconds=1_800.0,
+        schema_expected=13,
+        schema_found=12,
+        figures=CommandFigures({"run": 41, "forward": 2_000_042}, reconciliation()),
+    )
+
+
+def reconciliation() -> Reconciliation:
+    """Three figures that differ, two of them without a reason, and damage."""
+    return Reconciliation(
+        taken_at=1_750_000_001.5,
+        books=NodeBooks(0, 0, 0, 0, 0, ()),
+        differences=(
+            Difference(Figure.WALLET, None, 1_000, 400, Cause.UNKNOWN),
+            Difference(Figure.BALANCE, "11" * 32, 10, 40, Cause.UNKNOWN),
+            Difference(Figure.EARNED, "11" * 32, 7, 8, Cause.DELETED),
+        ),
+        still=True,
+        compared_count=12,
+        damaged=("a sum", "a cost", "another cost", "one more"),
     )

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from revops.metrics.catalog import CATALOG, Definition, Kind, Metric, Place
+from revops.domain.metric import Definition, Kind, Place
+from revops.metrics.catalog import CATALOG, METRICS
+from revops.metrics.catalog.define import LABELS
 
 
 @pytest.mark.parametrize("definition", CATALOG, ids=lambda definition: definition.name)
@@ -23,7 +25,7 @@ def test_definition_keeps_the_rules(definition: Definition) -> None:
 
 
 def test_names_are_unique_so_that_no_family_has_two_files_or_two_helps() -> None:
-    assert len({definition.name for definition in CATALOG}) == len(CATALOG) == len(Metric)
+    assert len({definition.name for definition in CATALOG}) == len(CATALOG) == len(METRICS)
 
 
 def test_only_the_info_family_has_an_alias_and_nothing_a_payment_hash() -> None:
@@ -33,5 +35,10 @@ def test_only_the_info_family_has_an_alias_and_nothing_a_payment_hash() -> None:
 
 
 def test_commands_share_families_only_with_their_name_in_a_label() -> None:
-    for definition in CATALOG:
-        assert ("command" in definition.labels) == (definition.place is Place.COMMAND)
+    assert all("command" in definition.labels for definition in CATALOG if definition.place is Place.COMMAND)
+    assert not [definition.name for definition in CATALOG if definition.lasts and definition.place is Place.NODE]
+
+
+def test_it_is_said_of_each_label_what_it_holds() -> None:
+    assert {label for definition in CATALOG for label in definition.labels} == LABELS.keys()
+    assert list(LABELS) == sorted(LABELS)

@@ -7,18 +7,23 @@ from dataclasses import replace
 
 import pytest
 
+from revops.domain.measures import DatabaseSize, Measures, PriceMarks, RefillReturn
+from revops.domain.metric import Place
+from revops.domain.node import Feerates
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import ChannelRecord, PeerRecord, Report
 from revops.domain.stability import StabilityWindow
-from revops.metrics.catalog import CATALOG, Place
-from revops.metrics.collect import CommandRun, Family, command_families, node_families
+from revops.metrics.catalog import CATALOG
+from revops.metrics.collect import node_families
+from revops.metrics.collect.command import CommandRun, command_families
+from revops.metrics.collect.families import Family
 
 PEER_ID = "03" + "cd" * 32
 CHANNEL = ("main", "700000x12x1", PEER_ID)
 
 #: Every series of the fixtures' node, written out.
-EXPECTED_NODE = {
+EXPECTED_NODE: dict[str, dict[tuple[str, ...], float]] = {
     "revops_snapshot_timestamp_seconds": {("main",): 1_750_000_000.25},
     "revops_synced_timestamp_seconds": {("main",): 1_749_999_990.5},
     "revops_node_info": {("main", "02" + "ab" * 32, "bitcoin", "v26.06.6"): 1},
@@ -30,11 +35,20 @@ EXPECTED_NODE = {
     "revops_node_forwards_settled_total": {("main",): 203},
     "revops_node_forwards_failed_total": {("main",): 204},
     "revops_node_forwards_refused_total": {("main",): 205},
-    "revops_node_rebalance_fees_msat_total": {("main",): 3_000_206},
     "revops_node_chain_cost_msat": {("main",): 400_030},
     "revops_node_lease_net_msat": {("main",): 61_000},
+    "revops_decisions_total": {
+        ("main", command, outcome): 0
+        for command in ("fees adjust", "rebalance plan")
+        for outcome in ("change", "skip", "defer")
+    },
+    "revops_node_rebalance_fees_msat_total": {("main",): 3_000_206},
     "revops_node_rebalanced_msat_total": {("main",): 6_000_000_207},
     "revops_node_rebalances_total": {("main",): 28},
+    "revops_rebalance_jobs_total": {("main", outcome): 0 for outcome in ("settled", "failed", "released", "expired")},
+    "revops_rebalance_failures_total": {
+        ("main", kind): 0 for kind in ("no_route", "fee_too_low", "liquidity", "time_out", "unreachable", "other")
+    },
     "revops_books_node_fees_msat": {("main",): 1_500_300},
     "revops_books_recorded_fees_msat": {("main",): 1_000_201},
     "revops_books_opening_msat": {("main",): 500_000},
@@ -87,6 +101,38 @@ EXPECTED_NODE = {
     "revops_channel_chain_cost_msat": {CHANNEL: 155_000},
 }
 
+#: What stands in place of some of these, and beside them, where all is measured.
+EXPECTED_MEASURED: dict[str, dict[tuple[str, ...], float]] = {
+    "revops_node_feerate_perkw": {
+        ("main", "floor"): 253,
+        ("main", "opening"): 1_001,
+        ("main", "mutual_close"): 1_002,
+        ("main", "unilateral_close"): 1_003,
+        ("main", "penalty"): 1_004,
+        ("main", "blocks_2"): 1_005,
+        ("main", "blocks_12"): 1_006,
+    },
+    "revops_node_feerate_sampled_timestamp_seconds": {("main",): 1_749_999_980},
+    "revops_decisions_total": EXPECTED_NODE["revops_decisions_total"] | {("main", "fees adjust", "change"): 17},
+    "revops_decision_reasons_total": {("main", "fees adjust", "change", "demand"): 16},
+    "revops_database_size_bytes": {("main",): 8_192_000},
+    "revops_database_free_bytes": {("main",): 4_096},
+    "revops_rebalance_jobs_total": EXPECTED_NODE["revops_rebalance_jobs_total"]
+    | {("main", "failed"): 7, ("main", "settled"): 21},
+    "revops_rebalance_failures_total": EXPECTED_NODE["revops_rebalance_failures_total"]
+    | {("main", "no_route"): 4, ("main", "other"): 3},
+    "revops_channel_price_open_seconds": {CHANNEL: 9_000},
+    "revops_channel_revenue_per_open_hour_msat": {CHANNEL: 12_345 / 2.5},
+    "revops_channel_asleep": {CHANNEL: 1},
+    "revops_channel_asleep_until_timestamp_seconds": {CHANNEL: 1_750_003_600},
+    "revops_channel_congested": {CHANNEL: 1},
+    "revops_channel_congested_since_timestamp_seconds": {CHANNEL: 1_749_999_000.5},
+    "revops_channel_refilled_msat": {CHANNEL: 40_000_000},
+    "revops_channel_refill_sold_msat": {CHANNEL: 30_000_000},
+    "revops_channel_refill_fees_msat": {CHANNEL: 8_000},
+    "revops_channel_refill_return_ratio": {CHANNEL: 0.375},
+}
+
 RUN = ("main", "fees adjust")
 EXPECTED_RUN = {
     "revops_command_last_run_timestamp_seconds": {RUN: 1_750_000_002.5},
@@ -95,6 +141,13 @@ EXPECTED_RUN = {
     "revops_command_last_exit_code": {RUN: 0},
     "revops_command_last_decisions": {(*RUN, "change"): 2, (*RUN, "defer"): 0, (*RUN, "skip"): 31},
     "revops_build_info": {(*RUN, "0.1.0"): 1},
+    "revops_command_interval_seconds": {RUN: 1_800},
+    "revops_command_schema_version_expected": {RUN: 13},
+    "revops_command_schema_version_found": {RUN: 12},
+    "revops_database_rows": {(*RUN, "forward"): 2_000_042, (*RUN, "run"): 41},
+    "revops_reconcile_unexplained_msat": {RUN: 630},
+    "revops_reconcile_differences": {(*RUN, "explained"): 1, (*RUN, "unexplained"): 2, (*RUN, "damaged"): 4},
+    "revops_reconcile_compared_timestamp_seconds": {RUN: 1_750_000_001.5},
 }
 
 
@@ -113,6 +166,39 @@ def series(families: Iterable[Family]) -> dict[str, dict[tuple[str, ...], float]
 
 def test_node_families_are_the_report(report: Report) -> None:
     assert series(node_families("main", report)) == EXPECTED_NODE
+
+
+def test_what_is_measured_stands_beside_it(report: Report, measures: Measures) -> None:
+    assert series(node_families("main", report, (), measures)) == EXPECTED_NODE | EXPECTED_MEASURED
+
+
+def test_a_price_that_was_open_for_minutes_has_no_rate_and_one_that_woke_does_not_sleep(
+    report: Report, channel: ChannelRecord, measures: Measures
+) -> None:
+    marks = PriceMarks(1_749_999_000.0, 3_599.0, report.taken_at, None)
+    found = series(node_families("main", report, (), replace(measures, marks={channel.channel_id: marks})))
+    assert found["revops_channel_price_open_seconds"] == {CHANNEL: 3_599}
+    assert found["revops_channel_asleep"] == found["revops_channel_congested"] == {CHANNEL: 0}
+    assert not {
+        "revops_channel_revenue_per_open_hour_msat",
+        "revops_channel_asleep_until_timestamp_seconds",
+        "revops_channel_congested_since_timestamp_seconds",
+    } & set(found)
+
+
+def test_refills_that_cost_nothing_have_no_return(report: Report, channel: ChannelRecord, measures: Measures) -> None:
+    free = {channel.channel_id: RefillReturn(1_000, 0, 500, 7)}
+    found = series(node_families("main", report, (), replace(measures, refills=free)))
+    assert found["revops_channel_refilled_msat"] == {CHANNEL: 1_000}
+    assert "revops_channel_refill_return_ratio" not in found
+
+
+def test_feerates_that_the_node_does_not_know_are_absent(report: Report, measures: Measures) -> None:
+    rates = Feerates(1.0, 253, None, None, None, None, None, 700)
+    found = series(node_families("main", report, (), replace(measures, feerates=rates, size=DatabaseSize(5, None))))
+    assert found["revops_node_feerate_perkw"] == {("main", "floor"): 253, ("main", "blocks_12"): 700}
+    assert found["revops_database_size_bytes"] == {("main",): 5}
+    assert "revops_database_free_bytes" not in found
 
 
 def test_command_families_are_the_run(run: CommandRun) -> None:
@@ -148,9 +234,9 @@ def test_peers_have_a_reputation_in_each_role_and_a_past(report: Report, peer: P
 
 
 def test_the_two_kinds_of_file_hold_the_whole_catalogue_and_share_nothing(
-    report: Report, peer: PeerRecord, run: CommandRun
+    report: Report, peer: PeerRecord, run: CommandRun, measures: Measures
 ) -> None:
-    node = [family.definition for family in node_families("main", report, (peer,))]
+    node = [family.definition for family in node_families("main", report, (peer,), measures)]
     command = [family.definition for family in command_families("main", run)]
     assert (*node, *command) == CATALOG
     assert {definition.place for definition in node} == {Place.NODE}
@@ -264,6 +350,15 @@ def test_a_clock_set_back_during_the_run_gives_no_negative_duration(run: Command
     assert found["revops_command_last_duration_seconds"] == {RUN: 0}
 
 
+#: Labels that no node chooses.
+FIXED = {
+    label
+    for family in ("decisions_total", "rebalance_jobs_total", "rebalance_failures_total")
+    for labels in EXPECTED_NODE[f"revops_{family}"]
+    for label in labels
+} | {"run", "forward", "explained", "unexplained", "damaged"}
+
+
 def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: CommandRun) -> None:
     evil, shown = "a\nb\x1b[31m\u202e\udcff", r"a\x0ab\x1b[31m\u202e\udcff"
     changed = replace(channel, alias=evil, name=evil, peer_id=evil, channel_id=evil)
@@ -272,7 +367,7 @@ def test_every_label_is_printable(report: Report, channel: ChannelRecord, run: C
         *command_families(evil, replace(run, command=evil, version=evil, decision_counts={evil: 1})),
     ]
     values = {value for family in families for sample in family.samples for value in sample.label_values}
-    assert values == {
+    assert values - FIXED == {
         shown,
         "daily",
         "weekly",

@@ -23,12 +23,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as ClientMetric
 from prometheus_client.parser import text_string_to_metric_families
 
+from revops.domain.measures import NO_FIGURES, CommandFigures, Measures
+from revops.domain.metric import Definition, Kind, Place
 from revops.domain.record import ChannelRecord, PeerRecord, Report
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
 from revops.metrics import textfile
-from revops.metrics.catalog import CATALOG, Definition, Kind, Place
-from revops.metrics.collect import CommandRun, Family, Sample, node_families
+from revops.metrics.catalog import CATALOG
+from revops.metrics.collect import node_families
+from revops.metrics.collect.command import CommandRun
+from revops.metrics.collect.families import Family, Sample
 from revops.metrics.textfile import render, write_command_metrics, write_node_metrics
 
 SAMPLES = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -58,9 +62,9 @@ def names_in(path: Path) -> list[str]:
 
 
 def test_files_hold_the_catalogue_and_nothing_else(
-    tmp_path: Path, report: Report, peer: PeerRecord, run: CommandRun
+    tmp_path: Path, report: Report, peer: PeerRecord, run: CommandRun, measures: Measures
 ) -> None:
-    write_node_metrics(tmp_path, "main", report, (peer,))
+    write_node_metrics(tmp_path, "main", report, (peer,), measures)
     write_command_metrics(tmp_path, "main", run)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["revops_main.prom", "revops_main_fees_adjust.prom"]
     for path, place in (
@@ -70,8 +74,8 @@ def test_files_hold_the_catalogue_and_nothing_else(
         assert names_in(path) == [definition.name for definition in CATALOG if definition.place is place]
 
 
-def test_types_and_help_are_the_catalogue_s(report: Report, peer: PeerRecord) -> None:
-    lines = render(node_families("main", report, (peer,))).decode().splitlines()
+def test_types_and_help_are_the_catalogue_s(report: Report, peer: PeerRecord, measures: Measures) -> None:
+    lines = render(node_families("main", report, (peer,), measures)).decode().splitlines()
     for definition in CATALOG:
         if definition.place is Place.NODE:
             assert lines.count(f"# HELP {definition.name} {definition.help}") == 1
@@ -232,7 +236,7 @@ def test_readers_never_see_half_a_file(tmp_path: Path, report: Report, channel: 
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        for turn in range(30):
+        for turn in range(1_000):
             write_node_metrics(tmp_path, "main", versions[turn % 2])
     finally:
         done.set()
@@ -253,6 +257,42 @@ def test_last_success_survives_runs_that_do_not_know_it(tmp_path: Path, run: Com
         assert value_of(path, "revops_command_last_exit_code") == 69
     write_command_metrics(tmp_path, "main", replace(failed, last_success_at=run.finished_at + 30))
     assert value_of(path, name) == run.finished_at + 30
+
+
+def test_figures_that_last_survive_runs_that_have_none(tmp_path: Path, run: CommandRun) -> None:
+    path = tmp_path / "revops_main_fees_adjust.prom"
+    write_command_metrics(tmp_path, "main", run)
+    whole = samples_of(path.read_text())
+    kept = [key for key in whole if key[0].startswith(("revops_reconcile_", "revops_database_", "revops_command_int"))]
+    assert len(kept) == 8
+    failed = replace(run, exit_code=69, figures=NO_FIGURES, interval_seconds=None, schema_found=None)
+    for _ in range(2):
+        write_command_metrics(tmp_path, "main", failed)
+        after = samples_of(path.read_text())
+        assert {key: after[key] for key in kept} == {key: whole[key] for key in kept}
+        assert "revops_command_schema_version_found" not in names_in(path)
+    # And give way to those of a run that has them, all of a family at once.
+    write_command_metrics(tmp_path, "main", replace(failed, figures=CommandFigures(row_counts={"peer": 3})))
+    rows = {labels: value for (name, labels), value in samples_of(path.read_text()).items() if "_rows" in name}
+    assert rows == {frozenset({("node", "main"), ("command", "fees adjust"), ("table", "peer")}): 3}
+
+
+def test_labels_that_last_come_back_as_they_were(tmp_path: Path, run: CommandRun) -> None:
+    hostile = replace(run, figures=CommandFigures(row_counts={'a"b\\"c\\': 1, "},{": 2, "\\\\n": 3}))
+    write_command_metrics(tmp_path, "main", hostile)
+    path = tmp_path / "revops_main_fees_adjust.prom"
+    before = samples_of(path.read_text())
+    write_command_metrics(tmp_path, "main", replace(run, figures=NO_FIGURES))
+    assert samples_of(path.read_text()) == before
+
+
+def test_spoilt_lines_do_not_last(tmp_path: Path, run: CommandRun) -> None:
+    path = tmp_path / "revops_main_fees_adjust.prom"
+    path.write_text(
+        'revops_database_rows{node="main"} 7\nrevops_reconcile_unexplained_msat{node="main",command="x"} ?\n'
+    )
+    write_command_metrics(tmp_path, "main", replace(run, figures=NO_FIGURES))
+    assert not [name for name in names_in(path) if "_rows" in name or "reconcile" in name]
 
 
 def test_a_success_after_this_run_is_not_believed(tmp_path: Path, run: CommandRun) -> None:
@@ -360,7 +400,7 @@ def test_a_folder_held_by_others_is_waited_for_but_not_for_ever(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from revops.metrics.collect import CommandRun
+from revops.metrics.collect.command import CommandRun
 from revops.metrics.textfile import write_command_metrics
 run = CommandRun("sync", 1.0, 2.0, 0, None, "0.1.0")
 write_command_metrics(Path(sys.argv[1]), "main", run)

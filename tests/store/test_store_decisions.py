@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.errors import DataError
-from revops.store import decisions
+from revops.store import decisions, tally
 from revops.store.engine import Database, Tx
 from revops.store.tables import decision
 from tests.builders import DAY, HOUR, NOW, channel_id, node_id
@@ -83,7 +83,7 @@ def test_repeat_extends_the_row_with_the_newest_numbers(tx: Tx) -> None:
     (found,) = decisions.recent_decisions(tx, 10)
     assert (found.first_at, found.last_at, found.repeat_count) == (NOW, NOW + 120, 2)
     assert found.reasons[0].numbers["change_ppm"] == 2
-    assert decisions.decision_counts(tx) == {("fees adjust", "skip"): 3}
+    assert tally.outcome_counts(tx) == {("fees adjust", "skip"): 3}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_channels_and_commands_are_apart(tx: Tx) -> None:
     decisions.record_rebalance_plan(tx, 1, RebalancePlan(NOW + 30, NOW + 90, (skip,)))
     take(tx, NOW + 60, make_fee(2), make_fee(1))
     assert rows(tx) == 3
-    assert decisions.decision_counts(tx) == {("fees adjust", "skip"): 4, ("rebalance plan", "skip"): 1}
+    assert tally.outcome_counts(tx) == {("fees adjust", "skip"): 4, ("rebalance plan", "skip"): 1}
     only = decisions.recent_decisions(tx, 10, command="rebalance plan")
     assert [one.command for one in only] == ["rebalance plan"]
     assert {one.command for one in decisions.recent_decisions(tx, 10, channel_id=channel_id(1))} == {
@@ -200,7 +200,7 @@ def test_a_decision_of_a_clock_ahead_is_not_the_last_for_as_long(tx: Tx) -> None
 
 def test_empty_plan(tx: Tx) -> None:
     take(tx, NOW)
-    assert (rows(tx), decisions.decision_counts(tx)) == (0, {})
+    assert (rows(tx), tally.outcome_counts(tx)) == (0, {})
 
 
 def test_reason_of_a_newer_version_is_not_guessed(tx: Tx) -> None:

@@ -26,6 +26,7 @@ from revops.store import (
     runs,
     samples,
     tables,
+    tally,
 )
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, PRUNED
 from revops.store.engine import Database, Tx
@@ -269,7 +270,7 @@ def test_open_actions_and_jobs_stay_and_so_does_the_money(database: Database, no
         assert [action.action_key for action in actions.pending_actions(tx, "setchannel")] == [pending]
         assert ledger.totals(tx, NOW) == (7, 7, 10)
         assert count(tx, tables.rebalance_plan) == 1
-        assert decisions.decision_counts(tx) == {("rebalance plan", "skip"): 1}
+        assert tally.outcome_counts(tx) == {("rebalance plan", "skip"): 1}
 
 
 def test_plan_goes_with_its_last_job(database: Database, node_key: int) -> None:
