@@ -117,7 +117,7 @@ def _find(view: NodeView, name: str) -> Channel:
     for channel in view.channels:
         if name in names(channel):
             return channel
-    raise UnknownChannel(f"no such channel: {name}")
+    raise UnknownChannel(no_such_channel(name, view))
 
 
 def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: FeeFinding | None = None) -> FeePlan:
