@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 from revops.actuate.clboss import METHOD, ClbossKeeper
-from revops.cycle.named import Names, goes_by
+from revops.cycle.named import Names, goes_by, near
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Clock, Session, open_session
 from revops.decide.clboss import Interest, idle_tags, missing_tags, wanted_tags
@@ -161,7 +161,11 @@ def release(options: CommonOptions, names: Sequence[str] = (), clock: Clock = ti
 
 def _meant(name: str, held: Iterable[str], aliases: Mapping[str, str]) -> list[str]:
     """The peer_ids, of those of which we hold something, that a name means."""
-    found = goes_by(name, held, lambda peer_id: Names(frozenset(), peer_id, aliases.get(peer_id)))
+
+    def names_of(peer_id: str) -> Names:
+        return Names(frozenset(), peer_id, aliases.get(peer_id))
+
+    found = goes_by(name, held, names_of)
     if not found:
-        raise UnknownName(f"{name}: nothing of this peer was taken from CLBOSS")
+        raise UnknownName(f"{name}: nothing of this peer was taken from CLBOSS{near(name, map(names_of, held))}")
     return found

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
-from revops.cycle.named import Names, goes_by
+from revops.cycle.named import Names, meant
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.explanation import Explained
 from revops.domain.options import CommonOptions
 from revops.domain.record import ChannelRecord
-from revops.errors import UnknownChannel
 from revops.store import classes, explain, job_stories, queries, refills
 from revops.store.days import DAY_SECONDS
+from revops.store.scids import names_by_channel
 
 COMMAND = "explain"
 #: Refills that are shown.
@@ -30,9 +31,8 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
         days = records.config.report.window_days
         with records.database.read(records.node_key) as tx:
             known = queries.channel_records(tx, now - days * DAY_SECONDS)
-            chosen = goes_by(name, known, _names)
-            if not chosen:
-                raise UnknownChannel(f"the records know no channel or peer {name}")
+            former = names_by_channel(tx)
+            chosen = meant(name, known, lambda one: _names(one, former), "the records know no channel or peer")
             moment = now if at is None else at
             lots = refills.lots(tx, moment, records.config.rebalance.horizon_days)
             judged = classes.states(tx)
@@ -50,5 +50,6 @@ def run(options: CommonOptions, name: str, at: float | None = None, clock: Clock
             return Explained(explained, {channel.channel_id: channel.name for channel in known})
 
 
-def _names(channel: ChannelRecord) -> Names:
-    return Names(frozenset({channel.channel_id, channel.name}), channel.peer_id, channel.alias)
+def _names(channel: ChannelRecord, former: Mapping[str, frozenset[str]]) -> Names:
+    own = former.get(channel.channel_id, frozenset()) | {channel.channel_id, channel.name}
+    return Names(own, channel.peer_id, channel.alias)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from revops.actuate.fee_findings import FeeRecords
 from revops.cycle.market import read_market
+from revops.cycle.named import Names, near
 from revops.cycle.policies import channel_policies
 from revops.cycle.session import Session
 from revops.cycle.switchback import in_turn
@@ -40,7 +41,7 @@ def read_inputs(
         selected = [channel for channel in view.channels if names(channel) & set(wanted)]
         missing = set(wanted) - {name for channel in selected for name in names(channel)}
         if missing:
-            raise UnknownChannel(f"no such channel: {', '.join(sorted(missing))}")
+            raise UnknownChannel("; ".join(no_such_channel(name, view) for name in sorted(missing)))
     with session.database.read(session.node_key) as tx:
         states = {channel_id: put_right(state, now) for channel_id, state in records.states.items()}
         earned = earned_since(tx, {channel_id: state.window_start_at for channel_id, state in states.items()})
@@ -85,3 +86,9 @@ def read_inputs(
 def names(channel: Channel) -> set[str]:
     """Given a channel, return what a person may call it."""
     return {name for name in (channel.scid, channel.alias_local, channel.channel_id) if name is not None}
+
+
+def no_such_channel(name: str, view: NodeView) -> str:
+    """Given a name that is no channel's, say so, with what is near it."""
+    known = (Names(frozenset(names(channel)), channel.peer_id, None) for channel in view.channels)
+    return f"no such channel: {name}{near(name, known)}"

@@ -10,7 +10,7 @@ from revops.actuate.fee_findings import METHOD, FeeFinding, given_back, look_bac
 from revops.actuate.fees import DryJournal, FeeJournal, FeeOutcome, StoreJournal, apply_fees
 from revops.cycle.clboss import keep_clboss_out
 from revops.cycle.expiry import warn_of_expiry
-from revops.cycle.fee_inputs import names, read_inputs
+from revops.cycle.fee_inputs import names, no_such_channel, read_inputs
 from revops.cycle.ingest import Synced
 from revops.cycle.market import refresh_anchors
 from revops.cycle.policies import channel_policies
@@ -117,7 +117,7 @@ def _find(view: NodeView, name: str) -> Channel:
     for channel in view.channels:
         if name in names(channel):
             return channel
-    raise UnknownChannel(f"no such channel: {name}")
+    raise UnknownChannel(no_such_channel(name, view))
 
 
 def _adjust(session: Session, synced: Synced, channels: Sequence[str], by_hand: FeeFinding | None = None) -> FeePlan:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from revops.cycle.named import Names, goes_by
+from revops.cycle.named import Names, meant
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.flow_hours import HOUR_SECONDS, SUM_NAMES, FlowHours, Hour, HourSums, sum_of
 from revops.domain.options import CommonOptions
-from revops.errors import UnknownChannel
 from revops.store import flow_hours, nodes
 from revops.store.channel_names import NamedChannel, named_channels
 from revops.store.engine import Tx
@@ -57,7 +56,10 @@ def _by_hour(
 
 
 def _chosen(tx: Tx, name: str) -> dict[int, NamedChannel]:
-    found = goes_by(name, named_channels(tx).values(), lambda one: Names(one.names, one.peer_id, one.alias))
-    if not found:
-        raise UnknownChannel(f"the records know no channel or peer {name}")
+    found = meant(
+        name,
+        named_channels(tx).values(),
+        lambda one: Names(one.names, one.peer_id, one.alias),
+        "the records know no channel or peer",
+    )
     return {one.channel_key: one for one in found}

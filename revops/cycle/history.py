@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-from revops.cycle.named import Names, goes_by
+from revops.cycle.named import Names, meant
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.history import History, endings
 from revops.domain.options import CommonOptions
 from revops.domain.profit import ChannelProfit, total_of
-from revops.errors import UnknownChannel
 from revops.store import nodes, profits
 from revops.store.balance_change import balance_change
 from revops.store.books import books
@@ -54,7 +53,4 @@ def _named(tx: Tx, name: str, channels: tuple[ChannelProfit, ...]) -> tuple[Chan
         own = known.get(one.channel_id, frozenset()) | {one.channel_id, one.name}
         return Names(own, one.peer_id, one.alias)
 
-    chosen = goes_by(name, channels, names_of)
-    if not chosen:
-        raise UnknownChannel(f"the records know of no channel or peer {name} through which anything went")
-    return tuple(chosen)
+    return tuple(meant(name, channels, names_of, "the records know no channel or peer"))

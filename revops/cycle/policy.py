@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-from revops.cycle.named import Names, goes_by
+from revops.cycle.named import Names, meant
 from revops.cycle.policies import recorded_policies
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
 from revops.domain.options import CommonOptions
 from revops.domain.rules import ChannelPolicy, PoliciesReport
-from revops.errors import UnknownChannel
 from revops.store import experiments, nodes, pins, queries
 
 COMMAND = "policy show"
@@ -30,9 +29,7 @@ def run(options: CommonOptions, name: str | None = None, clock: Clock = time.tim
             experiment = experiments.running(tx)
             synced_at = nodes.node_row(tx).synced_at
         if name is not None:
-            policies = goes_by(name, policies, _names)
-            if not policies:
-                raise UnknownChannel(f"the records know no open channel or peer {name}")
+            policies = meant(name, policies, _names, "the records know no open channel or peer")
         return PoliciesReport(now, synced_at, tuple(policies), pinned, experiment)
 
 
