@@ -73,29 +73,19 @@ def _others(value: DeadReport) -> Iterator[Block]:
 
 
 def _silent_row(one: SilentChannel) -> tuple[str, ...]:
-    return (
-        one.name,
-        one.alias or (one.peer_id or "")[:12],
-        income(one.local_msat),
-        _last(one.last_settled_at),
-        f"{one.silent_days:,.0f}",
-        "?" if one.value_ppm is None else f"{one.value_ppm:,.0f}",
-        _WHY[one.standing],
-    )
+    return (*_head(one), "?" if one.value_ppm is None else f"{one.value_ppm:,.0f}", _WHY[one.standing])
 
 
-def _last(settled_at: float | None) -> str:
-    return "never" if settled_at is None else instant(settled_at)[:10]
+def _head(one: SilentChannel | DeadChannel) -> tuple[str, ...]:
+    last = "never" if one.last_settled_at is None else instant(one.last_settled_at)[:10]
+    peer = one.alias or (one.peer_id or "")[:12]
+    return one.name, peer, income(one.local_msat), last, f"{one.silent_days:,.0f}"
 
 
 def _row(one: DeadChannel) -> tuple[str, ...]:
     close = one.close
     return (
-        one.name,
-        one.alias or (one.peer_id or "")[:12],
-        income(one.local_msat),
-        _last(one.last_settled_at),
-        f"{one.silent_days:,.0f}",
+        *_head(one),
         *(("?",) * 4 if close is None else (
             cost(close.mutual_msat), cost(close.unilateral_msat), close.payer, cost(close.reopen_msat)
         )),
