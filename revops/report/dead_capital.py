@@ -121,7 +121,7 @@ def _elsewhere(value: DeadReport) -> Iterator[Block]:
     if found is None:
         yield Line("What capital earns elsewhere isn't known: no channel of this node is profitable")
         return
-    yield Line(
+    yield Legend(
         f"Elsewhere: {percent(found.median_ratio)} a year, the median of {counted(found.channel_count, 'channel')} "
         f"that are profitable ({percent(found.low_ratio)} to {percent(found.high_ratio)}), each fee counted where the "
         f"payment left, over the last {span_days(value.rated)} days of which balances are on record"
@@ -134,7 +134,7 @@ def _elsewhere(value: DeadReport) -> Iterator[Block]:
 
 def _by_hand(first: DeadChannel) -> Iterator[Block]:
     yield Line("")
-    yield Line(
+    yield Legend(
         "This is advice: revops closes nothing. A cheaper fee may be tried first (`revops fees set`), or a splice out. "
         "To close a channel yourself, with its peer and never by force:"
     )

@@ -49,7 +49,7 @@ def test_sums_are_rounded_last_and_never_flatter() -> None:
     node = figures(text, "The node (sat)")
     assert (node["earned"], node["rebalance costs"], node["net"]) == ("1", "-2", "-1")  # 1.2, 1.8 and -0.6 sat
     rows = [line.split()[3:8] for line in text.splitlines() if "x1x1" in line]
-    assert rows == [["0", "-1", "-100.0", "%", "-1"]] * 3
+    assert [row[:3] for row in rows] == [["0", "-1", "-1"]] * 3
     assert "may differ from its total by up to a sat a row" in " ".join(text.split())
 
 
