@@ -73,29 +73,19 @@ def _others(value: DeadReport) -> Iterator[Block]:
 
 
 def _silent_row(one: SilentChannel) -> tuple[str, ...]:
-    return (
-        one.name,
-        one.alias or (one.peer_id or "")[:12],
-        income(one.local_msat),
-        _last(one.last_settled_at),
-        f"{one.silent_days:,.0f}",
-        "?" if one.value_ppm is None else f"{one.value_ppm:,.0f}",
-        _WHY[one.standing],
-    )
+    return (*_head(one), "?" if one.value_ppm is None else f"{one.value_ppm:,.0f}", _WHY[one.standing])
 
 
-def _last(settled_at: float | None) -> str:
-    return "never" if settled_at is None else instant(settled_at)[:10]
+def _head(one: SilentChannel | DeadChannel) -> tuple[str, ...]:
+    last = "never" if one.last_settled_at is None else instant(one.last_settled_at)[:10]
+    peer = one.alias or (one.peer_id or "")[:12]
+    return one.name, peer, income(one.local_msat), last, f"{one.silent_days:,.0f}"
 
 
 def _row(one: DeadChannel) -> tuple[str, ...]:
     close = one.close
     return (
-        one.name,
-        one.alias or (one.peer_id or "")[:12],
-        income(one.local_msat),
-        _last(one.last_settled_at),
-        f"{one.silent_days:,.0f}",
+        *_head(one),
         *(("?",) * 4 if close is None else (
             cost(close.mutual_msat), cost(close.unilateral_msat), close.payer, cost(close.reopen_msat)
         )),
@@ -131,7 +121,7 @@ def _elsewhere(value: DeadReport) -> Iterator[Block]:
     if found is None:
         yield Line("What capital earns elsewhere isn't known: no channel of this node is profitable")
         return
-    yield Line(
+    yield Legend(
         f"Elsewhere: {percent(found.median_ratio)} a year, the median of {counted(found.channel_count, 'channel')} "
         f"that are profitable ({percent(found.low_ratio)} to {percent(found.high_ratio)}), each fee counted where the "
         f"payment left, over the last {span_days(value.rated)} days of which balances are on record"
@@ -144,7 +134,7 @@ def _elsewhere(value: DeadReport) -> Iterator[Block]:
 
 def _by_hand(first: DeadChannel) -> Iterator[Block]:
     yield Line("")
-    yield Line(
+    yield Legend(
         "This is advice: revops closes nothing. A cheaper fee may be tried first (`revops fees set`), or a splice out. "
         "To close a channel yourself, with its peer and never by force:"
     )

@@ -38,10 +38,15 @@ def _network(value: FleetReport, total: FleetTotal, nodes: list[FleetNode]) -> I
     held = [_node_row(node, value.taken_at) for node in nodes]
     leases = any(_lease_msat(node.ever) or _lease_msat(node.window) for node in nodes)
     window = [
-        (*_name(node), *_cells(node.window, leases), yearly(node.yearly_return_ratio), span_days(node.rated))
+        (
+            *_name(node),
+            *_known_cells(node, node.window, leases),
+            yearly(node.yearly_return_ratio),
+            span_days(node.rated),
+        )
         for node in nodes
     ]
-    ever = [(*_name(node), *_cells(node.ever, leases)) for node in nodes]
+    ever = [(*_name(node), *_known_cells(node, node.ever, leases)) for node in nodes]
     if total.node_count > 1:
         sums = (income(total.capacity_msat), income(total.local_msat), income(total.wallet_msat))
         held.append((_TOGETHER, "", f"{total.open_count:,}", *sums, "", "", ""))
@@ -77,6 +82,12 @@ def _why(node: FleetNode) -> str:
 
 def _lease_msat(line: ProfitLine) -> int:
     return line.lease_earned_msat + line.lease_paid_msat
+
+
+def _known_cells(node: FleetNode, line: ProfitLine, leases: bool) -> tuple[str, ...]:
+    """Of a node that was never synced nothing is known."""
+    cells = _cells(line, leases)
+    return cells if node.synced_at is not None else ("?",) * len(cells)
 
 
 def _cells(line: ProfitLine, leases: bool) -> tuple[str, ...]:

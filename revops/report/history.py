@@ -35,6 +35,11 @@ _ALWAYS: Final = ("earned", "net")
 
 def history(value: History) -> Iterator[Block]:
     """Given a history, render it."""
+    moved = value.balance is not None and value.balance.change_msat != 0
+    if not (value.channels or value.opening_msat or value.untold_msat or value.total != ProfitLine() or moved):
+        yield Line(f"Nothing on record yet; synced {age(value.synced_at, value.taken_at)}")
+        yield from note_on_ledger(read=value.ledger_read)
+        return
     first = None if value.since_at is None else instant(value.since_at)[:10]
     since = "no forward on record has settled yet" if first is None else f"forwards on record since {first}"
     yield Line(f"{since}; synced {age(value.synced_at, value.taken_at)}")

@@ -15,7 +15,8 @@ from revops.report.columns import telling
 from revops.report.rates import ROUNDING, note_on_rates, yearly
 
 _HEADINGS = (
-    ">earned", ">sourced", ">leases", ">rebalance costs", ">rebalance return", ">chain costs", ">net", ">capital", ">a year"
+    ">earned", ">sourced", ">leases", ">rebalance costs", ">rebalance return", ">chain costs", ">net", ">capital",
+    ">a year",
 )  # fmt: skip
 _SPAN_HEADINGS = (
     ">earned", ">leases", ">rebalance costs", ">opens", ">splices", ">closes", ">forfeited", ">wallet fees", ">net",
@@ -110,8 +111,8 @@ def _legend(headings: Iterable[str]) -> Iterator[Block]:
         yield Legend("sourced: fees of what entered by the channel; they were earned, and are counted, where it left")
     if ">rebalance return" in headings:
         yield Legend(
-            "rebalance return: what sales of rebalanced liquidity brought beyond its cost, at most: as if all that left "
-            "the channel had come out of it first; what other channels sold is no part of it"
+            "rebalance return: what sales of rebalanced liquidity brought beyond its cost, at most: as if all that "
+            "left the channel had come out of it first; what other channels sold is no part of it"
         )
     if ">chain costs" in headings:
         yield Legend("chain costs: fees of transactions: opens, splices, closes, sweeps, and what was forfeited")

@@ -11,8 +11,8 @@ from revops.report.blocks import Block, Legend
 
 #: How sums are rounded, for pages that have columns of them.
 ROUNDING = (
-    "rounded last and against us: earnings, amounts and net down, costs up; so a column may differ from its total by up "
-    "to a sat a row"
+    "rounded last and against us: earnings, amounts and net down, costs up; so a column may differ from its total by "
+    "up to a sat a row"
 )
 
 

@@ -582,14 +582,14 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "\x07" not in out
     assert "evil\\x1b[2J\\x0aalias" in out
     rows = {line.split("  ")[0].strip(): line.split()[-2:] for line in out.splitlines()}
-    assert rows["earned by forwards, sat"] == ["5,000", "5,000"]
-    assert rows["spent on rebalancing, sat"] == ["1,001", "1,001"]
+    assert rows["earned, sat"] == ["5,000", "5,000"]
+    assert rows["rebalance costs, sat"] == ["1,001", "1,001"]
     assert rows["net, sat"] == ["4,000", "4,000"]
     assert rows["earned, ppm"] == ["500", "500"]
     assert "synced 5 min ago" in out
     assert "books: right, 6,000 sat in all" in out
     assert "normal, offline, private" in out
-    assert "1 closed channel earned 9 sat, and cost 20 sat in rebalances" in out
+    assert "1 closed channel earned 9 sat, rebalance costs 20, chain costs" in out
     decided = next(line for line in out.splitlines() if "100 -> 125 ppm" in line)
     assert "  4  step limited to 125 ppm" in decided  # once, and three times more
     assert "killed?" in out

@@ -192,7 +192,7 @@ def test_pnl_by_day_and_month_for_people(records: str, capsys: Capture) -> None:
     months = printed(capsys, "report", "pnl", "--by", "month", "--from", "2025-06-01", "--until", "2025-06-15")
     assert "Months (UTC, sat)" in months
     assert "2025-06-11 to 2025-06-15" in months
-    assert "sourced:" in printed(capsys, "report", "pnl", "--from", "2025-06-01")
+    assert "rounded last" in printed(capsys, "report", "pnl", "--from", "2025-06-01")
 
 
 @pytest.mark.parametrize(

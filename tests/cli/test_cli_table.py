@@ -33,7 +33,7 @@ CHANNELS = Table(
     "Channels (sat)",
     (
         "channel", "peer", "state", ">capacity", ">local", ">ppm", ">in 30 d", ">out 30 d", ">earned 30 d",
-        ">rebalanced 30 d", ">its cost 30 d", ">net ever",
+        ">rebalanced 30 d", ">rebalance costs 30 d", ">net ever",
     ),
     tuple(
         (
@@ -44,7 +44,7 @@ CHANNELS = Table(
         for number in range(1, 6)
     ),
 )  # fmt: skip
-SUMS = Table("Sums", ("", ">7 d"), (("earned by forwards, sat", "34,449"),))
+SUMS = Table("Sums", ("", ">7 d"), (("earned, sat", "34,449"),))
 SHOW = """
 from revops.cli.output import Output
 from revops.domain.options import CommonOptions
