@@ -41,6 +41,15 @@ class RefillReturn:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """What circular payments brought to a channel by the node's ledger of moves, ever: it only grows."""
+
+    amount_msat: int
+    fee_msat: int
+    payment_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How often a decision, or the end of a job, was counted; `word` is a reason's code or a kind of failure, "" for
     the count of the outcome itself.
@@ -63,12 +72,15 @@ class DatabaseSize:
 @dataclass(frozen=True, slots=True)
 class Measures:
     """All of it, channels by channel_id: a channel that fee setting hasn't looked at has no marks, one for which
-    nothing was bought lately no refills. `earned_msat` is what the fee in force has earned.
+    nothing was bought lately no refills; `moved` names channels that are closed, too. `earned_msat` is what the fee in
+    force has earned.
     """
 
     marks: Mapping[str, PriceMarks] = field(default_factory=dict)
     earned_msat: Mapping[str, int] = field(default_factory=dict)
     refills: Mapping[str, RefillReturn] = field(default_factory=dict)
+    #: None where it wasn't read.
+    moved: Mapping[str, Moved] | None = None
     feerates: Feerates | None = None
     tallies: tuple[Tally, ...] = ()
     size: DatabaseSize | None = None

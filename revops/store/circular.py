@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Executable, Select, bindparam, case, func, select
 
+from revops.domain.measures import Moved
 from revops.store.engine import NODE, Tx
 from revops.store.keys import total
 from revops.store.tables import rebalance_job, rebalance_payment
@@ -41,6 +42,16 @@ def circular_by_target(tx: Tx, since_at: float, until_at: float) -> dict[int, Bo
         for row in tx.execute(statement, b_since=since_at, b_until=until_at):
             found.setdefault(row.target_channel_key, Bought()).add(row.amount_msat, row.fee_msat, row.payment_count)
     return found
+
+
+def moved_ever(tx: Tx) -> dict[int, Moved]:
+    """Return what circular payments ever brought to each channel_key, by the node's ledger alone. What is booked and
+    not in it yet is left out: it may turn out to have arrived over another channel.
+    """
+    rows = tx.execute(_by_moves(), b_since=0.0, b_until=1e15)
+    return {
+        row.target_channel_key: Moved(int(row.amount_msat), int(row.fee_msat), int(row.payment_count)) for row in rows
+    }
 
 
 @cache

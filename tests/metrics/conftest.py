@@ -7,7 +7,7 @@ import pytest
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
-from revops.domain.measures import CommandFigures, DatabaseSize, Measures, PriceMarks, RefillReturn, Tally
+from revops.domain.measures import CommandFigures, DatabaseSize, Measures, Moved, PriceMarks, RefillReturn, Tally
 from revops.domain.node import Feerates
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
@@ -90,6 +90,7 @@ def measures(channel: ChannelRecord) -> Measures:
         marks={channel.channel_id: PriceMarks(1_749_900_000.0, 9_000.0, 1_750_003_600.0, 1_749_999_000.5)},
         earned_msat={channel.channel_id: 12_345},
         refills={channel.channel_id: RefillReturn(40_000_000, 8_000, 30_000_000, 11_000)},
+        moved={channel.channel_id: Moved(5_000_000, 55_011, 20), "33" * 32: Moved(1_000_000, 900, 8)},
         feerates=Feerates(1_749_999_980.0, 253, 1_001, 1_002, 1_003, 1_004, 1_005, 1_006),
         tallies=(
             Tally("fees adjust", "change", "", 17),

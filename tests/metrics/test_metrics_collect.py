@@ -43,8 +43,6 @@ EXPECTED_NODE: dict[str, dict[tuple[str, ...], float]] = {
         for outcome in ("change", "skip", "defer")
     },
     "revops_node_rebalance_fees_msat_total": {("main",): 3_000_206},
-    "revops_node_rebalanced_msat_total": {("main",): 6_000_000_207},
-    "revops_node_rebalances_total": {("main",): 28},
     "revops_rebalance_jobs_total": {("main", outcome): 0 for outcome in ("settled", "failed", "released", "expired")},
     "revops_rebalance_failures_total": {
         ("main", kind): 0 for kind in ("no_route", "fee_too_low", "liquidity", "time_out", "unreachable", "other")
@@ -97,7 +95,6 @@ EXPECTED_NODE: dict[str, dict[tuple[str, ...], float]] = {
     "revops_channel_forwards_refused_total": {CHANNEL: 19},
     "revops_channel_fees_earned_msat_total": {CHANNEL: 930_007},
     "revops_channel_fees_sourced_msat_total": {CHANNEL: 840_008},
-    "revops_channel_rebalance_fees_msat_total": {CHANNEL: 55_011},
     "revops_channel_chain_cost_msat": {CHANNEL: 155_000},
 }
 
@@ -121,6 +118,9 @@ EXPECTED_MEASURED: dict[str, dict[tuple[str, ...], float]] = {
     | {("main", "failed"): 7, ("main", "settled"): 21},
     "revops_rebalance_failures_total": EXPECTED_NODE["revops_rebalance_failures_total"]
     | {("main", "no_route"): 4, ("main", "other"): 3},
+    "revops_node_rebalanced_msat_total": {("main",): 6_000_000},
+    "revops_node_rebalances_total": {("main",): 28},
+    "revops_channel_rebalance_fees_msat_total": {CHANNEL: 55_011},
     "revops_channel_price_open_seconds": {CHANNEL: 9_000},
     "revops_channel_revenue_per_open_hour_msat": {CHANNEL: 12_345 / 2.5},
     "revops_channel_asleep": {CHANNEL: 1},
@@ -191,6 +191,12 @@ def test_refills_that_cost_nothing_have_no_return(report: Report, channel: Chann
     found = series(node_families("main", report, (), replace(measures, refills=free)))
     assert found["revops_channel_refilled_msat"] == {CHANNEL: 1_000}
     assert "revops_channel_refill_return_ratio" not in found
+
+
+def test_a_channel_for_which_nothing_was_ever_moved_has_cost_nothing(report: Report, measures: Measures) -> None:
+    found = series(node_families("main", report, (), replace(measures, moved={})))
+    assert found["revops_channel_rebalance_fees_msat_total"] == {CHANNEL: 0}
+    assert found["revops_node_rebalances_total"] == found["revops_node_rebalanced_msat_total"] == {("main",): 0}
 
 
 def test_feerates_that_the_node_does_not_know_are_absent(report: Report, measures: Measures) -> None:

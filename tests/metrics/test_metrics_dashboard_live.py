@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from revops.domain.measures import Measures, Tally
+from revops.domain.measures import Measures, Moved, Tally
 from revops.domain.record import ChannelRecord, PeerRecord, Report
 from revops.metrics.collect.command import CommandRun
 from revops.metrics.textfile import write_command_metrics, write_node_metrics
@@ -41,11 +41,11 @@ def url(
             before,
             earned_msat=before.earned_msat + more_msat,
             forwarded_msat=before.forwarded_msat + more_msat,
-            rebalanced_msat=before.rebalanced_msat + more_msat,
         )
         for name in ("main", "other"):
             shown = replace(report, taken_at=now, channels=(channel, second), lifetime=lifetime)
-            write_node_metrics(folder, name, shown, (peer,), measured)
+            moved = {channel.channel_id: Moved(5_000 + more_msat, 90, 2)}
+            write_node_metrics(folder, name, shown, (peer,), replace(measured, moved=moved))
             for command in ("sync", "fees adjust", "rebalance plan"):
                 ended = replace(run, command=command, started_at=now - 5, finished_at=now - 3)
                 write_command_metrics(folder, name, ended)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from revops.domain.forward import ChannelMove
+from revops.domain.measures import Moved
 from revops.domain.reason import ReasonCode, why
 from revops.errors import BugError
-from revops.store import jobs, ledger, moves, payments, plans
+from revops.store import circular, jobs, ledger, moves, payments, plans
 from revops.store.engine import Database, Tx
 from tests.builders import NOW, channel_id
 from tests.store.rows import record
@@ -163,3 +164,19 @@ def test_moves_without_end_cost_no_time(database: Database, node_key: int) -> No
         record(tx, 1, 2, 3)
         moves.ingest_channel_moves(tx, many)
         assert recorded(tx) == []
+
+
+def test_what_was_ever_moved_only_grows(database: Database, node_key: int) -> None:
+    """A job that is booked before its moves come adds nothing on the channel that it was planned for."""
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2, 3)
+        assert circular.moved_ever(tx) == {}
+        settled_job(tx, fee_msat=90)
+        assert circular.moved_ever(tx) == {}
+        # Planned for channel 1, arrived on channel 3, for less than was booked.
+        moves.ingest_channel_moves(tx, [move(5, 3, credit=10**9), move(6, 2, debit=10**9 + 70)])
+        assert circular.moved_ever(tx) == {keys(tx)[3]: Moved(10**9, 70, 1)}
+        foreign = "cd" * 32
+        halves = [move(7, 3, credit=100, payment_hash=foreign), move(8, 2, debit=101, payment_hash=foreign)]
+        moves.ingest_channel_moves(tx, halves)
+        assert circular.moved_ever(tx) == {keys(tx)[3]: Moved(10**9 + 100, 71, 2)}

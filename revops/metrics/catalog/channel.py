@@ -114,7 +114,9 @@ class ChannelMetric(Enum):
         "Fees of settled forwards that entered by the channel, lifetime.",
     )
     REBALANCE_FEES = total(
-        "revops_channel_rebalance_fees_msat_total", CHANNEL, "Routing fees paid to refill the channel, lifetime."
+        "revops_channel_rebalance_fees_msat_total",
+        CHANNEL,
+        "Routing fees paid to refill the channel, by the node's ledger; lifetime.",
     )
     CHAIN_COST = state(
         "revops_channel_chain_cost_msat", CHANNEL, "What opening and splicing the channel has cost us, lifetime."

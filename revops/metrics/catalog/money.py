@@ -12,8 +12,16 @@ class MoneyMetric(Enum):
     """Rebalances, books, budget and reserve."""
 
     REBALANCE_FEES = total("revops_node_rebalance_fees_msat_total", NODE, "Routing fees paid for rebalances, lifetime.")
-    REBALANCED = total("revops_node_rebalanced_msat_total", NODE, "Amount moved by rebalances, lifetime.")
-    REBALANCES = total("revops_node_rebalances_total", NODE, "Settled rebalances, lifetime.")
+    REBALANCED = total(
+        "revops_node_rebalanced_msat_total",
+        NODE,
+        "Amount that circular payments have brought, whoever sent them, by the node's ledger; lifetime.",
+    )
+    REBALANCES = total(
+        "revops_node_rebalances_total",
+        NODE,
+        "Circular payments that settled, whoever sent them, by the node's ledger; lifetime.",
+    )
     REBALANCE_JOBS = total(
         "revops_rebalance_jobs_total",
         ("node", "outcome"),

@@ -26,7 +26,7 @@ def node_families(
     left out.
     """
     rows: list[Row] = [*state_rows(report), *totals_rows(report.lifetime), *decision_rows(measures.tallies)]
-    rows += [*measured_rows(measures), *rebalance_rows(report.lifetime, measures.tallies)]
+    rows += [*measured_rows(measures), *rebalance_rows(report.lifetime, measures)]
     rows += [*books_rows(report.books), *budget_rows(report.budget)]
     rows += [row for one in report.reserves for row in reserve_rows(one)]
     rows += [row for peer in peers if peer.channel_count for row in peer_rows(peer)]

@@ -33,7 +33,6 @@ _CHANNEL_VALUES: Final[tuple[tuple[Metric, Callable[[ChannelRecord], float | Non
     (ChannelMetric.FORWARDS_REFUSED, lambda channel: channel.lifetime.refused_count),
     (ChannelMetric.FEES_EARNED, lambda channel: channel.lifetime.earned_msat),
     (ChannelMetric.FEES_SOURCED, lambda channel: channel.lifetime.sourced_msat),
-    (ChannelMetric.REBALANCE_FEES, lambda channel: channel.lifetime_rebalance_fees_msat),
     (ChannelMetric.CHAIN_COST, lambda channel: channel.lifetime_chain_msat),
 )
 
@@ -103,6 +102,13 @@ def _refills(refill: RefillReturn | None) -> list[Row]:
     ]
 
 
+def _fees_moved(measures: Measures, channel_id: str) -> int | None:
+    if measures.moved is None:
+        return None
+    moved = measures.moved.get(channel_id)
+    return 0 if moved is None else moved.fee_msat
+
+
 def channel_samples(node: str, report: Report, measures: Measures) -> dict[Metric, list[Sample]]:
     """Given the node's label, its report and what was measured, return the samples of the open channels by metric."""
     channels = [record for record in report.channels if record.open]
@@ -130,4 +136,5 @@ def _rows(channel: ChannelRecord, report: Report, measures: Measures) -> list[Ro
         *_in_flight(channel, report.blockheight),
         *_price(measures.marks.get(channel_id), earned_msat, report.taken_at),
         *_refills(measures.refills.get(channel_id)),
+        (ChannelMetric.REBALANCE_FEES, (), _fees_moved(measures, channel_id)),
     ]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from revops.domain.decision import BudgetVerdict
-from revops.domain.measures import JOBS, Tally
+from revops.domain.measures import JOBS, Measures
 from revops.domain.reason import ReasonCode
 from revops.domain.rebalance import FailureKind
 from revops.domain.record import Books, ReserveStanding, Totals
@@ -29,13 +28,18 @@ _ENDS: Final = ("settled", "failed", "released", "expired")
 _STOPS: Final = tuple(kind for kind in FailureKind if kind is not FailureKind.MISDELIVERED)
 
 
-def rebalance_rows(lifetime: Totals, tallies: Iterable[Tally]) -> list[Row]:
-    """Given the sums over all time and what was counted, return the rows of rebalances; what never was is 0."""
-    counted = {(one.outcome, one.word): one.count for one in tallies if one.command == JOBS}
+def rebalance_rows(lifetime: Totals, measures: Measures) -> list[Row]:
+    """Given the sums over all time and what was measured, return the rows of rebalances; what was never counted is 0.
+
+    Of a job, fees are never less than was booked, and amounts are what has arrived: neither goes back when the node's
+    ledger tells later how it was.
+    """
+    counted = {(one.outcome, one.word): one.count for one in measures.tallies if one.command == JOBS}
+    moved = None if measures.moved is None else measures.moved.values()
     return [
         (MoneyMetric.REBALANCE_FEES, (), lifetime.rebalance_fees_msat),
-        (MoneyMetric.REBALANCED, (), lifetime.rebalanced_msat),
-        (MoneyMetric.REBALANCES, (), lifetime.rebalance_count),
+        (MoneyMetric.REBALANCED, (), None if moved is None else sum(one.amount_msat for one in moved)),
+        (MoneyMetric.REBALANCES, (), None if moved is None else sum(one.payment_count for one in moved)),
         *((MoneyMetric.REBALANCE_JOBS, (end,), counted.get((end, ""), 0)) for end in _ENDS),
         *((MoneyMetric.REBALANCE_FAILURES, (kind,), counted.get(("failed", kind), 0)) for kind in _STOPS),
     ]
