@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from tests.regtest.network import Lightningd
 from tests.regtest.operator_home import Operator
 from tests.regtest.ring import Ring
+from tests.regtest.street import channel_moves
 
 
 def by_status(node: Lightningd, status: str) -> list[dict[str, Any]]:
@@ -20,6 +22,24 @@ def settled_sum(node: Lightningd, field: str, **wanted: str) -> int:
         for forward in by_status(node, "settled")
         if all(forward[name] == value for name, value in wanted.items())
     )
+
+
+def circles(node: Lightningd) -> dict[str, list[dict[str, Any]]]:
+    """The moves of each circular payment, by its hash: what left by an `invoice` row and arrived by another."""
+    payments: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for move in channel_moves(node):
+        if move["primary_tag"] == "invoice":
+            payments[move["payment_hash"]].append(move)
+    return {
+        payment_hash: moves
+        for payment_hash, moves in payments.items()
+        if any(move["credit_msat"] for move in moves) and any(move["debit_msat"] for move in moves)
+    }
+
+
+def circular_cost_msat(node: Lightningd) -> int:
+    """What circular payments have cost the node in all its life, whoever sent them."""
+    return sum(move["debit_msat"] - move["credit_msat"] for moves in circles(node).values() for move in moves)
 
 
 def assert_equal_books(ring: Ring, operator: Operator) -> dict[str, Any]:

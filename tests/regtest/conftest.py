@@ -111,6 +111,7 @@ def planned(ring: Ring, started: Callable[[], Operator]) -> Callable[[], Operato
     def make() -> Operator:
         ring.drain()
         ring.stock()
+        ring.forget()
         operator = started()
         operator.settings |= {
             "rebalance.mode": "act",

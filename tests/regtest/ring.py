@@ -24,6 +24,8 @@ WALLET_SAT = 3_000_000
 ALICE_PPM = 900
 ALICE_BASE_MSAT = 1_000
 LAYER = "around"
+#: What revops knows of routes is in this layer of alice's node.
+KNOWN_LAYER = "revops"
 #: alice's part of the channel to carol, once paid forwards have used it up.
 DRAINED_MSAT = 160_000_000
 PAYMENT_SAT = 100_000
@@ -156,6 +158,21 @@ class Ring:
         label = f"{payee.name}-{next(self._labels)}"
         made = payee.call("invoice", amount_msat=amount_sat * 1_000, label=label, description="regtest")
         return {**made, "label": label}
+
+    def forget(self) -> None:
+        """Take away what other tests' runs have learnt of routes on alice's node: it would hold for an hour."""
+        if self._knows_routes():
+            self.alice.call("askrene-remove-layer", layer=KNOWN_LAYER)
+
+    def keep_out(self) -> None:
+        """Make sure of the layer that keeps alice out of her own routes. A run leaves it behind, a plan doesn't."""
+        if not self._knows_routes():
+            self.alice.call("askrene-create-layer", layer=KNOWN_LAYER)
+            self.alice.call("askrene-disable-node", layer=KNOWN_LAYER, node=self.alice.node_id)
+
+    def _knows_routes(self) -> bool:
+        layers = self.alice.call("askrene-listlayers")["layers"]
+        return KNOWN_LAYER in {layer["layer"] for layer in layers}
 
     def drain(self) -> None:
         """Let bob pay carol by way of alice until her channel to carol is nearly used up."""

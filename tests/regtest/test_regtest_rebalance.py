@@ -13,9 +13,10 @@ from revops.domain.decision import Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.rebalance import SourceOffer
 from revops.store import plans, runs
 from revops.store.engine import Database
+from tests.regtest.bookkeeping import circles, circular_cost_msat
 from tests.regtest.operator_home import Operator
 from tests.regtest.processes import wait_until
-from tests.regtest.ring import REBALANCE_SAT, Ring, footprint, last_payment
+from tests.regtest.ring import KNOWN_LAYER, REBALANCE_SAT, Ring, footprint, last_payment
 
 pytestmark = pytest.mark.regtest
 
@@ -58,8 +59,9 @@ def assert_settled(ring: Ring, operator: Operator, before: tuple[int, int]) -> i
     assert balances(ring) == (before[0] - AMOUNT_MSAT - fee_msat, before[1] + AMOUNT_MSAT)
     (invoice,) = ring.alice.call("listinvoices", label=job["label"])["invoices"]
     assert invoice["status"] == "paid"
-    assert operator.metric("revops_node_rebalance_fees_msat_total") == fee_msat
     assert_moved(ring, operator, job)
+    # The node's life so far: what other tests have moved in circles, too.
+    assert operator.metric("revops_node_rebalance_fees_msat_total") == circular_cost_msat(ring.alice) >= fee_msat
     return fee_msat
 
 
@@ -96,8 +98,11 @@ def test_a_planned_job_is_executed_settled_and_booked(ring: Ring, rebalancer: Op
 
     fee_msat = assert_settled(ring, rebalancer, before)
     report, verdict = rebalancer.json("report"), rebalancer.json("budget", "check")
-    assert report["lifetime"]["rebalance_fees_msat"] == fee_msat
-    assert (report["lifetime"]["rebalanced_msat"], report["lifetime"]["rebalance_count"]) == (AMOUNT_MSAT, 1)
+    lifetime, payments = report["lifetime"], circles(ring.alice)
+    arrived_msat = sum(move["credit_msat"] for moves in payments.values() for move in moves)
+    assert job_of(rebalancer)["payment_hash"] in payments
+    assert lifetime["rebalance_fees_msat"] == circular_cost_msat(ring.alice)
+    assert (lifetime["rebalanced_msat"], lifetime["rebalance_count"]) == (arrived_msat, len(payments))
     rebalances = verdict["categories"][0]
     for window in ("daily", "weekly"):
         shown = report["budget"][window]
@@ -146,7 +151,7 @@ def test_what_a_lost_database_has_spent_is_booked_before_anything_else(
         "settled", lost["payment_hash"], lost["fee_msat"],
     )  # fmt: skip
     spent_msat = own["fee_msat"] + stray["fee_msat"]
-    assert second.metric("revops_node_rebalance_fees_msat_total") == spent_msat
+    assert second.metric("revops_node_rebalance_fees_msat_total") == circular_cost_msat(ring.alice) >= spent_msat
     assert sum(amount for kind, amount in ledger_of(second) if kind == "settle") == spent_msat
 
 
@@ -325,7 +330,7 @@ def test_a_payment_that_fails_costs_nothing_and_its_pair_is_left_alone(ring: Rin
         assert (daily["spent_msat"], daily["reserved_msat"]) == (0, 0)
         # Where it failed is known to the node's router, and the pair cools down.
         half = ring.bob.channel_with(ring.carol)
-        (layer,) = ring.alice.call("askrene-listlayers", layer="revops")["layers"]
+        (layer,) = ring.alice.call("askrene-listlayers", layer=KNOWN_LAYER)["layers"]
         hop = f"{half['short_channel_id']}/{half['direction']}"
         assert job["erring_scidd"] == hop
         assert hop in {known["short_channel_id_dir"] for known in layer["constraints"]}
@@ -336,11 +341,13 @@ def test_a_payment_that_fails_costs_nothing_and_its_pair_is_left_alone(ring: Rin
         )
         assert (planned["outcome"], planned["reasons"][0]["code"]) == ("skip", "cooling_down")
     finally:
-        ring.alice.call("askrene-remove-layer", layer="revops")
+        ring.forget()
         ring.pay(ring.carol, ring.bob, emptied_sat, directly=True)
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_none_of_it(ring: Ring, rebalancer: Operator) -> None:
+    # A dry run makes no layer, and asks for routes only where there is one.
+    ring.keep_out()
     # Above both, whatever fees other tests have left.
     channels = [ring.alice.channel_with(peer) for peer in (ring.bob, ring.carol)]
     wanted_ppm = max(channel["fee_proportional_millionths"] for channel in channels) + 100
@@ -356,7 +363,8 @@ def test_a_dry_run_says_what_it_would_do_and_does_none_of_it(ring: Ring, rebalan
 
     assert [decision["outcome"] for decision in fees["decisions"]] == ["change", "change"]
     assert [decision["new_ppm"] for decision in fees["decisions"]] == [wanted_ppm, wanted_ppm]
-    assert "change" in {decision["outcome"] for decision in planned["decisions"]}
+    outcomes = {decision["outcome"] for decision in planned["decisions"]}
+    assert "change" in outcomes, [reason["sentence"] for one in planned["decisions"] for reason in one["reasons"]]
     (job,) = run["jobs"]
     assert (job["status"], job["reason"]["code"]) == ("planned", "route_found")
     assert footprint(ring.alice) == node

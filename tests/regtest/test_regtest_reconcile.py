@@ -13,11 +13,11 @@ import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from revops.actuate.sling import STOPPED_SECONDS
+from tests.regtest.bookkeeping import circles
 from tests.regtest.life import (
     CAPACITY_SAT,
     DELAY_BLOCKS,
@@ -309,20 +309,15 @@ def assert_income_is_the_nodes(life: Life) -> None:
 
 def assert_rebalances_are_the_moves(life: Life) -> None:
     """What the node has paid more than it got in circles, by the channel where it arrived."""
-    circles: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for move in channel_moves(life.alice):
-        if move["primary_tag"] == "invoice":
-            circles[move["payment_hash"]].append(move)
+    payments = circles(life.alice)
     wanted: Counter[str] = Counter()
-    for moves in circles.values():
-        targets = {move["account_id"] for move in moves if move["credit_msat"]}
-        if targets and any(move["debit_msat"] for move in moves):
-            (target,) = targets
-            wanted[target] += sum(move["debit_msat"] - move["credit_msat"] for move in moves)
+    for moves in payments.values():
+        (target,) = {move["account_id"] for move in moves if move["credit_msat"]}
+        wanted[target] += sum(move["debit_msat"] - move["credit_msat"] for move in moves)
     shown = lines(profit(life.operator))
     assert {name: line["rebalance_msat"] for name, line in shown.items() if name and line["rebalance_msat"]} == wanted
     assert shown[""]["rebalance_msat"] == sum(wanted.values()) > 0
-    assert shown[""]["rebalance_count"] == sum(len(moves) > 1 for moves in circles.values()) >= 2 + bool(PLUGIN)
+    assert shown[""]["rebalance_count"] == len(payments) >= 2 + bool(PLUGIN)
 
 
 def assert_a_new_database_knows_all(life: Life, tmp_path: Path) -> None:
