@@ -244,7 +244,7 @@ class NodeAndStore(RuleBasedStateMachine):
             final.extend(row.created_index for row in found)
             return {row.created_index: lesson_of(row.created_index, row.status) for row in found}
 
-        forwards.ingest(tx, page, NOW + 400 * DAY, note)
+        forwards.ingest(tx, page, NOW + 100 * DAY, note)
 
     @rule(name=st.sampled_from([FORWARDS_CREATED, FORWARDS_UPDATED]), both=st.booleans())
     def catch_up(self, name: str, both: bool) -> None:
