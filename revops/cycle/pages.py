@@ -11,6 +11,9 @@ from revops.node.reader import ForwardIndex, Reader, Subsystem
 
 #: pyln-client's read loop is quadratic in the size of a reply; at 5,000 rows it costs next to nothing.
 PAGE_SIZE = 5_000
+#: As many pages are stored in one transaction: so much of a first sync is read again after a kill, and each day's sums
+#: are written a few times less often than with each page by itself.
+PAGES_AT_ONCE = 4
 Place = tuple[Subsystem, ForwardIndex]
 
 

@@ -1,19 +1,20 @@
-"""The passes over the node's lists: what is new of each, page by page, each page with its cursor in one transaction."""
+"""The passes over the node's lists: what is new of each, a few pages with their cursor in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Final, Protocol, TypeVar
 
-from revops.cycle.pages import PAGE_SIZE, Place, is_listed, reached
+from revops.cycle.pages import PAGE_SIZE, PAGES_AT_ONCE, Place, is_listed, reached
 from revops.decide.chain_costs import chain_costs
 from revops.decide.scoring import score_forwards
 from revops.domain.forward import Forward
 from revops.domain.options import Progress
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
-from revops.node.reader import ForwardIndex, Reader, Subsystem
+from revops.node.reader import Reader, Subsystem
 from revops.store import cursors, events, forgotten, forwards, moves, scids, signals
 from revops.store.chain_costs import rebook, unsettled_txids
 from revops.store.engine import Database, Tx
@@ -62,7 +63,7 @@ class Passes:
     """The passes over the node's lists, with their counts.
 
     `tops` is how far each list reaches, `read` how far it was read: the cursors, which nobody else moves while this run
-    holds the lock. `stored` is the page of forwards that was stored last. `opening` names, by txid, the channels that a
+    holds the lock. `stored` is what of forwards was stored last. `opening` names, by txid, the channels that a
     transaction funds.
     """
 
@@ -115,8 +116,7 @@ class Passes:
         """
         index, more = place[1], True
         while more and self.read[place] < self.tops[place]:
-            page = self.reader.forwards(index, self.read[place] + 1, PAGE_SIZE)
-            read_to = self._reached(place, [_index(row, index) for row in page])
+            page, read_to, more = self._read(place, partial(self.reader.forwards, index), f"{index}_index")
             rows = [row for row in page if self.stored.get(row.created_index) != row]
             self._resolve(rows)
             if page:
@@ -127,12 +127,31 @@ class Passes:
                 self.stored = {row.created_index: row for row in page}
                 self.new_count += count.inserted
                 self.changed_count += count.updated
-            more = len(page) >= PAGE_SIZE
             self._tell(f"forwards ({index})", place, more=more)
 
-    def _reached(self, place: Place, indexes: Sequence[int]) -> int:
-        read_to, self.tops[place] = reached(self.reader, place, self.read[place], indexes, self.tops[place])
-        return read_to
+    def _read(
+        self, place: Place, read: Callable[[int, int], Sequence[Row]], index_name: str
+    ) -> tuple[list[Row], int, bool]:
+        """Read some pages after the cursor; return their rows, how far the list was read with them, and whether there
+        may be more. What belongs into one transaction is read before it begins.
+
+        Raise DataError for a row without the index by which it was listed.
+        """
+        index_of = attrgetter(index_name)
+        rows: list[Row] = []
+        read_to, more = self.read[place], True
+        for _ in range(PAGES_AT_ONCE):
+            page = read(read_to + 1, PAGE_SIZE)
+            indexes = list(map(index_of, page))
+            if None in indexes:
+                number = page[indexes.index(None)].created_index
+                raise DataError(f"list{place[0]}: row {number} came by index={place[1]} without an {index_name}")
+            read_to, self.tops[place] = reached(self.reader, place, read_to, indexes, self.tops[place])
+            rows += page
+            more = len(page) >= PAGE_SIZE
+            if not more or read_to >= self.tops[place]:
+                break
+        return rows, read_to, more
 
     def _tell(self, what: str, place: Place, *, more: bool) -> None:
         """A page that isn't full is the last, whatever gaps deleted rows have left above it."""
@@ -167,13 +186,12 @@ class Passes:
         place: Place = (subsystem, "created")
         count, more = 0, True
         while more and self.read[place] < self.tops[place]:
-            page = read(self.read[place] + 1, PAGE_SIZE)
-            read_to = self._reached(place, [row.created_index for row in page])
-            if page:
+            rows, read_to, more = self._read(place, read, "created_index")
+            if rows:
                 with self.database.transaction(self.node_key) as tx:
-                    ingest(tx, page)
+                    ingest(tx, rows)
                     self._move_cursor(tx, place, read_to)
-            count, more = count + len(page), len(page) >= PAGE_SIZE
+            count += len(rows)
             self._tell(subsystem, place, more=more)
         return count
 
@@ -181,8 +199,8 @@ class Passes:
         """Find the channels of scids that are new to us: the node still knows those from before a splice. What a
         sender merely asked for is looked for nowhere, or he could fill the records with names that he made up.
         """
-        wanted = (row.out_scid for row in page if row.out_scid is not None and not row.exit_is_a_wish)
-        named = {row.in_scid for row in page} | set(wanted)
+        named = {row.in_scid for row in page}
+        named |= {row.out_scid for row in page if row.out_scid is not None and not row.exit_is_a_wish}
         if not named:
             return
         with self.database.read(self.node_key) as tx:
@@ -191,11 +209,9 @@ class Passes:
         if not found:
             return
         with self.database.transaction(self.node_key) as tx:
-            for scid, channel in found.items():
-                if channel is None:
-                    scids.add_placeholder(tx, scid, self.clock())
-                else:
-                    scids.attach_scid(tx, scid, channel.channel_id)
+            for scid in (scid for scid, channel in found.items() if channel is None):
+                scids.add_placeholder(tx, scid, self.clock())
+            scids.attach_scids(tx, {scid: one.channel_id for scid, one in found.items() if one is not None})
 
 
 def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping[int, Lesson]:
@@ -206,11 +222,3 @@ def score_page(tx: Tx, seen_at: float, final: Sequence[FinalForward]) -> Mapping
     signals.save_peers(tx, scored.senders, scored.receivers)
     signals.save_channels(tx, scored.channels)
     return scored.lessons
-
-
-def _index(row: Forward, index: ForwardIndex) -> int:
-    if index == "created":
-        return row.created_index
-    if row.updated_index is None:
-        raise DataError(f"listforwards: forward {row.created_index} came by index=updated without an updated_index")
-    return row.updated_index

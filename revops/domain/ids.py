@@ -41,6 +41,11 @@ def is_channel_id(text: str) -> bool:
     return _HEX64.fullmatch(text) is not None
 
 
+def is_hex(text: str) -> bool:
+    """Given a text, return whether there is nothing in it but small hex digits."""
+    return not text.encode().translate(None, b"0123456789abcdef")
+
+
 def is_node_id(text: str) -> bool:
     """Given a text, return whether it has the form of a node's public key."""
     return _NODE_ID.fullmatch(text) is not None

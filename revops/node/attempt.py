@@ -35,9 +35,9 @@ def attempt(
     """
     answer = answer_at(path)
     client = (
-        BoundedClient(path, expires_at, max_reply_bytes)
+        BoundedClient(path, method, expires_at, max_reply_bytes)
         if answer is None
-        else LocalClient(answer, path, expires_at, max_reply_bytes)
+        else LocalClient(answer, path, method, expires_at, max_reply_bytes)
     )
     try:
         with total_deadline(expires_at):

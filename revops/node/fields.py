@@ -160,6 +160,11 @@ class Fields:
         return value
 
 
+def unstorable(text: str) -> bool:
+    """Given a text, return whether no database can hold it as it is."""
+    return _UNSTORABLE.search(text) is not None
+
+
 def _kind(value: object) -> str:
     """Given a JSON value, return the word for its kind."""
     if value is None:

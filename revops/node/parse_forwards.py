@@ -6,17 +6,47 @@ from __future__ import annotations
 
 from typing import Final
 
-from revops.domain.forward import FORWARD_STATUS_OF, ChainMove, ChannelMove, Forward, ForwardStatus
-from revops.domain.node import NodeEvent
-from revops.node.fields import Fields
+from msgspec import to_builtins
 
+from revops.domain.forward import FORWARD_STATUS_OF, ChainMove, ChannelMove, Forward, ForwardStatus
+from revops.domain.ids import is_hex, is_scid
+from revops.domain.node import NodeEvent
+from revops.node.fields import Fields, unstorable
+from revops.node.typed import ForwardRow, MoveRow
+
+#: Of a payment hash.
+_HASH_DIGITS: Final = 64
 _RESOLVED: Final = frozenset({ForwardStatus.SETTLED, ForwardStatus.FAILED})
 _NANOSECONDS: Final = 1_000_000_000
 
 
 def forwards(reply: dict[str, object]) -> tuple[Forward, ...]:
     """Given the reply of `listforwards`, return its rows."""
+    rows = reply.get("forwards")
+    if isinstance(rows, list) and rows and isinstance(rows[0], ForwardRow):
+        return tuple([_typed_forward(row, place) for place, row in enumerate(rows)])
     return tuple(_forward(row) for row in Fields("listforwards", reply).rows("forwards"))
+
+
+def _typed_forward(row: ForwardRow, place: int) -> Forward:
+    """What isn't as it should be is left to `_forward`, which says so."""
+    status = FORWARD_STATUS_OF.get(row.status)
+    in_scid, out_scid, out_msat, fee_msat = row.in_channel, row.out_channel, row.out_msat, row.fee_msat
+    if status is ForwardStatus.SETTLED or out_msat is not None:
+        whole = out_scid is not None and out_msat is not None and fee_msat is not None
+    else:
+        whole, fee_msat = True, None
+    ended_at = row.resolved_time
+    if status is ForwardStatus.SETTLED or status is ForwardStatus.FAILED:
+        whole = whole and ended_at is not None
+    else:
+        ended_at = None
+    if status is None or not whole or not is_scid(in_scid) or not (out_scid is None or is_scid(out_scid)):
+        return _forward(Fields("listforwards", to_builtins(row), f"forwards[{place}]."))
+    return Forward(
+        row.created_index, row.updated_index, in_scid, out_scid, row.in_msat, out_msat, fee_msat, status,
+        row.received_time, ended_at, row.failcode,
+    )  # fmt: skip
 
 
 def _forward(row: Fields) -> Forward:
@@ -27,7 +57,6 @@ def _forward(row: Fields) -> Forward:
         created_index=row.whole("created_index"),
         updated_index=row.maybe(row.whole, "updated_index"),
         in_scid=row.scid("in_channel"),
-        in_htlc_id=row.maybe(row.whole, "in_htlc_id"),
         out_scid=row.scid("out_channel") if left else row.maybe(row.scid, "out_channel"),
         in_msat=row.msat("in_msat"),
         out_msat=row.msat("out_msat") if left else None,
@@ -41,7 +70,32 @@ def _forward(row: Fields) -> Forward:
 
 def channel_moves(reply: dict[str, object]) -> tuple[ChannelMove, ...]:
     """Given the reply of `listchannelmoves`, return its rows."""
+    rows = reply.get("channelmoves")
+    if isinstance(rows, list) and rows and isinstance(rows[0], MoveRow):
+        return _typed_moves(rows)
     return tuple(_channel_move(row) for row in Fields("listchannelmoves", reply).rows("channelmoves"))
+
+
+def _typed_moves(rows: list[MoveRow]) -> tuple[ChannelMove, ...]:
+    """Names and tags are few, and hashes are looked at all together: what isn't as it should be is left to
+    `_channel_move`.
+    """
+    texts = {row.account_id for row in rows} | {row.primary_tag for row in rows}
+    hashes = [row.payment_hash for row in rows if row.payment_hash is not None]
+    if any(map(unstorable, texts)) or not (set(map(len, hashes)) <= {_HASH_DIGITS} and is_hex("".join(hashes))):
+        return tuple(
+            _channel_move(Fields("listchannelmoves", to_builtins(row), f"channelmoves[{place}]."))
+            for place, row in enumerate(rows)
+        )
+    return tuple(
+        [
+            ChannelMove(
+                row.created_index, row.account_id, row.credit_msat, row.debit_msat, row.timestamp, row.primary_tag,
+                row.payment_hash, row.fees_msat,
+            )
+            for row in rows
+        ]
+    )  # fmt: skip
 
 
 def _channel_move(row: Fields) -> ChannelMove:

@@ -17,6 +17,7 @@ from pyln.client.lightning import LightningRpc, RpcError, UnixSocket
 
 from revops.node.deadline import DeadlineError
 from revops.node.local import Answer
+from revops.node.typed import typed_reply
 
 __all__ = ["BoundedClient", "LocalClient", "MalformedReplyError", "RpcError"]
 
@@ -43,10 +44,11 @@ def _quiet_logger() -> logging.Logger:
 class BoundedClient(LightningRpc):  # type: ignore[misc]  # pyln ships no types
     """One call's client. `sent` tells whether the request may have reached the node."""
 
-    def __init__(self, path: str, expires_at: float, max_reply_bytes: int) -> None:
+    def __init__(self, path: str, method: str, expires_at: float, max_reply_bytes: int) -> None:
         super().__init__(path, logger=_quiet_logger())
         self.caller_name = "revops"
         self.sent = False
+        self._method = method
         self._expires_at = expires_at
         self._bytes_left = max_reply_bytes
 
@@ -78,14 +80,14 @@ class BoundedClient(LightningRpc):  # type: ignore[misc]  # pyln ships no types
             if self._bytes_left < 0:
                 raise MalformedReplyError("is larger than any reply should be")
             received += chunk
-        return _decode(bytes(received[:end])), bytes(received[end + len(_END_OF_REPLY) :])
+        return _decode(self._method, bytes(received[:end])), bytes(received[end + len(_END_OF_REPLY) :])
 
 
 class LocalClient(BoundedClient):
     """One call's client of a node in this process. pyln opens a socket within `call`, so that is written out here."""
 
-    def __init__(self, answer: Answer, path: str, expires_at: float, max_reply_bytes: int) -> None:
-        super().__init__(path, expires_at, max_reply_bytes)
+    def __init__(self, answer: Answer, path: str, method: str, expires_at: float, max_reply_bytes: int) -> None:
+        super().__init__(path, method, expires_at, max_reply_bytes)
         self._answer = answer
 
     def call(self, method: str, payload: Any = None) -> Any:
@@ -100,7 +102,7 @@ class LocalClient(BoundedClient):
         reply = self._answer(json.dumps(request, ensure_ascii=False).encode())
         if len(reply) > self._bytes_left:
             raise MalformedReplyError("is larger than any reply should be")
-        response = _decode(reply.removesuffix(_END_OF_REPLY))
+        response = _decode(self._method, reply.removesuffix(_END_OF_REPLY))
         if response["id"] != request_id:
             raise ValueError(f"Malformed response, id is not {request_id}")
         if "error" in response:
@@ -110,8 +112,10 @@ class LocalClient(BoundedClient):
         return response["result"]
 
 
-def _decode(reply: bytes) -> dict[str, Any]:
-    """Given the bytes of a reply, return its object. Raise MalformedReplyError for anything else."""
+def _decode(method: str, reply: bytes) -> dict[str, Any]:
+    """Given a method and the bytes of a reply, return its object. Raise MalformedReplyError for anything else."""
+    if (typed := typed_reply(method, reply)) is not None:
+        return typed
     try:
         value = json.loads(reply.decode("utf-8"), parse_constant=_no_constant)
     except UnicodeDecodeError:

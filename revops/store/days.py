@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import case, func
+from sqlalchemy import Double, case, func, literal_column
 
 from revops.store.engine import Tx
 from revops.store.keys import upsert
@@ -48,4 +48,5 @@ def later(one: Any, other: Any) -> Any:
     """Given two instants, either of which may be NULL, return the later in SQL. There SQLite's max() and PostgreSQL's
     greatest() differ.
     """
-    return case((func.coalesce(one, 0.0) >= func.coalesce(other, 0.0), one), else_=other)
+    never = literal_column("0.0", Double)
+    return case((func.coalesce(one, never) >= func.coalesce(other, never), one), else_=other)

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Executable, bindparam, delete, select
 
 from revops.domain.forward import ForwardStatus
 from revops.store.days import day_of
 from revops.store.engine import NODE, Tx
-from revops.store.keys import insert_of, total
+from revops.store.keys import insert_of, total, write_rows
 from revops.store.tables import failure_sum
 
-_FAILED: Final = (ForwardStatus.LOCAL_FAILED, ForwardStatus.FAILED)
+if TYPE_CHECKING:  # it counts failures with all else
+    from revops.store.sums import Counted
+
+_FAILED: Final = (int(ForwardStatus.LOCAL_FAILED), int(ForwardStatus.FAILED))
 _KEY: Final = ("day", "channel_key", "status", "failcode")
+_COLUMNS: Final = ("node_key", *_KEY, "failure_count", "in_msat")
 
 
-def count_failures(tx: Tx, added: Iterable[Mapping[str, Any]], removed: Iterable[Mapping[str, Any]]) -> None:
+def count_failures(tx: Tx, added: Iterable[Counted], removed: Iterable[Counted]) -> None:
     """Given rows of forwards that are new, and rows as they stood before they changed, keep the sums equal to all."""
     sums: dict[tuple[int, int, int, int], list[int]] = {}
     for rows, sign in ((added, 1), (removed, -1)):
         for row in rows:
-            if row["status"] in _FAILED:
-                key = day_of(row["counted_at"]), row["out_channel_key"] or 0, int(row["status"]), row["failcode"] or 0
+            if row.status in _FAILED:
+                key = day_of(row.counted_at), row.out_channel_key or 0, int(row.status), row.failcode or 0
                 entry = sums.setdefault(key, [0, 0])
                 entry[0] += sign
-                entry[1] += sign * row["in_msat"]
-    if sums:
-        rows_ = [
-            dict(zip(_KEY, key, strict=True)) | {"node_key": tx.node_key, "failure_count": count, "in_msat": in_msat}
-            for key, (count, in_msat) in sums.items()
-        ]
-        tx.connection.execute(_count(tx.connection.dialect.name), rows_)
+                entry[1] += sign * row.in_msat
+    rows_ = [(tx.node_key, *key, *entry) for key, entry in sums.items()]
+    write_rows(tx, _count(tx.connection.dialect.name), _COLUMNS, rows_)
 
 
 @cache

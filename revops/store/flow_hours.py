@@ -66,7 +66,7 @@ def _between(dialect_name: str) -> Executable:
 
 
 def _part(dialect_name: str, kind: int, status: ForwardStatus, side: Any, *amounts: Any) -> Any:
-    """One side of the forwards of one status. What fails has no amounts here: its index doesn't hold them."""
+    """One side of the forwards of one status. What fails has no amounts here: nobody asks for them."""
     hour = _hour(dialect_name)
     sums = [total(column) for column in amounts] or [cast(null(), BigInteger)] * 2
     return (

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Executable, bindparam, delete, func, literal_column, select
 
@@ -185,19 +185,32 @@ def _settled_between() -> Executable:
     )
 
 
+class _Lost(NamedTuple):
+    """A forward as it is counted."""
+
+    status: int
+    counted_at: float
+    in_channel_key: int
+    out_channel_key: int
+    in_msat: int
+    out_msat: int
+    fee_msat: int
+    failcode: None = None
+
+
 def _add_up(tx: Tx, lost: Sequence[Pair], seen_at: float) -> None:
     if not lost:
         return
     rows = [
-        {
-            "status": ForwardStatus.SETTLED,
-            "counted_at": min(seen_at, float(pair.settled_at)),
-            "in_channel_key": pair.entry.account_key,
-            "out_channel_key": pair.leave.account_key,
-            "in_msat": pair.in_msat,
-            "out_msat": pair.out_msat,
-            "fee_msat": pair.in_msat - pair.out_msat,
-        }
+        _Lost(
+            int(ForwardStatus.SETTLED),
+            min(seen_at, float(pair.settled_at)),
+            pair.entry.account_key,
+            pair.leave.account_key,
+            pair.in_msat,
+            pair.out_msat,
+            pair.in_msat - pair.out_msat,
+        )
         for pair in lost
     ]
     add_days(tx, _days(rows))
@@ -205,19 +218,19 @@ def _add_up(tx: Tx, lost: Sequence[Pair], seen_at: float) -> None:
     forget_behind(tx, rows)
 
 
-def _days(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _days(rows: Iterable[_Lost]) -> list[dict[str, Any]]:
     """Nobody learns from them: they score what they earned."""
     sums: dict[tuple[int, int, int], dict[str, Any]] = {}
     for row in rows:
-        key = (day_of(row["counted_at"]), row["in_channel_key"], row["out_channel_key"])
+        key = (day_of(row.counted_at), row.in_channel_key, row.out_channel_key)
         entry = sums.setdefault(key, Counter())
         entry["settled_count"] += 1
-        entry["settled_in_msat"] += row["in_msat"]
-        entry["settled_out_msat"] += row["out_msat"]
-        entry["fee_msat"] += row["fee_msat"]
-        entry["score_msat"] += row["fee_msat"]
-        entry["settled_interest_permille"] += size_permille(row["out_msat"])
-        entry["last_settled_at"] = max(entry["last_settled_at"], row["counted_at"])
+        entry["settled_in_msat"] += row.in_msat
+        entry["settled_out_msat"] += row.out_msat
+        entry["fee_msat"] += row.fee_msat
+        entry["score_msat"] += row.fee_msat
+        entry["settled_interest_permille"] += size_permille(row.out_msat)
+        entry["last_settled_at"] = max(entry["last_settled_at"], row.counted_at)
     return [
         {"day": day, "in_channel_key": entry_key, "out_channel_key": exit_key, **dict.fromkeys(_UNSETTLED, 0), **entry}
         for (day, entry_key, exit_key), entry in sums.items()

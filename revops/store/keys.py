@@ -7,7 +7,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import BindParameter, Executable, Table, bindparam, func, select
+from sqlalchemy import BindParameter, Dialect, Executable, Table, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import Insert
 
@@ -34,6 +34,28 @@ def insert_of(table: Table, dialect_name: str) -> Insert:
 
         return cast(Insert, postgresql.insert(table))
     return sqlite.insert(table)
+
+
+def write_rows(tx: Tx, insert: Executable, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Given an INSERT that is built once and has no parameters of its own, the columns and their values, numbers and
+    texts only, write the rows.
+
+    SQLite's driver gets them as they are: SQLAlchemy would take longer for each than SQLite to store it.
+    """
+    if not rows:
+        return
+    if tx.connection.dialect.name == "sqlite":
+        tx.connection.exec_driver_sql(_text_of(insert, names, tx.connection.dialect), list(rows))
+    else:
+        tx.connection.execute(insert, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+@cache
+def _text_of(insert: Executable, names: tuple[str, ...], dialect: Dialect) -> str:
+    compiled: Any = insert.compile(dialect=dialect, column_keys=names)  # type: ignore[attr-defined]  # all but text has it
+    if tuple(compiled.positiontup) != names:
+        raise BugError(f"an INSERT takes {compiled.positiontup}, and was given {names}")
+    return str(compiled)
 
 
 def chunks(items: Iterable[_Item], size: int = _CHUNK) -> Iterator[list[_Item]]:

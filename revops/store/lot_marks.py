@@ -17,6 +17,7 @@ from sqlalchemy import Executable, bindparam, delete, func, select
 from revops.domain.forward import ForwardStatus
 from revops.store.engine import NODE, Tx
 from revops.store.keys import chunks, insert_of
+from revops.store.sums import NO_CHANNEL, Counted
 from revops.store.tables import lot_mark
 
 _MOVED: Final = ("until_at", "net_msat", "low_msat")
@@ -51,22 +52,19 @@ def _keep(dialect_name: str) -> Executable:
     return insert.on_conflict_do_update(index_elements=["node_key", "job_key"], set_=moved)
 
 
-def forget_behind(tx: Tx, rows: Iterable[Mapping[str, Any]]) -> None:
+def forget_behind(tx: Tx, rows: Iterable[Counted]) -> None:
     """Given rows of forwards that were just stored, and rows as they stood before they changed, drop the marks that
     have passed them without them.
     """
-    first: dict[int, float] = {}
-    for row in rows:
-        if row["status"] == ForwardStatus.SETTLED:
-            at = row["counted_at"]
-            for key in (row["in_channel_key"], row["out_channel_key"]):
-                first[key] = min(first.get(key, at), at)
-    if not first:
-        return
     furthest_at = tx.execute(_furthest()).scalar()
     if furthest_at is None:
         return
-    passed = {key: at for key, at in first.items() if at <= furthest_at}
+    passed: dict[int, float] = {}
+    for row in rows:
+        at = row.counted_at
+        if row.status == ForwardStatus.SETTLED and at <= furthest_at:
+            for key in (row.in_channel_key, row.out_channel_key or NO_CHANNEL):
+                passed[key] = min(passed.get(key, at), at)
     if passed:
         _forget(tx, passed, lot_mark.c.until_at >= min(passed.values()))
 

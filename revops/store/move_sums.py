@@ -15,7 +15,7 @@ from sqlalchemy import Executable, bindparam, select
 from revops.domain.forward import ChannelMove
 from revops.store.days import day_of
 from revops.store.engine import NODE, Tx
-from revops.store.keys import insert_of, total
+from revops.store.keys import insert_of, total, write_rows
 from revops.store.tables import EVER, move_sum
 
 #: How lightningd tags the two rows of a forward.
@@ -24,26 +24,33 @@ ROUTED_TAG: Final = "routed"
 ROUTED_IN: Final = "routed_in"
 ROUTED_OUT: Final = "routed_out"
 _SUMS: Final = ("move_count", "credit_msat", "debit_msat", "fees_msat")
+_COLUMNS: Final = ("node_key", "day", "account_key", "tag", *_SUMS)
 
 
 def count_moves(tx: Tx, rows: Iterable[ChannelMove], keys: Mapping[str, int]) -> None:
     """Given a page of moves that weren't counted yet, and the key of each account, add them up."""
     sums: dict[tuple[int, int, str], list[int]] = {}
+    routed: dict[tuple[str, bool], list[int]] = {}
     for row in rows:
-        part = (1, row.credit_msat, row.debit_msat, row.fees_msat)
-        routed = row.tag == ROUTED_TAG
-        tag = (ROUTED_IN if row.credit_msat else ROUTED_OUT) if routed else row.tag
-        for day in (EVER,) if routed else (EVER, day_of(row.moved_at)):
-            entry = sums.setdefault((day, keys[row.account], tag), [0, 0, 0, 0])
-            for place, value in enumerate(part):
+        account, credit_msat, debit_msat, tag = row.account, row.credit_msat, row.debit_msat, row.tag
+        if tag == ROUTED_TAG:  # nearly all are
+            side = account, credit_msat > 0
+            entry = routed.get(side)
+            if entry is None:
+                entry = routed[side] = [0, 0, 0, 0]
+            entry[0] += 1
+            entry[1] += credit_msat
+            entry[2] += debit_msat
+            entry[3] += row.fees_msat
+            continue
+        for day in (EVER, day_of(row.moved_at)):
+            entry = sums.setdefault((day, keys[account], tag), [0, 0, 0, 0])
+            for place, value in enumerate((1, credit_msat, debit_msat, row.fees_msat)):
                 entry[place] += value
-    if sums:
-        names = ("day", "account_key", "tag")
-        written = [
-            {"node_key": tx.node_key, **dict(zip(names, key, strict=True)), **dict(zip(_SUMS, entry, strict=True))}
-            for key, entry in sums.items()
-        ]
-        tx.connection.execute(_count(tx.connection.dialect.name), written)
+    for (account, entered), entry in routed.items():
+        sums[EVER, keys[account], ROUTED_IN if entered else ROUTED_OUT] = entry
+    rows_ = [(tx.node_key, *key, *entry) for key, entry in sums.items()]
+    write_rows(tx, _count(tx.connection.dialect.name), _COLUMNS, rows_)
 
 
 @cache

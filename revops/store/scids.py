@@ -62,15 +62,16 @@ def add_placeholder(tx: Tx, scid: str, seen_at: float) -> int:
     return known[scid]
 
 
-def attach_scid(tx: Tx, scid: str, channel_id: str) -> None:
-    """Given an scid and the channel that the node says it named, record that; a placeholder's forwards move over.
+def attach_scids(tx: Tx, channel_ids: Mapping[str, str]) -> None:
+    """Given scids, and the channel that the node says each named, record that; a placeholder's forwards move over.
 
     A channel that was opened since the last listing gets a bare row, which the next listing completes.
     """
-    listed = select(func.coalesce(func.max(channel.c.last_seen_at), 0.0)).where(channel.c.node_key == tx.node_key)
-    seen_at: float = tx.connection.execute(listed).scalar_one()
-    key = ensure_channels(tx, [channel_id], seen_at)[channel_id]
-    record_names(tx, [(scid, key)], seen_at)
+    if channel_ids:
+        listed = select(func.coalesce(func.max(channel.c.last_seen_at), 0.0)).where(channel.c.node_key == tx.node_key)
+        seen_at: float = tx.connection.execute(listed).scalar_one()
+        keys = ensure_channels(tx, channel_ids.values(), seen_at)
+        record_names(tx, [(scid, keys[channel_id]) for scid, channel_id in channel_ids.items()], seen_at)
 
 
 def names_of(channels: Iterable[Channel] | Iterable[ClosedChannel], keys: Mapping[str, int]) -> list[tuple[str, int]]:

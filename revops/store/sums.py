@@ -7,10 +7,9 @@ not.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Executable, bindparam, delete, func, or_, select, update
 
@@ -18,7 +17,7 @@ from revops.domain.forward import ForwardStatus
 from revops.store.days import DAY_SECONDS, day_of, later
 from revops.store.engine import NODE, Tx
 from revops.store.failures import count_failures, merge_failures
-from revops.store.keys import insert_of
+from revops.store.keys import insert_of, write_rows
 from revops.store.tables import EVER, flow_sum, forward, forward_day, node
 
 #: What is added up per day and channel: what entered by it, what left by it, and what failed to.
@@ -49,56 +48,103 @@ def _turn() -> Executable:
     return select(node.c.node_key).where(node.c.node_key == NODE).with_for_update()
 
 
-def count_rows(tx: Tx, added: Iterable[Mapping[str, Any]], removed: Iterable[Mapping[str, Any]] = ()) -> None:
+class Counted(Protocol):
+    """What of a forward is counted."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def counted_at(self) -> float: ...
+    @property
+    def in_channel_key(self) -> int: ...
+    @property
+    def out_channel_key(self) -> int | None: ...
+    @property
+    def in_msat(self) -> int: ...
+    @property
+    def out_msat(self) -> int | None: ...
+    @property
+    def fee_msat(self) -> int | None: ...
+    @property
+    def failcode(self) -> int | None: ...
+
+
+#: By day and channel: what SUMS names, and when something settled last.
+_Sums = dict[tuple[int, int], list[Any]]
+
+
+def count_rows(tx: Tx, added: Sequence[Counted], removed: Sequence[Counted] = ()) -> None:
     """Given rows of forwards that are new, and rows as they stood before they changed, keep the sums equal to all."""
-    added, removed = list(added), list(removed)
     count_failures(tx, added, removed)
-    sums: dict[tuple[int, int], dict[str, Any]] = defaultdict(_nothing)
-    for row in added:
-        for key, part in _parts(row):
-            _add(sums[key], part, 1)
-    undone = set()
-    for row in removed:
-        for key, part in _parts(row):
-            _add(sums[key], part, -1)
-            if row["status"] == ForwardStatus.SETTLED:
-                undone.add(key)
-    if sums:
-        rows = [
-            {"node_key": tx.node_key, "day": day, "channel_key": channel_key, **sums_}
-            for (day, channel_key), sums_ in sums.items()
-        ]
-        tx.connection.execute(_count(tx.connection.dialect.name), rows)
+    sums: _Sums = {}
+    _add(sums, added, 1)
+    _add(sums, removed, -1)
+    days = list(sums.items())
+    for (_, channel_key), part in days:
+        ever = sums.setdefault((EVER, channel_key), _nothing())
+        for place in range(_LAST):
+            ever[place] += part[place]
+        ever[_LAST] = max(ever[_LAST], part[_LAST])
+    rows = [
+        (tx.node_key, day, key, *part[:_LAST], part[_LAST] if part[_LAST] > _NEVER else None)
+        for (day, key), part in sums.items()
+    ]
+    write_rows(tx, _count(tx.connection.dialect.name), _COLUMNS, rows)
+    undone = {
+        (day, key)
+        for row in removed
+        if row.status == _SETTLED
+        for key in (row.in_channel_key, row.out_channel_key or NO_CHANNEL)
+        for day in (day_of(row.counted_at), EVER)
+    }
     if undone:
         _find_last(tx, undone)
 
 
-def _nothing() -> dict[str, Any]:
-    return dict.fromkeys(SUMS, 0) | {"last_settled_at": None}
+_COLUMNS: Final = ("node_key", "day", "channel_key", *SUMS, "last_settled_at")
+(
+    _IN_COUNT, _IN_MSAT, _SOURCED_MSAT, _OUT_COUNT, _OUT_MSAT, _EARNED_MSAT, _REFUSED_COUNT, _FAILED_COUNT, _LAST,
+) = range(9)  # fmt: skip
+_SETTLED: Final = int(ForwardStatus.SETTLED)
+_NEVER: Final = float("-inf")
 
 
-def _parts(row: Mapping[str, Any]) -> Iterable[tuple[tuple[int, int], Mapping[str, Any]]]:
-    """What a forward adds, by day and channel; nothing while it is only offered."""
-    status, at = row["status"], row["counted_at"]
-    exit_key, fee_msat = row["out_channel_key"] or NO_CHANNEL, row["fee_msat"]
-    parts: tuple[tuple[int, Mapping[str, Any]], ...] = ()
-    if status == ForwardStatus.SETTLED:
-        entered = {"in_count": 1, "in_msat": row["in_msat"], "sourced_msat": fee_msat, "last_settled_at": at}
-        left = {"out_count": 1, "out_msat": row["out_msat"], "earned_msat": fee_msat, "last_settled_at": at}
-        parts = ((row["in_channel_key"], entered), (exit_key, left))
-    elif status == ForwardStatus.LOCAL_FAILED:
-        parts = ((exit_key, {"refused_count": 1}),)
-    elif status == ForwardStatus.FAILED:
-        parts = ((exit_key, {"failed_count": 1}),)
-    return [((day, key), part) for key, part in parts for day in (day_of(at), EVER)]
+def _nothing() -> list[Any]:
+    return [0] * _LAST + [_NEVER]
 
 
-def _add(sums: dict[str, Any], part: Mapping[str, Any], sign: int) -> None:
-    for name, value in part.items():
-        if name != "last_settled_at":
-            sums[name] += sign * value
-        elif sign > 0 and (sums[name] is None or value > sums[name]):
-            sums[name] = value
+def _add(sums: _Sums, rows: Iterable[Counted], sign: int) -> None:
+    """What forwards add, by day and channel; nothing while they are only offered."""
+    for row in rows:
+        status, at = row.status, row.counted_at
+        day, exit_key = day_of(at), row.out_channel_key or NO_CHANNEL
+        out = sums.get((day, exit_key))
+        if status == _SETTLED:
+            if out is None:
+                out = sums[day, exit_key] = _nothing()
+            entry = sums.get((day, row.in_channel_key))
+            if entry is None:
+                entry = sums[day, row.in_channel_key] = _nothing()
+            fee_msat = sign * row.fee_msat  # type: ignore[operator]  # a settled one has its amounts (forwards._row)
+            entry[_IN_COUNT] += sign
+            entry[_IN_MSAT] += sign * row.in_msat
+            entry[_SOURCED_MSAT] += fee_msat
+            out[_OUT_COUNT] += sign
+            out[_OUT_MSAT] += sign * row.out_msat  # type: ignore[operator]  # the same
+            out[_EARNED_MSAT] += fee_msat
+            if sign > 0:
+                if at > entry[_LAST]:
+                    entry[_LAST] = at
+                if at > out[_LAST]:
+                    out[_LAST] = at
+        elif status != _OFFERED:
+            if out is None:
+                out = sums[day, exit_key] = _nothing()
+            out[_REFUSED_COUNT if status == _REFUSED else _FAILED_COUNT] += sign
+
+
+_OFFERED: Final = int(ForwardStatus.OFFERED)
+_REFUSED: Final = int(ForwardStatus.LOCAL_FAILED)
 
 
 @cache
@@ -147,7 +193,7 @@ def merge_sums(tx: Tx, old_key: int, new_key: int) -> None:
     old = (flow_sum.c.node_key == NODE, flow_sum.c.channel_key == bindparam("b_key"))
     moved = tx.execute(select(*(flow_sum.c[name] for name in names)).where(*old), b_key=old_key).all()
     if moved:
-        rows = [{"node_key": tx.node_key, "channel_key": new_key, **row._asdict()} for row in moved]
-        tx.connection.execute(_count(tx.connection.dialect.name), rows)
+        rows = [(tx.node_key, row.day, new_key, *row[1:]) for row in moved]
+        write_rows(tx, _count(tx.connection.dialect.name), _COLUMNS, rows)
         tx.execute(delete(flow_sum).where(*old), b_key=old_key)
     merge_failures(tx, old_key, new_key)

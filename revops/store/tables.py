@@ -42,7 +42,7 @@ from revops.store.tables_books import forward_day as forward_day
 from revops.store.tables_books import move_sum as move_sum
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0013"
+SCHEMA_VERSION: Final = "0014"
 
 # ---- the node and who it is connected to
 
@@ -98,36 +98,30 @@ closed_channel = Table(
 # ---- what went through it
 
 #: `counted_at` dates a forward in every sum: when it was resolved, else (local_failed, offered) when it was received.
-#: `score_msat` and `interest_permille` are what strategies learn from, fixed when the forward became final (NULL: never
-#: scored, take the fee, and the size of what settled).
+#: `resolved_at` is there only where that is another moment (`forwards.resolved_at`), since a wrong clock dated it into
+#: the future. `score_msat` and `interest_permille` are what strategies learn from, fixed when the forward became final
+#: (NULL: never scored, take the fee, and the size of what settled).
 forward = Table(
     "forward", metadata, key("node_key"), whole("created_index"), whole("updated_index", null=True),
-    key("in_channel_key"), whole("in_htlc_id", null=True), key("out_channel_key", null=True), msat("in"),
-    msat("out", null=True), msat("fee", null=True), Column("status", SmallInteger, nullable=False), at("received"),
-    at("resolved", null=True), at("counted"), Column("failcode", Integer), msat("score", null=True),
-    Column("interest_permille", SmallInteger), primary("created_index"), sqlite_with_rowid=False,
+    key("in_channel_key"), key("out_channel_key", null=True), msat("in"), msat("out", null=True),
+    msat("fee", null=True), Column("status", SmallInteger, nullable=False), at("received"), at("resolved", null=True),
+    at("counted"), Column("failcode", Integer), msat("score", null=True), Column("interest_permille", SmallInteger),
+    primary("created_index"), sqlite_with_rowid=False,
 )  # fmt: skip
 _SETTLED: Final = text("status = 1")
 _INTERESTED: Final = text("status = 3 AND interest_permille > 0")
-# What one channel earned since a price came into force, what else wanted to leave by it then, and every sum over a
-# window. They cover their queries: `status` is in them since SQLite wants to see the column of the condition, though it
-# is always the same there.
+# What one channel earned since a price came into force, and what else wanted to leave by it then. These find the rows,
+# and hold no copy of what is in them: that would take more room than the rows, and those of a window lie side by side.
 Index(
-    "ix_forward_earned", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at, forward.c.fee_msat,
-    forward.c.counted_at, forward.c.status, forward.c.score_msat, forward.c.out_msat, forward.c.interest_permille,
-    sqlite_where=_SETTLED, postgresql_where=_SETTLED,
+    "ix_forward_earned", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at, sqlite_where=_SETTLED,
+    postgresql_where=_SETTLED,
 )  # fmt: skip
 Index(
     "ix_forward_interest", forward.c.node_key, forward.c.out_channel_key, forward.c.received_at,
-    forward.c.interest_permille, forward.c.status, sqlite_where=_INTERESTED, postgresql_where=_INTERESTED,
+    sqlite_where=_INTERESTED, postgresql_where=_INTERESTED,
 )  # fmt: skip
-Index(
-    "ix_forward_settled", forward.c.node_key, forward.c.counted_at, forward.c.in_channel_key, forward.c.out_channel_key,
-    forward.c.in_msat, forward.c.out_msat, forward.c.fee_msat, forward.c.status, sqlite_where=_SETTLED,
-    postgresql_where=_SETTLED,
-)  # fmt: skip
-# Failures in a window, and what a rollup may prune.
-Index("ix_forward_status", forward.c.node_key, forward.c.status, forward.c.counted_at, forward.c.out_channel_key)
+# Every sum over a window, and what a rollup may prune.
+Index("ix_forward_status", forward.c.node_key, forward.c.status, forward.c.counted_at)
 
 #: Decayed sums (domain/traffic.py), fed once by each forward that becomes final: what came of a peer's payments,
 peer_signal = Table(

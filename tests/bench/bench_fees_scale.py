@@ -31,7 +31,7 @@ RECENT_DAYS = 30
 HISTORY_DAYS = 3 * 365
 SETTLED, REFUSED, FAILED = 1, 2, 3
 COLUMNS = (
-    "node_key", "created_index", "updated_index", "in_channel_key", "in_htlc_id", "out_channel_key", "in_msat",
+    "node_key", "created_index", "updated_index", "in_channel_key", "out_channel_key", "in_msat",
     "out_msat", "fee_msat", "status", "received_at", "resolved_at", "counted_at", "failcode", "score_msat",
     "interest_permille",
 )  # fmt: skip
@@ -52,7 +52,7 @@ def rows(
         failcode = 4103 if status == REFUSED else None
         score_msat = fee_msat if status == SETTLED else None
         interest_permille = min(out_msat // 25_000, 1_000)
-        yield (1, index, index, source, index, target, out_msat + fee_msat, out_msat, fee_msat, status, at, resolved_at,
+        yield (1, index, index, source, target, out_msat + fee_msat, out_msat, fee_msat, status, at, None,
                resolved_at or at, failcode, score_msat, interest_permille)  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 PAGE = 5_000
 STATUS = {"offered": 0, "settled": 1, "local_failed": 2, "failed": 3}
 COLUMNS = (
-    "node_key", "created_index", "updated_index", "in_channel_key", "in_htlc_id", "out_channel_key", "in_msat",
+    "node_key", "created_index", "updated_index", "in_channel_key", "out_channel_key", "in_msat",
     "out_msat", "fee_msat", "status", "received_at", "resolved_at", "counted_at", "failcode", "score_msat",
     "interest_permille",
 )  # fmt: skip
@@ -75,9 +75,9 @@ def stored(row: dict[str, Any], keys: dict[str, int]) -> tuple[Any, ...]:
     """A row as it is kept."""
     entry, leave, resolved_at = row["in_channel"], row.get("out_channel"), row.get("resolved_time")
     return (
-        1, row["created_index"], row.get("updated_index"), keys.setdefault(entry, len(keys)), row.get("in_htlc_id"),
+        1, row["created_index"], row.get("updated_index"), keys.setdefault(entry, len(keys)),
         None if leave is None else keys.setdefault(leave, len(keys)), row["in_msat"], row.get("out_msat"),
-        row.get("fee_msat"), STATUS[row["status"]], row["received_time"], resolved_at,
+        row.get("fee_msat"), STATUS[row["status"]], row["received_time"], None,
         row["received_time"] if resolved_at is None else resolved_at, row.get("failcode"), None, None,
     )  # fmt: skip
 

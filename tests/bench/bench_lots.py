@@ -25,8 +25,8 @@ DAYS = 27
 HORIZON_DAYS = 14
 REFILLS = 5
 FORWARD = (
-    "node_key", "created_index", "updated_index", "in_channel_key", "in_htlc_id", "out_channel_key", "in_msat",
-    "out_msat", "fee_msat", "status", "received_at", "resolved_at", "counted_at",
+    "node_key", "created_index", "updated_index", "in_channel_key", "out_channel_key", "in_msat",
+    "out_msat", "fee_msat", "status", "received_at", "counted_at",
 )  # fmt: skip
 JOB = (
     "node_key", "job_key", "plan_key", "source_channel_key", "target_channel_key", "amount_msat", "max_fee_msat",
@@ -40,7 +40,7 @@ def forwards(count: int, channel_count: int, rng: Random) -> Iterator[tuple[obje
         at = NOW - DAYS * DAY + DAYS * DAY * index / count
         source, target = rng.randrange(channel_count) + 1, rng.randrange(channel_count) + 1
         out_msat = int(rng.lognormvariate(18, 1.4))
-        yield (1, index, index, source, index, target, out_msat + 100, out_msat, 100, 1, at - 2, at, at)
+        yield (1, index, index, source, target, out_msat + 100, out_msat, 100, 1, at - 2, at)
 
 
 def jobs(channel_count: int, rng: Random) -> Iterator[tuple[object, ...]]:

@@ -201,7 +201,7 @@ class MadeNode:
 
     def forwards(self, index: str, start: int, limit: int) -> tuple[Forward, ...]:
         return tuple(
-            Forward(row.created_index, updated, row.in_name, row.created_index, row.out_name, row.in_msat, row.out_msat,
+            Forward(row.created_index, updated, row.in_name, row.out_name, row.in_msat, row.out_msat,
                     row.fee_msat, _STATUS[status], row.received_at, None if status == OFFERED else row.resolved_at,
                     row.failcode)
             for row, status, updated in self.made(index, start, limit)

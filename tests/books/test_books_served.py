@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from revops.domain.channel import Channel
 from revops.domain.forward import Forward
@@ -37,7 +38,7 @@ def listed(one: Channel) -> Channel:
 
 def untimed(one: Forward) -> Forward:
     """A forward without its instants, which are rounded on their way."""
-    return replace(one, received_at=0.0, resolved_at=None)
+    return structs.replace(one, received_at=0.0, resolved_at=None)
 
 
 @pytest.mark.parametrize("now_at", [NOW, NOW - 200.2 * DAY])

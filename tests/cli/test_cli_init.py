@@ -39,7 +39,7 @@ class FakeReader:
     def __init__(self, count: int, gap_seconds: float, **changes: Any) -> None:
         self.rows = [
             Forward(
-                created_index=index, updated_index=None, in_scid="1x1x1", in_htlc_id=index, out_scid="2x2x2",
+                created_index=index, updated_index=None, in_scid="1x1x1", out_scid="2x2x2",
                 in_msat=1_001, out_msat=1_000, received_at=NOW - (count - index) * gap_seconds, resolved_at=None,
                 failcode=None, **{"fee_msat": 1, "status": ForwardStatus.SETTLED, **changes},
             )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select
 
 from revops.cycle import ingest, passes
@@ -128,7 +128,9 @@ def stored(database: Database) -> tuple[dict[int, int], list[int], list[int]]:
 
 def grow(node: ListedNode) -> None:
     """More of everything, and forward 2, which was offered, settles."""
-    node.rows = [row if row.created_index != 2 else replace(row, status=SETTLED, updated_index=10) for row in node.rows]
+    node.rows = [
+        row if row.created_index != 2 else structs.replace(row, status=SETTLED, updated_index=10) for row in node.rows
+    ]
     node.rows.append(make_forward(10, updated_index=11))
     node.moves.append(make_move(6, payment_hash="ff" * 32))
     node.events.append(NodeEvent(6, node_id(1), "disconnect", int(NOW) - 5, 40.0))
@@ -143,7 +145,7 @@ ALL = ({index: int(SETTLED) for index in range(1, 11)}, list(range(1, 7)), list(
 def test_a_list_that_says_it_reaches_further_than_its_rows_makes_none_be_passed(
     database: Database, node: ListedNode, place: Place, value: int, first: bool
 ) -> None:
-    node.rows[1] = replace(node.rows[1], status=OFFERED, resolved_at=None)
+    node.rows[1] = structs.replace(node.rows[1], status=OFFERED, resolved_at=None)
     if not first:
         sync(database, node)
     node.tops[place] = value
@@ -199,12 +201,12 @@ def test_a_row_beyond_its_list_is_refused_and_one_that_came_meanwhile_is_not(
     sync(database, node)
     before = stored(database)
     grow(node)
-    node.moves[-1] = replace(node.moves[-1], created_index=LIE)
+    node.moves[-1] = structs.replace(node.moves[-1], created_index=LIE)
     node.tops["channelmoves", "created"] = 6
     with pytest.raises(DataError, match=r"wait channelmoves: the node's created index is 6, but row \d+ was listed"):
         sync(database, node)
     assert stored(database)[1] == before[1]
-    node.moves[-1] = replace(node.moves[-1], created_index=7)
+    node.moves[-1] = structs.replace(node.moves[-1], created_index=7)
     node.tops.clear()
     node.late = {("channelmoves", "created"): 6}
     sync(database, node)

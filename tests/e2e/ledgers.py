@@ -52,7 +52,7 @@ def forwards_on_node(machine: Machine) -> dict[int, tuple[Any, ...]]:
     """Return each forward of the node's list by its created index."""
     return {
         row.created_index: (
-            row.updated_index, row.in_channel, row.out_channel, row.in_htlc_id, row.in_msat, row.out_msat, row.fee_msat,
+            row.updated_index, row.in_channel, row.out_channel, row.in_msat, row.out_msat, row.fee_msat,
             row.status, row.received_at, row.resolved_at, row.failcode,
         )
         for row in machine.node.world.forwards
@@ -71,12 +71,13 @@ def forwards_on_record(machine: Machine) -> dict[int, tuple[Any, ...]]:
         return None if key is None else expected if expected in scids[key] else f"not {expected}: {scids[key]}"
 
     found = {}
-    for row in rows(machine.database, "SELECT * FROM forward"):
+    resolved = "CASE WHEN resolved_at IS NULL AND status IN (1, 3) THEN counted_at ELSE resolved_at END AS ended_at"
+    for row in rows(machine.database, f"SELECT *, {resolved} FROM forward"):
         known = node.get(row["created_index"])
         found[row["created_index"]] = (
             row["updated_index"] or 0, scid_of(row["in_channel_key"], known.in_channel if known else None),
-            scid_of(row["out_channel_key"], known.out_channel if known else None), row["in_htlc_id"], row["in_msat"],
-            row["out_msat"], row["fee_msat"], names[row["status"]], row["received_at"], row["resolved_at"],
+            scid_of(row["out_channel_key"], known.out_channel if known else None), row["in_msat"], row["out_msat"],
+            row["fee_msat"], names[row["status"]], row["received_at"], row["ended_at"],
             row["failcode"],
         )  # fmt: skip
     return found
@@ -86,7 +87,7 @@ def check_forwards(machine: Machine) -> None:
     """The records hold the node's forwards exactly, and the books agree to the msat."""
     assert forwards_on_record(machine) == forwards_on_node(machine)
     (books,) = rows(machine.database, "SELECT opening_msat, node_fees_msat FROM books")
-    recorded = sum(row[6] for row in forwards_on_record(machine).values() if row[7] == "settled")
+    recorded = sum(row[5] for row in forwards_on_record(machine).values() if row[6] == "settled")
     assert books == {"opening_msat": 0, "node_fees_msat": recorded}
     assert recorded == machine.node.books().fees_earned_msat
     query = "SELECT day >= 0, SUM(earned_msat), SUM(sourced_msat) FROM flow_sum GROUP BY day >= 0"

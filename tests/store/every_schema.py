@@ -104,7 +104,9 @@ FORMS: dict[str, tuple[str, Callable[[Connection], None], str]] = {
 
 
 def forwards(node: int) -> list[Row]:
-    """One of each status and of each kind of end; amounts differ by node. Days: today, at midnight exactly, and old."""
+    """One of each status and of each kind of end; amounts differ by node. Days: today, at midnight exactly, and old.
+    One was dated into the future when it was first seen.
+    """
 
     def one(index: int, into: int, out: int | None, status: int, at: float, **more: Any) -> Row:
         settled = status in (1, 3)
@@ -114,14 +116,13 @@ def forwards(node: int) -> list[Row]:
             "created_index": index,
             "updated_index": index if status else None,
             "in_channel_key": into,
-            "in_htlc_id": index,
             "out_channel_key": out,
             "in_msat": 1_000_000 * index * node + 100 * index * node,
             "out_msat": out_msat,
             "fee_msat": None if out is None else 100 * index * node,
             "status": status,
             "received_at": at - 2 if settled else at,
-            "resolved_at": at if settled else None,
+            "resolved_at": None,
             "counted_at": at,
             "failcode": None,
             "score_msat": None,
@@ -134,7 +135,7 @@ def forwards(node: int) -> list[Row]:
         one(2, 2, 1, 1, MIDNIGHT),
         one(3, 3, 1, 1, MIDNIGHT - 0.25),
         one(4, 1, 3, 1, NOW - 40 * DAY, score_msat=90, interest_permille=700),
-        one(5, 4, 2, 1, NOW - 3 * DAY),
+        one(5, 4, 2, 1, NOW - 3 * DAY, resolved_at=NOW - 2.5 * DAY),
         one(6, 1, 2, 3, NOW - 2 * HOUR, failcode=4103, interest_permille=1_000),
         one(7, 2, 4, 3, NOW - 9 * DAY),
         one(8, 1, 2, 2, NOW - 3 * HOUR, failcode=4103),
@@ -412,6 +413,12 @@ def rows(node: int) -> dict[str, list[Row]]:
     return _basic(node) | _later(node) | money
 
 
+def as_before_0014(row: Row) -> Row:
+    """The row with what 0014 leaves out."""
+    ended_at = row["counted_at"] if row["status"] in (1, 3) and row["resolved_at"] is None else row["resolved_at"]
+    return row | {"in_htlc_id": row["created_index"], "resolved_at": ended_at}
+
+
 def _filled(columns: Sequence[Any], row: Row) -> Row:
     """The row as a table with these columns has it; what must be there and isn't given is made up."""
     made = {one["name"]: row.get(one["name"]) for one in columns}
@@ -456,6 +463,10 @@ def fill(connection: Connection) -> None:
     for name in (one.name for one in tables.metadata.sorted_tables if one.name in there):
         columns = found.get_columns(name)
         into = table(name, *(column(one["name"], one["type"]) for one in columns))
+        if name == "forward" and "in_htlc_id" in {one["name"] for one in columns}:
+            given = {
+                node: found | {name: [as_before_0014(row) for row in found[name]]} for node, found in given.items()
+            }
         made = [_filled(columns, row) for node in NODES for row in given[node].get(name, [{"node_key": node}])]
         connection.execute(insert(into), made)
 

@@ -64,7 +64,7 @@ class ForwardMachine(RuleBasedStateMachine):
 
     def explain(self, name: str, number: int, crash: bool) -> bool:
         """Tell whose name it is; return whether that was recorded."""
-        done = self.committed(lambda tx: scids.attach_scid(tx, name, channel_id(number)), crash)
+        done = self.committed(lambda tx: scids.attach_scids(tx, {name: channel_id(number)}), crash)
         if done:
             self.unknown.pop()
         return done

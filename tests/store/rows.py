@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from msgspec import structs
+
 from revops.domain.channel import ClosedChannel
 from revops.domain.forward import ChannelMove, Forward, ForwardStatus
 from revops.store import channels
@@ -38,7 +40,6 @@ def make_forward(index: int, **overrides: Any) -> Forward:
         created_index=index,
         updated_index=index,
         in_scid=scid(1),
-        in_htlc_id=index,
         out_scid=scid(2),
         in_msat=1_000_100,
         out_msat=1_000_000,
@@ -48,11 +49,11 @@ def make_forward(index: int, **overrides: Any) -> Forward:
         resolved_at=NOW - 999 + index,
         failcode=None,
     )
-    item = replace(base, **overrides)
+    item = structs.replace(base, **overrides)
     if "status" in overrides and "resolved_at" not in overrides and item.status in (REFUSED, OFFERED):
-        item = replace(item, resolved_at=None)
+        item = structs.replace(item, resolved_at=None)
     if "received_at" in overrides and "resolved_at" not in overrides and item.resolved_at is not None:
-        item = replace(item, resolved_at=item.received_at + 1)
+        item = structs.replace(item, resolved_at=item.received_at + 1)
     return item
 
 
@@ -76,4 +77,4 @@ def make_closed(number: int, **overrides: Any) -> ClosedChannel:
 def make_move(index: int, **overrides: Any) -> ChannelMove:
     """A payment of our own that left by channel 1."""
     base = ChannelMove(index, channel_id(1), 0, 5_000, int(NOW) - 10, "invoice", "ab" * 32, 7)
-    return replace(base, **overrides)
+    return structs.replace(base, **overrides)

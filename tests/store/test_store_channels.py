@@ -173,7 +173,7 @@ def test_placeholder_hands_its_history_over(database: Database, node_key: int, p
         assert rollup.prune_forwards(tx, NOW + DAY, pruned) == pruned
     with database.transaction(node_key) as tx:
         before = flows.flows(tx, None)
-        scids.attach_scid(tx, lost, channel_id(2))
+        scids.attach_scids(tx, {lost: channel_id(2)})
     with database.read(node_key) as tx:
         after = flows.flows(tx, None)
         assert before[f"unknown:{lost}"].out_count == 2
@@ -199,7 +199,7 @@ def test_placeholder_is_adopted_by_a_listing_and_by_a_closed_channel(database: D
 def test_scid_of_a_channel_opened_since_the_listing(database: Database, node_key: int) -> None:
     with database.transaction(node_key) as tx:
         record(tx, 1)
-        scids.attach_scid(tx, scid(5), channel_id(5))
+        scids.attach_scids(tx, {scid(5): channel_id(5)})
         bare = by_id(tx)[channel_id(5)]
         assert (bare.open, bare.capacity_msat) == (False, 0)
         record(tx, 1, 5)

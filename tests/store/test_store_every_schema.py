@@ -81,6 +81,8 @@ def test_upgrade_keeps_every_row(name: str, empty_url: str, url: str) -> None:
     emptied, cursors = READ_ANEW["0013"] if revision < "0013" else (set(), set())
     for table, (columns, rows) in before.items():
         kept = rows if table != "cursor" else {row for row in rows if not cursors.intersection(row)}
+        if table == "forward" and revision < "0014":
+            columns, kept = made_smaller(columns, rows)
         now = made_of(after[table], columns)
         if table == "cursor" and revision < "0013":
             added = {row for row in now if "forwards_until" in row}
@@ -94,6 +96,17 @@ def test_upgrade_keeps_every_row(name: str, empty_url: str, url: str) -> None:
             assert kept == now, table
     _insist_on_what_was_made(after, revision)
     _insist_on_readings(empty_url, revision)
+
+
+def made_smaller(columns: tuple[str, ...], rows: set[tuple[Any, ...]]) -> tuple[tuple[str, ...], set[tuple[Any, ...]]]:
+    """Forwards from before 0014 as they are after it."""
+    left = tuple(name for name in columns if name != "in_htlc_id")
+    found = set()
+    for row in (dict(zip(columns, values, strict=True)) for values in rows):
+        if row["status"] in (1, 3) and row["resolved_at"] == row["counted_at"]:
+            row["resolved_at"] = None
+        found.add(tuple(row[name] for name in left))
+    return left, found
 
 
 def made_of(found: tuple[tuple[str, ...], set[tuple[Any, ...]]], columns: tuple[str, ...]) -> set[tuple[Any, ...]]:

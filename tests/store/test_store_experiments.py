@@ -20,7 +20,7 @@ from tests.decide.test_decide_experiment import BLOCK, make_experiment
 from tests.store.rows import FAILED, OFFERED, make_forward, new_node, record, scid
 
 PLAN = make_experiment(experiment_key=0)
-SEEN_AT = NOW + 400 * DAY
+SEEN_AT = NOW + 100 * DAY
 
 
 def begin(tx: Tx, **overrides: Any) -> Experiment:

@@ -20,7 +20,7 @@ from revops.store.engine import Database, Tx
 from tests.builders import DAY, NOW, SAT, channel_id, node_id
 from tests.store.rows import FAILED, REFUSED, SETTLED, make_forward, record, scid
 
-SEEN_AT = NOW + 400 * DAY
+SEEN_AT = NOW + 100 * DAY
 MIDNIGHT = NOW // DAY * DAY + DAY
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import delete, insert, select, update
 
 from revops.domain.reason import Reason, ReasonCode, why
@@ -245,14 +245,16 @@ def test_a_forward_that_is_stored_or_changes_behind_a_mark_drops_it(tx: Tx) -> N
     sell(tx, (1, 300_000), (2, 100_000))
     refills.mark_lots(tx, NOW, DAYS)
     late = make_forward(9, in_scid=scid(2), out_scid=scid(1), out_msat=250_000, received_at=NOW - DAY)
-    forwards.ingest(tx, [replace(late, out_scid=scid(3)), replace(late, created_index=10, status=FAILED)], NOW)
-    forwards.ingest(tx, [replace(late, created_index=11, resolved_at=NOW - HOUR + 1)], NOW)
+    forwards.ingest(
+        tx, [structs.replace(late, out_scid=scid(3)), structs.replace(late, created_index=10, status=FAILED)], NOW
+    )
+    forwards.ingest(tx, [structs.replace(late, created_index=11, resolved_at=NOW - HOUR + 1)], NOW)
     assert len(marked(tx)) == 1, "of another channel, failed, or after the mark"
     forwards.ingest(tx, [late], NOW)
     assert marked(tx) == []
     assert only(tx) == plain_lots(tx, NOW, DAYS)[channel_id(1)][0] == Lot(1_000_000, 100, 2.0, 700_000)
     refills.mark_lots(tx, NOW, DAYS)
-    forwards.ingest(tx, [replace(late, out_scid=scid(3), updated_index=99)], NOW)
+    forwards.ingest(tx, [structs.replace(late, out_scid=scid(3), updated_index=99)], NOW)
     assert marked(tx) == [], "it was counted, and belongs elsewhere now"
     assert only(tx).sold_msat == 450_000
 
@@ -263,7 +265,7 @@ def test_forwards_that_move_to_a_channel_drop_its_marks(tx: Tx) -> None:
     forwards.ingest(tx, [make_forward(1, in_scid=scid(2), out_scid="9x9x9", received_at=NOW - DAY)], NOW)
     refills.mark_lots(tx, NOW, DAYS)
     assert only(tx).sold_msat == 0
-    scids.attach_scid(tx, "9x9x9", channel_id(1))
+    scids.attach_scids(tx, {"9x9x9": channel_id(1)})
     assert only(tx).sold_msat == 800_000
 
 

@@ -6,12 +6,12 @@ import math
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import alembic.command
 import pytest
+from msgspec import structs
 from sqlalchemy import select, text
 
 from revops.cycle.passes import score_page
@@ -28,7 +28,7 @@ from revops.store.url import parse_url
 from tests.builders import DAY, NOW, OWN_ID, channel_id, node_id
 from tests.store.rows import FAILED, OFFERED, REFUSED, SETTLED, make_forward, record
 
-SEEN_AT = NOW + 400 * DAY
+SEEN_AT = NOW + 100 * DAY
 
 
 def ingest(tx: Tx, page: Sequence[Forward]) -> None:
@@ -48,7 +48,7 @@ def interest(tx: Tx) -> dict[int, int | None]:
 
 def large(index: int, **overrides: object) -> Forward:
     """A forward of 10,000 sat, for 1,000 msat."""
-    return replace(make_forward(index, **overrides), in_msat=10_001_000, out_msat=10_000_000, fee_msat=1_000)
+    return structs.replace(make_forward(index, **overrides), in_msat=10_001_000, out_msat=10_000_000, fee_msat=1_000)
 
 
 # ---- what became final
@@ -203,7 +203,7 @@ def test_placeholder_hands_its_sums_over(database: Database, node_key: int, know
         signals.save_values(tx, {f"unknown:{lost}": 3.0}, NOW)
         ingest(tx, pages if known else pages[:1])
         before = dict(signals.load(tx).channels)
-        scids.attach_scid(tx, lost, channel_id(2))
+        scids.attach_scids(tx, {lost: channel_id(2)})
         after = signals.load(tx).channels
         placeholder = before.pop(f"unknown:{lost}")
         joined = before[channel_id(2)].joined(placeholder) if known else placeholder
@@ -216,7 +216,7 @@ def test_placeholder_without_traffic_is_dropped(database: Database, node_key: in
         record(tx, 1)
         scids.add_placeholder(tx, "1x1x1", NOW)
         signals.save_values(tx, {"unknown:1x1x1": 3.0}, NOW)
-        scids.attach_scid(tx, "1x1x1", channel_id(1))
+        scids.attach_scids(tx, {"1x1x1": channel_id(1)})
         assert signals.load(tx).channels == {}
         assert signals.values(tx) == {}
 

@@ -68,7 +68,7 @@ def test_placeholders_sums_move_with_its_forwards(database: Database, node_key: 
         rollup.prune_forwards(tx, MIDNIGHT - 4 * DAY, 100)
         before = kept(tx)
         assert before == recounted(tx)
-        scids.attach_scid(tx, "9x9x9", channel_id(2))
+        scids.attach_scids(tx, {"9x9x9": channel_id(2)})
         assert kept(tx) == recounted(tx)
         assert kept(tx) != before
 

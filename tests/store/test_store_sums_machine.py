@@ -131,7 +131,7 @@ class StoreAndSums(ForwardMachine):
     @rule(name=st.sampled_from(CHANNELS), number=st.sampled_from(CHANNELS))
     def name_of_another(self, name: int, number: int) -> None:
         """What was stored by the name stays where it was, until the node lists it again."""
-        self.committed(lambda tx: scids.attach_scid(tx, scid(name), channel_id(number)), False)
+        self.committed(lambda tx: scids.attach_scids(tx, {scid(name): channel_id(number)}), False)
 
     @invariant()
     def sums_are_those_of_all_forwards(self) -> None:

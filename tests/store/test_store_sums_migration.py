@@ -91,6 +91,8 @@ def back_to_0009(url: str) -> None:
                 connection.execute(text(f"DROP INDEX ix_{name}"))
             for name in ("txid", "output_count"):
                 connection.execute(text(f"ALTER TABLE chain_move DROP COLUMN {name}"))
+            connection.execute(text("ALTER TABLE forward ADD COLUMN in_htlc_id BIGINT"))
+            connection.execute(text("CREATE INDEX ix_forward_settled ON forward (node_key, counted_at)"))
             connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
     finally:
         engine.dispose()

@@ -234,10 +234,10 @@ def test_missing_migrations_are_named(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_check_finds_what_was_changed(own_url: str) -> None:
     with closing(Database.open(own_url)) as database, database.transaction(0) as tx:
         tx.connection.execute(text("ALTER TABLE run ADD COLUMN extra INTEGER"))
-        tx.connection.execute(text("DROP INDEX ix_forward_settled"))
+        tx.connection.execute(text("DROP INDEX ix_forward_earned"))
     problems = " ".join(upgrade.check(own_url).problems)
     assert "extra" in problems
-    assert "ix_forward_settled" in problems
+    assert "ix_forward_earned" in problems
 
 
 def test_check_finds_rows_without_their_parents(sqlite_url: str) -> None:
