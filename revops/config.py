@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from revops.domain.text import has_password
-from revops.errors import ConfigError, DiskError, PermissionDenied
+from revops.errors import BugError, ConfigError, DiskError, PermissionDenied, RevopsError
 
 if TYPE_CHECKING:
     from revops.config_schema import Raw, RawValue
@@ -87,17 +87,42 @@ def read(options: CommonOptions, environment: Mapping[str, str] | None = None) -
     """
     from revops.config_schema import build
 
+    file, reading = _gathered(options, environment)
+    config = build(reading.raw, str(file.path), reading.faults, reading.rules)
+    if config is None:
+        raise ConfigFaults(tuple(reading.faults))
+    origins = {f"{section}.{key}": value.origin for section, keys in reading.raw.items() for key, value in keys.items()}
+    return Loaded(config, file.path, origins, tuple(_warnings(file, config, origins)))
+
+
+def sound(options: CommonOptions, rpc_path: str, environment: Mapping[str, str] | None = None) -> Config:
+    """Given the flags, return what of a faulty configuration holds, with the default for all that doesn't, and
+    `rpc_path` where no socket is named: for a look at what else is wrong, never to act by.
+    """
+    from revops.config_schema import RawValue, build, sound_part
+
+    reading = _Reading()
+    try:
+        _, reading = _gathered(options, environment)
+    except RevopsError:  # no file, or none that can be read: flags and defaults remain
+        _read_flags(options, reading)
+    raw = sound_part(reading.raw)
+    raw.setdefault("node", {}).setdefault("rpc_path", RawValue(rpc_path, "default"))
+    config = build(raw, "", [])
+    if config is None:
+        raise BugError("defaults make no configuration; please report this")
+    return config
+
+
+def _gathered(options: CommonOptions, environment: Mapping[str, str] | None) -> tuple[_File, _Reading]:
+    """Find the file, and gather what it, the environment and the flags say, best last."""
     variables = next(one for one in (environment, options.environment, os.environ) if one is not None)
     file = _find(options.config_path, variables)
     reading = _Reading()
     _read_file(file, reading)
     _read_environment(variables, reading)
     _read_flags(options, reading)
-    config = build(reading.raw, str(file.path), reading.faults, reading.rules)
-    if config is None:
-        raise ConfigFaults(tuple(reading.faults))
-    origins = {f"{section}.{key}": value.origin for section, keys in reading.raw.items() for key, value in keys.items()}
-    return Loaded(config, file.path, origins, tuple(_warnings(file, config, origins)))
+    return file, reading
 
 
 def database_url(config: Config) -> str:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from stat import S_ISSOCK
 from typing import Final
 
 from revops import config as configuration
@@ -20,6 +19,7 @@ from revops.config import home_dir
 from revops.config_suggest import document as document  # `demo` does what `init` does, step by step
 from revops.config_suggest import suggest as suggest
 from revops.cycle import db
+from revops.cycle.find_node import find_rpc
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.options import CommonOptions
 from revops.domain.snapshot import NodeView
@@ -86,34 +86,6 @@ def default_output(environment: Mapping[str, str]) -> Path:
     """Given the environment, return where the file goes when nobody says. Not XDG_CONFIG_HOME: cron doesn't have it."""
     named = environment.get("REVOPS_CONFIG")
     return Path(named) if named else home_dir() / ".config" / "revops" / "config.toml"
-
-
-def default_rpc_paths() -> tuple[Path, ...]:
-    """Return where lightningd's socket usually is, best first."""
-    folders = (home_dir() / ".lightning", Path("/var/lib/lightningd"), Path("/var/lib/lightning"))
-    paths = [folder / "bitcoin" / "lightning-rpc" for folder in folders]
-    return (*paths, Path("/var/lib/lightning/.lightning/bitcoin/lightning-rpc"))
-
-
-def find_rpc(named: Path | None) -> Path:
-    """Given --rpc-path or None, return the socket's path. Raise ConfigError or PermissionDenied with what was tried."""
-    candidates = (named.expanduser().absolute(),) if named is not None else default_rpc_paths()
-    for path in candidates:
-        try:
-            kind = path.stat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except PermissionError as error:
-            raise PermissionDenied(
-                f"{path}: {error.strerror}; be lightningd's user, or in its group with rpc-file-mode=0660"
-            ) from error
-        if not S_ISSOCK(kind):
-            raise ConfigError(
-                f"{path} is not a socket; the RPC socket is the file lightning-rpc in the network's folder"
-            )
-        return path
-    tried = ", ".join(str(path) for path in candidates)
-    raise ConfigError(f"no RPC socket at {tried}; is lightningd running? `revops init --rpc-path PATH` names another")
 
 
 def look(rpc_path: Path | None, clock: Callable[[], float] = time.time) -> FirstLook:

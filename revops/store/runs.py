@@ -89,3 +89,16 @@ def last_success(tx: Tx, command: str) -> float | None:
 def _last_success() -> Executable:
     ended = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.exit_code == _SUCCESS)
     return select(func.max(run.c.finished_at)).where(*ended)
+
+
+def latest_starts(tx: Tx, command: str, count: int) -> tuple[float, ...]:
+    """Given a command, return when its latest `count` runs started, the newest first."""
+    return tuple(tx.execute(_latest_starts(), b_command=command, b_count=count).scalars())
+
+
+@cache
+def _latest_starts() -> Executable:
+    mine = (run.c.node_key == NODE, run.c.command == bindparam("b_command"))
+    return (
+        select(run.c.started_at).where(*mine).order_by(run.c.run_key.desc()).limit(bindparam("b_count", type_=Integer))
+    )
