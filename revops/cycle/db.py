@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from revops import config as configuration
 from revops.domain.options import CommonOptions
 from revops.domain.summary import BackupSummary, DatabaseState
-from revops.errors import ConfigError, DataError
+from revops.errors import ConfigError, DataError, OutputError
+from revops.store import backups
 from revops.store import upgrade as schema
 from revops.store.tables import SCHEMA_VERSION
 
@@ -39,6 +43,18 @@ def check(options: CommonOptions) -> DatabaseState:
     return DatabaseState(url=found.url, version_before=found.version, version=found.version)
 
 
-def backup(options: CommonOptions, target: Path) -> BackupSummary:
-    """Given the flags and a file that doesn't exist, copy the database there while others go on using it."""
-    return schema.backup(configuration.database_url(configuration.load(options)), target)
+def backup(
+    options: CommonOptions, target: Path | None, keep: int | None = None, clock: Callable[[], float] = time.time
+) -> BackupSummary:
+    """Given the flags, copy the database while others go on using it: to a file that doesn't exist, or into a folder
+    (None: beside the database) under a name of its time. With `keep`, remove all but so many of the copies there.
+    """
+    config = configuration.load(options)
+    folder = target or backups.default_folder(configuration.state_dir(config))
+    if target is not None and keep is None and not target.is_dir():
+        return schema.backup(configuration.database_url(config), target)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"backup {folder}: not a folder, as --keep needs it")
+    made = schema.backup(configuration.database_url(config), folder / backups.dated_name(clock()))
+    removed = () if keep is None else backups.keep(folder, keep)
+    return replace(made, removed_count=len(removed))

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
-from revops.domain.health import DoctorReport, Severity
+from revops.domain.health import DoctorReport, Finding, Severity
 from revops.domain.text import counted
-from revops.report.blocks import Block, Legend, Line
+from revops.report.blocks import Block, Legend, Line, Table
 
-_WORDS = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.NOTE: "note", Severity.UNCHECKED: "unchecked"}
-_WIDTH = 9
-_INDENT = " " * (_WIDTH + 1)
+_WORDS: Final = {
+    Severity.ERROR: "ERROR",
+    Severity.WARNING: "WARNING",
+    Severity.NOTE: "note",
+    Severity.UNCHECKED: "unchecked",
+    Severity.OK: "fine",
+}
+#: Told by name only, since there is nothing to do about them.
+_BY_NAME: Final = (Severity.UNCHECKED, Severity.OK)
 
 
 def doctor(report: DoctorReport, *, verbose: bool) -> Iterator[Block]:
-    """Given the findings, render them; what is fine by name only, unless `verbose`."""
-    for finding in report.findings:
-        if finding.severity is Severity.UNCHECKED:
-            continue
-        if finding.severity is Severity.OK and not verbose:
-            continue
-        word = _WORDS.get(finding.severity, "ok")
-        yield Legend(f"{word:<{_WIDTH}} {finding.check}: {finding.sentence}")
-        if finding.remedy:
-            yield Legend(f"{_INDENT}-> {finding.remedy}")
-    yield from _names("unchecked", report, Severity.UNCHECKED)
+    """Given the findings, render them; those that ask for nothing by name only, unless `verbose`."""
+    told = [finding for finding in report.findings if verbose or finding.severity not in _BY_NAME]
+    if told:
+        yield Table("", ("", "check", "found; -> what to do"), tuple(row for one in told for row in _rows(one)))
     if not verbose:
-        yield from _names("fine", report, Severity.OK)
+        for severity in _BY_NAME:
+            names = dict.fromkeys(finding.check for finding in report.findings if finding.severity is severity)
+            if names:
+                yield Legend(f"{_WORDS[severity]}: {', '.join(names)}")
     yield Line(_summary(report))
 
 
-def _names(title: str, report: DoctorReport, severity: Severity) -> Iterator[Block]:
-    names = dict.fromkeys(finding.check for finding in report.findings if finding.severity is severity)
-    if names:
-        yield Legend(f"{title:<{_WIDTH}} {', '.join(names)}")
+def _rows(finding: Finding) -> Iterator[tuple[str, ...]]:
+    yield _WORDS[finding.severity], finding.check, finding.sentence
+    if finding.remedy:
+        yield "", "", f"-> {finding.remedy}"
 
 
 def _summary(report: DoctorReport) -> str:

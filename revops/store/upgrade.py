@@ -196,6 +196,7 @@ def backup(url: str, target: Path) -> BackupSummary:
             raise ConfigError(f"database {shown(parsed)}: there is no schema of revops, nothing to back up")
     part = target.with_name(f".{target.name}.part")
     try:
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         if target.exists():
             raise OutputError(f"backup {target}: there is such a file already")
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))

@@ -130,14 +130,11 @@ def _fresh(facts: RecordFacts, now: float) -> Iterator[Finding]:
 
 def _books(facts: RecordFacts) -> Iterator[Finding]:
     difference = None if facts.books is None else facts.books.difference_msat
-    told = next((one.last for one in facts.commands if one.last.command == "reconcile"), None)
     if difference:
         yield warning(
             BOOKS, f"the node and the records differ by {sat_exact(difference)} sat of what forwards have earned",
             "`revops reconcile` says where, and why",
         )  # fmt: skip
-    elif told is not None and told.exit_code == 1:
-        yield warning(BOOKS, "the last reconcile found a difference that nothing explains", "`revops reconcile`")
     elif difference is None:
         yield note(BOOKS, "the books aren't compared yet", "`revops sync` does that")
     else:
