@@ -275,3 +275,5 @@ def _warnings(file: _File, config: Config, origins: Mapping[str, str]) -> Iterat
     holds_password = has_password(config.database.url) and origins.get("database.url") == str(file.path)
     if holds_password and file.mode & stat.S_IROTH:
         yield f"{file.path}: holds a database password and everyone can read it; chmod 600"
+    if config.ping.url and origins.get("ping.url") == str(file.path) and file.mode & stat.S_IROTH:
+        yield f"{file.path}: holds the secret ping.url and everyone can read it; chmod 600"

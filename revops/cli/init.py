@@ -27,7 +27,7 @@ from revops.report.blocks import Block, Line
     "--rpc", "--rpc-path", "rpc_path",
     type=click.Path(path_type=Path, readable=False),
     metavar="PATH",
-    help="lightningd's RPC socket; default: beside a lightningd that runs here, in $LIGHTNING_DIR, in the usual places.",
+    help="lightningd's RPC socket; default: of a lightningd that runs here, in $LIGHTNING_DIR, or in the usual places.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", "output_path", type=click.Path(path_type=Path, readable=False), metavar="PATH",
