@@ -55,6 +55,7 @@ def backup(
         return schema.backup(configuration.database_url(config), target)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"backup {folder}: not a folder, as --keep needs it")
-    made = schema.backup(configuration.database_url(config), folder / backups.dated_name(clock()))
+    target = folder / backups.dated_name(clock())
+    made = schema.backup(configuration.database_url(config), target, make_folder=True)
     removed = () if keep is None else backups.keep(folder, keep)
     return replace(made, removed_count=len(removed))

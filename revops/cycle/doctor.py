@@ -17,7 +17,7 @@ from typing import Final
 from revops import config as configuration
 from revops.config import ConfigFaults
 from revops.cycle import doctor_machine, doctor_records
-from revops.cycle.doctor_node import TimedRpc, node_facts
+from revops.cycle.doctor_node import node_facts, rpc_for
 from revops.cycle.find_node import default_rpc_paths
 from revops.cycle.processes import user_name
 from revops.cycle.session import Clock
@@ -117,7 +117,7 @@ def _node(look: _Look, config: Config) -> Iterator[Finding]:
     if found.kind != "socket" or not found.may_open:
         yield from node.not_asked("the socket can't be opened")
         return
-    rpc = TimedRpc(path)
+    rpc = rpc_for(path)
     look.facts = facts = node_facts(rpc, look.now)
     look.call_count = rpc.call_count
     yield from node.answer(facts)

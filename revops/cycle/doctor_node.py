@@ -6,7 +6,6 @@ no further one is made.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,7 @@ from revops.domain.health import Fault, NodeFacts
 from revops.errors import ConfigError, RevopsError
 from revops.node.errors import UNREACHABLE, NodeError
 from revops.node.reader import NodeReader, Subsystem
-from revops.node.rpc import Params, Rpc
+from revops.node.rpc import Rpc
 from revops.node.version import check_version
 from revops.node.version_sling import check_sling
 
@@ -33,25 +32,12 @@ AUTOCLEAN: Final = (
 )
 
 
-class TimedRpc(Rpc):
-    """lightningd's socket, with a record of how many calls were made, and which took longest."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, command=COMMAND, timeout_seconds=_TIMEOUT_SECONDS, writes_allowed=False)
-        self.call_count = 0
-        self.slowest: tuple[float, str] = (0.0, "")
-
-    def call(self, method: str, params: Params = None, timeout_seconds: float | None = None) -> dict[str, object]:
-        """Make the call, and note how long it took, also where it fails."""
-        started = time.monotonic()
-        self.call_count += 1
-        try:
-            return super().call(method, params, timeout_seconds)
-        finally:
-            self.slowest = max(self.slowest, (time.monotonic() - started, method))
+def rpc_for(path: Path) -> Rpc:
+    """Given the socket, return the calls that are made there: none that writes, and each with a short deadline."""
+    return Rpc(path, command=COMMAND, timeout_seconds=_TIMEOUT_SECONDS, writes_allowed=False)
 
 
-def node_facts(rpc: TimedRpc, now: float) -> NodeFacts | Fault:
+def node_facts(rpc: Rpc, now: float) -> NodeFacts | Fault:
     """Given the socket and the time, return what the node answers; a fault where it doesn't, or says nonsense of
     itself.
     """

@@ -11,6 +11,7 @@ from revops.domain.health import BackupFacts, CommandFacts, DatabaseFacts, Findi
 from revops.domain.instants import is_ahead, span
 from revops.domain.policy import Config
 from revops.domain.schedule import EVERY_SECONDS
+from revops.domain.text import counted
 from revops.domain.units import sat_ceil, sat_exact
 
 DATABASE: Final = "database"
@@ -96,7 +97,7 @@ def same_node(facts: RecordFacts, node_id: str | None) -> Iterator[Finding]:
     elif node_id in facts.known_node_ids:
         others = len(facts.known_node_ids) - 1
         yield ok(SAME_NODE, f"the records are this node's{f'; {others} more share the database' if others else ''}")
-    elif facts.known_node_ids:
+    else:
         yield warning(
             SAME_NODE, f"the database holds the records of {facts.known_node_ids[0][:12]}, and {node_id[:12]} answers",
             "look at node.rpc_path and database.url: the next sync begins records of another node",
@@ -171,12 +172,12 @@ def _under_way(facts: RecordFacts, now: float) -> Iterator[Finding]:
     if long:
         yield warning(
             UNDER_WAY,
-            f"of {len(facts.reserved_at)} payments that may be under way, {len(long)} have been since "
-            f"{span(now - min(long))} and longer",
+            f"{counted(len(facts.reserved_at), 'payment')} may be under way, {len(long)} of them for "
+            f"{span(now - max(long))} and longer",
             "`revops rebalance run` settles what has ended; `revops budget check` lists them",
         )
     else:
-        yield ok(UNDER_WAY, f"{len(facts.reserved_at)} payments may be under way")
+        yield ok(UNDER_WAY, f"{counted(len(facts.reserved_at), 'payment')} may be under way")
 
 
 def cron(facts: RecordFacts, now: float) -> Iterator[Finding]:
