@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from revops.domain.text import has_password
-from revops.errors import ConfigError, DiskError, PermissionDenied
+from revops.errors import BugError, ConfigError, DiskError, PermissionDenied, RevopsError
 
 if TYPE_CHECKING:
     from revops.config_schema import Raw, RawValue
@@ -107,6 +107,25 @@ def read(options: CommonOptions, environment: Mapping[str, str] | None = None) -
     return Loaded(config, reading.file.path, reading.origins, tuple(warnings(reading, config.database.url)))
 
 
+def sound(options: CommonOptions, rpc_path: str, environment: Mapping[str, str] | None = None) -> Config:
+    """Given the flags, return what of a faulty configuration holds, with the default for all that doesn't, and
+    `rpc_path` where no socket is named: for a look at what else is wrong, never to act by.
+    """
+    from revops.config_schema import RawValue, build, sound_part
+
+    try:
+        reading = gather(options, environment)
+    except RevopsError:  # no file, or none that can be read: flags and defaults remain
+        reading = Reading(_File(Path(), "", 0))
+        _read_flags(options, reading)
+    raw = sound_part(reading.raw)
+    raw.setdefault("node", {}).setdefault("rpc_path", RawValue(rpc_path, "default"))
+    config = build(raw, "", [])
+    if config is None:
+        raise BugError("defaults make no configuration; please report this")
+    return config
+
+
 def gather(options: CommonOptions, environment: Mapping[str, str] | None = None) -> Reading:
     """Given the flags and the environment, return what the file, the environment and the flags say, not judged yet.
 
@@ -135,9 +154,14 @@ def state_dir(config: Config) -> Path:
 
     Two runs on one database must meet at one lock, so the directory follows the database, not the session.
     """
-    url = database_url(config)
-    if config.database.state_dir or not url.startswith("sqlite"):
-        return _default_state_dir(config.database)
+    return state_dir_of(config.database)
+
+
+def state_dir_of(database: DatabaseConfig) -> Path:
+    """Given the section of the database, return the same."""
+    url = url_of(database)
+    if database.state_dir or not url.startswith("sqlite"):
+        return _default_state_dir(database)
     return Path(url.partition(":///")[2].partition("?")[0]).parent
 
 
@@ -281,3 +305,5 @@ def warnings(reading: Reading, url: str) -> Iterator[str]:
     holds_password = has_password(url) and reading.origins.get("database.url") == str(file.path)
     if holds_password and file.mode & stat.S_IROTH:
         yield f"{file.path}: holds a database password and everyone can read it; chmod 600"
+    if reading.origins.get("ping.url") == str(file.path) and file.mode & stat.S_IROTH:
+        yield f"{file.path}: holds the secret ping.url and everyone can read it; chmod 600"

@@ -21,7 +21,12 @@ _SECTION: Final = "database"
 
 
 def load_url(options: CommonOptions, environment: Mapping[str, str] | None = None) -> str:
-    """Given the flags (and the environment), return the database's URL, and log what is wrong with the rest.
+    """Given the flags (and the environment), return the database's URL. Logs and raises as `load_section` does."""
+    return url_of(load_section(options, environment))
+
+
+def load_section(options: CommonOptions, environment: Mapping[str, str] | None = None) -> DatabaseConfig:
+    """Given the flags (and the environment), return `[database]`, and log what is wrong with the rest.
 
     Raise ConfigFaults for all that is wrong with `[database]`, and as `revops.config.read` does.
     """
@@ -33,9 +38,12 @@ def load_url(options: CommonOptions, environment: Mapping[str, str] | None = Non
     database = build_section(_SECTION, reading.raw, home, faults)
     if database is None or faults:
         raise ConfigFaults(tuple(faults))
-    url = url_of(cast("DatabaseConfig", database))
+    section = cast("DatabaseConfig", database)
     elsewhere = [fault for section, fault in reading.faults if section != _SECTION]
     build(reading.raw, home, elsewhere, reading.rules)
-    for warning in (*warnings(reading, url), *(f"{fault}; other commands refuse this" for fault in elsewhere)):
+    for warning in (
+        *warnings(reading, url_of(section)),
+        *(f"{fault}; other commands refuse this" for fault in elsewhere),
+    ):
         logging.getLogger(__name__).warning("%s", warning)
-    return url
+    return section

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISSOCK
 
+from revops.decide.doctor.settings import unreachable_classes, unspendable
 from revops.domain.policy import Config
 
 
 def outlook(config: Config) -> tuple[str, ...]:
     """Given a configuration, return what stands in the way of what it asks for, one sentence each."""
+    nothing = unspendable(config)
     return (
         *_socket(Path(config.node.rpc_path)),
         *_metrics(config.metrics.textfile_dir),
-        *_spending(config),
-        *_classes(config),
+        *([] if nothing is None else [nothing]),
+        *unreachable_classes(config),
     )
 
 
@@ -41,17 +43,3 @@ def _metrics(folder: str) -> Iterator[str]:
         yield f"metrics.textfile_dir: there is no folder {folder}: every run would fail at its end"
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         yield f"metrics.textfile_dir: this user may not write to {folder}: every run would fail at its end"
-
-
-def _spending(config: Config) -> Iterator[str]:
-    names = ("daily_sat", "weekly_sat", "revenue_share_ratio")
-    unset = [f"budget.{name} = 0" for name in names if not getattr(config.budget, name)]
-    if config.rebalance.mode == "act" and unset:
-        yield f'rebalance.mode is "act", but {" and ".join(unset)}: nothing will ever be spent'
-
-
-def _classes(config: Config) -> Iterator[str]:
-    kept_days = config.retention.events_days
-    for key, days in (("stagnant_days", config.classes.stagnant_days), ("dead_days", config.classes.dead_days)):
-        if days > kept_days:
-            yield f"classes.{key} = {days} is above retention.events_days = {kept_days}: no channel will ever be it"

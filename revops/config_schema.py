@@ -126,6 +126,20 @@ def _converted(
             faults.append(f"{given.origin}: {name}.{key}{sentence_of(error, known[key].type, given)}")
 
 
+def sound_part(raw: Raw) -> Raw:
+    """Given raw values, return those that can be converted; of a section whose limits cross each other, none."""
+    kept: Raw = {}
+    for name, section in sections().items():
+        values = dict(_converted(name, section, raw.get(name, {}), []))
+        required = {key for key, field in keys_of(section).items() if field.required}
+        try:
+            msgspec.convert({**dict.fromkeys(required, "given later"), **values}, section)
+        except ValueError:
+            values = {key: value for key, value in values.items() if key in required}
+        kept[name] = {key: raw[name][key] for key in values}
+    return kept
+
+
 def value_of(path: str, kind: Any, given: RawValue) -> Any:
     """Given a key's path, its type and what was given for it, return the value. Raise ValueError where it is none."""
     value = given.value

@@ -35,6 +35,7 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "report": "What `revops report` shows by default.",
     "classes": "How channels are judged (`revops report classes`), and what capital counts as dead (`revops report"
     " dead`). Nothing is ever closed by revops.",
+    "ping": "A monitoring service, as healthchecks.io, that notices when cron's runs stop or fail.",
 }
 
 KEY_TEXTS: Final[Mapping[str, str]] = {
@@ -149,6 +150,10 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "classes.leave_ratio": "A class is left only at this part of the bound at which it is entered, so that a channel on"
     " a bound keeps its class.",
     "classes.hold_days": "Another class takes its place once it has held for so many days.",
+    "ping.url": "Is asked for URL/start when a command of the crontab begins, for URL when it has succeeded, for"
+    ' URL/EXIT-CODE when it has failed. {command} in it stands for the command ("fees-adjust"), for a check each. It is'
+    " a secret: who has it can say that all is well. Empty: none.",
+    "ping.timeout_seconds": "How long such a ping may take; whatever becomes of it, the run goes on.",
 }
 
 
@@ -295,6 +300,8 @@ def _lines_of(section: str, keys: tuple[str, ...], config: Config, origins: Mapp
 
 
 def shown(section: str, key: str, config: Config) -> Any:
-    """Given a key, return its value in force as it may be shown: without a password."""
+    """Given a key, return its value in force as it may be shown: without a secret."""
     value = getattr(getattr(config, section), key)
+    if (section, key) == ("ping", "url"):
+        return "(set)" if value else ""
     return without_password(value) if (section, key) == ("database", "url") else value

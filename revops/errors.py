@@ -137,7 +137,8 @@ class HungUp(Terminated):
 #: What each exit code means, in README's words; a test compares the two.
 EXIT_CODES: dict[int, str] = {
     0: "done, also when there was nothing to do, and after a dry run",
-    1: "`budget check`: nothing is left to reserve; `reconcile`: something differs, and nothing tells why",
+    1: "`budget check`: nothing is left to reserve; `reconcile`: something differs, and nothing tells why; `doctor`:"
+    " warnings, no error",
     2: "usage: an unknown command, option or channel",
     65: "the node or the database said something that can't be true; nothing was written",
     69: "lightningd or the database can't be reached, or part of the work failed",

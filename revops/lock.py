@@ -102,12 +102,21 @@ def _describe(descriptor: int, path: Path, command: str) -> None:
 
 
 def _held_message(descriptor: int, path: Path) -> str:
-    content = os.pread(descriptor, _MAX_CONTENT_BYTES, 0).decode(errors="replace").strip()
-    match content.split(" ", 2):
-        case [pid, started, command]:
-            return f"{path.name} is held by {pid} ({command}, since {started}); the next run tries again"
+    pid, started, command = holder(os.pread(descriptor, _MAX_CONTENT_BYTES, 0).decode(errors="replace"))
+    if started is None:
+        return f"{path.name} is held by another run; the next run tries again"
+    return f"{path.name} is held by {pid} ({command}, since {started}); the next run tries again"
+
+
+def holder(content: str) -> tuple[int | None, str | None, str]:
+    """Given what a lock's file holds, return who wrote it: process, when (UTC), and command; None, None and "" where
+    nobody has yet.
+    """
+    match content.strip().split(" ", 2):
+        case [pid, started, command] if pid.isdigit():
+            return int(pid), started, command
         case _:
-            return f"{path.name} is held by another run; the next run tries again"
+            return None, None, ""
 
 
 def _explained(error: OSError, path: Path) -> RevopsError:

@@ -45,13 +45,20 @@ def check(options: CommonOptions) -> None:
 
 
 @db.command("backup", cls=Command)
-@click.argument("target", type=click.Path(path_type=Path, readable=False))
+@click.argument("target", type=click.Path(path_type=Path, readable=False), required=False)
+@click.option(
+    "--keep", type=click.IntRange(1, 10_000), metavar="N",
+    help="Name the copy by its time, in the folder TARGET, and remove all but the newest N there.",
+)  # fmt: skip
 @common
-def backup(options: CommonOptions, target: Path) -> None:
-    """Copy the SQLite database to TARGET while it is in use. TARGET must not exist."""
+def backup(options: CommonOptions, target: Path | None, keep: int | None) -> None:
+    """Copy the SQLite database while it is in use.
+
+    TARGET is a file that doesn't exist yet, or a folder; without it the folder is `backups` beside the database.
+    """
     if options.dry_run:  # better no answer than one that changes something
         raise click.UsageError("there is no dry run of this; `revops db check` says how the database stands")
     from revops.cycle import db as cycle
 
-    summary = cycle.backup(options, target.absolute())
+    summary = cycle.backup(options, None if target is None else target.absolute(), keep)
     Output(options).news("db backup", summary, lambda: summaries.backup(summary))

@@ -43,6 +43,7 @@ cli = LazyGroup(
     "Start with `revops init`, or look around with `revops demo`.",
     lazy={
         "init": "revops.cli.init:init",
+        "doctor": "revops.cli.doctor:doctor",
         "status": "revops.cli.status:status",
         "sync": "revops.cli.sync:sync",
         "fees": "revops.cli.fees:fees",

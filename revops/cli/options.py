@@ -9,13 +9,20 @@ import functools
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from revops.domain.options import CommonOptions
+from revops.errors import INTERRUPTED_EXIT_CODE, READER_GONE_EXIT_CODE, BugError
 from revops.log import configure
+from revops.ping import Pings
+
+#: What a run ends with by an exception that doesn't say it itself (`cli/main.py` says it of all others).
+_CODES = {KeyboardInterrupt: INTERRUPTED_EXIT_CODE, BrokenPipeError: READER_GONE_EXIT_CODE}
+_UNKNOWN = BugError.exit_code
 
 
 class CommonOption(click.Option):
@@ -107,9 +114,18 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> None:
-        options = common_options(given_of(click.get_current_context()))
+        pings = Pings()
+        options = replace(common_options(given_of(click.get_current_context())), pings=pings)
         configure(options.verbosity, os.environ)
-        function(options, *args, **kwargs)
+        exit_code = _UNKNOWN
+        try:
+            function(options, *args, **kwargs)
+            exit_code = 0
+        except BaseException as problem:
+            exit_code = int(getattr(problem, "exit_code", _CODES.get(type(problem), _UNKNOWN)))
+            raise
+        finally:
+            pings.end(exit_code)
 
     parameters = getattr(wrapped, "__click_params__", [])
     wrapped.__click_params__ = [*reversed(common_parameters()), *parameters]  # type: ignore[attr-defined]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from revops.config_database import load_url
+from revops.config import state_dir_of, url_of
+from revops.config_database import load_section, load_url
 from revops.domain.options import CommonOptions
 from revops.domain.summary import BackupSummary, DatabaseState, UpgradePlan
-from revops.errors import ConfigError, DataError
+from revops.errors import ConfigError, DataError, OutputError
+from revops.store import backups
 from revops.store import upgrade as schema
 from revops.store.tables import SCHEMA_VERSION
 from revops.store.upgrade_plan import plan
@@ -45,6 +50,19 @@ def check(options: CommonOptions) -> DatabaseState:
     return DatabaseState(url=found.url, version_before=found.version, version=found.version)
 
 
-def backup(options: CommonOptions, target: Path) -> BackupSummary:
-    """Given the flags and a file that doesn't exist, copy the database there while others go on using it."""
-    return schema.backup(load_url(options), target)
+def backup(
+    options: CommonOptions, target: Path | None, keep: int | None = None, clock: Callable[[], float] = time.time
+) -> BackupSummary:
+    """Given the flags, copy the database while others go on using it: to a file that doesn't exist, or into a folder
+    (None: beside the database) under a name of its time. With `keep`, remove all but so many of the copies there.
+    """
+    section = load_section(options)
+    folder = target or backups.default_folder(state_dir_of(section))
+    if target is not None and keep is None and not target.is_dir():
+        return schema.backup(url_of(section), target)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"backup {folder}: not a folder, as --keep needs it")
+    target = folder / backups.dated_name(clock())
+    made = schema.backup(url_of(section), target, make_folder=True)
+    removed = () if keep is None else backups.keep(folder, keep)
+    return replace(made, removed_count=len(removed))

@@ -1,4 +1,5 @@
-"""`revops init`: look at a node before there is a configuration, write the first one, and create the database.
+"""`revops init`: look at a node before there is a configuration, write the first one, and create the database. Where
+that is done already, nothing is changed.
 
 The node is only read. What is written is a new file, and an existing one only when told to; the values in it come from
 `revops/config_suggest.py`.
@@ -10,9 +11,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from stat import S_ISSOCK
 from typing import Final
 
 from revops import config as configuration
@@ -20,14 +21,19 @@ from revops.config import home_dir
 from revops.config_suggest import document as document  # `demo` does what `init` does, step by step
 from revops.config_suggest import suggest as suggest
 from revops.cycle import db
+from revops.cycle.doctor_machine import exporters
+from revops.cycle.find_node import find_rpc
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.options import CommonOptions
 from revops.domain.snapshot import NodeView
-from revops.domain.summary import FirstLook, InitSummary
+from revops.domain.summary import DatabaseState, FirstLook, InitSummary
+from revops.domain.text import without_password
 from revops.errors import ConfigError, DataError, OutputError, PermissionDenied, RevopsError
 from revops.node.reader import NodeReader, Reader
 from revops.node.rpc import Rpc
 from revops.node.version import check_version
+from revops.store.engine import Database
+from revops.store.tables import SCHEMA_VERSION
 from revops.store.url import parse_url
 
 _log = logging.getLogger(__name__)
@@ -40,7 +46,7 @@ _PAGE_SIZE: Final = 5_000
 _MOST_PAGES: Final = 40
 _TIMEOUT_SECONDS: Final = 60.0
 
-#: Where packages and guides put node_exporter's textfile collector, Debian's first.
+#: Where packages and guides put node_exporter's textfile collector, Debian's first. One that runs says it itself.
 TEXTFILE_DIRS: Final = (
     "/var/lib/prometheus/node-exporter",
     "/var/lib/node_exporter/textfile_collector",
@@ -57,13 +63,15 @@ def run(
     force: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> InitSummary:
-    """Given the flags, look at the node, write the configuration and create its database; a dry run only looks.
+    """Given the flags, look at the node, write the configuration and create its database; a dry run only looks. Where
+    both are there already, change nothing.
 
-    Raise ConfigError where there is a configuration already and no `force`, and whatever `look` and `db.upgrade` raise.
+    Raise ConfigError where there is a configuration that says otherwise than the flags, or has no database, and no
+    `force`; and whatever `look` and `db.upgrade` raise.
     """
-    path = (output or options.config_path or default_output(os.environ)).expanduser().absolute()
+    path = place(options, output)
     if path.exists() and not (force or options.dry_run):
-        raise ConfigError(_taken(path))  # before the node is asked: nobody waits for an answer that can't be used
+        return _unchanged(path, options, rpc_path)
     database_url, metrics_dir = configuration.places_of(options)
     if database_url is not None:
         parse_url(database_url)  # nor a file left behind that names no database
@@ -82,38 +90,34 @@ def run(
     return InitSummary(str(path), text, seen, database)
 
 
+def place(options: CommonOptions, output: Path | None) -> Path:
+    """Given the flags, return where the configuration goes, or is."""
+    return (output or options.config_path or default_output(os.environ)).expanduser().absolute()
+
+
+def _unchanged(path: Path, options: CommonOptions, rpc_path: Path | None) -> InitSummary:
+    """What is there already, if it can be used and is what the flags ask for."""
+    found = configuration.read(replace(options, config_path=path, database_url=None, metrics_dir=None))
+    configuration.warn(found)
+    config = found.config
+    url, folder = configuration.places_of(options)
+    named = None if rpc_path is None else str(rpc_path.expanduser().absolute())
+    for asked, stands in (
+        (named, config.node.rpc_path),
+        (url, configuration.database_url(config)),
+        (folder, config.metrics.textfile_dir),
+    ):
+        if asked is not None and asked != stands:
+            raise ConfigError(f"{_taken(path)}; it says {without_password(stands)}, not {without_password(asked)}")
+    with closing(Database.open(configuration.database_url(config), read_only=True)) as database:
+        state = DatabaseState(database.shown_url, SCHEMA_VERSION, SCHEMA_VERSION)
+    return InitSummary(str(path), path.read_text(encoding="utf-8"), None, state)
+
+
 def default_output(environment: Mapping[str, str]) -> Path:
     """Given the environment, return where the file goes when nobody says. Not XDG_CONFIG_HOME: cron doesn't have it."""
     named = environment.get("REVOPS_CONFIG")
     return Path(named) if named else home_dir() / ".config" / "revops" / "config.toml"
-
-
-def default_rpc_paths() -> tuple[Path, ...]:
-    """Return where lightningd's socket usually is, best first."""
-    folders = (home_dir() / ".lightning", Path("/var/lib/lightningd"), Path("/var/lib/lightning"))
-    paths = [folder / "bitcoin" / "lightning-rpc" for folder in folders]
-    return (*paths, Path("/var/lib/lightning/.lightning/bitcoin/lightning-rpc"))
-
-
-def find_rpc(named: Path | None) -> Path:
-    """Given --rpc-path or None, return the socket's path. Raise ConfigError or PermissionDenied with what was tried."""
-    candidates = (named.expanduser().absolute(),) if named is not None else default_rpc_paths()
-    for path in candidates:
-        try:
-            kind = path.stat().st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except PermissionError as error:
-            raise PermissionDenied(
-                f"{path}: {error.strerror}; be lightningd's user, or in its group with rpc-file-mode=0660"
-            ) from error
-        if not S_ISSOCK(kind):
-            raise ConfigError(
-                f"{path} is not a socket; the RPC socket is the file lightning-rpc in the network's folder"
-            )
-        return path
-    tried = ", ".join(str(path) for path in candidates)
-    raise ConfigError(f"no RPC socket at {tried}; is lightningd running? `revops init --rpc-path PATH` names another")
 
 
 def look(rpc_path: Path | None, clock: Callable[[], float] = time.time) -> FirstLook:
@@ -132,7 +136,8 @@ def look_through(reader: Reader, rpc_path: str, now: float) -> FirstLook:
     warning = check_version(info.version)
     view = NodeView(taken_at=now, node=info, wallet=reader.wallet(), channels=reader.channels())
     earned_msat, count, complete = _recent_income(reader, now - WINDOW_DAYS * _DAY_SECONDS)
-    folder = next((name for name in TEXTFILE_DIRS if Path(name).is_dir()), None)
+    told = [one.folder for one in exporters() if one.folder]
+    folder = next((name for name in (*told, *TEXTFILE_DIRS) if Path(name).is_dir()), None)
     return FirstLook(
         rpc_path=rpc_path,
         view=view,

@@ -71,7 +71,7 @@ def open_records(options: CommonOptions, command: str, clock: Clock = time.time)
     """
 
     def records(config: Config, database: Database) -> Records:
-        return Records(config, database, _choose(database, config.node.name))
+        return Records(config, database, choose_node(database, config.node.name))
 
     with _opened(options, command, clock, records) as opened:
         yield opened
@@ -122,7 +122,10 @@ def _known(database: Database) -> tuple[KnownNode, ...]:
     return known
 
 
-def _choose(database: Database, name: str) -> int:
+def choose_node(database: Database, name: str) -> int:
+    """Given a database and node.name, return the key of the node that is meant. Raise ConfigError where that isn't
+    clear.
+    """
     known = _known(database)
     fitting = [
         node.node_key

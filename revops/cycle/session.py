@@ -171,6 +171,8 @@ def open_session(
     command's listed writing calls through, unless it is a dry run.
     """
     config = configuration.load(options)
+    if not options.dry_run:
+        options.pings.begin(config.ping, command)
     with ExitStack() as stack:
         run = _Run(options, config, command, clock(), clock)
         try:

@@ -29,3 +29,11 @@ def known_past(at: float, now: float) -> float:
     waiting for time to pass since then would never end.
     """
     return LONG_AGO if is_ahead(at, now) else at
+
+
+def span(seconds: float) -> str:
+    """Given a span, return it in the largest unit that leaves at least two of it."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"

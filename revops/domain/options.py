@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from revops.domain.policy import PingConfig
 
 #: Told of long work: what is being done, how many are done, of how many (None: not known).
 Progress = Callable[[str, int, int | None], None]
@@ -16,6 +20,19 @@ Progress = Callable[[str, int, int | None], None]
 
 def no_progress(_label: str, _done: int, _total: int | None) -> None:
     """Report progress to nobody: cron has no use for it."""
+
+
+class Pinger(Protocol):
+    """Who tells a monitoring service that a run begins."""
+
+    def begin(self, policy: PingConfig, command: str) -> None: ...
+
+
+class NoPings:
+    """Tells nobody: a run that nobody started by its command line isn't cron's."""
+
+    def begin(self, policy: PingConfig, command: str) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +54,4 @@ class CommonOptions:
     color: bool | None = None
     environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
     progress: Progress = field(default=no_progress, compare=False, repr=False)
+    pings: Pinger = field(default_factory=NoPings, compare=False, repr=False)

@@ -209,6 +209,19 @@ class ReportConfig(Section, frozen=True, kw_only=True):
     window_days: Days = 7
 
 
+class PingConfig(Section, frozen=True, kw_only=True):
+    """A monitoring service that is told of each run of a command of the crontab. Empty: none is."""
+
+    #: A secret. `{command}` in it stands for the command: "fees-adjust".
+    url: str = ""
+    timeout_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
+
+    def __post_init__(self) -> None:
+        # Never quoted: it is a secret.
+        if self.url and not self.url.startswith(("https://", "http://")):
+            raise ValueError("url must begin with https:// or http://")
+
+
 class ClassesConfig(Section, frozen=True, kw_only=True):
     """Profitability classes, and what counts as dead capital."""
 
@@ -299,4 +312,5 @@ class Config(Section, frozen=True, kw_only=True):
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     classes: ClassesConfig = field(default_factory=ClassesConfig)
+    ping: PingConfig = field(default_factory=PingConfig)
     rules: tuple[Rule, ...] = ()

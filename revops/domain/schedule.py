@@ -23,7 +23,7 @@ SCHEDULE: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
         "sync": hourly(2, 32),
         "fees adjust": hourly(12, 42),
         "rebalance plan": hourly(21),
-        "rebalance run": (*hourly(25, 55), *hourly(37, every_hours=6)),
+        "rebalance run": hourly(21, 51),
         "rollup": (3 * 60 + 7,),
         "reconcile": (4 * 60 + 47,),
     }

@@ -95,10 +95,11 @@ class UpgradePlan:
 
 @dataclass(frozen=True, slots=True)
 class BackupSummary:
-    """A copy of the database."""
+    """A copy of the database; `removed_count` is how many older ones made way for it."""
 
     target: str
     size_bytes: int
+    removed_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,13 @@ class FirstLook:
 
 @dataclass(frozen=True, slots=True)
 class InitSummary:
-    """What `init` wrote. `database` is None in a dry run, which writes nothing; `text` is the configuration."""
+    """What `init` wrote. `database` is None in a dry run, which writes nothing; `text` is the configuration. `seen` is
+    None where all was there already: then the node wasn't asked, and nothing was changed.
+    """
 
     config_path: str
     text: str
-    seen: FirstLook
+    seen: FirstLook | None
     database: DatabaseState | None
 
 

@@ -28,7 +28,8 @@ _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
 _SYNCING: Final = _FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "experiment start", "experiment stop",
 }  # fmt: skip
-_LOOKING: Final = _SYNCING | {"init"}
+_DOCTOR: Final = frozenset({"doctor"})
+_LOOKING: Final = _SYNCING | _DOCTOR | {"init"}
 _CLBOSS: Final = frozenset({"clboss status", "clboss release"})
 _RUN: Final = frozenset({"rebalance run"})
 _ROUTING: Final = _RUN | {"rebalance plan"}
@@ -38,16 +39,18 @@ METHODS: Final[Mapping[str, Method]] = {
     "getinfo": Method(writes=False, commands=_LOOKING | _CLBOSS),
     "listpeerchannels": Method(writes=False, commands=_LOOKING | _CLBOSS),
     "listfunds": Method(writes=False, commands=_LOOKING),
-    "listclosedchannels": Method(writes=False, commands=_SYNCING),
+    "listclosedchannels": Method(writes=False, commands=_SYNCING | _DOCTOR),
     "listnodes": Method(writes=False, commands=_SYNCING),
     "listforwards": Method(writes=False, commands=_LOOKING),
-    "listchannelmoves": Method(writes=False, commands=_SYNCING),
-    "listchainmoves": Method(writes=False, commands=_SYNCING),
-    "listnetworkevents": Method(writes=False, commands=_SYNCING),
+    "listchannelmoves": Method(writes=False, commands=_SYNCING | _DOCTOR),
+    "listchainmoves": Method(writes=False, commands=_SYNCING | _DOCTOR),
+    "listnetworkevents": Method(writes=False, commands=_SYNCING | _DOCTOR),
     "wait": Method(writes=False, commands=_LOOKING),
-    "feerates": Method(writes=False, commands=_SYNCING),
-    # settings of the node that bound what we send
-    "listconfigs": Method(writes=False, commands=_ROUTING),
+    "feerates": Method(writes=False, commands=_SYNCING | _DOCTOR),
+    # settings of the node that bound what we send, and what it deletes of its own records
+    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR),
+    # which methods there are, and so which plugins: `plugin list` would tell, but `plugin` can stop them, too
+    "help": Method(writes=False, commands=_DOCTOR),
     # fees: what others charge into a peer
     "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),
@@ -70,7 +73,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "clboss-status": Method(writes=False, commands=_FEES | _RUN | _CLBOSS),
     "clboss-unmanage": Method(writes=True, commands=_FEES | _RUN | {"clboss release"}),
     # the plugin sling. What the operator has set up there can be neither deleted nor overwritten: that isn't listed
-    "sling-version": Method(writes=False, commands=_RUN),
+    "sling-version": Method(writes=False, commands=_RUN | _DOCTOR),
     "sling-jobsettings": Method(writes=False, commands=_RUN),
     "sling-stats": Method(writes=False, commands=_RUN, lists=True),
     "sling-once": Method(writes=True, commands=_RUN),

@@ -1,4 +1,6 @@
-"""`getinfo`, `listnodes`, `listfunds`, `feerates`, `wait`, `listconfigs` and `askrene-listlayers` as domain values."""
+"""`getinfo`, `listnodes`, `listfunds`, `feerates`, `wait`, `listconfigs`, `help` and `askrene-listlayers` as domain
+values.
+"""
 
 from __future__ import annotations
 
@@ -87,6 +89,13 @@ def config_value(reply: dict[str, object], name: str) -> int | None:
         return None
     option = options.child(name)
     return option.msat("value_msat") if "value_msat" in option else option.whole("value_int")
+
+
+def method_names(reply: dict[str, object]) -> frozenset[str]:
+    """Given the reply of `help`, return the methods that there are. Each row begins with the name; what follows are its
+    parameters.
+    """
+    return frozenset(row.text("command").partition(" ")[0] for row in Fields("help", reply).rows("help"))
 
 
 def disabled_nodes(reply: dict[str, object], layer: str) -> frozenset[str] | None:

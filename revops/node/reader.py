@@ -245,6 +245,10 @@ class NodeReader(SlingReading):
         reply = self._call_or_none("listconfigs", {"config": name})
         return None if reply is None else parse_node.config_value(reply, name)
 
+    def methods(self) -> frozenset[str]:
+        """Return the methods that this node has, its plugins' among them."""
+        return parse_node.method_names(self._rpc.call("help"))
+
     def clboss_unmanaged(self) -> dict[str, Tags] | None:
         """Return what CLBOSS leaves to others, by peer_id; None where the plugin isn't there."""
         try:

@@ -48,6 +48,9 @@ class Rpc:
         self._timeout_seconds = timeout_seconds
         self._writes_allowed = writes_allowed
         self._max_reply_bytes = max_reply_bytes
+        #: How many calls were made, and how long the slowest took (seconds, method), answered or not.
+        self.call_count = 0
+        self.slowest: tuple[float, str] = (0.0, "")
 
     @property
     def timeout_seconds(self) -> float:
@@ -81,7 +84,10 @@ class Rpc:
         if isinstance(outcome, NodeError) and outcome.dropped and not entry.writes:
             _log.debug("%s: connection dropped, asking once more", method)
             outcome = once()
-        _log.debug("%s: %d ms", method, round((time.monotonic() - started) * 1_000))
+        took_seconds = time.monotonic() - started
+        self.call_count += 1
+        self.slowest = max(self.slowest, (took_seconds, method))
+        _log.debug("%s: %d ms", method, round(took_seconds * 1_000))
         if isinstance(outcome, NodeError):
             raise outcome
         return outcome

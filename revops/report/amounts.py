@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+from revops.domain.instants import span as span
 from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_ceil, sat_floor
 
 
@@ -61,14 +62,6 @@ def instant(at: float) -> str:
 def day(number: int) -> str:
     """Given a UTC day, counted from 1970-01-01, return its date."""
     return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
-
-
-def span(seconds: float) -> str:
-    """Given a span, return it in the largest unit that leaves at least two of it."""
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(0, int(seconds))} s"
 
 
 def age(at: float | None, now: float) -> str:

@@ -150,4 +150,6 @@ def database(state: DatabaseState) -> Iterator[Block]:
 
 def backup(summary: BackupSummary) -> Iterator[Block]:
     """Given a backup, render where it is."""
-    yield Line(f"{summary.target}: {summary.size_bytes:,} bytes")
+    removed = f"; {counted(summary.removed_count, 'older copy')} removed" if summary.removed_count == 1 else ""
+    removed = f"; {summary.removed_count:,} older copies removed" if summary.removed_count > 1 else removed
+    yield Line(f"{summary.target}: {summary.size_bytes:,} bytes{removed}")

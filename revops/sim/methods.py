@@ -17,6 +17,7 @@ from revops.sim import (
     rpc_node,
     rpc_pay,
     rpc_setchannel,
+    rpc_sling,
 )
 from revops.sim.params import Param
 from revops.sim.state import World
@@ -50,7 +51,14 @@ def methods_of(version: str) -> dict[str, Method]:
     channel_filters = [Param("id", p.node_id), Param("short_channel_id", p.scid)]
     if takes_channel_id(version):
         channel_filters.append(Param("channel_id", p.HASH))
-    return READING | {"listpeerchannels": Method(rpc_channels.listpeerchannels, tuple(channel_filters))} | WRITING
+    listed = READING | {"listpeerchannels": Method(rpc_channels.listpeerchannels, tuple(channel_filters))} | WRITING
+
+    def tell(world: World, _: dict[str, Any]) -> dict[str, Any]:
+        names = [name for name in (*listed, "help") if world.knobs.clboss or not name.startswith("clboss-")]
+        names += [name for name in rpc_sling.METHODS if rpc_sling.knows(world, name)]
+        return {"help": [{"command": name} for name in sorted(names)]}
+
+    return listed | {"help": Method(tell, (Param("command", p.string),))}
 
 
 READING: dict[str, Method] = {

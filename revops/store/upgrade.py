@@ -182,8 +182,9 @@ def _ledger_problems(connection: Connection) -> list[str]:
     ]
 
 
-def backup(url: str, target: Path) -> BackupSummary:
-    """Given a URL and a file that doesn't exist yet, copy the SQLite database there while others go on using it.
+def backup(url: str, target: Path, *, make_folder: bool = False) -> BackupSummary:
+    """Given a URL and a file that doesn't exist yet, copy the SQLite database there while others go on using it; with
+    `make_folder`, make the folder first where there is none.
 
     The copy is for its owner alone, and appears under its name only when it is whole. Raise OutputError where the
     target can't be written or exists, PermissionDenied where this user may not write there, ConfigError for
@@ -197,6 +198,8 @@ def backup(url: str, target: Path) -> BackupSummary:
             raise ConfigError(f"database {shown(parsed)}: there is no schema of revops, nothing to back up")
     part = target.with_name(f".{target.name}.part")
     try:
+        if make_folder:
+            target.parent.mkdir(mode=0o700, exist_ok=True)
         if target.exists():
             raise OutputError(f"backup {target}: there is such a file already")
         os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))

@@ -28,7 +28,7 @@ REVIEWED: Final[dict[str, str]] = {
             "getinfo", "listpeerchannels", "listfunds", "listclosedchannels", "listnodes", "listforwards",
             "listchannelmoves", "listchainmoves", "listnetworkevents", "wait", "feerates", "listconfigs",
             "listchannels", "getroutes", "askrene-listlayers", "listinvoices", "waitsendpay", "listsendpays",
-            "sling-version", "sling-jobsettings", "sling-stats", "clboss-status",
+            "sling-version", "sling-jobsettings", "sling-stats", "clboss-status", "help",
         ),
         READS,
     ),

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
+import re
 import sys
-import tempfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import revops
+from revops.cli.crontab import example
 from revops.cli.main import main
-from revops.cli.program import CRON_FOLDERS, called
+from revops.cli.program import called, called_by_path
 from revops.config import read
 from revops.cycle import db, init
 from revops.domain.forward import Forward, ForwardStatus
 from revops.domain.options import CommonOptions
-from revops.errors import ConfigError, DataError, OutputError, PermissionDenied, UnavailableError
+from revops.errors import ConfigError, DataError, OutputError, UnavailableError
 from revops.node.methods import permitted
-from revops.sim.config import SimConfig
-from revops.sim.server import SimServer
-from revops.sim.world import SimulatedNode
 from tests.builders import make_channel, make_node, make_wallet
 
 NOW = 1_790_000_000.0
@@ -103,51 +97,6 @@ def test_what_init_reads_is_permitted_to_it(method):
     assert permitted(method, "init", writes_allowed=False) is not None
 
 
-@pytest.fixture
-def short_dir() -> Iterator[Path]:
-    """A unix socket's path holds 108 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="r"))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    folder: Path = tmp_path
-    return folder
-
-
-def test_the_usual_places_are_tried_and_named(home):
-    with pytest.raises(ConfigError, match="--rpc-path") as caught:
-        init.find_rpc(None)
-    assert str(home / ".lightning/bitcoin/lightning-rpc") in str(caught.value)
-
-
-def test_a_socket_in_the_usual_place_is_found(short_dir, monkeypatch):
-    monkeypatch.setenv("HOME", str(short_dir))
-    path = short_dir / ".lightning/bitcoin/lightning-rpc"
-    path.parent.mkdir(parents=True)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        assert init.find_rpc(None) == path
-
-
-def test_what_is_no_socket_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="not a socket"):
-        init.find_rpc(tmp_path)
-
-
-def test_a_folder_that_others_may_not_enter_is_a_matter_of_permission(tmp_path, monkeypatch):
-    def refuse(_self: Path) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "stat", refuse)
-    with pytest.raises(PermissionDenied, match="rpc-file-mode"):
-        init.find_rpc(tmp_path / "rpc")
-
-
 def test_writing_is_private_and_overwrites_only_when_told(tmp_path):
     path = tmp_path / "new" / "config.toml"
     init.write(path, "one", force=False)
@@ -172,13 +121,6 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def node(short_dir) -> Iterator[Path]:
-    world = SimulatedNode(SimConfig(seed=3, channel_count=4, start_at=1_790_000_000, history_days=2))
-    with SimServer(world, short_dir / "rpc"):
-        yield short_dir / "rpc"
-
-
 def test_init_makes_a_configuration_and_a_database(node, home, capsys):
     assert main(["init", "--rpc-path", str(node)]) == 0
     out = capsys.readouterr().out
@@ -191,11 +133,9 @@ def test_init_makes_a_configuration_and_a_database(node, home, capsys):
     assert database.stat().st_mode & 0o777 == 0o600
     assert str(path) in out
     assert "revops fees adjust --dry-run" in out
-    assert "it records nothing" in out
     assert "they watch and record" in out
     assert main(["db", "check"]) == 0
-    assert main(["init", "--rpc-path", str(node)]) == 78
-    assert "--force" in capsys.readouterr().err
+    capsys.readouterr()
     assert main(["init", "--rpc-path", str(node), "--force", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["config_path"] == str(path)
 
@@ -225,30 +165,95 @@ def test_init_without_a_node_writes_nothing(home, capsys):
     assert list(home.iterdir()) == []
 
 
-def test_init_says_what_the_crontab_needs(node, home, capsys, monkeypatch):
+def test_init_prints_the_crontab_of_this_machine(node, home, capsys, monkeypatch):
     """cron looks for programs in few folders, and for the configuration in two places."""
-    program = home / "venv" / "bin" / "revops"
+    program = home / "a venv" / "bin" / "revops"
     program.parent.mkdir(parents=True)
     program.touch()
     monkeypatch.setattr(sys, "argv", [str(program)])
-    assert main(["init", "--rpc-path", str(node), "-o", str(home / "c.toml")]) == 0
+    assert main(["init", "--rpc", str(node), "-o", str(home / "c.toml")]) == 0
     out = capsys.readouterr().out
-    assert f"PATH={program.parent}:/usr/local/bin:/usr/bin:/bin" in out
-    assert f"REVOPS_CONFIG={home / 'c.toml'}" in out
-    assert f"  {program} sync --config {home / 'c.toml'}" in out
+    lines = out.partition("# revops: ")[2].splitlines()[1:]
+    assert lines[0] == f"REVOPS_CONFIG={home / 'c.toml'}"
+    called_at = f"'{program}'"
+    assert f"2,32   *     *   *   *    timeout 9m  {called_at} sync" in lines
+    assert f"timeout 4m  {called_at} rebalance plan -q; timeout 24m {called_at} rebalance run" in lines[4]
+    assert f"  {called_at} fees adjust --dry-run --config {home / 'c.toml'}" in out
+    assert main(["init", "--crontab", "-o", str(home / "c.toml")]) == 0
+    alone = capsys.readouterr()
+    assert alone.err == ""
+    assert out.endswith(alone.out)
+    assert alone.out.splitlines()[1:] == lines
 
 
-def test_init_in_the_usual_places_asks_for_nothing_in_the_crontab(node, home, capsys, monkeypatch):
+def test_the_crontab_has_every_line_of_the_example_and_no_other(node, home, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/revops"])
-    assert main(["init", "--rpc-path", str(node)]) == 0
-    out = capsys.readouterr().out
-    assert "in the crontab" not in out
-    assert "  revops sync  " in out
+    assert main(["init", "--rpc", str(node), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    entries = [line for line in document["crontab"].splitlines() if not line.startswith("#")]
+    program = called_by_path()
+    assert [line.replace(program, "revops") for line in entries] == [
+        line for line in example().splitlines() if re.match("[0-9*]", line)
+    ]
+    assert "REVOPS_CONFIG" not in document["crontab"]
 
 
-def test_the_folders_of_cron_are_those_of_the_example():
-    text = (Path(revops.__file__).parents[1] / "crontab.example").read_text(encoding="utf-8")
-    assert f"\nPATH={':'.join(CRON_FOLDERS)}\n" in text
+def test_a_percent_sign_ends_no_line_of_the_crontab(home, capsys, monkeypatch):
+    program = home / "100%" / "revops"
+    program.parent.mkdir()
+    program.touch()
+    (home / "c.toml").touch()
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert main(["init", "--crontab", "-c", str(home / "c.toml")]) == 0
+    assert f"{program.parent.parent}/100\\%/revops sync" in capsys.readouterr().out
+
+
+def test_there_is_no_crontab_before_there_is_a_configuration(home, capsys):
+    assert main(["init", "--crontab"]) == 78
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "run `revops init` first" in err
+
+
+def test_twice_changes_nothing_and_says_so(node, home, capsys):
+    assert main(["init", "--rpc", str(node)]) == 0
+    capsys.readouterr()
+
+    def files() -> dict[Path, tuple[int, bytes]]:
+        return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in home.rglob("*") if path.is_file()}
+
+    before = files()
+    for line in (["init"], ["init", "--rpc", str(node)]):
+        assert main(line) == 0
+        out, err = capsys.readouterr()
+        assert "nothing was changed" in out
+        assert err == ""
+    assert main(["init", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["written"], document["node_id"]) == (False, None)
+    assert files() == before
+
+
+@pytest.mark.parametrize("flags", [["--rpc", "/elsewhere"], ["--db", "sqlite:////else.db"], ["--metrics-dir", "/else"]])
+def test_twice_with_other_flags_is_refused(node, home, capsys, flags):
+    assert main(["init", "--rpc", str(node), "--json"]) == 0
+    capsys.readouterr()
+    assert main(["init", *flags]) == 78
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "--force replaces it" in err
+    assert "/else" in err
+
+
+def test_twice_without_the_database_makes_no_new_one(node, home, capsys):
+    """It would have forgotten what was spent."""
+    assert main(["init", "--rpc", str(node), "--json"]) == 0
+    database = home / ".local/state/revops/revops.sqlite3"
+    database.unlink()
+    capsys.readouterr()
+    assert main(["init"]) == 78
+    assert "revops db upgrade" in capsys.readouterr().err
+    assert not database.exists()
 
 
 def test_python_m_is_called_as_it_was(monkeypatch):

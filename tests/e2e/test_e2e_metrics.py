@@ -16,8 +16,8 @@ from revops.cycle import budget, reconcile, report
 from revops.domain.options import CommonOptions
 from revops.sim.world import SimConfig
 from tests.e2e.conftest import Start
+from tests.e2e.crontab_day import ENTRIES, cron, times
 from tests.e2e.operator_place import HERE, Machine, machine
-from tests.e2e.test_e2e_crontab import ENTRIES, cron, times
 from tests.metrics.servers import NODE_EXPORTER, PROMETHEUS, PROMTOOL, node_exporter, prometheus, queried, wait_for
 
 DAY_MINUTES: Final = 24 * 60

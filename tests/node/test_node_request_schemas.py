@@ -73,6 +73,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         lambda: writer.remove_layer("l"),
         reader.clboss_unmanaged,
         lambda: writer.clboss_unmanage(node, frozenset({"lnfee"})),
+        reader.methods,
         reader.sling_version,
         reader.sling_jobs,
         reader.sling_tasks,
