@@ -56,6 +56,7 @@ cli = LazyGroup(
         "policy": "revops.cli.policy:policy",
         "experiment": "revops.cli.experiment:experiment",
         "clboss": "revops.cli.clboss:clboss",
+        "recorder": "revops.cli.recorder:recorder",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "demo": "revops.cli.demo:demo",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from revops.cycle.reserves import read_reserve
+from revops.cycle.spool import recorder_record
 from revops.cycle.stability import recorded_stability
 from revops.cycle.verdict import read_verdict
 from revops.decide.standing import peer_records
@@ -39,4 +40,5 @@ def export_node(
         report = replace(queries.standing(tx, now, verdict), reserves=read_reserve(tx, config.reserve))
         stability = recorded_stability(tx, report.channels, report.synced_at)
         peers = peer_records(report.channels, signals.load(tx), now, stability)
-    write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers)
+        recorder = recorder_record(tx, now)
+    write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers, recorder)

@@ -50,6 +50,9 @@ _PEER_WINDOW: Final = ("node", "peer_id", "window")
 _BUDGET: Final = ("node", "window")
 _PLACE: Final = ("node", "place")
 _COMMAND: Final = ("node", "command")
+_RECORDER_EVENT: Final = ("node", "kind")
+_RECORDER_LOSS: Final = ("node", "cause")
+_RECORDER_WINDOW: Final = ("node", "window")
 
 
 def _state(name: str, labels: tuple[str, ...], text: str) -> Definition:
@@ -306,6 +309,30 @@ class Metric(Enum):
     )
     PEER_FLAPS = _state(
         "revops_peer_flaps", _PEER_WINDOW, "How often the peer's connection was lost within the window (24h, 7d)."
+    )
+
+    RECORDER_LAST = _state(
+        "revops_recorder_last_line_timestamp_seconds",
+        _NODE,
+        "When the companion plugin wrote the last line that was read (UTC epoch); it writes every 30 seconds.",
+    )
+    RECORDER_READABLE = _state(
+        "revops_recorder_spool_readable", _NODE, "Whether the last sync could read the plugin's spool (1) or not (0)."
+    )
+    RECORDER_EVENTS = _sum(
+        "revops_recorder_events_total",
+        _RECORDER_EVENT,
+        "Events that were read from the spool, by kind (connect, disconnect, forward, state), lifetime.",
+    )
+    RECORDER_LOST = _sum(
+        "revops_recorder_lost_lines_total",
+        _RECORDER_LOSS,
+        "What is missing: dropped for want of room, removed before it was read, or malformed; lifetime.",
+    )
+    RECORDER_GAP = _state(
+        "revops_recorder_gap_seconds",
+        _RECORDER_WINDOW,
+        "How much of the window (24h, 7d) the plugin didn't record, counted from its first line.",
     )
 
     COMMAND_LAST_RUN = _run(

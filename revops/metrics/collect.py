@@ -17,6 +17,7 @@ from revops.domain.demand import DemandFigures
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, ReserveStanding, Totals
+from revops.domain.recorder import RecorderRecord
 from revops.domain.stability import Stability
 from revops.domain.text import printable
 from revops.domain.traffic import Role
@@ -70,8 +71,11 @@ class CommandRun:
     decision_counts: Mapping[str, int] | None = None
 
 
-def node_families(node: str, report: Report, peers: Iterable[PeerRecord] = ()) -> tuple[Family, ...]:
-    """Given the node's label, its report and its peers, return the node's file's families, in the catalogue's order.
+def node_families(
+    node: str, report: Report, peers: Iterable[PeerRecord] = (), recorder: RecorderRecord | None = None
+) -> tuple[Family, ...]:
+    """Given the node's label, its report, its peers and what was read of the companion plugin, return the node's file's
+    families, in the catalogue's order.
 
     What isn't known (no sync yet, no opening row, a fee that was never read) has no sample; a family without samples is
     left out.
@@ -79,6 +83,7 @@ def node_families(node: str, report: Report, peers: Iterable[PeerRecord] = ()) -
     rows = [*_state(report), *_totals(report.lifetime), *_books(report.books), *_budget(report.budget)]
     rows += [row for one in report.reserves for row in _reserve(one)]
     rows += [row for peer in peers if peer.channel_count for row in _peer(peer)]
+    rows += _recorder(recorder)
     found: dict[Metric, list[Sample]] = {metric: [] for metric, _, _ in rows}
     for metric, labels, value in rows:
         if value is not None:
@@ -211,6 +216,26 @@ def _stability(stability: Stability | None) -> list[_Row]:
             (Metric.PEER_FLAPS, labels, window.flap_count),
         ]
     return rows
+
+
+def _recorder(record: RecorderRecord | None) -> list[_Row]:
+    """Where none was ever looked for there are no figures."""
+    if record is None:
+        return []
+    events = {
+        "connect": record.connect_count,
+        "disconnect": record.disconnect_count,
+        "forward": record.forward_count,
+        "state": record.state_count,
+    }
+    lost = {"dropped": record.dropped_count, "removed": record.removed_count, "malformed": record.malformed_count}
+    return [
+        (Metric.RECORDER_LAST, (), record.last_at),
+        (Metric.RECORDER_READABLE, (), float(record.readable)),
+        *((Metric.RECORDER_EVENTS, (kind,), count) for kind, count in events.items()),
+        *((Metric.RECORDER_LOST, (cause,), count) for cause, count in lost.items()),
+        *((Metric.RECORDER_GAP, (window,), seconds) for window, seconds in record.gap_seconds.items()),
+    ]
 
 
 #: What each family of a channel reads.

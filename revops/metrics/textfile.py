@@ -25,6 +25,7 @@ from typing import Final
 from urllib.parse import quote
 
 from revops.domain.record import PeerRecord, Report
+from revops.domain.recorder import RecorderRecord
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
 from revops.metrics.catalog import Metric
@@ -44,9 +45,15 @@ _LOCK_POLL_SECONDS: Final = 0.05
 _OVERTAKE_SECONDS: Final = 3_600.0
 
 
-def write_node_metrics(folder: Path, node_label: str, report: Report, peers: tuple[PeerRecord, ...] = ()) -> None:
-    """Given the textfile folder, the node's label, its report and its peers, replace the node's file, unless that shows
-    a newer state.
+def write_node_metrics(
+    folder: Path,
+    node_label: str,
+    report: Report,
+    peers: tuple[PeerRecord, ...] = (),
+    recorder: RecorderRecord | None = None,
+) -> None:
+    """Given the textfile folder, the node's label, its report, its peers and what was read of the companion plugin,
+    replace the node's file, unless that shows a newer state.
 
     Two runs can finish out of order. A present file that is of the future by the machine's clock, and more than an hour
     ahead of this report, was not written by a faster run but under a wrong clock, and is replaced; else it would stay.
@@ -58,7 +65,7 @@ def write_node_metrics(folder: Path, node_label: str, report: Report, peers: tup
         present_at = _present_value(path, Metric.SNAPSHOT_TIMESTAMP)
         if present_at is not None and _overtaken(report.taken_at, present_at, time.time()):
             return
-        _replace(path, render(node_families(node_label, report, peers)), descriptor)
+        _replace(path, render(node_families(node_label, report, peers, recorder)), descriptor)
 
 
 def write_command_metrics(folder: Path, node_label: str, run: CommandRun) -> None:
