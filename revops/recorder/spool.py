@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -23,11 +23,12 @@ _LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Spool:
-    """A spool for writing."""
+    """A spool for writing. `write` is os.write, unless a test fills the disk."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, write: Callable[[int, bytes], int] = os.write) -> None:
         self.folder = folder
         self.limits = limits
+        self._write = write
         self._lock_fd: int | None = None
         self._fd: int | None = None
         self._number = 0
@@ -91,7 +92,7 @@ class Spool:
             raise OSError("no segment is open")
         data = b"".join(lines)
         try:
-            written_bytes = os.write(self._fd, data)
+            written_bytes = self._write(self._fd, data)
         except OSError:
             self.leave()
             raise

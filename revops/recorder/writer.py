@@ -109,11 +109,13 @@ class Writer:
         self._beat_at = self._steady() + BEAT_SECONDS
 
     def _write(self) -> None:
+        if self._dropped is None:
+            self._dropped = self._intake.take_dropped(self._pending[0].at if self._pending else None)
+        if not self._pending and self._dropped is None and self._steady() < self._beat_at:
+            return
         now = self._clock()
         if self._spool.is_full(now):
             self._begin()
-        if self._dropped is None:
-            self._dropped = self._intake.take_dropped(self._pending[0].at if self._pending else None)
         if self._dropped is not None:
             since_at = round(self._dropped.since_at, 3)
             self._put(now, {"k": LineKind.DROP.value, "n": self._dropped.count, "since": since_at})
