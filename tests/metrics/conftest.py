@@ -10,6 +10,7 @@ from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, ReserveStanding, Standing, Totals
+from revops.domain.recorder import RecorderRecord
 from revops.domain.stability import Stability, StabilityWindow
 from revops.metrics.collect import CommandRun
 
@@ -126,6 +127,22 @@ def report(channel: ChannelRecord) -> Report:
             ReserveStanding("onchain", 12_345_000, 100_000_000, 110_000_000, 1_749_990_000.0),
             ReserveStanding("offchain", 2_000_000_000, 1_000_000_000, 1_100_000_000),
         ),
+    )
+
+
+@pytest.fixture
+def recorder() -> RecorderRecord:
+    return RecorderRecord(
+        last_at=1_749_999_985.75,
+        connect_count=31,
+        disconnect_count=29,
+        forward_count=4_007,
+        state_count=13,
+        dropped_count=5,
+        removed_count=6,
+        malformed_count=7,
+        readable=False,
+        gap_seconds={"24h": 61.5, "7d": 9_000.25},
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from revops.domain.record import ChannelRecord, PeerRecord, Report
+from revops.domain.recorder import RecorderRecord
 from revops.metrics.catalog import CATALOG
 from revops.metrics.collect import CommandRun
 from revops.metrics.textfile import write_command_metrics, write_node_metrics
@@ -34,14 +35,21 @@ HOSTILE = (
 
 
 @pytest.fixture
-def folder(tmp_path: Path, report: Report, channel: ChannelRecord, peer: PeerRecord, run: CommandRun) -> Path:
+def folder(
+    tmp_path: Path,
+    report: Report,
+    channel: ChannelRecord,
+    peer: PeerRecord,
+    recorder: RecorderRecord,
+    run: CommandRun,
+) -> Path:
     """Two nodes and two commands each, with peers that chose their aliases to do harm."""
     channels = tuple(
         replace(channel, channel_id=f"{number:064x}", name=f"{number}x1x1", alias=alias)
         for number, alias in enumerate(HOSTILE)
     )
     for node in ("main", 'odd "name"\n'):
-        write_node_metrics(tmp_path, node, replace(report, channels=channels), (peer,))
+        write_node_metrics(tmp_path, node, replace(report, channels=channels), (peer,), recorder)
         for command in ("sync", "fees adjust"):
             write_command_metrics(tmp_path, node, replace(run, command=command))
     return tmp_path

@@ -24,6 +24,7 @@ from prometheus_client.core import Metric as ClientMetric
 from prometheus_client.parser import text_string_to_metric_families
 
 from revops.domain.record import ChannelRecord, PeerRecord, Report
+from revops.domain.recorder import RecorderRecord
 from revops.domain.text import printable
 from revops.errors import DiskError, OutputError, PermissionDenied, RevopsError, TemporaryError
 from revops.metrics import textfile
@@ -58,9 +59,9 @@ def names_in(path: Path) -> list[str]:
 
 
 def test_files_hold_the_catalogue_and_nothing_else(
-    tmp_path: Path, report: Report, peer: PeerRecord, run: CommandRun
+    tmp_path: Path, report: Report, peer: PeerRecord, recorder: RecorderRecord, run: CommandRun
 ) -> None:
-    write_node_metrics(tmp_path, "main", report, (peer,))
+    write_node_metrics(tmp_path, "main", report, (peer,), recorder)
     write_command_metrics(tmp_path, "main", run)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["revops_main.prom", "revops_main_fees_adjust.prom"]
     for path, place in (
@@ -70,8 +71,8 @@ def test_files_hold_the_catalogue_and_nothing_else(
         assert names_in(path) == [definition.name for definition in CATALOG if definition.place is place]
 
 
-def test_types_and_help_are_the_catalogue_s(report: Report, peer: PeerRecord) -> None:
-    lines = render(node_families("main", report, (peer,))).decode().splitlines()
+def test_types_and_help_are_the_catalogue_s(report: Report, peer: PeerRecord, recorder: RecorderRecord) -> None:
+    lines = render(node_families("main", report, (peer,), recorder)).decode().splitlines()
     for definition in CATALOG:
         if definition.place is Place.NODE:
             assert lines.count(f"# HELP {definition.name} {definition.help}") == 1

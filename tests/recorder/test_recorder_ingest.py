@@ -22,8 +22,8 @@ from revops.domain.policy import Config, NodeConfig, RecorderConfig
 from revops.domain.recorder import BEAT_SECONDS, EVENT_KINDS, LineKind, RecorderRecord
 from revops.recorder.complaints import Complaints
 from revops.recorder.intake import Event, Intake
-from revops.recorder.lines import event_of
-from revops.recorder.reading import LONGEST_LINE, PAGE_BYTES, read_page
+from revops.recorder.lines import LONGEST_LINE, event_of
+from revops.recorder.reading import PAGE_BYTES, read_page
 from revops.recorder.segments import Limits, name_of, numbers_in
 from revops.recorder.spool import Spool
 from revops.recorder.writer import LAST_RETRY_SECONDS, RunInfo, Writer
@@ -174,7 +174,7 @@ OPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ops=OPS, page_bytes=st.sampled_from([LONGEST_LINE, PAGE_BYTES]))
 def test_every_whole_line_counts_once_whenever_it_is_read(
     database: Database,

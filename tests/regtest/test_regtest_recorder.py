@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import revops
 from revops.domain.recorder import LineKind
 from tests.recorder.node import count, lines_of
 from tests.regtest.life import new_street
+from tests.regtest.network import Lightningd
 from tests.regtest.operator_home import Operator
 from tests.regtest.processes import wait_until
 from tests.regtest.street import Street
@@ -54,6 +56,10 @@ def value(operator: Operator, series: str) -> float | None:
     return None
 
 
+def _has_coins(node: Lightningd) -> bool:
+    return [output["status"] for output in node.call("listfunds")["outputs"]] == ["confirmed"]
+
+
 def open_channels(street: Street) -> None:
     """carol's to alice and alice's to bob, both public."""
     alice, bob, carol = street.alice, *(street.neighbours[name] for name in ("bob", "carol"))
@@ -61,9 +67,7 @@ def open_channels(street: Street) -> None:
         street.fund(node, COIN_SAT)
     street.mine()
     for node in (alice, carol):
-        wait_until(
-            f"coins of {node.name}", lambda node=node: node.call("listfunds")["outputs"][0]["status"] == "confirmed"
-        )
+        wait_until(f"coins of {node.name}", partial(_has_coins, node))
     for node, peer in ((alice, bob), (carol, alice)):
         street.connect(node, peer)
         node.call("fundchannel", id=peer.node_id, amount=CAPACITY_SAT)
