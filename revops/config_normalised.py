@@ -67,6 +67,7 @@ NORMALISED: Final[Mapping[str, Callable[[str], str]]] = {
     "node.name": _name,
     "node.rpc_path": _absolute,
     "metrics.textfile_dir": _absolute,
+    "recorder.spool_dir": _absolute,
     "database.state_dir": _absolute,
     "database.url": _database_url,
 }

@@ -26,6 +26,8 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "node": "Where lightningd is.",
     "database": "Where the records are. Locks live beside an SQLite file, so that all runs on it meet.",
     "metrics": "Files for the textfile collector of node_exporter.",
+    "recorder": "The companion plugin of the node (`revops recorder path`), for metrics that are fresh at once. All"
+    " works without it.",
     "fees": "Fee setting: the strategy, and the rails that nothing passes.",
     "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
@@ -47,6 +49,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "database.state_dir": "Where the lock files live. Empty: beside the SQLite file, or ~/.local/state/revops for"
     " another database. XDG_STATE_HOME is not used: cron doesn't have it.",
     "metrics.textfile_dir": "node_exporter's --collector.textfile.directory. Empty: no .prom files.",
+    "recorder.spool_dir": "The folder that the plugin writes to (revops-recorder-spool; by itself revops-recorder in"
+    " the node's folder), readable for the user that runs revops. Empty: it isn't read.",
     "fees.mode": '"observe" computes and records what it would do, "act" does it.',
     "fees.strategy": '"demand" learns what customers would pay and asks for the best; "hill_climb" tries prices and'
     ' keeps what earns more per open hour; "proportional" goes by the balance; "static" keeps to fixed_ppm;'

@@ -58,6 +58,7 @@ cli = LazyGroup(
         "policy": "revops.cli.policy:policy",
         "experiment": "revops.cli.experiment:experiment",
         "clboss": "revops.cli.clboss:clboss",
+        "recorder": "revops.cli.recorder:recorder",
         "config": "revops.cli.config:config",
         "db": "revops.cli.db:db",
         "metrics": "revops.cli.metrics:metrics",

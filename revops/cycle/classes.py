@@ -11,6 +11,7 @@ from typing import Final
 from revops.cycle.rates import rates
 from revops.cycle.records import open_records
 from revops.cycle.session import Clock
+from revops.cycle.spool import known_outages
 from revops.decide.open_time import open_seconds, shut_days, times
 from revops.decide.profit_class import judge, moved_on
 from revops.decide.uptime import stretches
@@ -46,13 +47,14 @@ def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
     rated_seconds = 0.0 if rated.span is None else rated.span.seconds
     since_at = now - max(policy.window_days, _LOOK_BACK * policy.dead_days) * DAY_SECONDS
     known_since_at, happened = events.comings_and_goings(tx, since_at)
+    away_ourselves = known_outages(tx, since_at)
     found = []
     for key, channel in open_channels(tx, int(since_at // DAY_SECONDS)).items():
         seen_since_at = now  # nothing is known of when the peer was there
         if known_since_at is not None:
             seen_since_at = max(since_at, known_since_at, float(channel.opened_at or 0))
         past = happened.get(channel.peer_id or "", ())
-        stretched = stretches(past, channel.connected, seen_since_at, now, channel.last_stable_at)
+        stretched = stretches(past, channel.connected, seen_since_at, now, channel.last_stable_at, away_ourselves)
         up = times(stretched, Presence.UP)
         shut = shut_days(channel, int(since_at // DAY_SECONDS), window.end_day)
         begun_at = max(window.since_at or 0.0, float(channel.opened_at or 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from revops.cycle.spool import recorder_record
 from revops.decide.refill_return import refill_return
 from revops.domain.measures import Measures, RefillReturn
 from revops.domain.record import ChannelRecord
@@ -29,6 +30,7 @@ def read_measures(tx: Tx, channels: Iterable[ChannelRecord], now: float, horizon
         feerates=samples.last_feerates(tx),
         tallies=tally.tallies(tx),
         size=space.database_size(tx),
+        recorder=recorder_record(tx, now),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from revops.cycle.spool import known_outages
 from revops.decide.flow_kind import FLOW_DAYS, flow_kind
 from revops.decide.rules import resolve
 from revops.decide.stability import window_of
@@ -15,6 +16,7 @@ from revops.domain.forward import Flow
 from revops.domain.node import NodeEvent
 from revops.domain.policy import Config
 from revops.domain.record import ChannelRecord
+from revops.domain.recorder import Outage
 from revops.domain.rules import ChannelFacts, ChannelPolicy
 from revops.domain.snapshot import NodeView
 from revops.store import channels as stored_channels
@@ -38,6 +40,7 @@ class _Known:
     flows: Mapping[str, Flow]
     recorded_since_at: float | None
     events: Mapping[str, Sequence[NodeEvent]]
+    outages: Sequence[Outage]
 
     def uptime_ratio(self, peer_id: str | None, connected: bool, opened_at: float | None) -> float | None:
         """None where too little is known of the peer's comings and goings. What a peer did before the channel was
@@ -46,7 +49,7 @@ class _Known:
         if peer_id is None or self.recorded_since_at is None:
             return None
         since_at = max(self.now - UPTIME_DAYS * DAY_SECONDS, self.recorded_since_at, opened_at or 0.0)
-        found = stretches(self.events.get(peer_id, ()), connected, since_at, self.now)
+        found = stretches(self.events.get(peer_id, ()), connected, since_at, self.now, outages=self.outages)
         return window_of(found, self.now, self.now - since_at).uptime_ratio
 
     def names_of(self, channel_id: str, *now: str | None) -> frozenset[str]:
@@ -87,8 +90,11 @@ def recorded_policies(tx: Tx, config: Config, records: Sequence[ChannelRecord], 
 def _read(tx: Tx, now: float, *, uptime: bool) -> _Known:
     since_at: float | None = None
     events: Mapping[str, Sequence[NodeEvent]] = {}
+    outages: Sequence[Outage] = ()
     if uptime:  # a month of all peers' comings and goings
-        since_at, events = peer_events.comings_and_goings(tx, now - UPTIME_DAYS * DAY_SECONDS)
+        month_ago = now - UPTIME_DAYS * DAY_SECONDS
+        since_at, events = peer_events.comings_and_goings(tx, month_ago)
+        outages = known_outages(tx, month_ago)
     return _Known(
         now=now,
         names=scids.names_by_channel(tx),
@@ -96,6 +102,7 @@ def _read(tx: Tx, now: float, *, uptime: bool) -> _Known:
         flows=flows.flows(tx, now - FLOW_DAYS * DAY_SECONDS),
         recorded_since_at=since_at,
         events=events,
+        outages=outages,
     )
 
 

@@ -19,6 +19,7 @@ from revops import config as configuration
 from revops.cycle.export import ended_run, export_command, export_node
 from revops.cycle.ingest import Synced, sync_node
 from revops.cycle.reserves import look_at_reserve
+from revops.cycle.spool import ingest_spool
 from revops.decide.cadence import RUNS, expected_seconds
 from revops.decide.suspend import clock_reasons, lagging_reasons, reserve_reasons, syncing_reasons
 from revops.domain.measures import CommandFigures
@@ -101,7 +102,9 @@ class Session:
         with self.exclusive("sync"):
             # Read again under the lock: the figures must not be older than what another run has just written.
             info = self.node_info()
-            return sync_node(self.database, self.node_key, self.reader, info, self.clock, self.options.progress)
+            synced = sync_node(self.database, self.node_key, self.reader, info, self.clock, self.options.progress)
+            ingest_spool(self.database, self.node_key, self.config)
+            return synced
 
     def node_info(self) -> NodeInfo:
         """Ask the node anew who it is and how it stands. Raise DataError where it says that it is another one than at

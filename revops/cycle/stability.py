@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from revops.cycle.spool import known_outages
 from revops.decide.stability import WEEK_SECONDS, PeerPast, stabilities, unstable_reason
 from revops.domain.channel import LIVE_STATES
 from revops.domain.policy import Config
@@ -88,4 +89,4 @@ def _stability(tx: Tx, links: Iterable[_Link], now: float) -> dict[str, Stabilit
             known_since_at=known_since_at,
             last_stable_at=max(stable, default=None),
         )
-    return stabilities(pasts, now)
+    return stabilities(pasts, now, known_outages(tx, now - WEEK_SECONDS))

@@ -18,6 +18,7 @@ from revops.decide.uptime import stretches
 from revops.domain.node import NodeEvent
 from revops.domain.policy import RebalanceConfig
 from revops.domain.reason import Reason, ReasonCode, why
+from revops.domain.recorder import Outage
 from revops.domain.stability import Presence, Stability, StabilityWindow, Stretch
 
 HOUR_SECONDS: Final = 3_600.0
@@ -41,9 +42,11 @@ class PeerPast:
     last_stable_at: float | None = None
 
 
-def stabilities(pasts: Mapping[str, PeerPast], now: float) -> dict[str, Stability]:
-    """Given what the records say of each peer_id, and the moment of the last look, return how steady each is."""
-    weeks = {peer_id: _week(past, now) for peer_id, past in pasts.items()}
+def stabilities(pasts: Mapping[str, PeerPast], now: float, outages: Sequence[Outage] = ()) -> dict[str, Stability]:
+    """Given what the records say of each peer_id, the moment of the last look, and when lightningd is known to have
+    been away, return how steady each is.
+    """
+    weeks = {peer_id: _week(past, now, outages) for peer_id, past in pasts.items()}
     ours = own_outages(weeks.values())
     return {
         peer_id: Stability(peer_id, window_of(week, now, DAY_SECONDS, ours), window_of(week, now, WEEK_SECONDS, ours))
@@ -51,11 +54,11 @@ def stabilities(pasts: Mapping[str, PeerPast], now: float) -> dict[str, Stabilit
     }
 
 
-def _week(past: PeerPast, now: float) -> tuple[Stretch, ...]:
+def _week(past: PeerPast, now: float, outages: Sequence[Outage]) -> tuple[Stretch, ...]:
     if past.known_since_at is None:
         return ()
     since_at = max(now - WEEK_SECONDS, past.known_since_at)
-    return stretches(past.events, past.connected, since_at, now, past.last_stable_at)
+    return stretches(past.events, past.connected, since_at, now, past.last_stable_at, outages)
 
 
 def window_of(found: Sequence[Stretch], now: float, seconds: float, ours: Sequence[Span] = ()) -> StabilityWindow:

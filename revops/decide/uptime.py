@@ -7,16 +7,19 @@ stretch before it runs on to it. A failed attempt to connect says that the peer 
 made at our start, so that the peer left while we were away; if it is there all the same, and no row says that it came
 back, the attempt was crossed by its own connection, and it never left.
 
-What no row tells is not known: neither connected nor away.
+What no row tells is not known: neither connected nor away. Where the companion plugin has recorded when lightningd was
+away, that is such a time, and a peer that was connected before it isn't again until a row says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import floor
 from typing import Final
 
 from revops.domain.node import NodeEvent
+from revops.domain.recorder import Outage
 from revops.domain.stability import Presence, Stretch
 
 #: `last_stable_connection` is set when a channel has been reestablished for so long (lightningd/channel_gossip.c).
@@ -29,9 +32,11 @@ def stretches(
     since_at: float,
     now: float,
     last_stable_at: float | None = None,
+    outages: Sequence[Outage] = (),
 ) -> tuple[Stretch, ...]:
     """Given a peer's events in order (those of a window, and the last one before it), whether it is connected now, the
-    window, and when a channel with it was last known to be stable, return the window in stretches, without gaps.
+    window, when a channel with it was last known to be stable, and our own outages in order, as far as they are known,
+    return the window in stretches, without gaps.
 
     Nothing must be missing from the record since `since_at`: a peer without a row that is connected now was so all the
     time. Each second counts once, whatever the rows say.
@@ -39,10 +44,37 @@ def stretches(
     if now <= since_at:
         return ()
     walk = _Walk(since_at, now)
+    edges = _edges(outages, since_at, now)
+    at_edge = next(edges, None)
     for event in events:
+        while at_edge is not None and at_edge.comes_before(event):
+            walk.pass_edge(at_edge)
+            at_edge = next(edges, None)
         walk.take(event)
+    while at_edge is not None:
+        walk.pass_edge(at_edge)
+        at_edge = next(edges, None)
     walk.end(connected, last_stable_at)
     return tuple(walk.found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """Where an outage of ours begins, at the last that was heard of lightningd, or ends, when it was started anew."""
+
+    at: float
+    ends: bool
+
+    def comes_before(self, event: NodeEvent) -> bool:
+        """Events are dated in whole seconds, rounded down: one of the second in which lightningd started came later."""
+        return floor(self.at) <= event.happened_at if self.ends else self.at < event.happened_at
+
+
+def _edges(outages: Sequence[Outage], since_at: float, now: float) -> Iterator[_Edge]:
+    for outage in outages:
+        if since_at < outage.until_at and outage.from_at < now:
+            yield _Edge(outage.from_at, ends=False)
+            yield _Edge(outage.until_at, ends=True)
 
 
 @dataclass(slots=True)
@@ -57,6 +89,8 @@ class _Walk:
     dropped: bool = False
     seen: bool = False
     crossed: bool = False
+    #: What held when lightningd was last heard of, while nothing else is known since.
+    before: Presence = Presence.UNKNOWN
 
     def __post_init__(self) -> None:
         self.counted_to_at = self.since_at
@@ -79,6 +113,19 @@ class _Walk:
             self._go_to(at)
             self._turn(Presence.DOWN)
             self.crossed = was is Presence.UP
+
+    def pass_edge(self, edge: _Edge) -> None:
+        """Go on to where an outage of ours begins or ends. A start ends all connections: who was away still is, who was
+        there may come back; when isn't the peer's doing.
+        """
+        self._go_to(edge.at)
+        if not edge.ends:
+            self.before = self.presence
+            self._turn(Presence.UNKNOWN)
+        elif self.presence is Presence.UP:
+            self._turn(Presence.UNKNOWN)
+        elif self.presence is Presence.UNKNOWN and self.before is Presence.DOWN:
+            self._turn(Presence.DOWN)
 
     def end(self, connected: bool, last_stable_at: float | None) -> None:
         """Go on to the end of the window, with what the channel list says of it."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from revops.domain.node import Feerates
 from revops.domain.reconciliation import Reconciliation
+from revops.domain.recorder import RecorderRecord
 
 #: The command under which ends of rebalance jobs are tallied.
 JOBS: Final = "rebalance run"
@@ -84,6 +85,8 @@ class Measures:
     feerates: Feerates | None = None
     tallies: tuple[Tally, ...] = ()
     size: DatabaseSize | None = None
+    #: What was read of the companion plugin; None where its spool was never looked for.
+    recorder: RecorderRecord | None = None
 
 
 #: Nothing is known.

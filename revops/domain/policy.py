@@ -50,6 +50,12 @@ class MetricsConfig(Section, frozen=True, kw_only=True):
     textfile_dir: str = ""
 
 
+class RecorderConfig(Section, frozen=True, kw_only=True):
+    """The companion plugin's spool. Empty: it isn't used."""
+
+    spool_dir: str = ""
+
+
 class FeesConfig(Section, frozen=True, kw_only=True):
     """Fee setting: the strategy, and the rails that nothing passes."""
 
@@ -304,6 +310,7 @@ class Config(Section, frozen=True, kw_only=True):
     node: NodeConfig
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    recorder: RecorderConfig = field(default_factory=RecorderConfig)
     fees: FeesConfig = field(default_factory=FeesConfig)
     rebalance: RebalanceConfig = field(default_factory=RebalanceConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)

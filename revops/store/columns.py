@@ -58,6 +58,7 @@ def refers(*columns: str, to: str) -> ForeignKeyConstraint:
         "rebalance_plan": "plan_key",
         "rebalance_job": "job_key",
         "experiment": "experiment_key",
+        "recorder_span": "span_key",
     }
     return ForeignKeyConstraint(["node_key", *columns], [f"{to}.node_key", f"{to}.{target[to]}"])
 

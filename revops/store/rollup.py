@@ -20,6 +20,7 @@ from revops.store.fees import REVOPS, VALVE
 from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.move_sums import ROUTED_TAG
+from revops.store.recorder import prune_recorder
 from revops.store.sums import take_turns
 from revops.store.tables import (
     action,
@@ -143,7 +144,7 @@ def prune_other(
             run.c.run_key.not_in(_newest(tx, run.c.run_key, run.c.command)),
             run.c.run_key.not_in(_newest(tx, run.c.run_key, run.c.command, run.c.exit_code == 0)),
         ),
-        "events": prune_events(tx, events_before_at),
+        "events": prune_events(tx, events_before_at) + prune_recorder(tx, events_before_at),
         "feerates": _prune(tx, tables.feerate_sample, tables.feerate_sample.c.sampled_at < samples_before_at),
         # Moves of forwards are there as long as somebody has to look at them (store/forgotten.py).
         "channel_moves": _prune(

@@ -40,9 +40,12 @@ from revops.store.tables_books import failure_sum as failure_sum
 from revops.store.tables_books import flow_sum as flow_sum
 from revops.store.tables_books import forward_day as forward_day
 from revops.store.tables_books import move_sum as move_sum
+from revops.store.tables_recorder import recorder as recorder
+from revops.store.tables_recorder import recorder_event as recorder_event
+from revops.store.tables_recorder import recorder_span as recorder_span
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0014"
+SCHEMA_VERSION: Final = "0015"
 
 # ---- the node and who it is connected to
 

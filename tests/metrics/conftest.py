@@ -13,6 +13,7 @@ from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.reconciliation import Cause, Difference, Figure, NodeBooks, Reconciliation
 from revops.domain.record import Books, ChannelRecord, PeerRecord, Report, ReserveStanding, Standing, Totals
+from revops.domain.recorder import RecorderRecord
 from revops.domain.stability import Stability, StabilityWindow
 from revops.metrics.collect.command import CommandRun
 
@@ -85,7 +86,7 @@ def peer() -> PeerRecord:
 
 
 @pytest.fixture
-def measures(channel: ChannelRecord) -> Measures:
+def measures(channel: ChannelRecord, recorder: RecorderRecord) -> Measures:
     return Measures(
         marks={channel.channel_id: PriceMarks(1_749_900_000.0, 9_000.0, 1_750_003_600.0, 1_749_999_000.5)},
         earned_msat={channel.channel_id: 12_345},
@@ -101,6 +102,7 @@ def measures(channel: ChannelRecord) -> Measures:
             Tally("rebalance run", "settled", "", 21),
         ),
         size=DatabaseSize(8_192_000, 4_096),
+        recorder=recorder,
     )
 
 
@@ -149,6 +151,22 @@ def report(channel: ChannelRecord) -> Report:
             ReserveStanding("onchain", 12_345_000, 100_000_000, 110_000_000, 1_749_990_000.0),
             ReserveStanding("offchain", 2_000_000_000, 1_000_000_000, 1_100_000_000),
         ),
+    )
+
+
+@pytest.fixture
+def recorder() -> RecorderRecord:
+    return RecorderRecord(
+        last_at=1_749_999_985.75,
+        connect_count=31,
+        disconnect_count=29,
+        forward_count=4_007,
+        state_count=13,
+        dropped_count=5,
+        removed_count=6,
+        malformed_count=7,
+        readable=False,
+        gap_seconds={"24h": 61.5, "7d": 9_000.25},
     )
 
 

@@ -13,6 +13,7 @@ from revops.domain.node import Feerates
 from revops.domain.occupancy import Occupancy
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import ChannelRecord, PeerRecord, Report
+from revops.domain.recorder import RecorderRecord
 from revops.domain.stability import StabilityWindow
 from revops.metrics.catalog import CATALOG
 from revops.metrics.collect import node_families
@@ -237,6 +238,23 @@ def test_peers_have_a_reputation_in_each_role_and_a_past(report: Report, peer: P
     assert not {"revops_peer_uptime_ratio", "revops_peer_flaps", "revops_peer_covered_seconds"} & set(unrecorded)
     # A peer that is gone has no series, as a channel that is closed has none.
     assert series(node_families("main", report, (replace(peer, channel_count=0),))) == EXPECTED_NODE
+
+
+def test_the_recorder_has_figures_once_a_spool_was_looked_for(report: Report, recorder: RecorderRecord) -> None:
+    assert series(node_families("main", report, (), Measures(recorder=recorder))) == EXPECTED_NODE | {
+        "revops_recorder_last_line_timestamp_seconds": {("main",): 1_749_999_985.75},
+        "revops_recorder_spool_readable": {("main",): 0},
+        "revops_recorder_events_total": {
+            ("main", "connect"): 31, ("main", "disconnect"): 29, ("main", "forward"): 4_007, ("main", "state"): 13,
+        },
+        "revops_recorder_lost_lines_total": {
+            ("main", "dropped"): 5, ("main", "removed"): 6, ("main", "malformed"): 7,
+        },
+        "revops_recorder_gap_seconds": {("main", "24h"): 61.5, ("main", "7d"): 9_000.25},
+    }  # fmt: skip
+    found = series(node_families("main", report, (), Measures(recorder=replace(recorder, last_at=None, readable=True))))
+    assert "revops_recorder_last_line_timestamp_seconds" not in found
+    assert found["revops_recorder_spool_readable"] == {("main",): 1}
 
 
 def test_the_two_kinds_of_file_hold_the_whole_catalogue_and_share_nothing(

@@ -20,13 +20,31 @@ from revops.metrics.catalog.define import LABELS
 from revops.metrics.catalog.money import MoneyMetric
 from revops.metrics.catalog.node import NodeMetric
 from revops.metrics.catalog.peer import PeerMetric
+from revops.metrics.catalog.recorder import RecorderMetric
 
-__all__ = ["CATALOG", "METRICS", "ChannelMetric", "CommandMetric", "Metric", "MoneyMetric", "NodeMetric", "PeerMetric"]
+__all__ = [
+    "CATALOG",
+    "METRICS",
+    "ChannelMetric",
+    "CommandMetric",
+    "Metric",
+    "MoneyMetric",
+    "NodeMetric",
+    "PeerMetric",
+    "RecorderMetric",
+]
 
-Metric = NodeMetric | MoneyMetric | ChannelMetric | PeerMetric | CommandMetric
+Metric = NodeMetric | MoneyMetric | ChannelMetric | PeerMetric | RecorderMetric | CommandMetric
 
 #: All families, in the order in which they stand in their files.
-METRICS: Final[tuple[Metric, ...]] = (*NodeMetric, *MoneyMetric, *ChannelMetric, *PeerMetric, *CommandMetric)
+METRICS: Final[tuple[Metric, ...]] = (
+    *NodeMetric,
+    *MoneyMetric,
+    *ChannelMetric,
+    *PeerMetric,
+    *RecorderMetric,
+    *CommandMetric,
+)
 
 #: Their definitions, for those who only read.
 CATALOG: Final[tuple[Definition, ...]] = tuple(metric.value for metric in METRICS)

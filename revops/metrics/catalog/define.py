@@ -20,13 +20,15 @@ COMMAND: Final = ("node", "command")
 LABELS: Final[dict[str, str]] = {
     "alias": "the peer's alias, control characters escaped; strangers choose it",
     "bound": "low or high",
+    "cause": "why a line of the companion plugin is missing: dropped, removed, malformed",
     "channel": "short channel id; before it is known, or where it isn't unique, an alias of it or the channel's id",
     "channel_id": "the channel's id, which never changes",
     "command": "the command without its options, as in `fees adjust`",
     "direction": "out (offered by us) or in (offered by the peer)",
     "estimate": "what lightningd would pay for: floor, opening, mutual_close, unilateral_close, penalty, blocks_2 "
     "(within 2 blocks), blocks_12",
-    "kind": "why it failed: no_route, fee_too_low, liquidity, time_out, unreachable, other",
+    "kind": "of a failure: no_route, fee_too_low, liquidity, time_out, unreachable, other; of the companion plugin's "
+    "events: connect, disconnect, forward, state",
     "network": "bitcoin, testnet, signet, regtest",
     "node": "node.name of the configuration, else `node`",
     "node_id": "the node's public key",
@@ -37,7 +39,7 @@ LABELS: Final[dict[str, str]] = {
     "role": "sender (of payments to us) or receiver (of payments from us)",
     "table": "a table of the database",
     "version": "a version",
-    "window": "daily or weekly of a budget, 24h or 7d of a peer",
+    "window": "daily or weekly of a budget, 24h or 7d of a peer or of the companion plugin",
 }
 
 

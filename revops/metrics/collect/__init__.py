@@ -14,6 +14,7 @@ from revops.metrics.collect.families import Family, Row, in_order, samples_of
 from revops.metrics.collect.money import books_rows, budget_rows, rebalance_rows, reserve_rows
 from revops.metrics.collect.node import decision_rows, measured_rows, state_rows, totals_rows
 from revops.metrics.collect.peer import peer_rows
+from revops.metrics.collect.recorder import recorder_rows
 
 
 def node_families(
@@ -30,4 +31,5 @@ def node_families(
     rows += [*books_rows(report.books), *budget_rows(report.budget)]
     rows += [row for one in report.reserves for row in reserve_rows(one)]
     rows += [row for peer in peers if peer.channel_count for row in peer_rows(peer)]
+    rows += recorder_rows(measures.recorder)
     return in_order(samples_of((node,), rows) | channel_samples(node, report, measures))
