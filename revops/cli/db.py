@@ -28,7 +28,7 @@ def upgrade(options: CommonOptions) -> None:
 
     if options.dry_run:
         plan = cycle.preview(options)
-        Output(options).product("db upgrade", plan, lambda: upgrade_plan.upgrade_plan(plan))
+        Output(options).news("db upgrade", plan, lambda: upgrade_plan.upgrade_plan(plan))
         return
     state = cycle.upgrade(options)
     Output(options).news("db upgrade", state, lambda: summaries.database(state))

@@ -1,14 +1,16 @@
 """A table on a terminal, whatever its width: every figure whole, every row readable.
 
-First as it is; then with headings on several lines; then a long last column (reasons, messages) folded; then that
-column on lines of its own below each row, with what else doesn't fit; a table of short cells alone continues below, its
-first column repeated. rich by itself shortens cells instead, figures too, and shows no mark.
+First as it is; then with headings on several lines; then with a long last column (reasons, messages) folded; then with
+aliases cut short; then with that column on lines of its own below each row, and what else doesn't fit; a table of short
+cells alone continues below, its first column repeated. rich by itself shortens cells instead, figures too, and shows no
+mark.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -26,6 +28,10 @@ _SHORT: Final = 30
 _LEAST_PROSE: Final = 40
 #: An alias longer than this is folded where room is short. The longest short channel id has 22 characters.
 _LEAST_ALIAS: Final = 24
+#: What an alias is cut to, where nothing less helps; the channel, or the peer's id, says who it is.
+_CUT_ALIAS: Final = 16
+#: The heading of aliases.
+_PEER: Final = "peer"
 _WIDEST: Final = 10_000
 #: Where a heading may be broken: not before a unit ("in 30 d").
 _BREAKS: Final = re.compile(r"(?<!\d) ")
@@ -39,8 +45,9 @@ def show(console: Console, table: Table) -> None:
     """Given a console and a table, print it in the first form that fits, and an empty line."""
     everything = range(len(table.headings))
     prose = _prose_column(table)
-    for broken in (False, True):
-        shown = _formed(table, everything, prose, broken=broken)
+    whole, table = table, _with_aliases_cut(table)
+    for form, broken in ((whole, False), (whole, True), (table, True)):
+        shown = _formed(form, everything, prose, broken=broken)
         if _width(console, shown) <= console.width:
             console.print(shown)
             break
@@ -55,6 +62,30 @@ def show(console: Console, table: Table) -> None:
 def style_of(text: str) -> str:
     """Given a cell or line, return rich's style for its tone; "" for a plain one."""
     return _STYLES[tone_of(text)]
+
+
+def _with_aliases_cut(table: Table) -> Table:
+    """Given a table, return it with long aliases cut; whole are those that nothing else tells apart."""
+    if _PEER not in table.headings[:-1]:
+        return table
+    place = table.headings.index(_PEER)
+    cut = {row[place]: _cut(printable(row[place])) for row in table.rows}
+    alike = Counter(cut.values()) if place == 0 else Counter()
+    rows = (
+        (*row[:place], row[place] if alike[cut[row[place]]] > 1 else cut[row[place]], *row[place + 1 :])
+        for row in table.rows
+    )
+    return Table(table.title, table.headings, tuple(rows))
+
+
+def _cut(text: str) -> str:
+    from rich.cells import cell_len
+
+    if cell_len(text) <= _CUT_ALIAS:
+        return text
+    while cell_len(text) >= _CUT_ALIAS:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
 
 
 def _prose_column(table: Table) -> int | None:

@@ -105,6 +105,37 @@ def test_a_table_of_figures_goes_on_below_with_its_first_column():
     assert sum(line.startswith("Channels (sat)") for line in lines) == 1
 
 
+def shown_at(width: int, table: Table) -> list[str]:
+    from rich.console import Console
+
+    out = io.StringIO()
+    show(Console(file=out, width=width, color_system=None), table)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+LONG, OTHER = "a node with a very long name indeed", "a node with a very long name as well"
+
+
+def test_aliases_are_cut_before_a_table_is_broken_up():
+    """So much shorter, all of it is on one line."""
+    figures = tuple(f"{number}00,000,000" for number in range(1, 5))
+    table = Table("", ("channel", "peer", *(f">n{number}" for number in range(4))), (("1x1x1", LONG, *figures),))
+    assert [line for line in shown_at(100, table) if LONG in line]
+    (row,) = [line for line in shown_at(76, table) if line.startswith("1x1x1")]
+    assert row.split() == ["1x1x1", "a", "node", "with", "a", "v…", *figures]
+    assert any("⚡ a node with…" in line for line in on_pty(80).split("\n"))
+
+
+def test_aliases_that_nothing_else_tells_apart_stay_whole():
+    figures = tuple(f"{number}00,000,000" for number in range(1, 5))
+    rows = ((LONG, *figures), (OTHER, *figures), ("⚡" * 20, *figures))
+    lines = shown_at(60, Table("", ("peer", *(f">n{number}" for number in range(4))), rows))
+    assert any(line.startswith(LONG) for line in lines)
+    assert any(line.startswith(OTHER) for line in lines)
+    assert any(line.startswith("⚡" * 7 + "…") for line in lines)
+    assert max(map(len, lines)) <= 60
+
+
 def test_a_wide_terminal_gets_one_line_a_row():
     lines = on_pty(220).split("\n")
     assert sum("1142330x1186425x6503" in line for line in lines) == 2
