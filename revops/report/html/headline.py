@@ -1,0 +1,148 @@
+"""The first screen's figures: what the period brought, against the one before, and what may still be spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from revops.domain.budget import Category, CategoryState, WindowState
+from revops.domain.period import DAY_SECONDS
+from revops.domain.profit import ProfitReport
+from revops.domain.record import Report
+from revops.domain.review import Review
+from revops.domain.text import counted
+from revops.report.amounts import cost, day, income, income_rate, percent, share
+
+#: From here on a window of the budget is nearly used up.
+FULL_RATIO: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A part of a whole, in per cent of it (100 at most), with what it says in words. `tone`: "", "warn" or "bad"."""
+
+    label: str
+    percent: int
+    words: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure with its unit and what else there is to say of it. `trend` is "up", "down" or ""."""
+
+    label: str
+    value: str
+    unit: str
+    notes: tuple[str, ...] = ()
+    trend: str = ""
+    change: str = ""
+    meters: tuple[Meter, ...] = ()
+    main: bool = False
+
+
+def tiles(review: Review) -> tuple[Tile, ...]:
+    """Given a review, return its figures, the most important first."""
+    return (_net(review.profit, review.before), *_parts(review.profit), _budget(review.categories), _funds(review))
+
+
+def _net(profit: ProfitReport, before: ProfitReport | None) -> Tile:
+    net_msat = profit.total.net_msat
+    trend, change = "", ""
+    if before is None:
+        notes = (_no_before(profit),)
+    else:
+        earlier_msat = before.total.net_msat
+        trend = "up" if net_msat > earlier_msat else "down" if net_msat < earlier_msat else ""
+        change = _change(net_msat, earlier_msat)
+        days = counted(round((before.until_at - before.since_at) / DAY_SECONDS), "day")
+        notes = (f"{income(earlier_msat)} sat in the {days} before",)
+    return Tile("Net earned", income(net_msat), "sat", notes, trend, change, main=True)
+
+
+def _no_before(profit: ProfitReport) -> str:
+    if profit.since_at <= 0:
+        return "all that is on record"
+    if profit.recorded_since_at is None:
+        return "no forward on record has settled yet"
+    return f"no full period before: records begin {day(int(profit.recorded_since_at // DAY_SECONDS))}"
+
+
+def _change(now_msat: int, before_msat: int) -> str:
+    """A share only of what was a gain: of a loss, or of nothing, per cent mislead."""
+    if now_msat == before_msat:
+        return "as before"
+    difference = f"{now_msat - before_msat:+}"[0] + income(abs(now_msat - before_msat)) + " sat"
+    return f"{difference} ({percent((now_msat - before_msat) / before_msat)})" if before_msat > 0 else difference
+
+
+def _parts(profit: ProfitReport) -> Iterator[Tile]:
+    line = profit.total
+    leases = f", leases {income(line.lease_earned_msat)} sat" if line.lease_earned_msat else ""
+    yield Tile(
+        "Earned",
+        income(line.income_msat),
+        "sat",
+        (
+            f"{counted(line.out_count, 'forward')}{leases}",
+            f"{income(line.out_msat)} sat forwarded, {income_rate(line.earned_msat, line.out_msat)} ppm",
+        ),
+    )
+    parts = [
+        f"{word} {cost(msat)}"
+        for word, msat in (
+            ("refills", line.rebalance_msat),
+            ("on chain", line.chain_msat),
+            ("leases", line.lease_paid_msat),
+        )
+        if msat
+    ]
+    yield Tile("Spent", cost(line.cost_msat), "sat", (", ".join(parts) or "nothing was paid for",))
+    ratio = line.yearly_return_ratio(profit.seconds)
+    capital = (
+        f"net a year on {income(line.capital_msat)} sat of ours"
+        if line.capital_msat
+        else "no balances are on record for the period"
+    )
+    yield Tile("Return on capital", "-" if ratio is None else percent(ratio), "a year", (capital,))
+
+
+def _budget(categories: tuple[CategoryState, ...]) -> Tile:
+    one = next(one for one in categories if one.category is Category.REBALANCE)
+    used = max(_used_ratio(one.daily), _used_ratio(one.weekly))
+    meters = tuple(_meter(label, window) for label, window in (("day", one.daily), ("week", one.weekly)))
+    notes = (f"{income(one.left_msat)} sat left for the next payment",)
+    return Tile("Budget used", f"{min(int(100 * used), 999)} %", "of the tighter limit", notes, meters=meters)
+
+
+def _used_ratio(window: WindowState) -> float:
+    limit_msat, used_msat = window.limit.limit_msat, window.spent_msat + window.reserved_msat
+    if limit_msat <= 0:
+        return 1.0 if used_msat else 0.0
+    return used_msat / limit_msat
+
+
+def _meter(label: str, window: WindowState) -> Meter:
+    ratio = _used_ratio(window)
+    tone = "bad" if ratio >= 1.0 else "warn" if ratio >= FULL_RATIO else ""
+    used = cost(window.spent_msat + window.reserved_msat)
+    return Meter(label, min(int(100 * ratio), 100), f"{used} of {income(window.limit.limit_msat)}", tone)
+
+
+def _funds(review: Review) -> Tile:
+    standing: Report = review.standing
+    channels = [channel for channel in standing.channels if channel.open]
+    capacity_msat, local_msat = (
+        sum(getattr(channel, name) for channel in channels) for name in ("capacity_msat", "local_msat")
+    )
+    ours = f"{share(local_msat, capacity_msat)} of {income(capacity_msat)} sat capacity"
+    return Tile(
+        "Ours in channels",
+        income(local_msat),
+        "sat",
+        (
+            f"{ours}, {counted(len(channels), 'channel')}",
+            f"{income(standing.wallet_spendable_msat)} sat on chain can be spent",
+        ),
+    )
