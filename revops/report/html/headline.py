@@ -16,6 +16,8 @@ from revops.report.amounts import cost, day, income, income_rate, percent, share
 
 #: From here on a window of the budget is nearly used up.
 FULL_RATIO: Final = 0.8
+#: What is shorter has no average.
+_LEAST_SECONDS: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +46,29 @@ class Tile:
 
 def tiles(review: Review) -> tuple[Tile, ...]:
     """Given a review, return its figures, the most important first."""
-    return (_net(review.profit, review.before), *_parts(review.profit), _budget(review.categories), _funds(review))
+    return (_net(review.profit, review.before), *_parts(review.profit), _funds(review), _budget(review.categories))
 
 
 def _net(profit: ProfitReport, before: ProfitReport | None) -> Tile:
-    net_msat = profit.total.net_msat
-    trend, change = "", ""
-    if before is None:
-        notes = (_no_before(profit),)
-    else:
-        earlier_msat = before.total.net_msat
-        trend = "up" if net_msat > earlier_msat else "down" if net_msat < earlier_msat else ""
-        change = _change(net_msat, earlier_msat)
+    """The period beside the one before, by the day: of the last day, and of what wasn't synced yet, a part is
+    missing.
+    """
+    net_msat, trend, change = profit.total.net_msat, "", ""
+    notes = (_no_before(profit),) if before is None else ()
+    if before is not None:
+        a_day_msat, earlier_msat = (_a_day_msat(one) for one in (profit, before))
+        trend = "up" if a_day_msat > earlier_msat else "down" if a_day_msat < earlier_msat else ""
+        change = _change(a_day_msat, earlier_msat)
         days = counted(round((before.until_at - before.since_at) / DAY_SECONDS), "day")
-        notes = (f"{income(earlier_msat)} sat in the {days} before",)
+        notes = (f"{income(a_day_msat)} sat a day, {income(earlier_msat)} in the {days} before",)
     return Tile("Net earned", income(net_msat), "sat", notes, trend, change, main=True)
+
+
+def _a_day_msat(profit: ProfitReport) -> int:
+    """The net of a day on average, over the time that is on record."""
+    ends_at = min(profit.until_at, profit.until_at if profit.synced_at is None else profit.synced_at)
+    begins_at = max(profit.since_at, profit.recorded_since_at or profit.since_at)
+    return int(profit.total.net_msat * DAY_SECONDS // max(ends_at - begins_at, _LEAST_SECONDS))
 
 
 def _no_before(profit: ProfitReport) -> str:
@@ -73,8 +83,9 @@ def _change(now_msat: int, before_msat: int) -> str:
     """A share only of what was a gain: of a loss, or of nothing, per cent mislead."""
     if now_msat == before_msat:
         return "as before"
-    difference = f"{now_msat - before_msat:+}"[0] + income(abs(now_msat - before_msat)) + " sat"
-    return f"{difference} ({percent((now_msat - before_msat) / before_msat)})" if before_msat > 0 else difference
+    if before_msat > 0:
+        return f"{percent(abs(now_msat / before_msat - 1.0))} {'more' if now_msat > before_msat else 'less'} a day"
+    return f"{income(abs(now_msat - before_msat))} sat a day {'more' if now_msat > before_msat else 'less'}"
 
 
 def _parts(profit: ProfitReport) -> Iterator[Tile]:

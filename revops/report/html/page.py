@@ -19,7 +19,7 @@ from revops.domain.options import Progress
 from revops.domain.period import DAY_SECONDS
 from revops.domain.review import Review
 from revops.domain.text import printable
-from revops.report.amounts import age, day, instant, span
+from revops.report.amounts import age, day, instant
 from revops.report.blocks import Line
 from revops.report.html import charts, timeline
 from revops.report.html.attention import attention
@@ -55,7 +55,9 @@ def _shown(value: Any) -> Any:
 
 def _values(review: Review, progress: Progress) -> dict[str, Any]:
     profit, standing = review.profit, review.standing
-    found = timeline.timeline(profit.spans, () if review.before is None else review.before.spans)
+    # Days of which nothing has been synced yet would be drawn as days without income.
+    seen = [one for one in profit.spans if profit.synced_at is None or one.since_at < profit.synced_at]
+    found = timeline.timeline(seen, () if review.before is None else review.before.spans)
     priced, noticed = panels(review), attention(review)
     drawn = _Drawn(progress, _CHARTS + len(priced))
     script, style = (files("revops").joinpath(_FOLDER, name).read_text("utf-8") for name in ("report.js", "report.css"))
@@ -135,8 +137,8 @@ def _notes(review: Review) -> Iterator[str]:
     first_at = profit.recorded_since_at
     if first_at is not None and profit.since_at < first_at < profit.until_at:
         yield f"Records begin {day(int(first_at // DAY_SECONDS))}: what is a year is reckoned from there."
-    if profit.until_at > profit.taken_at:
-        yield f"Today counts as far as it has gone: {span(profit.taken_at % DAY_SECONDS)}."
+    if profit.synced_at is not None and profit.until_at > profit.synced_at:
+        yield f"Known up to the last sync, {instant(profit.synced_at)}: what came later is in no figure."
     for block in notes_on_costs(profit.channels, profit.untold_msat):
         if isinstance(block, Line):
             yield f"{block.text[:1].upper()}{block.text[1:]}."
