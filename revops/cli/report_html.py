@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -56,8 +56,8 @@ def write_page(options: CommonOptions, path: Path, period: Period | None) -> Non
     _insist_on_extra()
     if not to_stdout and not path.absolute().parent.is_dir():
         raise OutputError(f"{printable(str(path))}: there is no folder {printable(str(path.absolute().parent))}")
-    # matplotlib looks for a folder to keep its font list in, and warns where home can't be written, as under cron.
-    os.environ.setdefault("MPLBACKEND", "svg")
+    # It warns of a list of fonts that it makes, and of a home that it can't write to, as under cron: nobody's business.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from revops.cycle import html_report as cycle
     from revops.report.html.page import page
 

@@ -178,4 +178,4 @@ def level_of(value_ppm: float | None, highest_ppm: float) -> int:
     if not value_ppm or value_ppm < 0.5 or highest_ppm <= 0:
         return 0
     # By the square root: one value far above all others leaves them distinct.
-    return max(1, min(LEVELS, round(LEVELS * math.sqrt(value_ppm / highest_ppm))))
+    return max(1, min(LEVELS, round(LEVELS * math.sqrt(value_ppm / max(value_ppm, highest_ppm)))))

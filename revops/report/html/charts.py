@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from revops.domain.period import DAY_SECONDS
-from revops.domain.price_history import PriceHistory
+from revops.domain.price_history import PriceChange, PriceHistory
 from revops.domain.units import MSAT_PER_SAT, sat_floor
 from revops.report.html.timeline import Timeline
 from revops.report.svg import FAINT, INK, STYLE, svg_of
@@ -45,6 +45,7 @@ _WIDE_TICKS, _NARROW_TICKS = 10, 5
 _STEP_DAYS: Final = (1, 2, 3, 7, 14, 28)
 _STEP_MONTHS: Final = (1, 2, 3, 6, 12, 24, 60)
 _MOST_STEPPED_DAYS: Final = 120
+_WEEK_DAYS: Final = 7
 #: Dearest over cheapest from where on prices are drawn on a logarithmic axis.
 _WIDE_RATIO: Final = 20
 _STYLE: Final[Any] = STYLE | {
@@ -109,8 +110,9 @@ def prices(history: PriceHistory, first_day: int, end_day: int) -> str:
     with mpl.rc_context(_STYLE):
         figure = _figure(CARD)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        at = [change.from_at / DAY_SECONDS for change in history.changes]
-        ppm = [float("nan") if change.ppm is None else float(change.ppm) for change in history.changes]
+        changes = _a_pixel_each(history.changes, (end_day - first_day) * DAY_SECONDS / CARD[0])
+        at = [change.from_at / DAY_SECONDS for change in changes]
+        ppm = [float("nan") if change.ppm is None else float(change.ppm) for change in changes]
         above.step([*at, float(end_day)], [*ppm, ppm[-1]], where="post", color=FEE, linewidth=1.8)
         known = [change.ppm for change in history.changes if change.ppm is not None]
         if known and max(known) > _WIDE_RATIO * max(min(known), 1):
@@ -118,8 +120,9 @@ def prices(history: PriceHistory, first_day: int, end_day: int) -> str:
         else:
             above.margins(y=0.15)
         _amounts(above, "ppm", 3)
-        days = list(range(first_day, end_day))
-        earned = [sat_floor(history.earned_msat.get(day, 0)) for day in days]
+        size = 1 if end_day - first_day <= _MOST_STEPPED_DAYS else _WEEK_DAYS
+        days = list(range(first_day, end_day, size))
+        earned = [_a_day_sat(history, day, min(day + size, end_day)) for day in days]
         below.fill_between([*days, end_day], [*earned, earned[-1]], step="post", color=EARNED, linewidth=0)
         below.set_ylim(bottom=0)
         if not any(earned):
@@ -128,6 +131,16 @@ def prices(history: PriceHistory, first_day: int, end_day: int) -> str:
         _dates(below, first_day, end_day, wide=False)
         figure.align_ylabels()
         return _svg(figure, f"price-{history.channel_id}")
+
+
+def _a_pixel_each(changes: Sequence[PriceChange], seconds: float) -> list[PriceChange]:
+    """Given prices and how long a pixel lasts, return the last of each pixel: no more can be seen."""
+    return list({int(change.from_at // seconds): change for change in changes}.values())
+
+
+def _a_day_sat(history: PriceHistory, first_day: int, end_day: int) -> int:
+    earned_msat = sum(history.earned_msat.get(day, 0) for day in range(first_day, end_day))
+    return sat_floor(earned_msat // (end_day - first_day))
 
 
 def _figure(size: tuple[int, int]) -> Figure:
