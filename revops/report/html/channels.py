@@ -35,6 +35,7 @@ class EarningRow:
     name: Name
     earned: str
     sourced: str
+    leases: str
     refills: str
     chain: str
     net: str
@@ -46,12 +47,15 @@ class EarningRow:
 
 @dataclass(frozen=True, slots=True)
 class Earnings:
-    """The table of earnings: rows, what all others came to, and the node's total with what belongs to no channel."""
+    """The table of earnings: rows, what all others came to, and the node's total with what belongs to no channel. Most
+    nodes have no leases, and no column for them.
+    """
 
     rows: tuple[EarningRow, ...]
     others: EarningRow | None
     rest: EarningRow | None
     total: EarningRow
+    has_leases: bool
 
 
 def earnings(profit: ProfitReport, classes: Mapping[str, ClassState]) -> Earnings:
@@ -65,6 +69,7 @@ def earnings(profit: ProfitReport, classes: Mapping[str, ClassState]) -> Earning
             name,
             income(line.earned_msat),
             income(line.sourced_msat),
+            income(line.lease_earned_msat - line.lease_paid_msat),
             spent(line.rebalance_msat),
             spent(line.chain_msat),
             income(line.net_msat),
@@ -83,6 +88,7 @@ def earnings(profit: ProfitReport, classes: Mapping[str, ClassState]) -> Earning
         else None,
         row(_OTHERS._replace(peer="wallet"), rest) if rest.net_msat or rest.chain_msat else None,
         row(_OTHERS._replace(peer=counted(len(profit.channels), "channel")), profit.total),
+        any(one.line.lease_earned_msat or one.line.lease_paid_msat for one in profit.channels),
     )
 
 

@@ -123,7 +123,9 @@ def _budget(categories: tuple[CategoryState, ...]) -> Tile:
     one = next(one for one in categories if one.category is Category.REBALANCE)
     used = max(_used_ratio(one.daily), _used_ratio(one.weekly))
     meters = tuple(_meter(label, window) for label, window in (("day", one.daily), ("week", one.weekly)))
-    notes = (f"{income(one.left_msat)} sat left for the next payment",)
+    is_set = one.daily.limit.limit_msat > 0 and one.weekly.limit.limit_msat > 0
+    left = f"{income(one.left_msat)} sat left for the next payment"
+    notes = (left if is_set else "a limit is 0: nothing may be spent",)
     return Tile("Budget used", f"{min(int(100 * used), 999)} %", "of the tighter limit", notes, meters=meters)
 
 
