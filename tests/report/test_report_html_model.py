@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from revops.domain.profit import ProfitLine, SpanProfit, total_of
 from revops.domain.profit_class import ClassState, ProfitClass
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books
-from revops.report.amounts import income
+from revops.report.amounts import day, income
 from revops.report.html import channels, prices, timeline
 from revops.report.html.attention import attention
 from revops.report.html.channels import earnings, level_of, liquidity
@@ -89,7 +90,7 @@ def test_the_net_stands_beside_the_days_before() -> None:
     ],
 )
 def test_a_change_is_a_share_only_of_a_gain(earned_msat: int, before_msat: int, trend: str, change: str) -> None:
-    whole = {"synced_at": (FIRST + DAYS) * DAY, "taken_at": (FIRST + DAYS) * DAY}
+    whole: dict[str, Any] = {"synced_at": (FIRST + DAYS) * DAY, "taken_at": (FIRST + DAYS) * DAY}
     now, before = (
         replace(make_profit(**whole), total=ProfitLine(earned_msat=msat)) for msat in (earned_msat, before_msat)
     )
@@ -102,10 +103,10 @@ def test_a_change_is_a_share_only_of_a_gain(earned_msat: int, before_msat: int, 
     [
         ({"recorded_since_at": None}, "no forward on record has settled yet"),
         ({"since_at": 0.0}, "all that is on record"),
-        ({"recorded_since_at": FIRST * DAY}, f"no full period before: records begin {timeline.day(FIRST)}"),
+        ({"recorded_since_at": FIRST * DAY}, f"no full period before: records begin {day(FIRST)}"),
     ],
 )
-def test_without_days_before_it_is_said_why(overrides: dict[str, float | None], note: str) -> None:
+def test_without_days_before_it_is_said_why(overrides: dict[str, Any], note: str) -> None:
     tile = tiles(make_review(profit=make_profit(**overrides), before=None))[0]
     assert (tile.notes, tile.trend, tile.change) == ((note,), "", "")
 
@@ -137,7 +138,7 @@ def test_nothing_needs_attention() -> None:
     assert attention(make_review()) == ()
 
 
-def titles(**overrides: object) -> list[tuple[str, str]]:
+def titles(**overrides: Any) -> list[tuple[str, str]]:
     return [(item.tone, item.title) for item in attention(make_review(**overrides))]
 
 
@@ -218,7 +219,7 @@ def test_long_periods_are_put_together(count: int, unit: str) -> None:
     assert found.net_msat[-1] == count * (count + 1) // 2
     for one, other in zip(found.buckets, found.buckets[1:], strict=False):
         assert one.end_day == other.first_day
-        start = timeline.day(other.first_day)
+        start = day(other.first_day)
         assert unit != "week" or other.first_day % 7 == 4  # a Monday
         assert unit != "month" or start.endswith("-01")
 

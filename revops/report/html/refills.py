@@ -93,20 +93,12 @@ def attempts_words(attempts: Sequence[Attempts]) -> str:
     return f"{counted(count, 'attempt')} ended without a payment and cost nothing: {kinds}"
 
 
-def _arrived_msat(story: JobStory) -> int:
-    """By the node's moves; as long as these say nothing, what was planned."""
-    if not story.payments:
-        return story.job.amount_msat
-    target = story.job.target_channel_id
-    return sum(one.amount_msat for one in story.payments if one.target_channel_id == target)
-
-
 def _fee_msat(story: JobStory) -> int:
     return story.job.fee_msat or 0
 
 
 def _cost_ppm(stories: Sequence[JobStory]) -> float:
-    arrived_msat = sum(map(_arrived_msat, stories))
+    arrived_msat = sum(story.arrived_msat for story in stories)
     return sum(map(_fee_msat, stories)) * PPM / arrived_msat if arrived_msat else 0.0
 
 
@@ -117,10 +109,10 @@ def _sale_ppm(channel: ChannelProfit | None) -> float:
 
 def _target(name: Name, stories: Sequence[JobStory], channel: ChannelProfit | None, highest: float) -> TargetRow:
     line = _LINE if channel is None else channel.line
-    arrived_msat, fee_msat = sum(map(_arrived_msat, stories)), sum(map(_fee_msat, stories))
+    arrived_msat, fee_msat = sum(story.arrived_msat for story in stories), sum(map(_fee_msat, stories))
     followed = [story for story in stories if story.sold_msat is not None]
     sold_msat = sum(story.sold_msat or 0 for story in followed)
-    followed_msat = sum(map(_arrived_msat, followed))
+    followed_msat = sum(story.arrived_msat for story in followed)
     brought_msat = sold_msat * line.earned_msat // line.out_msat if line.out_msat else 0
     return TargetRow(
         name,
@@ -139,7 +131,7 @@ def _target(name: Name, stories: Sequence[JobStory], channel: ChannelProfit | No
 
 
 def _job(story: JobStory, names: Mapping[str, Name]) -> JobRow:
-    job, arrived_msat = story.job, _arrived_msat(story)
+    job, arrived_msat = story.job, story.arrived_msat
     return JobRow(
         f"{job.job_key}",
         instant(job.created_at if job.finished_at is None else job.finished_at),
