@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from revops.cli.export import write_pnl
 from revops.cli.groups import LazyGroup
-from revops.cli.options import Command, common
+from revops.cli.options import Command, NamedPath, common
 from revops.cli.output import Output
+from revops.cli.report_html import refuse_what_has_no_meaning, write_page
 from revops.cli.rows import ListPage, csv_option, row_options
 from revops.cli.spans import period_of, period_options, window_days_option
 from revops.domain.options import CommonOptions
@@ -43,12 +46,23 @@ class _Report(Command, LazyGroup):
     help="How many of the latest decisions.",
 )  # fmt: skip
 @click.option("--fleet", is_flag=True, help="All nodes of the database, a row each, over whole UTC days.")
+@click.option(
+    "--html", "page_path", type=NamedPath(path_type=Path, readable=False), metavar="FILE",
+    help="All of it over a period (the last 30 days) as one page for a browser (mode 0600; -: standard output).",
+)  # fmt: skip
+@period_options
 @common
-def report(options: CommonOptions, window_days: int | None, decision_count: int, fleet: bool) -> None:
+def report(
+    options: CommonOptions, window_days: int | None, decision_count: int, fleet: bool, page_path: Path | None,
+    **days: int | None,
+) -> None:  # fmt: skip
     """What the node earned and cost, its channels, and what was decided and why. Reads the database only."""
-    if click.get_current_context().invoked_subcommand is not None:
-        if fleet:
-            raise click.UsageError("--fleet is the report of all nodes, and no part of it")
+    context = click.get_current_context()
+    refuse_what_has_no_meaning(context)
+    if context.invoked_subcommand is not None:
+        return
+    if page_path is not None:
+        write_page(options, page_path, period_of(days["first_day"], days["last_day"], days["last_count"]))
         return
     if fleet:
         _fleet(options, window_days)

@@ -38,6 +38,13 @@ class JobStory:
     #: Of another attempt at a job, which job its plan was made for: the terms are of the route that was weighed then.
     planned_as_key: int | None = None
 
+    @property
+    def arrived_msat(self) -> int:
+        """What arrived where it should, by the node's moves; as long as these say nothing, what was planned."""
+        target = self.job.target_channel_id
+        found = sum(one.amount_msat for one in self.payments if one.target_channel_id == target)
+        return found if self.payments else self.job.amount_msat
+
 
 @dataclass(frozen=True, slots=True)
 class RefillTotals:

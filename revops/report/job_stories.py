@@ -73,14 +73,7 @@ def _row(story: JobStory, names: Mapping[str, str], *, each_step: bool) -> tuple
 
 
 def _sold(story: JobStory) -> str:
-    return "-" if story.sold_msat is None else share(story.sold_msat, _arrived_msat(story))
-
-
-def _arrived_msat(story: JobStory) -> int:
-    """What arrived where it should, by the node's moves; as long as these say nothing, what was planned."""
-    target = story.job.target_channel_id
-    found = sum(one.amount_msat for one in story.payments if one.target_channel_id == target)
-    return found if story.payments else story.job.amount_msat
+    return "-" if story.sold_msat is None else share(story.sold_msat, story.arrived_msat)
 
 
 def _outcome(job: JobRecord) -> str:

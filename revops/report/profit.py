@@ -59,7 +59,7 @@ def _page(value: ProfitReport, table: Table) -> Iterator[Block]:
         shown = telling(table, *_ALWAYS)
         yield shown
         yield from _legend(shown.headings)
-    yield from _notes(value)
+    yield from notes(value)
 
 
 def _nothing_words(value: ProfitReport) -> str | None:
@@ -119,7 +119,7 @@ def _legend(headings: Iterable[str]) -> Iterator[Block]:
     yield Legend(ROUNDING)
 
 
-def _notes(value: ProfitReport) -> Iterator[Block]:
+def notes(value: ProfitReport) -> Iterator[Block]:
     yield from note_on_ledger(read=value.ledger_read)
     first_at = value.recorded_since_at
     if first_at is not None and value.since_at < first_at < value.until_at:

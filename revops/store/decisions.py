@@ -225,7 +225,7 @@ def recent_decisions(
     if skips is not None:
         is_skip = decision.c.outcome == Outcome.SKIP
         statement = statement.where(is_skip if skips else ~is_skip)
-    return tuple(_record_of(row) for row in tx.connection.execute(statement))
+    return tuple(decision_record(row) for row in tx.connection.execute(statement))
 
 
 def decision_at(tx: Tx, command: str, channel_id: str, at: float) -> DecisionRecord | None:
@@ -246,10 +246,11 @@ def decision_at(tx: Tx, command: str, channel_id: str, at: float) -> DecisionRec
         .limit(1)
     )
     row = tx.connection.execute(statement).first()
-    return None if row is None else _record_of(row)
+    return None if row is None else decision_record(row)
 
 
-def _record_of(row: Any) -> DecisionRecord:
+def decision_record(row: Any) -> DecisionRecord:
+    """Given a row of `decision` with its channel's id, return the decision."""
     return DecisionRecord(
         command=row.command,
         channel_id=row.channel_id,

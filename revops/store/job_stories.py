@@ -30,6 +30,15 @@ def latest(tx: Tx, limit: int, now: float, lots: Mapping[str, Sequence[Lot]]) ->
     return _stories(tx, newest(tx, limit), now, lots)
 
 
+def settled_between(
+    tx: Tx, since_at: float, until_at: float, limit: int, now: float, lots: Mapping[str, Sequence[Lot]]
+) -> tuple[JobStory, ...]:
+    """As `latest`, of jobs that settled from `since_at` to before `until_at` alone."""
+    job = rebalance_job.c
+    settled = (job.status == "settled") & (job.finished_at >= since_at) & (job.finished_at < until_at)
+    return _stories(tx, newest(tx, limit, settled), now, lots)
+
+
 def of_job(tx: Tx, job_key: int, now: float, lots: Mapping[str, Sequence[Lot]]) -> tuple[JobStory, ...]:
     """Given a key, return that job; empty where there is none."""
     found = _stories(tx, records(tx, rebalance_job.c.job_key == job_key), now, lots)

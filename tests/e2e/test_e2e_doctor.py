@@ -382,7 +382,9 @@ def test_a_file_that_is_too_large_to_be_read_in_time(settled: Machine, monkeypat
             return super().execute(*arguments)
 
     monkeypatch.setattr(threading, "Timer", AtOnce)
-    monkeypatch.setattr(health.sqlite3, "connect", lambda *given, **named: real(*given, **named, factory=Stopped))
+    monkeypatch.setattr(
+        "revops.store.health.sqlite3.connect", lambda *given, **named: real(*given, **named, factory=Stopped)
+    )
     facts = health.database_facts(f"sqlite:///{settled.database}", None)
     assert (facts.complete, facts.problems) == (False, ())
 
@@ -540,7 +542,7 @@ def test_a_disk_that_is_full(settled: Machine, monkeypatch: pytest.MonkeyPatch) 
         found[4] = 10  # f_bavail
         return os.statvfs_result(found)
 
-    monkeypatch.setattr(doctor_machine.os, "statvfs", full)
+    monkeypatch.setattr("revops.cycle.doctor_machine.os.statvfs", full)
     report = look(settled)
     (found,) = [one for one in report.findings if one.check == "disk"]
     assert (found.severity, report.exit_code) == (Severity.ERROR, 74)

@@ -1,7 +1,7 @@
 """Plots of a study as SVG that stands inside a page: text stays text, and ink takes the page's colours.
 
-Only the extra `html` brings matplotlib; nothing else imports this module and `drawing.py`. Figures are narrow, so that
-their text is readable on a phone.
+Only the extra `html` brings matplotlib: this module and `drawing.py` are imported where plots are wanted. Figures are
+narrow, so that their text is readable on a phone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from revops.sim.arena.drawing import COLORS, INK, ROW_INCHES, STYLE, WIDTH_INCHES, new_figure, short_name, svg_of
+from revops.report.svg import INK, STYLE, svg_of
+from revops.sim.arena.drawing import COLORS, ROW_INCHES, WIDTH_INCHES, new_figure, short_name
 from revops.sim.arena.figures import Figures, own_outcomes
 from revops.sim.arena.outcome import Outcome, Study
 from revops.sim.arena.stats import SpanFigures, world_shares

@@ -1,0 +1,34 @@
+"""How channels and peers are called on the page: texts of strangers, on one line and of a bounded length."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from revops.domain.profit import ChannelProfit
+from revops.domain.record import ChannelRecord
+from revops.domain.text import printable
+
+#: BOLT 7 gives an alias 32 bytes; what is longer comes from elsewhere.
+NAME_LENGTH: Final = 40
+_ID_LENGTH: Final = 12
+
+
+class Name(NamedTuple):
+    """A channel and its peer, as they are shown; `full` is all that may be searched for."""
+
+    channel: str
+    peer: str
+    full: str
+
+
+def cut(text: str, length: int = NAME_LENGTH) -> str:
+    """Given any text, return as much of it as fits, printable; what was left out shows as "…"."""
+    shown = printable(text[: length + 1])
+    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+
+
+def name_of(channel: ChannelRecord | ChannelProfit) -> Name:
+    """Given a channel, return how it is called; a peer without an alias by the beginning of its id."""
+    peer_id = channel.peer_id or ""
+    peer = cut(channel.alias) if channel.alias else peer_id[:_ID_LENGTH] or "unknown peer"
+    return Name(cut(channel.name), peer, f"{cut(channel.name)} {peer} {cut(peer_id, 66)} {cut(channel.channel_id, 80)}")
