@@ -11,7 +11,9 @@ bounds a job is not the amount, but what the sources may give:
 - Of payments that hang, a source holds `sling-max-htlc-count` + 1 at most, and no more than it can send.
 - One more is sent out of each source where sling hasn't noticed yet what the last one took.
 
-Each is reserved at the full `maxppm`. Beyond that only what flows into a source while the job runs could be moved too.
+Each is reserved at the full `maxppm`, a whole number. sling rounds the price of a route up and takes none above that: a
+source for which the node quoted more isn't asked, since its payments would never be sent. Beyond the reserved sum only
+what flows into a source while the job runs could be moved too.
 
 That is several times what the amount alone may cost, and no more may be reserved than was staked on the job. So an
 order is cut until it fits (`sling_fit.py`): first in its price, as long as the node quoted a route for less; then in
@@ -20,7 +22,7 @@ its amount, by fewer sources and smaller pieces, of which those that hang are le
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from revops.decide.sling_fit import Fit, fitted
 from revops.decide.sling_pieces import MOST_SOURCES, PIECE_SAT, Drawn, Wanted, cut, fill, terms
@@ -28,7 +30,7 @@ from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import SourceOffer
 from revops.domain.sling import SlingOrder
-from revops.domain.units import ppm_of, ppm_of_ceil, sat_floor
+from revops.domain.units import ppm_of, ppm_of_ceil, sat_floor, share_msat
 
 
 def draw(offers: Sequence[tuple[Channel, SourceOffer]], wanted: Wanted) -> Drawn | Reason:
@@ -46,28 +48,46 @@ def draw(offers: Sequence[tuple[Channel, SourceOffer]], wanted: Wanted) -> Drawn
         source.channel_id: min(wanted.max_fee_ppm, ppm_of(offer.max_fee_msat, wanted.amount_msat))
         for source, offer in offers
     }
+    payable = [(source, offer) for source, offer in offers if _quoted_ppm(offer, wanted) <= limits[source.channel_id]]
+    if not payable:
+        return _too_dear([offer for _, offer in offers], limits, wanted)
     best: tuple[list[Channel], dict[str, int], int] | None = None
-    for max_ppm in sorted({limit for limit in limits.values() if limit > 0}, reverse=True):
-        allowed = [source for source, _ in offers if limits[source.channel_id] >= max_ppm]
+    for max_ppm in sorted({limits[source.channel_id] for source, _ in payable} - {0}, reverse=True):
+        allowed = [source for source, _ in payable if limits[source.channel_id] >= max_ppm]
         given = fill(allowed, chunk_sat, count, max_ppm, MOST_SOURCES)
         if best is None or sum(given.values()) > sum(best[1].values()):
             best = (allowed, given, max_ppm)
         if sum(given.values()) == count:
             break
     if best is None or not sum(best[1].values()):
-        most_msat = max(source.spendable_msat for source, _ in offers)
+        most_msat = max(source.spendable_msat for source, _ in payable)
         return why(ReasonCode.LIQUIDITY_CHANGED, side="the source", have_sat=sat_floor(most_msat), wanted_sat=chunk_sat)
     drawn = terms(*best, chunk_sat, wanted.max_htlc_count)
     if wanted.stake_msat is None or drawn.worst_msat <= wanted.stake_msat:
         return drawn
     allowed, _, max_ppm = best
     quoted = [
-        ppm_of_ceil(offer.quoted_fee_msat, wanted.amount_msat)
-        for source, offer in offers
+        _quoted_ppm(offer, wanted)
+        for source, offer in payable
         if offer.quoted_fee_msat is not None and limits[source.channel_id] >= max_ppm
     ]
     lowest_ppm = max(min([max_ppm, *quoted]), 1)
     return fitted(Fit(allowed, wanted, wanted.stake_msat), max_ppm, lowest_ppm)
+
+
+def _quoted_ppm(offer: SourceOffer, wanted: Wanted) -> int:
+    """What the node quoted, as sling rounds it; 0 where it wasn't asked."""
+    return ppm_of_ceil(offer.quoted_fee_msat or 0, wanted.amount_msat)
+
+
+def _too_dear(offers: Sequence[SourceOffer], limits: Mapping[str, int], wanted: Wanted) -> Reason:
+    """The one that misses its limit by least."""
+    nearest = min(offers, key=lambda offer: _quoted_ppm(offer, wanted) - limits[offer.channel_id])
+    return why(
+        ReasonCode.ROUTE_TOO_DEAR,
+        fee_msat=nearest.quoted_fee_msat or 0,
+        max_fee_msat=share_msat(wanted.amount_msat, limits[nearest.channel_id]),
+    )
 
 
 def marks_of(orders: Iterable[SlingOrder]) -> frozenset[int]:

@@ -279,6 +279,19 @@ def test_an_order_is_cut_in_price_then_in_amount(stake_sat: int, amount_sat: int
     assert terms.max_ppm >= 200
 
 
+def test_a_source_whose_quote_sling_would_refuse_is_not_asked() -> None:
+    """`maxppm` is a whole number, and sling rounds what a route costs up."""
+    channel, job = source(1, 2_000_000), wanted(amount_msat=100_000_000)
+    dear = SourceOffer(channel.channel_id, channel.name, 2_055, quoted_fee_msat=2_002)
+    found = draw([(channel, dear)], job)
+    assert isinstance(found, Reason)
+    assert (found.code, found.numbers) == (ReasonCode.ROUTE_TOO_DEAR, {"fee_msat": 2_002, "max_fee_msat": 2_000})
+    cheap = (source(2, 1_000_000), SourceOffer(source(2, 0).channel_id, "cheap", 2_055, quoted_fee_msat=2_000))
+    terms = draw([(channel, dear), cheap], job)
+    assert isinstance(terms, Drawn)
+    assert ([one.scid for one in terms.sources], terms.max_ppm) == (["2x1x0"], 20)
+
+
 def test_without_a_quote_the_price_stays() -> None:
     terms = drawn([offer(source(1, 2_000_000), 500)], stake_msat=100_000, least_msat=50_000_000)
     assert terms.max_ppm == 500

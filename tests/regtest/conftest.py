@@ -109,6 +109,7 @@ def planned(ring: Ring, started: Callable[[], Operator]) -> Callable[[], Operato
     """Makes operators who may spend, with paid forwards that have emptied the channel to carol, and one job planned."""
 
     def make() -> Operator:
+        ring.charge()
         ring.drain()
         ring.stock()
         ring.forget()

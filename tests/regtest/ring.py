@@ -159,6 +159,16 @@ class Ring:
         made = payee.call("invoice", amount_msat=amount_sat * 1_000, label=label, description="regtest")
         return {**made, "label": label}
 
+    def charge(self) -> None:
+        """Let alice ask for what she asked for at first, whatever other tests have set: what a refill may cost depends
+        on what is asked for its sale.
+        """
+        for channel in self.alice.channels():
+            terms = channel["updates"]["local"]
+            if (terms["fee_base_msat"], terms["fee_proportional_millionths"]) != (ALICE_BASE_MSAT, ALICE_PPM):
+                scid = channel["short_channel_id"]
+                self.alice.call("setchannel", id=scid, feebase=ALICE_BASE_MSAT, feeppm=ALICE_PPM)
+
     def forget(self) -> None:
         """Take away what other tests' runs have learnt of routes on alice's node: it would hold for an hour."""
         if self._knows_routes():
