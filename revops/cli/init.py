@@ -46,7 +46,7 @@ def init(options: CommonOptions, rpc_path: Path | None, output_path: Path | None
     if options.dry_run and not options.json:
         output.text(summary.text)
     else:
-        output.product("init", _document(summary), lambda: _blocks(summary))
+        output.answer("init", _document(summary), lambda: _blocks(summary))
 
 
 def _document(summary: InitSummary) -> dict[str, object]:

@@ -20,7 +20,7 @@ from revops.domain.text import printable
 from revops.errors import OutputError
 from revops.report.blocks import Blocks, Line
 from revops.report.plain import document
-from revops.report.text import block_text, folded
+from revops.report.text import block_text, folded, line_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +33,7 @@ def on_terminal(stream: IO[str] | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where and how one run prints."""
+    """Where and how one run prints. With -q only errors, and what was asked for: a page (`product`), or a document."""
 
     options: CommonOptions
 
@@ -64,11 +64,12 @@ class Output:
     def blocks(self, blocks: Blocks) -> None:
         """Print blocks, tables in the way that fits the stream."""
         console = self._console() if on_terminal(sys.stdout) else None
+        whole = self.options.verbosity > 0
         for block in blocks:
             if console is None:
-                self.write(block_text(block))
+                self.write(block_text(block, whole=whole))
             elif isinstance(block, Line):
-                self.write(folded(printable(block.text), console.width))
+                self.write(folded(line_text(block, whole=whole), console.width))
             else:
                 show(console, block)
 

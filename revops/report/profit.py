@@ -8,7 +8,7 @@ from revops.domain.period import DAY_SECONDS
 from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit
 from revops.domain.text import counted
 from revops.report.amounts import age, cost, day, income, instant, percent
-from revops.report.blocks import Block, Line, Table
+from revops.report.blocks import Block, Line, Listing, Table
 
 _HEADINGS = (
     ">earned", ">sourced", ">leases", ">refills", ">its return", ">on chain", ">net", ">capital", ">a year"
@@ -100,10 +100,10 @@ def notes_on_costs(channels: Iterable[ChannelProfit], untold_msat: int) -> Itera
     """Given channels, say of which the costs aren't known, and what left the wallet without a word."""
     unknown = [one for one in channels if not one.cost_is_known]
     if unknown:
-        yield Line(
-            f"{counted(len(unknown), 'channel')} opened by us before the node kept a ledger: what that cost isn't "
-            f"known and counts as nothing ({', '.join(one.name for one in unknown[:5])}"
-            f"{', …' if len(unknown) > 5 else ''})"
+        yield Listing(
+            f"{counted(len(unknown), 'channel')} opened by us before the node kept a ledger, of which the cost isn't "
+            "known and counts as nothing",
+            tuple(one.name for one in unknown),
         )
     if untold_msat:
         yield Line(
