@@ -61,8 +61,8 @@ def init(
     if options.dry_run and not options.json:
         output.text(summary.text)
         return
-    output.product("init", _document(summary), lambda: _blocks(summary))
-    if not options.json:
+    output.answer("init", _document(summary), lambda: _blocks(summary))
+    if not options.json and options.verbosity >= 0:
         output.text(crontab(Path(summary.config_path)))  # never folded: it is there to be pasted
 
 

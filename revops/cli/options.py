@@ -98,7 +98,11 @@ def common_parameters() -> list[click.Parameter]:
         CommonOption(["-n", "--dry-run"], is_flag=True, help="Say what would be done; send and record nothing."),
         CommonOption(["--json"], is_flag=True, help="One JSON document on standard output."),
         CommonOption(["-v", "--verbose"], count=True, help="Say more; -vv says everything."),
-        CommonOption(["-q", "--quiet"], count=True, help="Say nothing but errors."),
+        CommonOption(
+            ["-q", "--quiet"],
+            count=True,
+            help="Only errors, of what acts or checks. Pages, exports and --json are printed all the same.",
+        ),
         CommonOption(
             ["--lock-wait"],
             type=Seconds(min=0, max=86_400),

@@ -22,7 +22,7 @@ from revops.errors import OutputError
 from revops.report.blocks import Blocks, Line
 from revops.report.plain import document
 from revops.report.sparkline import PLAIN
-from revops.report.text import block_text, folded
+from revops.report.text import block_text, folded, line_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,7 @@ def on_terminal(stream: IO[str] | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where and how one run prints."""
+    """Where and how one run prints. With -q only errors, and what was asked for: a page (`product`), or a document."""
 
     options: CommonOptions
 
@@ -69,16 +69,17 @@ class Output:
     def blocks(self, blocks: Blocks) -> None:
         """Print blocks, tables in the way that fits the stream."""
         console = self._console() if on_terminal(sys.stdout) else None
+        whole = self.options.verbosity > 0
         for block in blocks:
             if console is None:
-                self.write(block_text(block))
+                self.write(block_text(block, whole=whole))
             elif isinstance(block, Line):
-                self._line(console, block)
+                self._line(console, block, whole=whole)
             else:
                 show(console, block)
 
-    def _line(self, console: Console, line: Line) -> None:
-        text = folded(printable(line.text), console.width)
+    def _line(self, console: Console, line: Line, *, whole: bool) -> None:
+        text = folded(line_text(line, whole=whole), console.width)
         style = style_of(line.text)
         if not style:
             self.write(text)

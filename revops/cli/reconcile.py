@@ -16,14 +16,15 @@ from revops.report import reconciliation
 def reconcile(options: CommonOptions) -> None:
     """Hold all that the records say against the node, to the msat: fees, what went through each channel, balances,
     the wallet, closed channels, rebalances. Each difference comes with its likely cause. Exit 1 where one has none.
-    In a pipe, as from cron, it prints with -v or --json only, or where something isn't explained.
+    In a pipe, as from cron, it prints with -v or --json only, or where something isn't explained; with -q the exit code
+    alone says so.
     """
     from revops.cycle import reconcile as cycle
 
     output = Output(options)
     with output.working() as watched:
         value = cycle.run(watched)
-    show = output.news if value.agrees else output.product
+    show = output.news if value.agrees else output.answer
     show("reconcile", value, lambda: reconciliation.reconciliation(value))
     if not value.agrees:
         raise Unexplained(reconciliation.unexplained(value))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+#: So many names stand in a note where nobody asks for more.
+MOST_NAMES: Final = 5
 
 
 class Tone(Enum):
@@ -45,6 +49,19 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Legend(Line):
     """What the figures of a table mean: long, and folded wherever it goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Legend):
+    """A legend that names some of what it is about: all with -v, else the first, and how many more there are."""
+
+    names: tuple[str, ...]
+
+    def told(self, *, whole: bool) -> str:
+        """Return its text with all names, or with as many as a note may have."""
+        shown = self.names if whole else self.names[:MOST_NAMES]
+        more = len(self.names) - len(shown)
+        return f"{self.text}: {', '.join(shown)}{f', and {more:,} more (-v)' if more else ''}"
 
 
 @dataclass(frozen=True, slots=True)

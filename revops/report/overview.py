@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from revops.domain.decision import Outcome
+from revops.domain.period import DAY_SECONDS
 from revops.domain.record import ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
 from revops.domain.text import counted
 from revops.report import summaries
@@ -82,7 +83,15 @@ def _profit(value: Report) -> Table:
         ("rebalances", f"{window.rebalance_count:,}", f"{ever.rebalance_count:,}"),
         ("rebalanced, sat", income(window.rebalanced_msat), income(ever.rebalanced_msat)),
     )
-    return Table("Profit and loss", ("", f">{value.window_days} d", ">ever"), rows)
+    return Table(f"Profit and loss ({_window(value)})", ("", f">{value.window_days} d", ">ever"), rows)
+
+
+def _window(value: Report) -> str:
+    """What the window is: here it ends now, while other pages are of whole UTC days."""
+    since_at = value.taken_at - value.window_days * DAY_SECONDS
+    return (
+        f"{value.window_days} d: the last {24 * value.window_days:,} h, since {instant(since_at)}, not whole UTC days"
+    )
 
 
 def _leases(window: Totals, ever: Totals) -> tuple[tuple[str, str, str], ...]:

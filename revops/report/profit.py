@@ -10,7 +10,7 @@ from revops.domain.text import counted
 from revops.domain.values import replace
 from revops.report.amounts import age, cost, day, income, instant, percent
 from revops.report.balance_change import balance_table
-from revops.report.blocks import Block, Legend, Line, Table
+from revops.report.blocks import Block, Legend, Line, Listing, Table
 from revops.report.columns import telling
 from revops.report.rates import ROUNDING, note_on_rates, yearly
 
@@ -146,26 +146,24 @@ def notes_on_costs(
     """
     unknown = [one for one in opened if not one.cost_is_known]
     if unknown:
-        yield Legend(
+        yield Listing(
             f"{counted(len(unknown), 'channel')} opened by us before the node kept a ledger: what that cost isn't "
-            f"known (?) and is in no sum ({_names(unknown)})"
+            "known (?) and is in no sum",
+            tuple(one.name for one in unknown),
         )
     unswept = [one for one in channels if one.unswept_msat is not None]
     if unswept:
         most_msat = sum(one.unswept_msat or 0 for one in unswept)
-        yield Legend(
-            f"{counted(len(unswept), 'channel')} closed and not swept yet ({_names(unswept)}): {income(most_msat)} sat "
-            "at most are still on the chain; what the close costs is booked when they are home"
+        yield Listing(
+            f"{counted(len(unswept), 'channel')} closed and not swept yet: {income(most_msat)} sat at most are still "
+            "on the chain, and what the close costs is booked when they are home",
+            tuple(one.name for one in unswept),
         )
     if untold_msat:
         yield Legend(
             f"{cost(untold_msat)} sat left the wallet by transactions of which the node doesn't say what was "
             "sent and what was a fee: in no figure of profit and loss"
         )
-
-
-def _names(channels: list[ChannelProfit]) -> str:
-    return f"{', '.join(one.name for one in channels[:5])}{', …' if len(channels) > 5 else ''}"
 
 
 def period_words(since_at: float, until_at: float) -> str:

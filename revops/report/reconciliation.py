@@ -66,7 +66,7 @@ def _damage(value: Reconciliation) -> Iterator[Block]:
     for one in value.damaged[:_MOST_SHOWN]:
         yield Line(f"  {one}")
     if len(value.damaged) > _MOST_SHOWN:
-        yield Line(f"  and {len(value.damaged) - _MOST_SHOWN} more")
+        yield Line(f"  and {len(value.damaged) - _MOST_SHOWN} more (--json lists all)")
     yield Line("restore a backup, or start a new database: what the node and its ledger remember comes back")
 
 

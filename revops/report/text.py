@@ -6,7 +6,7 @@ import textwrap
 from typing import Final
 
 from revops.domain.text import printable
-from revops.report.blocks import Block, Blocks, Legend, Table
+from revops.report.blocks import Block, Blocks, Legend, Line, Listing, Table
 
 #: A text in the last column is folded at this width: with the columns before it a line still fits a page.
 PROSE_WIDTH: Final = 100
@@ -15,15 +15,23 @@ LEGEND_WIDTH: Final = 120
 
 
 def page(blocks: Blocks) -> str:
-    """Given blocks, return them as one text."""
-    return "\n".join(map(block_text, blocks)) + "\n"
+    """Given blocks, return them as one text, with all that they name: a file can't be asked for more."""
+    return "\n".join(block_text(block, whole=True) for block in blocks) + "\n"
 
 
-def block_text(block: Block) -> str:
-    """Given a block, return its text: a table as wide as it is, a legend folded, any other line as one."""
+def block_text(block: Block, *, whole: bool = False) -> str:
+    """Given a block, return its text: a table as wide as it is, a legend folded, any other line as one. `whole`: with
+    all names of a listing.
+    """
     if isinstance(block, Table):
         return table_text(block)
-    return folded(printable(block.text), LEGEND_WIDTH) if isinstance(block, Legend) else printable(block.text)
+    text = line_text(block, whole=whole)
+    return folded(text, LEGEND_WIDTH) if isinstance(block, Legend) else text
+
+
+def line_text(line: Line, *, whole: bool) -> str:
+    """Given a line, return what it says, on one."""
+    return printable(line.told(whole=whole) if isinstance(line, Listing) else line.text)
 
 
 def folded(text: str, width: int) -> str:

@@ -682,6 +682,13 @@ def test_explain_calls_a_planned_job_planned_as_the_plan_does(cycle, capsys):
     assert json.loads(capsys.readouterr().out)["channels"][0]["rebalance"]["outcome"] == "change"
 
 
+def test_the_report_says_that_its_window_ends_now(cycle, capsys):
+    cycle("report", "run", replace(REPORT, taken_at=1_790_000_000.0, window_days=30))
+    assert main(["report"]) == 0
+    told = "Profit and loss (30 d: the last 720 h, since 2026-08-22 14:13Z, not whole UTC days)"
+    assert told in capsys.readouterr().out
+
+
 def test_report_prints_also_when_told_to_be_quiet(cycle, capsys):
     cycle("report", "run", replace(REPORT, books=None, channels=(), decisions=(), runs=(), synced_at=None))
     assert main(["report", "-q"]) == 0

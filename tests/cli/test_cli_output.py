@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from revops.cli.main import main
 from revops.cli.output import Output
 from revops.domain.decision import BudgetVerdict, Outcome, WindowBudget
 from revops.domain.forward import ForwardStatus
@@ -15,8 +17,9 @@ from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books
 from revops.report import amounts
-from revops.report.blocks import Line, Table
+from revops.report.blocks import Line, Listing, Table
 from revops.report.plain import plain
+from revops.report.text import page
 
 EVIL = "\x1b[2J[red]evil[/red]\u202e=1+1"
 TABLE = Table("Title", ("name", ">sat"), ((EVIL, "1,234"), ("b" * 200, "5")))
@@ -139,3 +142,58 @@ def test_amounts_are_rounded_against_us_and_instants_are_utc(shown, text):
 def test_a_closed_stdout_ends_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     Output(CommonOptions()).blocks([TABLE])
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "printed"),
+    [(0, {"product", "answer"}), (1, {"product", "answer", "news"}), (-1, {"product"})],
+)
+def test_quiet_leaves_what_was_asked_for(verbosity: int, printed: set[str], capsys):
+    """A page is printed whatever the flags; what came of an act isn't."""
+    output = Output(CommonOptions(verbosity=verbosity))
+    for kind in ("product", "answer", "news"):
+        getattr(output, kind)("command", None, lambda kind=kind: [Line(kind)])
+    assert set(capsys.readouterr().out.split()) == printed
+
+
+def test_a_reconcile_that_finds_something_is_told_by_its_exit_code_alone_with_quiet(monkeypatch, capsys):
+    import revops.cycle
+    from revops.report import reconciliation
+
+    monkeypatch.setattr(
+        revops.cycle,
+        "reconcile",
+        SimpleNamespace(run=lambda _options: SimpleNamespace(agrees=False)),
+        raising=False,
+    )
+    monkeypatch.setattr(reconciliation, "reconciliation", lambda _value: [Line("the page")])
+    monkeypatch.setattr(reconciliation, "unexplained", lambda _value: "7 msat")
+    assert main(["reconcile"]) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("the page\n", "revops: 7 msat\n")
+    assert main(["reconcile", "-q"]) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_help_says_what_quiet_leaves(capsys):
+    assert main(["history", "--help"]) == 0
+    assert "Pages, exports and --json are printed all the same" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("count", "verbosity", "told"),
+    [
+        (5, 0, "dear: a0, a1, a2, a3, a4\n"),
+        (7, 0, "dear: a0, a1, a2, a3, a4, and 2 more (-v)\n"),
+        (7, 1, "dear: a0, a1, a2, a3, a4, a5, a6\n"),
+    ],
+)
+def test_a_note_names_all_or_says_how_many_more(monkeypatch, capsys, count: int, verbosity: int, told: str):
+    note = Listing("dear", tuple(f"a{number}" for number in range(count)))
+    Output(CommonOptions(verbosity=verbosity)).blocks([note])
+    assert capsys.readouterr().out == told
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    Output(CommonOptions(verbosity=verbosity)).blocks([note])
+    assert terminal.getvalue() == told
+    assert "(-v)" not in page([note])

@@ -121,7 +121,7 @@ def test_aliases_are_cut_before_a_table_is_broken_up():
     figures = tuple(f"{number}00,000,000" for number in range(1, 5))
     table = Table("", ("channel", "peer", *(f">n{number}" for number in range(4))), (("1x1x1", LONG, *figures),))
     assert [line for line in shown_at(100, table) if LONG in line]
-    (row,) = [line for line in shown_at(76, table) if line.startswith("1x1x1")]
+    (row,) = [line for line in shown_at(80, table) if line.startswith("1x1x1")]
     assert row.split() == ["1x1x1", "a", "node", "with", "a", "v…", *figures]
     assert any("⚡ a node with…" in line for line in on_pty(80).split("\n"))
 

@@ -181,7 +181,11 @@ def test_without_a_script_all_of_it_is_there_and_kinds_still_filter(chromium: Br
 
 
 def test_on_paper_all_of_it_is_open(chromium: Browser, plain: Path) -> None:
-    chromium.open(plain)
+    chromium.open(plain, width=794)
     chromium.value("dispatchEvent(new Event('beforeprint'))")
-    assert chromium.value("document.querySelectorAll('details:not([open])').length") == 0
+    assert chromium.value("document.querySelectorAll('section > details:not([open])').length") == 0
+    chromium.call("Emulation.setEmulatedMedia", media="print")
+    assert chromium.value("document.documentElement.scrollWidth") <= 794
+    assert not chromium.value("document.querySelector('nav').checkVisibility()")
+    chromium.call("Emulation.setEmulatedMedia", media="")
     assert len(chromium.call("Page.printToPDF", printBackground=True)["data"]) > 10_000

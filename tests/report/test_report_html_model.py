@@ -54,6 +54,8 @@ from tests.report.reviews import (
         ("\x1b[2J\u202eevil\n", "\\x1b[2J\\u202eevil\\x0a"),
         ("\u202e" * 1_000_000, ("\\u202e" * 9)[: NAME_LENGTH - 1] + "…"),
         ("</script>", "</script>"),
+        ("שָּׁלוֹם กี่ é́́", "שָּׁלוֹם กี่ é́́"),
+        ("a" + "\u0301" * 4 + "b\u0301", "a\u0301\u0301\u0301\\u0301b\u0301"),
     ],
 )
 def test_names_are_printable_and_short(text: str, shown: str) -> None:

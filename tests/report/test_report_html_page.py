@@ -128,7 +128,7 @@ def test_hostile_names_are_text_and_cut(hostile: str) -> None:
     ):  # fmt: skip
         assert shown in tags.text, shown
     assert "a" * 301 not in hostile
-    assert "\u0301" * 301 not in hostile
+    assert "\u0301" * 4 not in hostile
 
 
 def test_a_name_can_be_no_larger_than_its_place(hostile: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from typing import Final, NamedTuple
 
 from revops.domain.profit import ChannelProfit
@@ -11,6 +13,9 @@ from revops.domain.text import printable
 #: BOLT 7 gives an alias 32 bytes; what is longer comes from elsewhere.
 NAME_LENGTH: Final = 40
 _ID_LENGTH: Final = 12
+#: No script piles more marks upon one letter; what does reaches over the lines around it.
+_MOST_MARKS: Final = 3
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 class Name(NamedTuple):
@@ -23,8 +28,17 @@ class Name(NamedTuple):
 
 def cut(text: str, length: int = NAME_LENGTH) -> str:
     """Given any text, return as much of it as fits, printable; what was left out shows as "…"."""
-    shown = printable(text[: length + 1])
+    shown = _NOT_ASCII.sub(lambda run: _lowered(run.group()), printable(text[: length + 1]))
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+
+
+def _lowered(text: str) -> str:
+    """Given any text, return it with what is piled too high upon a letter as escapes."""
+    found, height = [], 0
+    for character in text:
+        height = height + 1 if unicodedata.category(character).startswith("M") else 0
+        found.append(character if height <= _MOST_MARKS else f"\\u{ord(character):04x}")
+    return "".join(found)
 
 
 def name_of(channel: ChannelRecord | ChannelProfit) -> Name:

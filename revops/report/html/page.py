@@ -30,6 +30,7 @@ from revops.report.html.names import cut
 from revops.report.html.prices import OPEN_COUNT, PricePanel, panels
 from revops.report.html.refills import SOLD, refills
 from revops.report.profit import notes, period_words
+from revops.report.text import line_text
 
 _FOLDER: Final = "share/html"
 _CHARTS: Final = 4
@@ -138,4 +139,5 @@ def _notes(review: Review) -> Iterator[str]:
         yield f"Known up to the last sync, {instant(profit.synced_at)}: what came later is in no figure."
     for block in notes(profit):
         if isinstance(block, Line):
-            yield f"{block.text[:1].upper()}{block.text[1:]}."
+            text = line_text(block, whole=True)
+            yield f"{text[:1].upper()}{text[1:]}."

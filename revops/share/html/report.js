@@ -19,6 +19,6 @@
       link.addEventListener("click", () => { box.value = link.dataset.find; filter(); });
   }
   addEventListener("beforeprint", () => {
-    for (const one of document.querySelectorAll("details")) one.open = true;
+    for (const one of document.querySelectorAll("section > details")) one.open = true;
   });
 })();
