@@ -10,7 +10,7 @@ from revops.domain.reason import ReasonCode, says, why
 from revops.domain.snapshot import FeePin
 from revops.domain.text import counted
 from revops.report.amounts import income
-from revops.report.blocks import Block, Line, Table
+from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.summaries import grouped
 from revops.report.words import fee_step, pin_end, shortened
 
@@ -40,7 +40,10 @@ def fee_plan(plan: FeePlan, *, dry_run: bool, each_skip: bool) -> Iterator[Block
     if any(_only_watched(decision) for decision in wanted):
         yield Line('observe mode: nothing is sent; set fees.mode = "act" when you agree with what would be')
     if dry_run and any(says(decision.reasons, ReasonCode.FIRST_SEEN) for decision in plan.decisions):
-        yield Line("a dry run records nothing: watching begins with the first run that is none, in either mode")
+        yield Legend(
+            "first seen: what such a channel earns at its fee isn't known yet. As a dry run records nothing, it is "
+            "watched from the first other run on, in either mode, and its fee judged once it was open for some hours"
+        )
     yield Line(_counts(plan, dry_run=dry_run))
 
 

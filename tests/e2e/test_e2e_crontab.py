@@ -54,7 +54,7 @@ def test_no_two_lines_that_act_start_in_the_same_minute() -> None:
     assert not [minute for minute in starts if minute % 60 == 0]
 
 
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(3_600)
 def test_a_day_of_it_is_silent_and_succeeds(start: Start) -> None:
     """All lines of a Monday at their virtual minutes, on a node that goes on living between them."""
     machine = start.machine
