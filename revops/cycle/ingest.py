@@ -2,8 +2,8 @@
 
 Two cursors on forwards, since a row can change after it was made: `created` finds new rows, `updated` finds changes.
 The first sync notes where `updated` stands, makes the `created` pass, and starts `updated` there, so that history
-isn't read twice; where no row bears that out, it is read twice. Each page and its cursor are one transaction: a run
-killed anywhere goes on where it stopped.
+isn't read twice; where no row bears that out, it is read twice. A few pages and their cursor are one transaction: a
+run killed anywhere goes on where it stopped.
 """
 
 from __future__ import annotations

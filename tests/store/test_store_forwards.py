@@ -88,6 +88,27 @@ def test_no_forward_is_counted_after_it_was_seen(database: Database, node_key: i
         assert flows.settled_fees_msat(tx, NOW) == 100
 
 
+def test_when_a_forward_was_resolved_is_known_whatever_the_clock_said(database: Database, node_key: int) -> None:
+    """It is stored only where it isn't counted then; and it is no change that it may be counted then by now."""
+    page = [
+        make_forward(1),
+        make_forward(2, resolved_at=NOW + 900 * DAY),
+        make_forward(3, status=FAILED),
+        make_forward(4, status=REFUSED),
+        make_forward(5, status=OFFERED),
+        make_forward(6, status=REFUSED, received_at=NOW + 900 * DAY),
+    ]
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        forwards.ingest(tx, page, NOW)
+        rows = tx.connection.execute(select(forward).order_by(forward.c.created_index)).all()
+        assert [forwards.resolved_at(row) for row in rows] == [row.resolved_at for row in page]
+        assert [row.created_index for row in rows if row.resolved_at is not None] == [2]
+        assert forwards.ingest(tx, page, NOW + 901 * DAY).unchanged == len(page)
+        changed = structs.replace(page[0], resolved_at=NOW - 1)
+        assert forwards.ingest(tx, [changed], NOW).updated == 1
+
+
 @pytest.mark.parametrize("missing", [{"out_scid": None}, {"out_msat": None}, {"fee_msat": None}])
 def test_settled_forward_without_its_amounts_is_refused(
     database: Database, node_key: int, missing: dict[str, None]

@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 
 from revops.cycle.passes import score_page
 from revops.domain.forward import Forward
-from revops.domain.traffic import ChannelTraffic, FinalForward, Lesson, Reputation
+from revops.domain.traffic import TAUGHT_SECONDS, ChannelTraffic, FinalForward, Lesson, Reputation
 from revops.errors import BugError
 from revops.store import cursors, flows, forwards, rollup, scids, signals, tables, upgrade
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
@@ -87,6 +87,17 @@ def test_each_forward_becomes_final_once(database: Database, node_key: int) -> N
         assert scores(tx) == {1: 7, 2: 7, 3: None, 4: None}
         assert interest(tx) == {1: 5, 2: 5, 3: 5, 4: 5}
     assert finals.indexes == [[3, 4, 1], [], [2], []]  # in order of resolution
+
+
+def test_what_became_final_long_ago_teaches_nothing(database: Database, node_key: int) -> None:
+    oldest_at = SEEN_AT - TAUGHT_SECONDS
+    page = [large(1, received_at=oldest_at - 2), large(2, received_at=oldest_at - 1), large(3, received_at=NOW)]
+    with database.transaction(node_key) as tx:
+        record(tx, 1, 2)
+        ingest(tx, page)
+        assert scores(tx) == {1: None, 2: 1_000, 3: 1_000}
+        assert interest(tx) == {1: None, 2: 400, 3: 400}
+        assert {one.since_at for one in signals.load(tx).channels.values()} == {oldest_at}
 
 
 def test_final_row_that_changes_again_keeps_what_it_taught(database: Database, node_key: int) -> None:
