@@ -53,7 +53,7 @@ def plant(
         plans.add_plan(tx, run_key, RebalancePlan(now, now + PLAN_SECONDS, jobs))
 
 
-def _candidates(machine: Machine) -> list[Pair]:
+def candidates(machine: Machine) -> list[Pair]:
     """From the channels that have most to those that have least."""
     channels = sorted(machine.node.world.channels.values(), key=lambda one: one.spendable_msat(), reverse=True)
     able = [one.channel_id for one in channels if one.is_live and one.spendable_msat() > 4 * AMOUNT_MSAT]
@@ -66,7 +66,7 @@ def stocked(machine: Machine) -> Saved:
     machine.here("sync")
     synced = machine.save()
     machine.write_config(rebalance={"max_in_flight": 50})
-    plant(machine, _candidates(machine))
+    plant(machine, candidates(machine))
     machine.here("rebalance run")
     query = """SELECT s.channel_id AS source, t.channel_id AS target, status FROM rebalance_job AS j
                JOIN channel AS s ON s.node_key = j.node_key AND s.channel_key = j.source_channel_key
@@ -82,5 +82,5 @@ def stocked(machine: Machine) -> Saved:
     machine.write_config()
     chosen = good[:GOOD_JOBS]
     taken = {name for pair in chosen for name in pair}
-    plant(machine, chosen, spare=tuple(source for source, _ in _candidates(machine) if source not in taken)[:1])
+    plant(machine, chosen, spare=tuple(source for source, _ in candidates(machine) if source not in taken)[:1])
     return machine.save()
