@@ -17,6 +17,7 @@ def outlook(config: Config) -> tuple[str, ...]:
     return (
         *_socket(Path(config.node.rpc_path)),
         *_metrics(config.metrics.textfile_dir),
+        *_recorder(config.recorder.spool_dir),
         *_spending(config),
         *_classes(config),
     )
@@ -41,6 +42,12 @@ def _metrics(folder: str) -> Iterator[str]:
         yield f"metrics.textfile_dir: there is no folder {folder}: every run would fail at its end"
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         yield f"metrics.textfile_dir: this user may not write to {folder}: every run would fail at its end"
+
+
+def _recorder(folder: str) -> Iterator[str]:
+    if folder and not os.access(folder, os.R_OK | os.X_OK):
+        state = "this user may not read" if Path(folder).exists() else "there is no folder"
+        yield f"recorder.spool_dir: {state} {folder}: does the node run `revops recorder path`, and who owns its spool?"
 
 
 def _spending(config: Config) -> Iterator[str]:
