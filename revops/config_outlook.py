@@ -21,6 +21,7 @@ def outlook(config: Config) -> tuple[str, ...]:
         *_metrics(config.metrics.textfile_dir),
         *([] if nothing is None else [nothing]),
         *unreachable_classes(config),
+        *_recorder(config.recorder.spool_dir),
     )
 
 
@@ -43,3 +44,9 @@ def _metrics(folder: str) -> Iterator[str]:
         yield f"metrics.textfile_dir: there is no folder {folder}: every run would fail at its end"
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         yield f"metrics.textfile_dir: this user may not write to {folder}: every run would fail at its end"
+
+
+def _recorder(folder: str) -> Iterator[str]:
+    if folder and not os.access(folder, os.R_OK | os.X_OK):
+        state = "this user may not read" if Path(folder).exists() else "there is no folder"
+        yield f"recorder.spool_dir: {state} {folder}: does the node run `revops recorder path`, and who owns its spool?"

@@ -66,6 +66,18 @@ def test_no_metrics_folder(place, capsys):
     ]
 
 
+def test_no_spool_or_one_of_somebody_else_s(place, capsys, monkeypatch):
+    write(place, f'[recorder]\nspool_dir = "{place / "spool"}"\n')
+    (warning,) = check(place, capsys)
+    assert warning.startswith(f"recorder.spool_dir: there is no folder {place}/spool: ")
+    (place / "spool").mkdir()
+    assert check(place, capsys) == []
+    (place / "spool").rmdir()
+    (place / "spool").touch()
+    (warning,) = check(place, capsys)
+    assert warning.startswith("recorder.spool_dir: this user may not read ")
+
+
 def test_what_this_user_may_not_use(place, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     socket_warning, metrics_warning = check(place, capsys)

@@ -68,6 +68,7 @@ class Plugin:
         self.folder, self.limits, self.capacity = folder, limits, capacity
         self.now = NOW
         self.room_bytes: int | None = None
+        self.put_count = 0
         self.runs = itertools.count(1)
         self.begin()
 
@@ -89,6 +90,8 @@ class Plugin:
         return written
 
     def put(self, number: int) -> None:
+        """Each at a time of its own."""
+        self.now, self.put_count = self.now + 0.25, self.put_count + 1
         topic, payload = NOTIFICATIONS[number % len(NOTIFICATIONS)]
         fields = event_of(topic, {topic: payload})
         assert fields is not None
@@ -191,12 +194,16 @@ def test_every_whole_line_counts_once_whenever_it_is_read(
     by_and_by, config = new_node(), config_of(folder)
     with monkeypatch.context() as patched:
         patched.setattr(cycle, "read_page", partial(read_page, page_bytes=page_bytes))
-        for name, number in (*ops, ("more room", 0), ("wait", LAST), ("step", 0), ("step", 0)):
+        for name, number in (*ops, ("more room", 0), ("wait", LAST), *([("step", 0)] * 4)):
             run_op(plugin, database, by_and_by, config, name, number)
         cycle.ingest_spool(database, by_and_by, config)
         at_once = new_node()
         cycle.ingest_spool(database, at_once, config)
     lines = lines_of(folder)
+    happened = [line.at for line in lines if line.kind in EVENT_KINDS]
+    assert len(set(happened)) == len(happened), "none is written twice"
+    if not any(name == "kill" for name, _ in ops):
+        assert len(happened) + sum(line.dropped_count for line in lines) == plugin.put_count
     kinds = Counter(line.kind.value for line in lines)
     wanted = {kind.value: kinds[kind] for kind in EVENT_KINDS}
     wanted |= {"dropped": sum(line.dropped_count for line in lines), "removed": 0}
@@ -220,7 +227,6 @@ def test_every_whole_line_counts_once_whenever_it_is_read(
 def run_op(plugin: Plugin, database: Database, node_key: int, config: Config, name: str, number: int) -> None:
     match name:
         case "put":
-            plugin.now += 0.25
             plugin.put(number)
         case "flood":
             for one in range(number):
@@ -272,8 +278,9 @@ def test_what_is_removed_before_it_is_read_is_counted(
     assert record(database, node_key).connect_count == 3
 
 
+@pytest.mark.parametrize("event_count", [1, 5])
 def test_a_spool_that_begins_anew_is_read_from_its_beginning(
-    database: Database, new_node: Callable[[], int], tmp_path: Path
+    database: Database, new_node: Callable[[], int], tmp_path: Path, event_count: int
 ) -> None:
     node_key, config = new_node(), config_of(tmp_path)
     plugin = small_spool(tmp_path)
@@ -282,13 +289,13 @@ def test_a_spool_that_begins_anew_is_read_from_its_beginning(
     for path in tmp_path.iterdir():
         path.unlink()
     plugin.begin()
-    plugin.now += 1
-    plugin.put(0)
-    plugin.writer.step()
-    plugin.writer.step()
+    for _ in range(event_count):
+        plugin.put(0)
+        plugin.writer.step()
+        plugin.writer.step()
     cycle.ingest_spool(database, node_key, config)
     found = record(database, node_key)
-    assert (found.connect_count, found.removed_count, found.malformed_count) == (4, 0, 0)
+    assert (found.connect_count, found.removed_count, found.malformed_count) == (3 + event_count, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -388,16 +395,16 @@ def test_a_silence_is_a_gap_and_a_restart_an_outage(
         (outage,) = cycle.known_outages(tx, NOW)
         assert cycle.known_outages(tx, plugin.now + 1) == ()
     assert found is not None
-    assert found.gap_seconds == {"24h": 1_300, "7d": 1_300}
+    assert found.gap_seconds == {"24h": 1_300.25, "7d": 1_300.25}
     assert (outage.from_at, outage.until_at) == (quiet_at, plugin.now)
-    assert quiet_at == first_at + 300
+    assert quiet_at == first_at + 300.25
     with database.read(node_key) as tx:
         later = cycle.recorder_record(tx, plugin.now + BEAT_SECONDS)
         much_later = cycle.recorder_record(tx, plugin.now + 2 * DAY)
     assert later is not None
     assert much_later is not None
-    assert later.gap_seconds["24h"] == 1_300
-    assert much_later.gap_seconds == {"24h": DAY, "7d": 1_300 + 2 * DAY}
+    assert later.gap_seconds["24h"] == 1_300.25
+    assert much_later.gap_seconds == {"24h": DAY, "7d": 1_300.25 + 2 * DAY}
 
 
 def test_old_events_go_and_what_they_add_up_to_stays(
@@ -428,6 +435,8 @@ def test_two_syncs_that_read_the_same_page_count_it_once(
     """The lock of the first was lost: the other comes between its page and its transaction."""
     node_key, config = new_node(), config_of(tmp_path)
     small_spool(tmp_path)
+    with (tmp_path / name_of(1)).open("ab") as stream:
+        stream.write(b"?\n")
     between = True
 
     def read(folder: Path, place: Any) -> Any:
@@ -440,7 +449,8 @@ def test_two_syncs_that_read_the_same_page_count_it_once(
 
     monkeypatch.setattr(cycle, "read_page", read)
     cycle.ingest_spool(database, node_key, config)
-    assert record(database, node_key).connect_count == 3
+    found = record(database, node_key)
+    assert (found.connect_count, found.malformed_count) == (3, 1)
 
 
 def test_kinds_that_a_later_recorder_writes_are_no_fault(
