@@ -29,6 +29,10 @@ RESERVED_VARIABLES: Final = FOR_TESTS | {"REVOPS_CONFIG"}
 DATABASE_NAME: Final = "revops.sqlite3"
 
 
+class NoConfig(ConfigError):
+    """There is no configuration file, wherever one is looked for."""
+
+
 class ConfigFaults(ConfigError):
     """Everything that is wrong with a configuration. `faults` are one line each."""
 
@@ -200,7 +204,7 @@ def _find(named: Path | None, environment: Mapping[str, str]) -> _File:
         if file is not None:
             return file
     looked = ", ".join(str(path) for path in paths)
-    raise ConfigError(f"no configuration file: looked for {looked}; `revops init` writes one")
+    raise NoConfig(f"no configuration file: looked for {looked}; `revops init` writes one")
 
 
 def _open(path: Path) -> _File | None:

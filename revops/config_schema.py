@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, get_args
 
@@ -57,6 +57,8 @@ class RawValue:
     text: bool = False
 
 
+#: Keys whose values are quoted nowhere.
+SECRETS: Final = frozenset({("database", "url"), ("ping", "url")})
 #: section → key → value
 Raw = dict[str, dict[str, RawValue]]
 
@@ -123,7 +125,8 @@ def _converted(
         try:
             yield key, value_of(f"{name}.{key}", known[key].type, given)
         except ValueError as error:  # msgspec.ValidationError is one
-            faults.append(f"{given.origin}: {name}.{key}{sentence_of(error, known[key].type, given)}")
+            told = replace(given, value="(secret)") if (name, key) in SECRETS else given
+            faults.append(f"{given.origin}: {name}.{key}{sentence_of(error, known[key].type, told)}")
 
 
 def sound_part(raw: Raw) -> Raw:

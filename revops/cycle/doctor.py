@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from revops import config as configuration
-from revops.config import ConfigFaults
+from revops.config import ConfigFaults, NoConfig
 from revops.cycle import doctor_machine, doctor_records
 from revops.cycle.doctor_node import node_facts, rpc_for
-from revops.cycle.find_node import default_rpc_paths
+from revops.cycle.find_node import default_rpc_paths, find_rpc
 from revops.cycle.processes import user_name
 from revops.cycle.session import Clock
 from revops.decide.doctor import findings as verdict
@@ -73,7 +73,10 @@ def run(options: CommonOptions, clock: Clock = time.time) -> DoctorReport:
             look.take(settings.MONEY, lambda: settings.settings(config))
             look.take(settings.RULES, lambda: settings.rules(config, look.now))
         look.take(node.SOCKET, lambda: _node(look, config))
-        look.take(records.DATABASE, lambda: _records(look, config))
+        if facts.missing and not doctor_records.is_there(config):
+            look.take(records.DATABASE, records.not_made)
+        else:
+            look.take(records.DATABASE, lambda: _records(look, config))
         look.take(machine.TEXTFILE, lambda: machine.textfile(doctor_machine.textfile_facts(config)))
         look.take(machine.DISKS, lambda: machine.disks(doctor_machine.disk_facts(config)))
         look.take(machine.LOCKS, lambda: machine.locks(doctor_machine.lock_facts(config), look.now))
@@ -98,16 +101,24 @@ def config_facts(options: CommonOptions) -> ConfigFacts:
         faults = tuple(Fault(fault, error.exit_code) for fault in error.faults)
         return ConfigFacts(None, _what_holds(options), faults)
     except RevopsError as error:
-        return ConfigFacts(None, _what_holds(options), (Fault(str(error), error.exit_code),))
+        fault = Fault(str(error), error.exit_code)
+        return ConfigFacts(None, _what_holds(options), (fault,), missing=isinstance(error, NoConfig))
     named = tuple(sorted(origin for origin in set(loaded.origins.values()) if origin in variables))
     return ConfigFacts(str(loaded.path), loaded.config, (), loaded.warnings, named)
 
 
 def _what_holds(options: CommonOptions) -> Config | None:
     try:
-        return configuration.sound(options, str(default_rpc_paths()[0]))
+        return configuration.sound(options, str(_likely_rpc()))
     except ConfigError:  # not even a home directory
         return None
+
+
+def _likely_rpc() -> Path:
+    try:
+        return find_rpc(None)
+    except RevopsError:  # that there is none is what the check of the socket says
+        return default_rpc_paths()[0]
 
 
 def _node(look: _Look, config: Config) -> Iterator[Finding]:

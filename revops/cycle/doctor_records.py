@@ -18,6 +18,7 @@ from revops.errors import RevopsError
 from revops.store import books, health, nodes, runs, samples, spending
 from revops.store.backups import default_folder, newest_at
 from revops.store.engine import Database, Tx
+from revops.store.url import is_sqlite, parse_url, sqlite_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,12 @@ class Opened:
 
     database: Database | None
     facts: DatabaseFacts
+
+
+def is_there(config: Config) -> bool:
+    """Given the configuration, return whether there is a file where its SQLite database would be."""
+    url = parse_url(configuration.database_url(config))
+    return is_sqlite(url) and sqlite_path(url).exists()
 
 
 @contextmanager

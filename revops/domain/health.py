@@ -65,7 +65,8 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class ConfigFacts:
     """The configuration file. `config` is what of it holds, None where there is none to speak of; `faults` are what the
-    commands would refuse it for; `overrides` are the variables of this shell that override keys.
+    commands would refuse it for; `overrides` are the variables of this shell that override keys; `missing`: there is no
+    file at all.
     """
 
     path: str | None
@@ -73,6 +74,7 @@ class ConfigFacts:
     faults: tuple[Fault, ...] = ()
     warnings: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,16 @@ def test_only_http(ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert "SECRET" not in err
 
 
+@pytest.mark.parametrize("line", ['[ping]\nurl = ["SECRET"]', '[database]\nurl = ["SECRET"]'])
+def test_a_secret_of_the_wrong_type_is_not_quoted(ready: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    path = ready / "bad.toml"
+    path.write_text(f'[node]\nrpc_path = "/x"\n{line}\n')
+    assert main(["config", "check", "-c", str(path)]) == 78
+    err = capsys.readouterr().err
+    assert "expected a text in quotes" in err
+    assert "SECRET" not in err
+
+
 @pytest.mark.parametrize("url", ["http://[SECRET", "http://host:SECRET/", "http:///SECRET"])
 def test_a_url_that_leads_nowhere_is_not_quoted(caplog: pytest.LogCaptureFixture, url: str) -> None:
     with caplog.at_level(logging.DEBUG):

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 
-from revops.cycle import doctor, doctor_machine, doctor_node
+from revops.cycle import doctor, doctor_machine, doctor_node, find_node
 from revops.cycle.processes import Process
 from revops.domain.health import DoctorReport, Finding, Severity
 from revops.domain.options import CommonOptions
@@ -143,12 +143,34 @@ def test_as_a_person_runs_it(settled: Machine) -> None:
 # ---- configuration
 
 
-def test_no_configuration(settled: Machine, tmp_path: Path) -> None:
+def test_no_configuration(settled: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor anything else of ours: a newcomer is told of `init`, and not to make a database."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(find_node, "running", lambda _names: ())
+    monkeypatch.delenv("LIGHTNING_DIR", raising=False)
     report = doctor.run(CommonOptions(config_path=tmp_path / "none.toml", environment={}))
+    assert wrong(report).keys() == {"config", "node.socket"}
     assert report.exit_code == 78
     assert report.config_path is None
     assert "revops init" in wrong(report)["config"].sentence
-    assert {"node.socket", "database", "clock"} <= {one.check for one in report.findings}
+    (database,) = [one for one in report.findings if one.check == "database"]
+    assert database.severity is Severity.UNCHECKED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_configuration_beside_a_node(settled: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node is found as `init` finds it."""
+    monkeypatch.setenv("HOME", str(settled.folder / "home"))
+    monkeypatch.setenv("LIGHTNING_DIR", str(settled.folder / "ln"))
+    monkeypatch.setattr(find_node, "running", lambda _names: ())
+    (settled.folder / "ln").mkdir()
+    (settled.folder / "ln" / "lightning-rpc").symlink_to(settled.rpc)
+    try:
+        report = doctor.run(CommonOptions(config_path=settled.folder / "none.toml", environment={}))
+    finally:
+        shutil.rmtree(settled.folder / "ln")
+    assert wrong(report).keys() == {"config"}
+    assert "node.replies" in {one.check for one in report.findings if one.severity is Severity.OK}
 
 
 @pytest.mark.parametrize("line", ["[fees]\nmax_pmp = 3", "[fees]\nmin_ppm = 900\nmax_ppm = 100", "[nonsense]"])
@@ -382,9 +404,7 @@ def test_a_file_that_is_too_large_to_be_read_in_time(settled: Machine, monkeypat
             return super().execute(*arguments)
 
     monkeypatch.setattr(threading, "Timer", AtOnce)
-    monkeypatch.setattr(
-        "revops.store.health.sqlite3.connect", lambda *given, **named: real(*given, **named, factory=Stopped)
-    )
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **named: real(*given, **named, factory=Stopped))
     facts = health.database_facts(f"sqlite:///{settled.database}", None)
     assert (facts.complete, facts.problems) == (False, ())
 
@@ -542,7 +562,7 @@ def test_a_disk_that_is_full(settled: Machine, monkeypatch: pytest.MonkeyPatch) 
         found[4] = 10  # f_bavail
         return os.statvfs_result(found)
 
-    monkeypatch.setattr("revops.cycle.doctor_machine.os.statvfs", full)
+    monkeypatch.setattr(os, "statvfs", full)
     report = look(settled)
     (found,) = [one for one in report.findings if one.check == "disk"]
     assert (found.severity, report.exit_code) == (Severity.ERROR, 74)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,15 +26,10 @@ def options(tmp_path: Path) -> CommonOptions:
     return CommonOptions(config_path=path, environment={})
 
 
-def at(moment: float) -> Callable[[], float]:
-    """A clock that stands."""
-    return lambda: moment
-
-
 def test_the_newest_are_kept_and_nothing_else_is_touched(options: CommonOptions, tmp_path: Path) -> None:
     folder = tmp_path / "state" / "backups"
     for day in range(5):
-        made = db.backup(options, None, 3, at(NOW + day * 86_400))
+        made = db.backup(options, None, 3, partial(float, NOW + day * 86_400))
         (folder / "revops-mine.sqlite3").touch()
         assert made.target == str(folder / dated_name(NOW + day * 86_400))
         assert made.removed_count == (1 if day >= 3 else 0)
@@ -47,13 +42,13 @@ def test_the_newest_are_kept_and_nothing_else_is_touched(options: CommonOptions,
 
 def test_without_keep_nothing_is_removed(options: CommonOptions, tmp_path: Path) -> None:
     for second in range(3):
-        assert db.backup(options, tmp_path, clock=at(NOW + second)).removed_count == 0
+        assert db.backup(options, tmp_path, clock=partial(float, NOW + second)).removed_count == 0
     assert len(copies(tmp_path)) == 3
 
 
 def test_a_copy_that_fails_removes_none(options: CommonOptions, tmp_path: Path) -> None:
     for second in range(2):
-        db.backup(options, None, 2, at(NOW + second))
+        db.backup(options, None, 2, partial(float, NOW + second))
     folder = tmp_path / "state" / "backups"
     before = copies(folder)
     with pytest.raises(OutputError, match="such a file already"):

@@ -61,6 +61,12 @@ def database(facts: DatabaseFacts) -> Iterator[Finding]:
     yield from _integrity(facts)
 
 
+def not_made() -> Iterator[Finding]:
+    """Return what is said where there is neither a configuration nor a database: `init` makes both."""
+    for check in (DATABASE, INTEGRITY, FRESH, CRON):
+        yield unchecked(check, "there is no configuration that says where the database is")
+
+
 def _integrity(facts: DatabaseFacts) -> Iterator[Finding]:
     if facts.problems:
         yield error(
