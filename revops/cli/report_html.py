@@ -21,6 +21,7 @@ from revops.errors import ConfigError, OutputError
 _NEEDED: Final = ("jinja2", "matplotlib")
 #: Options of the page alone, and those of the report as text alone.
 _OF_THE_PAGE: Final = ("first_day", "last_day", "last_count")
+_OF_THE_WHOLE: Final = {"fleet": "the report of all nodes", "page_path": "the page of the whole report"}
 _OF_THE_TEXT: Final = ("window_days", "decision_count", "fleet")
 
 
@@ -32,9 +33,12 @@ def refuse_what_has_no_meaning(context: click.Context) -> None:
     names = {name: option.opts[0] for option in context.command.params if (name := option.name or "") in given}
     part = context.invoked_subcommand
     if part is not None:
-        for name in names.keys() & {"page_path", "fleet", *_OF_THE_PAGE}:
+        for name, what in _OF_THE_WHOLE.items():
+            if name in names:
+                raise click.UsageError(f"{names[name]} is {what}, and no part of it")
+        for name in names.keys() & set(_OF_THE_PAGE):
             raise click.UsageError(
-                f"{names[name]} stands after the part's name, or belongs to the whole, not to {part}"
+                f"{names[name]} stands after the part's name: `revops report {part} {names[name]} …`"
             )
     elif "page_path" in given:
         for name in names.keys() & set(_OF_THE_TEXT):

@@ -120,8 +120,8 @@ def test_it_goes_to_standard_output_too(records: Path, capsys: Capture) -> None:
         (["--html", "x", "-n"], "there is no dry run of writing a file"),
         (["--last", "3"], "a period goes with --html"),
         (["--last", "3", "pnl"], "--last stands after the part's name"),
-        (["--html", "x", "pnl"], "--html stands after the part's name, or belongs to the whole, not to pnl"),
-        (["--fleet", "pnl"], "--fleet stands after"),
+        (["--html", "x", "pnl"], "--html is the page of the whole report, and no part of it"),
+        (["--fleet", "pnl"], "--fleet is the report of all nodes, and no part of it"),
         (["--html", ""], "the path is empty"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -178,8 +178,10 @@ def test_nothing_heavy_is_loaded_for_the_report_as_text(records: Path) -> None:
 
 def test_a_home_that_can_not_be_written_says_nothing_to_cron(records: Path) -> None:
     """matplotlib keeps a list of fonts at home, and complains where it can't."""
+    (records / "file").write_text("", encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name.startswith("REVOPS_")}
-    environment |= {"HOME": "/nonexistent", "PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment |= {"HOME": str(records / "file" / "home"), "PATH": os.defpath, "TMPDIR": str(records)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     done = subprocess.run(
         [sys.executable, "-m", "revops", "report", "--html", str(records / "page.html")],
         env=environment, capture_output=True, text=True, check=False, timeout=200,
