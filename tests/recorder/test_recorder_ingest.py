@@ -465,3 +465,25 @@ def test_kinds_that_a_later_recorder_writes_are_no_fault(
     found = record(database, node_key)
     assert (found.malformed_count, found.removed_count, found.last_at) == (0, 0, NOW)
     assert LineKind.BEAT not in EVENT_KINDS
+
+
+def test_a_disk_that_fills_up_at_any_byte_costs_no_line_and_doubles_none(tmp_path: Path) -> None:
+    torn_count = 0
+    for room_bytes in range(400):
+        plugin = Plugin(tmp_path / str(room_bytes), Limits())
+        plugin.folder.mkdir()
+        plugin.writer.step()
+        for _ in range(3):
+            plugin.put(0)
+        plugin.room_bytes = room_bytes
+        plugin.writer.step()
+        torn_count += not plugin.spool.writable
+        plugin.room_bytes = None
+        plugin.now += LAST_RETRY_SECONDS
+        plugin.writer.step()
+        plugin.writer.step()
+        plugin.spool.close()
+        lines = lines_of(plugin.folder)
+        assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
+        assert [line.at for line in lines if line.kind is LineKind.CONNECT] == [NOW + 0.25, NOW + 0.5, NOW + 0.75]
+    assert 300 < torn_count < 400
