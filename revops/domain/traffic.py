@@ -22,9 +22,9 @@ DAY_SECONDS: Final = 86_400.0
 REPUTATION_HALF_LIFE_SECONDS: Final = 14 * DAY_SECONDS
 #: Payments have a weekly rhythm: with a week, each day of it counts, and a market that has moved shows within two.
 TRAFFIC_HALF_LIFE_SECONDS: Final = 7 * DAY_SECONDS
-#: What had become final longer ago than this when it was first seen teaches nothing: less than a thousandth of it would
-#: be left. So a first sync learns from the end of a long history.
-TAUGHT_SECONDS: Final = 10 * REPUTATION_HALF_LIFE_SECONDS
+#: What had become final longer ago than this when it was first seen teaches nothing: less than half a per cent of it
+#: would be left. So a first sync learns from the end of a long history.
+TAUGHT_SECONDS: Final = 8 * REPUTATION_HALF_LIFE_SECONDS
 
 
 def remaining(elapsed_seconds: float, half_life_seconds: float) -> float:

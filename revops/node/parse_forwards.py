@@ -12,7 +12,7 @@ from revops.domain.forward import FORWARD_STATUS_OF, ChainMove, ChannelMove, For
 from revops.domain.ids import is_hex, is_scid
 from revops.domain.node import NodeEvent
 from revops.node.fields import Fields, unstorable
-from revops.node.typed import ForwardRow, MoveRow
+from revops.node.typed import FailedRow, ForwardRow, MoveRow, OfferedRow, RefusedRow, SettledRow
 
 #: Of a payment hash.
 _HASH_DIGITS: Final = 64
@@ -24,29 +24,43 @@ def forwards(reply: dict[str, object]) -> tuple[Forward, ...]:
     """Given the reply of `listforwards`, return its rows."""
     rows = reply.get("forwards")
     if isinstance(rows, list) and rows and isinstance(rows[0], ForwardRow):
-        return tuple([_typed_forward(row, place) for place, row in enumerate(rows)])
+        return _typed_forwards(rows)
     return tuple(_forward(row) for row in Fields("listforwards", reply).rows("forwards"))
 
 
-def _typed_forward(row: ForwardRow, place: int) -> Forward:
-    """What isn't as it should be is left to `_forward`, which says so."""
-    status = FORWARD_STATUS_OF.get(row.status)
-    in_scid, out_scid, out_msat, fee_msat = row.in_channel, row.out_channel, row.out_msat, row.fee_msat
-    if status is ForwardStatus.SETTLED or out_msat is not None:
-        whole = out_scid is not None and out_msat is not None and fee_msat is not None
-    else:
-        whole, fee_msat = True, None
-    ended_at = row.resolved_time
-    if status is ForwardStatus.SETTLED or status is ForwardStatus.FAILED:
-        whole = whole and ended_at is not None
-    else:
-        ended_at = None
-    if status is None or not whole or not is_scid(in_scid) or not (out_scid is None or is_scid(out_scid)):
+def _typed_forwards(rows: list[ForwardRow]) -> tuple[Forward, ...]:
+    """Channels are few, and looked at all together. What isn't as it should be is left to `_forward`, which says so."""
+    names = {row.in_channel for row in rows} | {row.out_channel for row in rows if row.out_channel is not None}
+    valid, settled = all(map(is_scid, names)), ForwardStatus.SETTLED
+    return tuple(
+        [
+            Forward(
+                row.created_index, row.updated_index, row.in_channel, row.out_channel, row.in_msat, row.out_msat,
+                row.fee_msat, settled, row.received_time, row.resolved_time, row.failcode,
+            )
+            if valid and isinstance(row, SettledRow)
+            else _typed_forward(row, place, valid=valid)
+            for place, row in enumerate(rows)
+        ]
+    )  # fmt: skip
+
+
+def _typed_forward(row: ForwardRow, place: int, *, valid: bool) -> Forward:
+    left, whole = row.out_msat is not None, row.out_channel is not None and row.fee_msat is not None
+    if not valid or (left and not whole):
         return _forward(Fields("listforwards", to_builtins(row), f"forwards[{place}]."))
     return Forward(
-        row.created_index, row.updated_index, in_scid, out_scid, row.in_msat, out_msat, fee_msat, status,
-        row.received_time, ended_at, row.failcode,
+        row.created_index, row.updated_index, row.in_channel, row.out_channel, row.in_msat, row.out_msat,
+        row.fee_msat if left else None, _STATUS_OF[type(row)], row.received_time,
+        row.resolved_time if isinstance(row, FailedRow) else None, row.failcode,
     )  # fmt: skip
+
+
+_STATUS_OF: Final = {
+    FailedRow: ForwardStatus.FAILED,
+    RefusedRow: ForwardStatus.LOCAL_FAILED,
+    OfferedRow: ForwardStatus.OFFERED,
+}
 
 
 def _forward(row: Fields) -> Forward:

@@ -19,20 +19,41 @@ _Msat = Annotated[int, Meta(ge=0, le=MAX_MSAT)]
 _Instant = Annotated[float, Meta(ge=0, le=2**62)]
 
 
-class ForwardRow(Struct, gc=False, omit_defaults=True):
-    """A row of `listforwards`, by the node's own names."""
+class ForwardRow(Struct, gc=False, kw_only=True, omit_defaults=True, tag_field="status"):
+    """A row of `listforwards`, by the node's own names. What each status must have stands in its own type."""
 
     created_index: _Whole
     in_channel: str
     in_msat: _Msat
-    status: str
     received_time: _Instant
     updated_index: _Whole | None = None
     out_channel: str | None = None
     out_msat: _Msat | None = None
     fee_msat: _Msat | None = None
-    resolved_time: _Instant | None = None
     failcode: _Whole | None = None
+
+
+class SettledRow(ForwardRow, gc=False, kw_only=True, omit_defaults=True, tag="settled"):
+    """One that went through."""
+
+    out_channel: str
+    out_msat: _Msat
+    fee_msat: _Msat
+    resolved_time: _Instant
+
+
+class FailedRow(ForwardRow, gc=False, kw_only=True, omit_defaults=True, tag="failed"):
+    """One that failed beyond us."""
+
+    resolved_time: _Instant
+
+
+class RefusedRow(ForwardRow, gc=False, omit_defaults=True, tag="local_failed"):
+    """One that failed with us."""
+
+
+class OfferedRow(ForwardRow, gc=False, omit_defaults=True, tag="offered"):
+    """One that is under way."""
 
 
 class MoveRow(Struct, gc=False, omit_defaults=True):
@@ -49,7 +70,7 @@ class MoveRow(Struct, gc=False, omit_defaults=True):
 
 
 class _Forwards(Struct):
-    forwards: list[ForwardRow]
+    forwards: list[SettledRow | FailedRow | RefusedRow | OfferedRow]
 
 
 class _Moves(Struct):
@@ -77,7 +98,7 @@ _DECODERS: Final[Mapping[str, Decoder[Reply]]] = {
 }
 
 
-def typed_reply(method: str, reply: bytes) -> dict[str, object] | None:
+def typed_reply(method: str, reply: bytes | bytearray) -> dict[str, object] | None:
     """Given a method and the bytes of a reply, return its object, with a list of rows in its result; None where that
     isn't one of these lists, or not one that is plainly right.
     """

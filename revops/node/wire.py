@@ -68,19 +68,21 @@ class BoundedClient(LightningRpc):  # type: ignore[misc]  # pyln ships no types
 
         Raise ConnectionResetError, DeadlineError or MalformedReplyError where there is none.
         """
-        received = bytearray(buff)
+        received, chunk = bytearray(buff), memoryview(bytearray(_CHUNK_BYTES))
         searched = 0
         while (end := received.find(_END_OF_REPLY, searched)) < 0:
             searched = max(0, len(received) - 1)
             sock.sock.settimeout(self._left_seconds())
-            chunk = sock.recv(_CHUNK_BYTES)
-            if not chunk:
+            count = sock.sock.recv_into(chunk)
+            if not count:
                 raise ConnectionResetError
-            self._bytes_left -= len(chunk)
+            self._bytes_left -= count
             if self._bytes_left < 0:
                 raise MalformedReplyError("is larger than any reply should be")
-            received += chunk
-        return _decode(self._method, bytes(received[:end])), bytes(received[end + len(_END_OF_REPLY) :])
+            received += chunk[:count]
+        rest = bytes(received[end + len(_END_OF_REPLY) :])
+        del received[end:]
+        return _decode(self._method, received), rest
 
 
 class LocalClient(BoundedClient):
@@ -112,7 +114,7 @@ class LocalClient(BoundedClient):
         return response["result"]
 
 
-def _decode(method: str, reply: bytes) -> dict[str, Any]:
+def _decode(method: str, reply: bytes | bytearray) -> dict[str, Any]:
     """Given a method and the bytes of a reply, return its object. Raise MalformedReplyError for anything else."""
     if (typed := typed_reply(method, reply)) is not None:
         return typed

@@ -104,7 +104,8 @@ def ingest(tx: Tx, forwards: Sequence[Forward], seen_at: float, score: Scorer | 
     new = [row for index, row in rows.items() if index not in stored and index > pruned_index]
     changed = [rows[index] for index, row in stored.items() if _supersedes(rows[index], row)]
     lessons = {} if score is None else score(_became_final(tx, new + changed, stored, seen_at - TAUGHT_SECONDS))
-    new = [_taught(row, lessons[row.created_index]) if row.created_index in lessons else row for row in new]
+    if lessons:
+        new = [_taught(row, lessons[row.created_index]) if row.created_index in lessons else row for row in new]
     changed = [_with_lesson(row, lessons.get(row.created_index), stored[row.created_index]) for row in changed]
     write_rows(tx, _upsert(tx.connection.dialect.name), ForwardRow._fields, new + changed)
     replaced = [stored[row.created_index] for row in changed]

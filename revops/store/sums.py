@@ -117,7 +117,7 @@ def _add(sums: _Sums, rows: Iterable[Counted], sign: int) -> None:
     """What forwards add, by day and channel; nothing while they are only offered."""
     for row in rows:
         status, at = row.status, row.counted_at
-        day, exit_key = day_of(at), row.out_channel_key or NO_CHANNEL
+        day, exit_key = int(at // DAY_SECONDS), row.out_channel_key or NO_CHANNEL
         out = sums.get((day, exit_key))
         if status == _SETTLED:
             if out is None:
