@@ -14,7 +14,7 @@ from revops.sim.world import SimulatedNode
 SPLICE_SAT: Final = 1_000_000
 OPEN_SAT: Final = 1_200_000
 #: A node of fewer channels loses none: its market would be another one.
-LEAST_CHANNELS: Final = 4
+LEAST_CHANNELS: Final = 6
 #: Parts of the demo's time after which each is done, late enough that there are sums to choose by.
 _SPLICED, _CLOSED, _OPENED = 0.25, 0.4, 0.6
 
