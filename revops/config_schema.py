@@ -125,7 +125,8 @@ def _converted(
         try:
             yield key, value_of(f"{name}.{key}", known[key].type, given)
         except ValueError as error:  # msgspec.ValidationError is one
-            told = replace(given, value="(secret)") if (name, key) in SECRETS else given
+            hidden = (name, key) in SECRETS and not isinstance(given.value, int | float)
+            told = replace(given, value="(secret)") if hidden else given
             faults.append(f"{given.origin}: {name}.{key}{sentence_of(error, known[key].type, told)}")
 
 
