@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.domain.sling import Circular, SentPayment, SlingOrder
 from revops.node.reader import Reader
 

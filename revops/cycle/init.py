@@ -23,7 +23,8 @@ from revops.config_suggest import suggest as suggest
 from revops.cycle import db
 from revops.cycle.doctor_machine import exporters
 from revops.cycle.find_node import find_rpc
-from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.forward import ForwardStatus
+from revops.domain.listed import Forward
 from revops.domain.options import CommonOptions
 from revops.domain.snapshot import NodeView
 from revops.domain.summary import DatabaseState, FirstLook, InitSummary

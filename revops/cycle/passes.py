@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar
 from revops.cycle.pages import PAGE_SIZE, PAGES_AT_ONCE, Place, is_listed, reached
 from revops.decide.chain_costs import chain_costs
 from revops.decide.scoring import score_forwards
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.domain.options import Progress
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError

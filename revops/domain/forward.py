@@ -1,4 +1,6 @@
-"""Forwards (`listforwards`) and the node's own money movements."""
+"""Forwards (`listforwards`), what went through channels, and the node's money movements on the chain. Single forwards
+and moves are in `listed.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
-
-from msgspec import Struct
 
 #: A typical forward; measured on public nodes most are smaller.
 TYPICAL_PAYMENT_MSAT: Final = 25_000_000
@@ -33,42 +33,6 @@ FORWARD_STATUS_OF: Final = {
     "local_failed": ForwardStatus.LOCAL_FAILED,
     "failed": ForwardStatus.FAILED,
 }
-
-
-class Forward(Struct, frozen=True, gc=False):
-    """One payment that we passed on, or tried to. `out_*` and `fee_msat` are known only where the node decided on an
-    exit. A struct, as `ChannelMove` is: a history has millions, and a dataclass takes several times as long to make.
-    """
-
-    created_index: int
-    updated_index: int | None
-    in_scid: str
-    out_scid: str | None
-    in_msat: int
-    out_msat: int | None
-    fee_msat: int | None
-    status: ForwardStatus
-    received_at: float
-    resolved_at: float | None
-    failcode: int | None
-
-    @property
-    def exit_is_a_wish(self) -> bool:
-        """Whether `out_scid` is only what the sender asked for: any stranger may ask for any, as often as he likes."""
-        return self.status is ForwardStatus.LOCAL_FAILED and self.out_msat is None
-
-
-class ChannelMove(Struct, frozen=True, gc=False):
-    """One change of a channel's balance (`listchannelmoves`); the account is a channel_id."""
-
-    created_index: int
-    account: str
-    credit_msat: int
-    debit_msat: int
-    moved_at: int
-    tag: str
-    payment_hash: str | None
-    fees_msat: int
 
 
 #: How lightningd tags what comes into a channel with its funding output, what leaves it with that, and what is no end.

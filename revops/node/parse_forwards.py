@@ -8,8 +8,9 @@ from typing import Final
 
 from msgspec import to_builtins
 
-from revops.domain.forward import FORWARD_STATUS_OF, ChainMove, ChannelMove, Forward, ForwardStatus
+from revops.domain.forward import FORWARD_STATUS_OF, ChainMove, ForwardStatus
 from revops.domain.ids import is_hex, is_scid
+from revops.domain.listed import ChannelMove, Forward
 from revops.domain.node import NodeEvent
 from revops.node.fields import Fields, unstorable
 from revops.node.typed import FailedRow, ForwardRow, MoveRow, OfferedRow, RefusedRow, SettledRow

@@ -12,8 +12,9 @@ from typing import Final, Literal, Protocol
 
 from revops.domain.channel import Channel, ClosedChannel, PeerInfo
 from revops.domain.clboss import Tags
-from revops.domain.forward import ChainMove, ChannelMove, Forward
+from revops.domain.forward import ChainMove
 from revops.domain.gossip import GossipEdge
+from revops.domain.listed import ChannelMove, Forward
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
 from revops.domain.sling import SentPayment, SlingJob, SlingTask

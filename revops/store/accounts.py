@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from revops.domain.chain_cost import OUTSIDE, WALLET
-from revops.domain.forward import ChainMove, ChannelMove
+from revops.domain.forward import ChainMove
+from revops.domain.listed import ChannelMove
 from revops.store.engine import Tx
 from revops.store.keys import channel_keys, ensure_channels
 

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Executable, bindparam, func, or_, select
 
-from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.forward import ForwardStatus
+from revops.domain.listed import Forward
 from revops.domain.traffic import TAUGHT_SECONDS, FinalForward, Lesson
 from revops.errors import BugError, DataError
 from revops.store.cursors import PRUNED, cursor

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Executable, bindparam, select
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.store.days import day_of
 from revops.store.engine import NODE, Tx
 from revops.store.keys import insert_of, total, write_rows

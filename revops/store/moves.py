@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from revops.domain.forward import ChainMove, ChannelMove
+from revops.domain.forward import ChainMove
+from revops.domain.listed import ChannelMove
 from revops.store.accounts import account_keys
 from revops.store.chain_costs import Booker, rebook, touched
 from revops.store.cursors import CHANNEL_MOVES, CHANNEL_MOVES_FROM, cursor, set_cursor

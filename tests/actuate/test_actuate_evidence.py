@@ -9,7 +9,7 @@ import pytest
 
 from revops.actuate import evidence
 from revops.actuate.evidence import Evidence, look_for
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.domain.record import JobRecord
 from revops.errors import DataError
 from revops.node.reader import Reader

@@ -17,7 +17,7 @@ from typing import cast
 
 from revops.cycle.ingest import sync_node
 from revops.domain.channel import Channel, PeerInfo
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.domain.node import Feerates, NodeInfo, Wallet
 from revops.node.parse_forwards import forwards as parse
 from revops.node.reader import Reader

@@ -12,7 +12,8 @@ from random import Random
 from typing import Final
 
 from revops.domain.channel import Channel, ClosedChannel, PeerInfo
-from revops.domain.forward import ChainMove, ChannelMove, Forward, ForwardStatus
+from revops.domain.forward import ChainMove, ForwardStatus
+from revops.domain.listed import ChannelMove, Forward
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet, WalletOutput
 from tests.books.chain import Chain
 from tests.books.kept import kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from tests.books.kept import kept
 from tests.books.lives import Life
 from tests.books.payments import Payments

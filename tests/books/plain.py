@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from revops.domain.forward import ChainMove, ChannelMove
+from revops.domain.forward import ChainMove
+from revops.domain.listed import ChannelMove
 from tests.books.made import MadeNode
 from tests.books.traffic import FAILED, REFUSED, Made
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from revops.domain.forward import ChainMove, ChannelMove, ForwardStatus
+from revops.domain.forward import ChainMove, ForwardStatus
+from revops.domain.listed import ChannelMove
 from tests.books.made import MadeNode
 from tests.books.plain import books, chain_costs
 from tests.books.traffic import Made, Traffic

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from revops.domain.channel import Channel
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.node.errors import NodeError
 from revops.node.reader import NodeReader
 from tests.books.made import MadeNode

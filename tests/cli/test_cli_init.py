@@ -17,7 +17,8 @@ from revops.cli.main import main
 from revops.cli.program import called, called_by_path
 from revops.config import read
 from revops.cycle import db, init
-from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.forward import ForwardStatus
+from revops.domain.listed import Forward
 from revops.domain.options import CommonOptions
 from revops.errors import ConfigError, DataError, OutputError, UnavailableError
 from revops.node.methods import permitted

@@ -15,7 +15,7 @@ from revops.cycle import ingest, passes
 from revops.cycle.pages import Place
 from revops.cycle.refilled import read_channel_moves
 from revops.domain.channel import PeerInfo
-from revops.domain.forward import ChannelMove, Forward
+from revops.domain.listed import ChannelMove, Forward
 from revops.domain.node import Feerates, NodeEvent, NodeInfo
 from revops.errors import DataError
 from revops.node.reader import Reader

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from revops.cycle.policies import channel_policies, recorded_policies
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.domain.node import NodeEvent
 from revops.domain.policy import Config, Match, NodeConfig, Rule
 from revops.domain.rules import ChannelFacts

@@ -15,7 +15,8 @@ from revops.cli.main import main
 from revops.cycle.node_traffic import read_traffic
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState, PriceWindow
-from revops.domain.forward import Forward, ForwardStatus
+from revops.domain.forward import ForwardStatus
+from revops.domain.listed import Forward
 from revops.domain.node import NodeEvent, NodeInfo
 from revops.domain.node_traffic import Absence
 from revops.report.amounts import instant

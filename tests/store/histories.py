@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from revops.domain.chain_cost import CostKind
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.store import cursors, forwards, moves, rollup
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Tx

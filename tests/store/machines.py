@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.store import scids
 from revops.store.engine import Database, Tx
 from tests.builders import NOW, channel_id

@@ -9,7 +9,8 @@ from typing import Any
 from msgspec import structs
 
 from revops.domain.channel import ClosedChannel
-from revops.domain.forward import ChannelMove, Forward, ForwardStatus
+from revops.domain.forward import ForwardStatus
+from revops.domain.listed import ChannelMove, Forward
 from revops.store import channels
 from revops.store.engine import Database, Tx
 from tests.builders import NOW, channel_id, make_channel, node_id

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from revops.domain.experiment import Arm, BlockTime, Ending, Experiment
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.errors import BugError
 from revops.store import cursors, experiment_blocks, experiments, forwards, rollup
 from revops.store.engine import Database, Tx

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.store import forgotten, forwards, matched, moves, scids
 from revops.store.engine import Database, Tx
 from revops.store.flows import flow_sums

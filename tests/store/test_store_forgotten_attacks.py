@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.errors import TemporaryError
 from revops.store import cursors, forgotten, forwards, moves
 from revops.store.engine import Database, Tx

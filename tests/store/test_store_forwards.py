@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 from msgspec import structs
 from sqlalchemy import func, select
 
-from revops.domain.forward import Flow, Forward, ForwardStatus
+from revops.domain.forward import Flow, ForwardStatus
+from revops.domain.listed import Forward
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import BugError, DataError
 from revops.store import books, channels, cursors, flows, forwards, rollup

@@ -9,7 +9,7 @@ from random import Random
 
 from revops.cycle.passes import score_page
 from revops.decide.scoring import signals_of
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.sim.arena import market, names
 from revops.sim.arena.names import instant
 from revops.sim.arena.records import Records

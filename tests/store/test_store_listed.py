@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from revops.domain.forward import ChannelMove, Forward
+from revops.domain.listed import ChannelMove, Forward
 from revops.store import forgotten, forwards, moves, scids
 from revops.store.engine import Database
 from revops.store.flows import flow_sums

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, insert, select
 
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.store import forwards, keys, refills
 from revops.store.engine import Database, Tx
 from revops.store.tables import lot_mark, rebalance_job, rebalance_payment, rebalance_plan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.domain.node_traffic import AmountBin, EntryHour, TrafficHour
 from revops.domain.record import FeeChange
 from revops.store import fees, forwards, moves, node_traffic

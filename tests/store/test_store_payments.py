@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from revops.domain.forward import ChannelMove
+from revops.domain.listed import ChannelMove
 from revops.domain.measures import Moved
 from revops.domain.reason import ReasonCode, why
 from revops.errors import BugError

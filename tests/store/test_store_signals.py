@@ -15,7 +15,7 @@ from msgspec import structs
 from sqlalchemy import select, text
 
 from revops.cycle.passes import score_page
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.domain.traffic import TAUGHT_SECONDS, ChannelTraffic, FinalForward, Lesson, Reputation
 from revops.errors import BugError
 from revops.store import cursors, flows, forwards, rollup, scids, signals, tables, upgrade

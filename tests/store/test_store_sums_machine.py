@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 from sqlalchemy import select
 
-from revops.domain.forward import Forward
+from revops.domain.listed import Forward
 from revops.store import cursors, flow_hours, flows, forwards, keys, recount, rollup, scids
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
