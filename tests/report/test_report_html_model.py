@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from revops.domain.price_history import NOTHING, PriceSum
@@ -232,6 +232,8 @@ def test_a_period_without_records_has_no_days() -> None:
 
 
 @given(first=st.integers(0, 30_000), count=st.integers(1, 8_000), most=st.integers(3, 12))
+@example(first=0, count=119, most=3)
+@example(first=14_490, count=7_623, most=3)
 def test_dates_under_an_axis_are_in_order_and_not_too_many(first: int, count: int, most: int) -> None:
     ticks = date_ticks(first, first + count, most)
     places = [place for place, _ in ticks]

@@ -42,8 +42,8 @@ _UNITS_PER_INCH: Final = 72
 _FONT_SIZE: Final = 11.5
 #: A wide chart has room for so many dates, a narrow one for so many.
 _WIDE_TICKS, _NARROW_TICKS = 10, 5
-_STEP_DAYS: Final = (1, 2, 3, 7, 14, 28)
-_STEP_MONTHS: Final = (1, 2, 3, 6, 12, 24, 60)
+_STEP_DAYS: Final = (1, 2, 3, 7, 14, 28, 56)
+_STEP_MONTHS: Final = (1, 2, 3, 6, 12, 24, 60, 120)
 _MOST_STEPPED_DAYS: Final = 120
 _WEEK_DAYS: Final = 7
 #: Dearest over cheapest from where on prices are drawn on a logarithmic axis.
