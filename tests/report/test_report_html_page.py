@@ -148,7 +148,7 @@ def test_it_says_what_pnl_says(plain: str) -> None:
         re.findall(r'<td class="r" data-label="[^"]*">([^<]*)</td>', row)
         for row in re.findall(r"<tr>.*?</tr>", section[section.index("<tbody>") : section.index("</tbody>")], re.DOTALL)
     ]
-    # earned, sourced, refills, on chain, net, a year
+    # earned, sourced, rebalance costs, chain costs, net, a year
     assert shown == [[row[place] for place in (2, 3, 5, 7, 8, 10)] for row in rows.rows]
 
 
@@ -162,7 +162,7 @@ def test_it_says_its_period_and_its_age(plain: str) -> None:
 
 def test_all_of_it_stands_there_without_a_script(plain: str) -> None:
     text = Tags(plain).text
-    for words in ("100 → 125 ppm", "1 more", "refills 201, on chain 23", "9 no route", "peer 1", "left alone"):
+    for words in ("100 → 125 ppm", "1 more", "rebalance costs 201, chain costs 23", "9 no route", "peer 1", "left alone"):
         assert words in text, words
 
 

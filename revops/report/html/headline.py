@@ -103,8 +103,8 @@ def _parts(profit: ProfitReport) -> Iterator[Tile]:
     parts = [
         f"{word} {cost(msat)}"
         for word, msat in (
-            ("refills", line.rebalance_msat),
-            ("on chain", line.chain_msat),
+            ("rebalance costs", line.rebalance_msat),
+            ("chain costs", line.chain_msat),
             ("leases", line.lease_paid_msat),
         )
         if msat
@@ -156,6 +156,6 @@ def _funds(review: Review) -> Tile:
         "sat",
         (
             f"{ours}, {counted(len(channels), 'channel')}",
-            f"{income(standing.wallet_spendable_msat)} sat on chain can be spent",
+            f"wallet: {income(standing.wallet_spendable_msat)} sat can be spent",
         ),
     )
