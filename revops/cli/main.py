@@ -64,6 +64,7 @@ cli = LazyGroup(
         "metrics": "revops.cli.metrics:metrics",
         "demo": "revops.cli.demo:demo",
         "simulate": "revops.cli.simulate:simulate",
+        "docs": "revops.cli.docs:docs",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=common_parameters(),

@@ -1,8 +1,8 @@
 """The exports of rows: forwards, circular payments and costs, and what each column is. Profit and loss: pnl_csv.py.
 
-Column names are an interface: spreadsheets and importers read them. A test holds the lists, and README's table of
-columns; only add at the end. They stand in one order: when, what, which, how much, the fee, the channels. Quantities
-have the names of `--json` and of the tables; what isn't known is an empty cell.
+Column names are an interface: spreadsheets and importers read them. A test holds the lists, and the table of columns
+in share/docs/books.md; only add at the end. They stand in one order: when, what, which, how much, the fee, the
+channels. Quantities have the names of `--json` and of the tables; what isn't known is an empty cell.
 """
 
 from __future__ import annotations

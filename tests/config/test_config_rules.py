@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import asdict
 
+import revops
 from revops.config import ConfigFaults, read
 from revops.config_template import Suggestion, effective, render, toml_value
 from revops.domain.options import CommonOptions
@@ -152,9 +153,10 @@ def test_the_example_that_init_writes_loads(tmp_path: Path) -> None:
     assert [(rule.name, rule.final) for rule in rules] == [("drains", False), ("friends", True)]
 
 
-def test_the_examples_of_the_readme_load(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    examples = [block.partition("```")[0] for block in readme.split("```toml\n")[1:]]
+def test_the_examples_of_the_pages_load(tmp_path: Path) -> None:
+    pages = sorted((Path(revops.__file__).parent / "share" / "docs").glob("*.md"))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    examples = [block.partition("```")[0] for block in text.split("```toml\n")[1:]]
     rules = [rule for example in examples for rule in load(tmp_path, example).rules]
     assert [(rule.name, rule.final) for rule in rules] == [("small", False), ("defaults", False), ("drained", True)]
 

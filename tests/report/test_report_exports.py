@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import revops
 from revops.domain.exported import ChannelName, CircularEntry, CostEntry, ForwardEntry
 from revops.domain.profit import ChannelProfit, PeerProfit, ProfitLine, ProfitReport, SpanProfit
 from revops.domain.units import MAX_MSAT, btc_exact
@@ -200,9 +201,9 @@ def test_the_columns_of_each_list_stand_in_one_order() -> None:
         }  # fmt: skip
 
 
-def test_readme_explains_each_column_and_no_other() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("<!-- exports -->\n")[2].partition("\n\n")[0]
+def test_the_page_of_the_books_explains_each_column_and_no_other() -> None:
+    page = (Path(revops.__file__).parent / "share" / "docs" / "books.md").read_text(encoding="utf-8")
+    section = page.partition("<!-- exports -->\n")[2].partition("\n\n")[0]
     explained = {name for row in section.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     columns = {*exports.FORWARDS, *exports.REBALANCES, *exports.COSTS}
     columns |= {name for by in pnl_csv.PNL_BY.values() for name in by}

@@ -1,4 +1,4 @@
-"""The judged result with rebalances that the repository carries, and what README.md says of it."""
+"""The judged result with rebalances that the repository carries, and what simulation.md says of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from revops.sim.arena.policies import REBALANCING
 from revops.sim.arena.sample import Estimate
 
 ROOT = Path(__file__).parents[2]
-README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+PAGE = " ".join((ROOT / "revops" / "share" / "docs" / "simulation.md").read_text(encoding="utf-8").split())
 ON, OFF = f"demand{REBALANCING}", "demand"
 
 
@@ -37,7 +37,7 @@ def test_it_is_of_all_frozen_worlds_with_rebalances_and_without_and_of_a_commit_
     assert set(study.families) == set(FAMILIES)
     assert study.commit is not None
     assert re.fullmatch("[0-9a-f]{12}", study.commit), "the files differed from the commit"
-    assert study.commit in README
+    assert study.commit in PAGE
 
 
 def percent(estimate: Estimate) -> str:
@@ -52,21 +52,21 @@ def points(estimate: Estimate) -> str:
     return f"{100 * estimate.value:+.1f} ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
 
 
-def test_readme_has_its_figures(figures: Figures) -> None:
+def test_the_page_has_its_figures(figures: Figures) -> None:
     for policy in (ON, OFF):
         shares = [next(one.share for one in span.policies if one.policy == policy) for span in figures.spans]
         row = f"| `{policy}` | {' | '.join(percent(share) for share in shares)} |"
-        assert row in README, f"README.md should say: {row}"
+        assert row in PAGE, f"simulation.md should say: {row}"
     differences = [
         next(one.difference for one in span.versus if (one.policy, one.other) == (ON, OFF)) for span in figures.spans
     ]
     row = f"| difference, points | {' | '.join(points(one) for one in differences)} |"
-    assert row in README, f"README.md should say: {row}"
+    assert row in PAGE, f"simulation.md should say: {row}"
 
 
-def test_readme_names_each_family_in_which_rebalancing_makes_less(figures: Figures) -> None:
+def test_the_page_names_each_family_in_which_rebalancing_makes_less(figures: Figures) -> None:
     for number, span in enumerate(figures.spans):
         for one in span.losses:
             if one.policy == ON and one.difference is not None and one.difference.value < -0.0005:
                 said = f"{one.family} by {-100 * one.difference.value:.1f} points"
-                assert said in README, f"README.md doesn't say: {said} (span {number})"
+                assert said in PAGE, f"simulation.md doesn't say: {said} (span {number})"

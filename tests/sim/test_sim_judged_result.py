@@ -1,4 +1,4 @@
-"""The judged result that the repository carries, and what README.md says of it."""
+"""The judged result that the repository carries, and what simulation.md says of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from revops.sim.arena.stats import PolicyFigures, SpanFigures
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "tests" / "bench" / "judged.json"
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "revops" / "share" / "docs" / "simulation.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -94,27 +94,27 @@ def of(span: SpanFigures, policy: str) -> PolicyFigures:
 
 
 def row(figures: Figures, policy: str) -> str:
-    """A policy's row of the table in README.md."""
+    """A policy's row of the table in simulation.md."""
     first, last = (of(span, policy) for span in figures.spans)
     updates = max(first.updates_per_day, last.updates_per_day)
     worst = "-" if last.worst_share is None else f"{100 * last.worst_share:.0f} %"
     return f"| `{policy}` | {percent(first.share)} | {percent(last.share)} | {worst} | {updates:.1f} |"
 
 
-def test_readme_has_its_figures(figures: Figures) -> None:
+def test_the_page_has_its_figures(figures: Figures) -> None:
     ranked = sorted(figures.spans[1].policies, key=lambda one: -one.share.value)
     table = "\n".join(row(figures, one.policy) for one in ranked)
-    assert table in README, f"README.md should say\n{table}"
+    assert table in PAGE, f"simulation.md should say\n{table}"
 
 
-def test_readme_names_each_family_in_which_the_default_loses(figures: Figures) -> None:
+def test_the_page_names_each_family_in_which_the_default_loses(figures: Figures) -> None:
     for number, span in enumerate(figures.spans):
         for one in span.losses:
             if one.policy == "demand" and one.lost_ratio is not None:
                 said = f"{one.family} to `{one.best_other}` by {100 * one.lost_ratio:.0f} %"
-                assert said in " ".join(README.split()), f"README.md doesn't say: {said} (span {number})"
+                assert said in " ".join(PAGE.split()), f"simulation.md doesn't say: {said} (span {number})"
 
 
-def test_readme_names_the_commit_and_the_day(study: Study) -> None:
+def test_the_page_names_the_commit_and_the_day(study: Study) -> None:
     assert study.commit is not None
-    assert study.commit in README
+    assert study.commit in PAGE
