@@ -25,6 +25,8 @@ class Entry:
     usage: str
     paragraphs: tuple[str, ...]
     sections: dict[str, list[tuple[str, str]]]
+    #: Its options, those for developers too, which help doesn't list.
+    flags: frozenset[str]
 
     @property
     def name(self) -> str:
@@ -75,7 +77,8 @@ def walk(command: click.Command, context: click.Context, words: tuple[str, ...])
     gatherer = Gatherer()
     command.format_help(context, gatherer)
     paragraphs = tuple(text for all_of_it in gatherer.texts for text in all_of_it.split("\n\n"))
-    yield Entry(words, gatherer.usage, paragraphs, gatherer.sections)
+    flags = frozenset(flag for each in command.get_params(context) for flag in (*each.opts, *each.secondary_opts))
+    yield Entry(words, gatherer.usage, paragraphs, gatherer.sections, flags)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             below = command.get_command(context, name)

@@ -9,7 +9,8 @@ from typing import Final
 import revops
 from tests.docs import completions, manual, markdown, settings
 
-SHARE: Final = Path(revops.__file__).parent / "share"
+ROOT: Final = Path(revops.__file__).parents[1]
+SHARE: Final = ROOT / "revops" / "share"
 HOW: Final = "run `python -m tests.docs.regenerate` and commit what it makes"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from revops.config_schema import keys_of, sections
@@ -24,7 +25,7 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield HEAD.rstrip("\n")
     for section in sections():
-        yield from ("", f"## [{section}]", "", SECTION_TEXTS[section], "")
+        yield from ("", f"## [{section}]", "", *textwrap.wrap(SECTION_TEXTS[section], 120), "")
         yield from ("| key | default | admitted | what it is |", "|---|---|---|---|")
         for key, field in keys_of(sections()[section]).items():
             default = "none: it must be given" if field.required else _value(f"{section}.{key}")
