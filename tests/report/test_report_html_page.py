@@ -162,7 +162,14 @@ def test_it_says_its_period_and_its_age(plain: str) -> None:
 
 def test_all_of_it_stands_there_without_a_script(plain: str) -> None:
     text = Tags(plain).text
-    for words in ("100 → 125 ppm", "1 more", "rebalance costs 201, chain costs 23", "9 no route", "peer 1", "left alone"):
+    for words in (
+        "100 → 125 ppm",
+        "1 more",
+        "rebalance costs 201, chain costs 23",
+        "9 no route",
+        "peer 1",
+        "left alone",
+    ):
         assert words in text, words
 
 
