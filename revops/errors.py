@@ -111,7 +111,7 @@ class ConfigError(RevopsError):
 class SchemaMismatch(ConfigError):
     """The database's schema isn't the one that this version works with. `found` is None where it has none of ours."""
 
-    def __init__(self, message: str, found: str | None) -> None:
+    def __init__(self, message: str, found: str | None = None) -> None:
         super().__init__(message)
         self.found = found
 

@@ -64,7 +64,7 @@ def peers(options: CommonOptions, window_days: int | None, page: ListPage) -> No
     """How well each peer's payments succeed, how long it holds them, and what it brings. Reads the database only."""
     from revops.cycle import peers as cycle
 
-    value = cycle.run(options, _days(window_days))
+    value = cycle.run(options, window_days=_days(window_days))
     page.show(options, "report peers", value, "peers", peers_page.peers)
 
 

@@ -80,7 +80,7 @@ def test_its_figures_are_those_of_pnl(records: Path, capsys: Capture) -> None:
     assert nets == [f"{one['line']['net_msat'] // 1_000:,}" for one in pnl["channels"]] + [
         f"{total['net_msat'] // 1_000:,}"
     ]  # fmt: skip
-    assert "2025-06-11 to 2025-06-15 (UTC), 5 days" in page
+    assert "2025-06-11 to 2025-06-15, 5 days (UTC)" in page
 
 
 def test_the_file_is_whole_private_and_harmless(records: Path, capsys: Capture) -> None:
