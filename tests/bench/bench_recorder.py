@@ -45,6 +45,7 @@ class Client:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(120)
         self._socket.connect(str(path))
         self._ids = itertools.count(1)
 
@@ -54,7 +55,10 @@ class Client:
         self._socket.sendall(json.dumps(request).encode())
         data = b""
         while not data.endswith(b"\n\n"):
-            data += self._socket.recv(65_536)
+            more = self._socket.recv(65_536)
+            if not more:
+                raise RuntimeError(f"{method}: the node is gone")
+            data += more
         answer = json.loads(data)
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
@@ -88,8 +92,8 @@ class Payments:
             (way, self.clients[1 - way][0].call(
                 "invoice", amount_msat=AMOUNT_MSAT, label=f"bench-{next(self.labels)}", description="bench"
             ))
-            for way in (0, 1)
             for _ in range(payment_count // 2)
+            for way in (0, 1)
         ]  # fmt: skip
         began_at = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE) as pool:
