@@ -24,7 +24,7 @@ _NANOSECONDS: Final = 1_000_000_000
 def forwards(reply: dict[str, object]) -> tuple[Forward, ...]:
     """Given the reply of `listforwards`, return its rows."""
     rows = reply.get("forwards")
-    if isinstance(rows, list) and rows and isinstance(rows[0], ForwardRow):
+    if isinstance(rows, list) and rows and all(isinstance(row, ForwardRow) for row in rows):
         return _typed_forwards(rows)
     return tuple(_forward(row) for row in Fields("listforwards", reply).rows("forwards"))
 
@@ -86,7 +86,7 @@ def _forward(row: Fields) -> Forward:
 def channel_moves(reply: dict[str, object]) -> tuple[ChannelMove, ...]:
     """Given the reply of `listchannelmoves`, return its rows."""
     rows = reply.get("channelmoves")
-    if isinstance(rows, list) and rows and isinstance(rows[0], MoveRow):
+    if isinstance(rows, list) and rows and all(isinstance(row, MoveRow) for row in rows):
         return _typed_moves(rows)
     return tuple(_channel_move(row) for row in Fields("listchannelmoves", reply).rows("channelmoves"))
 

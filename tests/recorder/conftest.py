@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from sqlalchemy import Engine, event
-
 from tests.databases import database as database
 from tests.databases import empty_url as empty_url
 from tests.databases import kind as kind
@@ -21,12 +16,4 @@ from tests.databases import postgres_urls as postgres_urls
 from tests.databases import sqlite_template as sqlite_template
 from tests.databases import sqlite_url as sqlite_url
 from tests.databases import url as url
-from tests.store.sharded import hook
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_node_a_statement() -> Iterator[None]:
-    """No statement of the store may touch two nodes' rows, in whatever test of it."""
-    event.listen(Engine, "before_execute", hook)
-    yield
-    event.remove(Engine, "before_execute", hook)
+from tests.store.conftest import one_node_a_statement as one_node_a_statement

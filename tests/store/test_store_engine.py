@@ -278,7 +278,7 @@ def test_normal_runs_import_neither_alembic_nor_the_orm(sqlite_template: Path) -
     script = (
         "import sys, pkgutil, importlib, revops.store\n"
         "from revops.store.engine import Database\n"
-        "names = [m.name for m in pkgutil.iter_modules(revops.store.__path__) if m.name != 'upgrade']\n"
+        "names = [m.name for m in pkgutil.iter_modules(revops.store.__path__) if not m.name.startswith('upgrade')]\n"
         "[importlib.import_module(f'revops.store.{name}') for name in names]\n"
         f"Database.open('sqlite:///{sqlite_template}').close()\n"
         "print(len(names), sorted({'alembic', 'sqlalchemy.orm', 'psycopg', 'pyln', 'click'} & set(sys.modules)))\n"

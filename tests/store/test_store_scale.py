@@ -133,7 +133,7 @@ def test_postgresql_walks_an_index_for_every_window(
             for name in ("earned_since", "interest since", *windows):
                 index_name, call = CALLS[name]
                 plans = " ".join(plans_of(tx, partial(call, tx)))
-                assert index_name in plans, name
+                assert index_name in plans, (name, plans)
                 assert "Seq Scan on forward " not in plans, name
 
 

@@ -31,7 +31,7 @@ from tests.store.test_store_rollup import caught_up
 REPOSITORY = Path(__file__).resolve().parents[2]
 INCREMENTAL, NONE = 2, 0
 #: Some 1.3 MB of forwards: several steps, when they are small.
-ROWS = 6_000
+ROWS = 10_000
 PAGES = 20
 WRITE = """
 import sqlite3, sys
