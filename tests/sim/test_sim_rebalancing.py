@@ -40,7 +40,15 @@ def watched(seen: list[RebalanceSnapshot], *, plans: bool = False) -> Callable[[
     return watch
 
 
-@pytest.mark.parametrize("family", ["mixture", "sink", "faucet", "jammer", "flapping", "dead"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "mixture",
+        "sink",
+        "jammer",
+        *(pytest.param(one, marks=pytest.mark.campaign) for one in ("faucet", "flapping", "dead")),
+    ],
+)
 def test_a_plan_sees_what_that_of_a_full_cycle_sees(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as nobody rebalances, to the last bit, and each hour; what a plan sees of rebalances is tested below."""
     world, policy = make_world(family, 8, 1.25, SETTING), FeesConfig(strategy="demand", **HASTY)
