@@ -14,7 +14,7 @@ from hypothesis import settings
 #: Variables that tell tests where tools and schemas are; they configure nothing in `revops`.
 TEST_VARIABLES = frozenset({"REVOPS_CLN_SCHEMAS", "REVOPS_SLING_PLUGIN"})
 
-settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+settings.register_profile("ci", max_examples=50, derandomize=True, deadline=None, database=None)
 #: The exhaustive version: pytest --hypothesis-profile=campaign
 settings.register_profile("campaign", settings.get_profile("ci"), max_examples=5_000, derandomize=False)
 settings.load_profile("ci")
