@@ -36,7 +36,7 @@ _WIDEST: Final = 10_000
 #: Where a heading may be broken: not before a unit ("in 30 d").
 _BREAKS: Final = re.compile(r"(?<!\d) ")
 _INDENT: Final = "    "
-_STYLES: Final = {None: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow", Tone.MUTED: "dim"}
+_STYLES: Final = {None: "", Tone.GOOD: "green", Tone.BAD: "red", Tone.WARN: "yellow"}
 #: Cells that say nothing: in a row of its own a column stands empty, below one it is left out.
 _EMPTY: Final = frozenset({"", "-"})
 

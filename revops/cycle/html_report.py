@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from revops.cycle.commands import command_standings
 from revops.cycle.dead_capital import dead_report
 from revops.cycle.profit import DAY, DEFAULT_DAYS, profit_report, spans
 from revops.cycle.records import Records, open_records
@@ -17,7 +18,7 @@ from revops.domain.profit import ProfitReport
 from revops.domain.record import Report
 from revops.domain.review import Review
 from revops.domain.values import replace
-from revops.store import classes, experiments, job_stories, period_records, price_histories, queries, refills, runs
+from revops.store import classes, experiments, job_stories, period_records, price_histories, queries, refills
 from revops.store.engine import Tx
 
 COMMAND: Final = "report html"
@@ -72,7 +73,7 @@ def _review(tx: Tx, records: Records, period: Period, now: float, options: Commo
         attempts=period_records.attempts_between(tx, since_at, until_at),
         classes=classes.states(tx),
         dead=dead_report(tx, records.config.classes, now),
-        last_success_at={one.command: runs.last_success(tx, one.command) for one in standing.runs},
+        commands=command_standings(tx, now),
         fees_mode=records.config.fees.mode,
         rebalance_mode=records.config.rebalance.mode,
     )
@@ -95,7 +96,6 @@ def _standing(tx: Tx, records: Records, now: float) -> Report:
     verdict = read_verdict(tx, records.config.budget, now, records.suspensions(tx, now))
     return replace(
         queries.standing(tx, now, verdict),
-        runs=runs.last_runs(tx),
         experiment=experiments.running(tx),
         reserves=read_reserve(tx, records.config.reserve),
     )

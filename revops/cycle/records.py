@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from revops import config as configuration
 from revops.cycle.export import ended_run, export_command
-from revops.cycle.session import Clock, exit_code_of
+from revops.cycle.own_run import exit_code_of
+from revops.cycle.session import Clock
 from revops.decide.suspend import clock_reasons, funds_reasons
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config

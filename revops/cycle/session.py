@@ -11,40 +11,32 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from revops import __version__
 from revops import config as configuration
-from revops.cycle.export import ended_run, export_command, export_node
+from revops.cycle.export import export_node
 from revops.cycle.ingest import Synced, sync_node
+from revops.cycle.own_run import OwnRun
 from revops.cycle.reserves import look_at_reserve
 from revops.cycle.spool import ingest_spool
-from revops.decide.cadence import RUNS, expected_seconds
 from revops.decide.suspend import clock_reasons, lagging_reasons, reserve_reasons, syncing_reasons
 from revops.domain.measures import CommandFigures
 from revops.domain.node import NodeInfo
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
 from revops.domain.reason import Reason, ReasonCode
-from revops.domain.schedule import EVERY_SECONDS
 from revops.domain.snapshot import ClockMark
 from revops.errors import (
-    INTERRUPTED_EXIT_CODE,
-    READER_GONE_EXIT_CODE,
-    BugError,
     DataError,
-    RevopsError,
     TemporaryError,
-    Terminated,
 )
 from revops.lock import Domain, hold
-from revops.node.errors import one_line
 from revops.node.reader import NodeReader
 from revops.node.rpc import Rpc
 from revops.node.version import check_version
 from revops.node.writer import DryRunWriter, NodeWriter, Writer
-from revops.store import locks, runs, samples
+from revops.store import locks, samples
 from revops.store.engine import Database
 
 Clock = Callable[[], float]
@@ -177,7 +169,7 @@ def open_session(
     if not options.dry_run:
         options.pings.begin(config.ping, command)
     with ExitStack() as stack:
-        run = _Run(options, config, command, clock(), clock)
+        run = OwnRun(options, config, command, clock(), clock)
         try:
             session = _enter(stack, run, domain, writes=writes and not options.dry_run)
             run.begin(session)
@@ -188,7 +180,7 @@ def open_session(
             raise
 
 
-def _enter(stack: ExitStack, run: _Run, domain: Domain | None, *, writes: bool) -> Session:
+def _enter(stack: ExitStack, run: OwnRun, domain: Domain | None, *, writes: bool) -> Session:
     """Open the database, greet the node, take the lock. Whatever was opened is closed by the stack."""
     run.database = stack.enter_context(closing(Database.open(configuration.database_url(run.config))))
     session = _connect(run, run.database, writes=writes)
@@ -198,7 +190,7 @@ def _enter(stack: ExitStack, run: _Run, domain: Domain | None, *, writes: bool) 
     return session
 
 
-def _connect(run: _Run, database: Database, *, writes: bool) -> Session:
+def _connect(run: OwnRun, database: Database, *, writes: bool) -> Session:
     """Greet the node, refuse versions that aren't supported, and find or make its key."""
     config = run.config
     rpc = Rpc(
@@ -224,92 +216,3 @@ def _connect(run: _Run, database: Database, *, writes: bool) -> Session:
         writer=NodeWriter(rpc) if writes else DryRunWriter(),
         run_key=None,
     )
-
-
-@dataclass
-class _Run:
-    """The run's own bookkeeping, which must also work when everything else has failed."""
-
-    options: CommonOptions
-    config: Config
-    command: str
-    started_at: float
-    clock: Clock
-    database: Database | None = None
-    session: Session | None = None
-    recorded: bool = False
-    last_success_at: float | None = None
-    interval_seconds: float | None = None
-
-    def begin(self, session: Session) -> None:
-        self.session = session
-        if not self.options.dry_run:
-            with session.database.transaction(session.node_key) as tx:
-                session.run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
-
-    def end(self, session: Session) -> None:
-        """Record the success in the database, then show it in the metrics."""
-        if self.options.dry_run:
-            return
-        finished_at = self.clock()
-        self._record(finished_at, 0, None)
-        self.recorded = True
-        self._export(finished_at, session.exit_code, None)
-
-    def fail(self, error: BaseException) -> None:
-        """Record how the run failed, and show it in the metrics, each as far as it can be done.
-
-        The first error is the one to report: whatever goes wrong here, often for the same cause, is told with -v only.
-        """
-        if self.options.dry_run:
-            return
-        exit_code, finished_at = exit_code_of(error), self.clock()
-        try:
-            self._record(finished_at, exit_code, one_line(str(error)) or type(error).__name__)
-        except RevopsError as second:
-            _log.info("the failed run left no record: %s", second)
-        if self.recorded:  # what failed was the export itself
-            return
-        try:
-            self._export(finished_at, exit_code, error)
-        except RevopsError as second:
-            _log.info("the failed run left no metrics: %s", second)
-
-    def _export(self, finished_at: float, exit_code: int, error: BaseException | None) -> None:
-        run = ended_run(
-            self.command, self.started_at, finished_at, exit_code, opened=self.database is not None, error=error
-        )
-        run = replace(run, last_success_at=self.last_success_at, interval_seconds=self.interval_seconds)
-        if self.session is not None:
-            run = replace(run, decision_counts=self.session.decision_counts, figures=self.session.figures)
-        export_command(self.config, run)
-
-    def _record(self, finished_at: float, exit_code: int, message: str | None) -> None:
-        """Close the run's row; make one for a run that failed before it had one. Remember what the records say of the
-        command's other runs.
-        """
-        if self.database is None:
-            return
-        if self.session is not None:
-            node_key, run_key = self.session.node_key, self.session.run_key
-        else:
-            known = self.database.known_nodes()
-            if len(known) != 1:
-                return
-            node_key, run_key = known[0][0], None
-        with self.database.transaction(node_key) as tx:
-            if run_key is None:
-                run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
-            runs.end_run(tx, run_key, finished_at, exit_code, message)
-            self.last_success_at = runs.last_success(tx, self.command)
-            starts = runs.latest_starts(tx, self.command, RUNS)
-        self.interval_seconds = expected_seconds(EVERY_SECONDS.get(self.command), starts)
-
-
-def exit_code_of(error: BaseException) -> int:
-    """Given what ended a run, return the exit code that the process will have."""
-    if isinstance(error, RevopsError | Terminated):
-        return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        return READER_GONE_EXIT_CODE
-    return INTERRUPTED_EXIT_CODE if isinstance(error, KeyboardInterrupt) else BugError.exit_code

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from revops.cycle.commands import command_standings
 from revops.cycle.records import Records, open_records
 from revops.cycle.reserves import read_reserve
 from revops.cycle.session import Clock
 from revops.cycle.verdict import gaps, read_categories
-from revops.decide.cadence import RUNS, every_seconds, is_late
 from revops.domain.budget import BudgetCheck
 from revops.domain.decision import Outcome
 from revops.domain.options import CommonOptions
 from revops.domain.period import DAY_SECONDS, last_days
 from revops.domain.profit import ProfitLine, total_of
-from revops.domain.record import ChannelRecord, JobRecord, RunRecord
-from revops.domain.status import ChannelCounts, CommandStanding, Earnings, RefillsAhead, Status
-from revops.store import decisions, experiments, fees, jobs, nodes, queries, runs
+from revops.domain.record import ChannelRecord, JobRecord
+from revops.domain.status import ChannelCounts, Earnings, RefillsAhead, Status
+from revops.store import decisions, experiments, fees, jobs, nodes, queries
 from revops.store.books import books
 from revops.store.engine import Tx
 from revops.store.profit_days import day_lines
@@ -61,7 +61,7 @@ def _status(tx: Tx, records: Records, now: float) -> Status:
         books=books(tx),
         channels=_channels(tx, queries.channel_records(tx, now), node.blockheight or 0, now),
         refills=_refills(tx, now),
-        commands=tuple(_standing(tx, one, now) for one in runs.last_runs(tx)),
+        commands=command_standings(tx, now),
         experiment=experiments.running(tx),
     )
 
@@ -98,17 +98,3 @@ def _summed(found: Sequence[JobRecord]) -> tuple[int, int, int]:
     """How many, of how much, and at which cost at most."""
     costs = (job.reserved_msat if job.reserved_msat is not None else job.max_fee_msat for job in found)
     return len(found), sum(job.amount_msat for job in found), sum(costs)
-
-
-def _standing(tx: Tx, last: RunRecord, now: float) -> CommandStanding:
-    every = every_seconds(runs.latest_starts(tx, last.command, RUNS))
-    success_at = runs.last_success(tx, last.command)
-    return CommandStanding(
-        command=last.command,
-        started_at=last.started_at,
-        exit_code=last.exit_code,
-        message=last.message,
-        last_success_at=success_at,
-        every_seconds=every,
-        late=is_late(last.started_at if success_at is None else success_at, every, now),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from revops.domain.budget import CategoryState
 from revops.domain.dead_capital import DeadReport
@@ -12,6 +12,7 @@ from revops.domain.price_history import PriceHistory
 from revops.domain.profit import ProfitReport
 from revops.domain.profit_class import ClassState
 from revops.domain.record import DecisionRecord, Report
+from revops.domain.status import CommandStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Review:
     `standing` is the node as of the last sync, without window or decisions; `profit` the period with a line for each of
     its days, `before` the same number of days before it (None: not wholly on record). `prices` are of the
     channels that earned most. `decisions` (to act or to put off) and `skips` are the latest of the period, of so many
-    in it; so are `refills`, rebalances that settled. `last_success_at` is by command.
+    in it; so are `refills`, rebalances that settled. `commands` are how each stands.
     """
 
     standing: Report
@@ -49,7 +50,7 @@ class Review:
     attempts: tuple[Attempts, ...]
     classes: Mapping[str, ClassState]
     dead: DeadReport
-    last_success_at: Mapping[str, float | None] = field(default_factory=dict)
+    commands: tuple[CommandStanding, ...] = ()
     fees_mode: str = "act"
     rebalance_mode: str = "act"
 

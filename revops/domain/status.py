@@ -20,8 +20,8 @@ class Earnings:
 
 @dataclass(frozen=True, slots=True)
 class CommandStanding:
-    """A command that is run again and again: its last run, its last success, and how often it comes (None where it has
-    run too seldom to say). `exit_code` is None where the run was killed, or runs now. `due_at` is when it is expected
+    """A command: its last run, its last success, and how often it is expected (None where it isn't for cron, or has run
+    once only). `exit_code` is None where the run was killed, or runs now. `due_at` is when it is expected
     next; `late` says that it has missed two runs.
     """
 

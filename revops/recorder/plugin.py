@@ -128,7 +128,7 @@ def _listen(plugin: Plugin, recorder: Recorder) -> None:
     while True:
         try:
             plugin.run()
-        except Exception as error:  # noqa: BLE001  # see above
+        except Exception as error:  # noqa: BLE001  # what pyln can't take must not end us
             recorder.complaints.say("listen", f"a message was lost: {type(error).__name__}: {error}")
         else:
             return

@@ -17,7 +17,6 @@ class Tone(Enum):
     GOOD = "good"
     BAD = "bad"
     WARN = "warn"
-    MUTED = "muted"
 
 
 class Toned(str):

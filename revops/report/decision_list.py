@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from revops.domain.decision import Outcome
 from revops.domain.decision_list import DecisionsReport
@@ -12,7 +13,8 @@ from revops.report.amounts import age, income, instant
 from revops.report.blocks import Block, Line, Table
 from revops.report.words import fee_step
 
-_HEADINGS = ("last", ">times", "command", "channel", "outcome", "what", "why")
+_OUTCOMES: Final[Mapping[str, str]] = {Outcome.SKIP: "left alone", Outcome.DEFER: "put off"}
+_HEADINGS: Final = ("last", ">times", "command", "channel", "outcome", "what", "why")
 
 
 def decisions(value: DecisionsReport) -> Iterator[Block]:
@@ -38,7 +40,7 @@ def _row(decision: DecisionRecord) -> tuple[str, ...]:
         f"{decision.repeat_count + 1:,}",
         decision.command,
         decision.name,
-        {Outcome.SKIP: "left alone", Outcome.DEFER: "put off"}.get(Outcome(decision.outcome), decision.outcome),
+        _OUTCOMES.get(decision.outcome, decision.outcome),
         what(decision),
         "; ".join(reason.sentence for reason in decision.reasons),
     )

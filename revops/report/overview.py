@@ -11,9 +11,11 @@ from revops.domain.text import counted
 from revops.report import summaries
 from revops.report.amounts import age, cost, income, income_rate, instant, share
 from revops.report.blocks import Block, Line, Table
+from revops.report.channel_list import standing_words
+from revops.report.decision_list import what
 from revops.report.demand import demand_table
 from revops.report.jobs import fee, named
-from revops.report.words import by_turns, fee_step, shortened, state_word
+from revops.report.words import by_turns, shortened
 
 
 def report(value: Report) -> Iterator[Block]:
@@ -143,7 +145,7 @@ def _channel_row(channel: ChannelRecord, blockheight: int) -> tuple[str, ...]:
     return (
         channel.name,
         channel.alias or (channel.peer_id or "")[:12],
-        _state(channel, blockheight),
+        ", ".join(standing_words(channel, blockheight)),
         income(channel.capacity_msat),
         share(channel.local_msat, channel.capacity_msat),
         "-" if channel.fee_ppm is None else f"{channel.fee_ppm:,}",
@@ -156,35 +158,15 @@ def _channel_row(channel: ChannelRecord, blockheight: int) -> tuple[str, ...]:
     )
 
 
-def _state(channel: ChannelRecord, blockheight: int) -> str:
-    words = [state_word(channel.state)]
-    if not channel.connected:
-        words.append("offline")
-    if channel.private:
-        words.append("private")
-    left_blocks = channel.near_expiry_blocks(blockheight)
-    if left_blocks is not None:
-        words.append("HTLC expired" if left_blocks <= 0 else f"HTLC expires in {left_blocks} blocks")
-    return ", ".join(words)
-
-
 def _decision_row(decision: DecisionRecord) -> tuple[str, ...]:
     return (
         instant(decision.last_at),
         decision.command,
         decision.name,
-        f"deferred: {_what(decision)}" if decision.outcome == Outcome.DEFER else _what(decision),
+        f"deferred: {what(decision)}" if decision.outcome == Outcome.DEFER else what(decision),
         f"{decision.repeat_count + 1:,}",
         shortened(decision.outcome, decision.reasons, same_ppm=decision.old_ppm == decision.new_ppm),
     )
-
-
-def _what(decision: DecisionRecord) -> str:
-    if decision.amount_msat:
-        return f"{income(decision.amount_msat)} sat"
-    if decision.new_ppm is None or decision.old_ppm is None:
-        return ""
-    return fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)
 
 
 def _run_row(run: RunRecord, now: float) -> tuple[str, ...]:

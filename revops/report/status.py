@@ -74,11 +74,14 @@ def _stale(value: Status) -> Iterator[str]:
         yield f"no command has run as it used to since {instant(last_at)}: does cron run?"
         return
     for one in value.commands:
+        parts = []
         if one.late:
-            every = span(one.every_seconds or 0)
-            yield f"`{one.command}` last succeeded {age(one.last_success_at, value.taken_at)}; it ran every {every}"
-        elif one.exit_code:
-            yield f"`{one.command}` ended with exit code {one.exit_code}: {one.message or 'it said nothing'}"
+            success = age(one.last_success_at, value.taken_at)
+            parts.append(f"last succeeded {success}, and is expected every {span(one.every_seconds or 0)}")
+        if one.exit_code:
+            parts.append(f"ended with exit code {one.exit_code}: {one.message or 'run it by hand to see why'}")
+        if parts:
+            yield f"`{one.command}` {'; it '.join(parts)}"
 
 
 def _since(reason: Reason, since: dict[str, float | None]) -> str:

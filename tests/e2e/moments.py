@@ -7,7 +7,7 @@ moment before.
 `killed_here` stands in for SIGKILL inside the test's own process, which is a hundred times faster than a process of its
 own. A real kill gives no chance to clean up; here an exception unwinds the stack, and all that unwinding does has no
 effect that a kill wouldn't have: a transaction is rolled back (by SQLite itself after a kill), locks are let go (by the
-kernel), sockets are closed. The one exception is the frame's `_Run.fail`, which records how a run ended: it is left
+kernel), sockets are closed. The one exception is the frame's `OwnRun.fail`, which records how a run ended: it is left
 out. tests/e2e/test_e2e_kill_process.py kills real processes at the same moments and compares what is left, row by row.
 """
 
@@ -26,7 +26,7 @@ import sqlalchemy.engine.default
 import revops.cycle.passes
 import revops.metrics.textfile
 import revops.node.attempt
-from revops.cycle.session import _Run
+from revops.cycle.own_run import OwnRun
 from revops.store.engine import Database
 
 
@@ -131,11 +131,11 @@ def _files(moments: Moments) -> Iterator[None]:
 
 @contextmanager
 def _silent_death() -> Iterator[None]:
-    real = _Run.fail
+    real = OwnRun.fail
 
-    def fail(self: _Run, error: BaseException) -> None:
+    def fail(self: OwnRun, error: BaseException) -> None:
         if not isinstance(error, Killed):
             real(self, error)
 
-    with patch.object(_Run, "fail", fail):
+    with patch.object(OwnRun, "fail", fail):
         yield

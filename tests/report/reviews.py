@@ -14,8 +14,9 @@ from revops.domain.price_history import PriceChange, PriceHistory, PriceSum
 from revops.domain.profit import ChannelProfit, ProfitLine, ProfitReport, SpanProfit, total_of
 from revops.domain.profit_class import ClassState, ProfitClass
 from revops.domain.reason import ReasonCode, why
-from revops.domain.record import ChannelRecord, DecisionRecord, JobRecord, Report, RunRecord, Totals
+from revops.domain.record import ChannelRecord, DecisionRecord, JobRecord, Report, Totals
 from revops.domain.review import Attempts, Review
+from revops.domain.status import CommandStanding
 from tests.builders import DAY, HOUR, NOW, OWN_ID, SAT, channel_id, node_id
 
 TODAY = int(NOW // DAY)
@@ -73,8 +74,9 @@ def make_profit(*channels: ChannelProfit, first_day: int = FIRST, **overrides: A
     return replace(base, **overrides)
 
 
-def make_run(command: str = "sync", **overrides: Any) -> RunRecord:
-    return replace(RunRecord(command, NOW - 700.0, NOW - 690.0, 0, None), **overrides)
+def make_run(command: str = "sync", **overrides: Any) -> CommandStanding:
+    base = CommandStanding(command, NOW - 700.0, 0, None, NOW - 690.0, 1_800.0, late=False)
+    return replace(base, **overrides)
 
 
 def make_decision(number: int = 1, **overrides: Any) -> DecisionRecord:
@@ -120,7 +122,7 @@ def make_standing(*channels: ChannelRecord, **overrides: Any) -> Report:
         taken_at=NOW, synced_at=NOW - 600.0, window_days=0, node_id=OWN_ID, alias="ours", version="v26.06.6",
         network="bitcoin", blockheight=900_000, wallet_spendable_msat=2_000_000 * SAT, window=_TOTALS, lifetime=_TOTALS,
         books=None, budget=BudgetVerdict(NOW, *windows), channels=channels or (make_record(1), make_record(2)),
-        decisions=(), runs=(make_run(),),
+        decisions=(), runs=(),
     )  # fmt: skip
     return replace(base, **overrides)
 
@@ -139,6 +141,6 @@ def make_review(**overrides: Any) -> Review:
         skips=(make_decision(2, outcome="skip", new_ppm=100),), skip_count=1, refills=(make_story(),), refill_count=1,
         attempts=(Attempts("failed", "no_route", 9), Attempts("released", None, 3)),
         classes={channel_id(1): ClassState(ProfitClass.PROFITABLE, NOW - DAY, None, None, NOW - DAY, ())}, dead=dead,
-        last_success_at={"sync": NOW - 690.0},
+        commands=(make_run(),),
     )  # fmt: skip
     return replace(base, **overrides)

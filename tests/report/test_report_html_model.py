@@ -156,14 +156,19 @@ def test_age_is_told_by_degrees() -> None:
 
 def test_runs_that_failed_died_or_never_came() -> None:
     runs = (
-        make_run("rebalance run", exit_code=69, message="listpeerchannels: \x1b[2J" + "x" * 9_999),
-        make_run("fees adjust", exit_code=None, finished_at=None, started_at=NOW - 2 * HOUR),
+        make_run(
+            "rebalance run",
+            last_success_at=NOW - 2 * DAY,
+            exit_code=69,
+            message="listpeerchannels: \x1b[2J" + "x" * 9_999,
+        ),
+        make_run("fees adjust", exit_code=None, started_at=NOW - 2 * HOUR, last_success_at=None),
         make_run("budget check", exit_code=1),
-        make_run("rebalance plan", exit_code=None, finished_at=None),
-        make_run("rollup", started_at=NOW - 3 * DAY),
-        make_run("reconcile", started_at=NOW - 2 * DAY),
+        make_run("rebalance plan", exit_code=None),
+        make_run("rollup", started_at=NOW - 3 * DAY, late=True),
+        make_run("reconcile", started_at=NOW - 2 * DAY, late=True),
     )
-    found = attention(make_review(standing=make_standing(runs=runs), last_success_at={"rebalance run": NOW - 2 * DAY}))
+    found = attention(make_review(commands=runs))
     assert [(item.tone, item.title) for item in found] == [
         ("bad", "rebalance run failed 11 min ago (exit 69)"),
         ("bad", "fees adjust never reported its end"),

@@ -68,10 +68,11 @@ def hostile_review() -> Review:
     profit = make_profit(*(make_profit_row(n + 1, alias=HOSTILE[n]) for n in range(count)))
     standing = make_standing(
         *(make_record(n + 1, alias=HOSTILE[n], connected=n % 2 == 0) for n in range(count)), alias=HOSTILE[1],
-        version=HOSTILE[2], runs=tuple(make_run(f"sync {n}", exit_code=70, message=HOSTILE[n]) for n in range(count)),
+        version=HOSTILE[2],
     )  # fmt: skip
     return make_review(
         profit=profit, standing=standing, prices=tuple(make_history(n + 1) for n in range(count)),
+        commands=tuple(make_run(f"sync {n}", exit_code=70, message=HOSTILE[n]) for n in range(count)),
         decisions=tuple(make_decision(n + 1, name=HOSTILE[n]) for n in range(count)),
         refills=tuple(make_story(n + 1, target=n + 1) for n in range(count)),
     )  # fmt: skip

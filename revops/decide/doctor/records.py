@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from revops.decide.cadence import every_seconds, is_late
+from revops.decide.cadence import expected_seconds, is_late
 from revops.decide.doctor.findings import DATA, FORBIDDEN, error, faulty, note, ok, size, unchecked, warning
 from revops.domain.health import BackupFacts, CommandFacts, DatabaseFacts, Finding, RecordFacts
 from revops.domain.instants import is_ahead, span
@@ -194,8 +194,8 @@ def cron(facts: RecordFacts, now: float) -> Iterator[Finding]:
         return
     first_at = facts.oldest_run_at if facts.oldest_run_at is not None else now
     problems = False
-    for command, expected_seconds in EVERY_SECONDS.items():
-        found = _late(command, known.get(command), expected_seconds, first_at, now)
+    for command, example_seconds in EVERY_SECONDS.items():
+        found = _late(command, known.get(command), example_seconds, first_at, now)
         if found is not None:
             problems = True
             yield found
@@ -204,21 +204,21 @@ def cron(facts: RecordFacts, now: float) -> Iterator[Finding]:
 
 
 def _late(
-    command: str, facts: CommandFacts | None, expected_seconds: float, first_at: float, now: float
+    command: str, facts: CommandFacts | None, example_seconds: float, first_at: float, now: float
 ) -> Finding | None:
     if facts is None:
-        if is_late(first_at, expected_seconds, now):
+        if is_late(first_at, example_seconds, now):
             return warning(
                 CRON, f"`revops {command}` has never run, {span(now - first_at)} after the first command",
                 "add its line to the crontab: `revops init --crontab` prints it",
             )  # fmt: skip
         return None
-    every = max(expected_seconds, every_seconds(facts.starts) or expected_seconds)
+    every = expected_seconds(example_seconds, facts.starts) or example_seconds
     last = facts.last
     ended = "was killed, or runs now" if last.exit_code is None else f"ended with exit code {last.exit_code}"
     said = f": {last.message}" if last.exit_code and last.message else ""
     if facts.last_success_at is None:
-        if last.exit_code == 0 or not is_late(min(facts.starts, default=last.started_at), expected_seconds, now):
+        if last.exit_code == 0 or not is_late(min(facts.starts, default=last.started_at), example_seconds, now):
             return None
         return warning(CRON, f"`revops {command}` has never succeeded: the last run {ended}{said}", _by_hand(command))
     if not is_late(facts.last_success_at, every, now):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from revops.domain.profit_class import ProfitClass
-from revops.domain.record import ChannelRecord, RunRecord
+from revops.domain.record import ChannelRecord
 from revops.domain.review import Review
+from revops.domain.status import CommandStanding
 from revops.domain.text import counted
 from revops.report.amounts import age, income, instant
 from revops.report.html.headline import FULL_RATIO
@@ -20,8 +21,6 @@ from revops.report.words import by_turns
 #: A sync that old has missed several of cron's turns; one older by far is stale.
 OLD_SECONDS: Final = 2 * 3_600
 STALE_SECONDS: Final = 24 * 3_600
-#: Every command of crontab.example runs once a day at least.
-SILENT_SECONDS: Final = 36 * 3_600
 #: No command takes that long.
 UNFINISHED_SECONDS: Final = 3_600
 _NAMED_COUNT: Final = 4
@@ -69,29 +68,28 @@ def _suspended(review: Review) -> Iterator[Item]:
 
 def _runs(review: Review) -> Iterator[Item]:
     now = review.standing.taken_at
-    silent = []
-    for run in review.standing.runs:
-        title = _failure(run, now)
-        success_at = review.last_success_at.get(run.command)
+    late = []
+    for one in review.commands:
+        title = _failure(one, now)
         if title is not None:
-            since = f"last success {age(success_at, now)}"
-            message = f"{cut(run.message, _MESSAGE_LENGTH)}; {since}" if run.message else since
-            yield Item("bad", title, message, f"revops {run.command} -v")
-        elif now - run.started_at >= SILENT_SECONDS:
-            silent.append(f"{run.command} ({age(run.started_at, now)})")
-    if silent:
-        verb = "hasn't" if len(silent) == 1 else "haven't"
-        title = f"{counted(len(silent), 'command')} {verb} run for a while"
-        yield Item("warn", title, f"{', '.join(silent)}: does cron run?")
+            since = f"last success {age(one.last_success_at, now)}"
+            message = f"{cut(one.message, _MESSAGE_LENGTH)}; {since}" if one.message else since
+            yield Item("bad", title, message, f"revops {one.command} -v")
+        elif one.late:
+            late.append(f"{one.command} ({age(one.started_at, now)})")
+    if late:
+        verb = "hasn't" if len(late) == 1 else "haven't"
+        title = f"{counted(len(late), 'command')} {verb} run for a while"
+        yield Item("warn", title, f"{', '.join(late)}: does cron run?")
 
 
-def _failure(run: RunRecord, now: float) -> str | None:
-    if run.exit_code is None:
-        ended = run.finished_at is None and now - run.started_at >= UNFINISHED_SECONDS
-        return f"{run.command} never reported its end" if ended else None
-    if run.exit_code in _FINE:
+def _failure(one: CommandStanding, now: float) -> str | None:
+    if one.exit_code is None:
+        ended = now - one.started_at >= UNFINISHED_SECONDS
+        return f"{one.command} never reported its end" if ended else None
+    if one.exit_code in _FINE:
         return None
-    return f"{run.command} failed {age(run.started_at, now)} (exit {run.exit_code})"
+    return f"{one.command} failed {age(one.started_at, now)} (exit {one.exit_code})"
 
 
 def _records(review: Review) -> Iterator[Item]:
