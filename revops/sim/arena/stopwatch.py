@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
 from typing import Any, Final
 
-from revops.cycle import fees, passes, session
+from revops.cycle import fees, own_run, passes, session
 from revops.node.rpc import Rpc
 from revops.sim.arena.market import Market
 from revops.sim.server import SimServer
@@ -31,7 +31,7 @@ _FUNCTIONS: Final[tuple[tuple[Any, str, str], ...]] = (
     (passes, "score_forwards", "decide"),
     (fees, "decide_fees", "decide"),
     (session, "export_node", "metrics"),
-    (session, "export_command", "metrics"),
+    (own_run, "export_command", "metrics"),
 )
 _CONTEXTS: Final = ("transaction", "read")
 
