@@ -1,4 +1,4 @@
-"""`revops recorder path` and `recorder status`."""
+"""`revops recorder path`, `recorder status` and `recorder events`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import click
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.rows import ListPage, row_options
 from revops.domain.options import CommonOptions
 from revops.errors import UnavailableError
-from revops.report import recorder as page
+from revops.report import recorder as page_of
 from revops.report.blocks import Line
 
 _NAME: Final = "revops-recorder"
@@ -45,4 +46,22 @@ def status(options: CommonOptions) -> None:
     from revops.cycle import recorder as cycle
 
     value = cycle.status(options)
-    Output(options).product("recorder status", value, lambda: page.status(value))
+    Output(options).product("recorder status", value, lambda: page_of.status(value))
+
+
+@recorder.command("events", cls=Command)
+@click.option(
+    "--last", "count", type=click.IntRange(1, 1_000_000), default=50, show_default=True, metavar="N",
+    help="How many of the latest to choose from.",
+)  # fmt: skip
+@row_options
+@common
+def events(options: CommonOptions, count: int, page: ListPage) -> None:
+    """When peers came and went, and channels changed their state, as the plugin saw it. Reads the database only.
+
+    For example: revops recorder events --where kind=state
+    """
+    from revops.cycle import recorder as cycle
+
+    value = cycle.events(options, count)
+    page.show(options, "recorder events", value, "events", page_of.events)

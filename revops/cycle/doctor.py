@@ -22,7 +22,7 @@ from revops.cycle.find_node import default_rpc_paths, find_rpc
 from revops.cycle.processes import user_name
 from revops.cycle.session import Clock
 from revops.decide.doctor import findings as verdict
-from revops.decide.doctor import machine, node, records, settings
+from revops.decide.doctor import machine, node, recorder, records, settings
 from revops.domain.health import ConfigFacts, DoctorReport, Fault, Finding, NodeFacts, RecordFacts
 from revops.domain.options import CommonOptions
 from revops.domain.policy import Config
@@ -157,5 +157,7 @@ def _records(look: _Look, config: Config) -> Iterator[Finding]:
         yield records.ledger(doctor_records.ledger_gap(database, key))
         yield from records.records(facts, config, look.now)
         yield from records.cron(facts, look.now)
+        spool = doctor_records.recorder_facts(database, config, key, look.now)
+        yield from recorder.recorder(spool, node_answers=look.node_id is not None)
         if opened.facts.path is not None:
             yield from records.backup(doctor_records.backup_facts(config, facts.oldest_run_at), look.now)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from revops import config as configuration
+from revops.cycle.recorder import spool_status
 from revops.cycle.records import Records, choose_node
 from revops.cycle.reserves import read_reserve
 from revops.decide.cadence import RUNS
 from revops.domain.budget import Category
 from revops.domain.health import BackupFacts, CommandFacts, DatabaseFacts, Fault, RecordFacts
 from revops.domain.policy import Config
+from revops.domain.recorder import RecorderStatus
 from revops.errors import RevopsError
 from revops.store import books, health, nodes, runs, samples, spending
 from revops.store.backups import default_folder, newest_at
@@ -89,6 +91,12 @@ def _commands(tx: Tx) -> tuple[CommandFacts, ...]:
         CommandFacts(last, runs.last_success(tx, last.command), runs.latest_starts(tx, last.command, RUNS))
         for last in runs.last_runs(tx)
     )
+
+
+def recorder_facts(database: Database, config: Config, key: int, now: float) -> RecorderStatus:
+    """Given the node's key and the time, return how the companion plugin's spool stands, and what was read of it."""
+    with database.read(key) as tx:
+        return spool_status(tx, config, now)
 
 
 def ledger_gap(database: Database, key: int) -> str | None:

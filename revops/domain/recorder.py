@@ -129,6 +129,35 @@ class RecorderRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """What the node told of a peer or channel of ours: the peer came or went, or the channel changed its state. `kind`
+    is CONNECT, DISCONNECT or STATE; `channel` is what the channel is called. The last four are None where `kind` has
+    none of it.
+    """
+
+    happened_at: float
+    kind: LineKind
+    peer_id: str
+    alias: str | None
+    channel: str | None
+    old_state: str | None
+    new_state: str | None
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvents:
+    """All that `revops recorder events` shows, the latest first. `more` says that there are older ones; `record` is
+    None where no spool was ever read.
+    """
+
+    taken_at: float
+    record: RecorderRecord | None
+    events: tuple[RecordedEvent, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SpoolSize:
     """A spool as it lies there: its segments, and how many bytes come after a place."""
 

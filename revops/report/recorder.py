@@ -1,13 +1,36 @@
-"""`revops recorder status` as blocks."""
+"""`revops recorder status` and `recorder events` as blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from revops.domain.recorder import RecorderRecord, RecorderStatus, SpoolSize
+from revops.domain.recorder import LineKind, RecordedEvent, RecordedEvents, RecorderRecord, RecorderStatus, SpoolSize
 from revops.domain.text import counted
-from revops.report.amounts import age, span
+from revops.report.amounts import age, instant, span
 from revops.report.blocks import Block, Line, Table
+from revops.report.words import state_word
+
+_EVENT_WORDS: Final[Mapping[str, str]] = {LineKind.CONNECT: "connected", LineKind.DISCONNECT: "disconnected"}
+
+
+def events(value: RecordedEvents) -> Iterator[Block]:
+    """Given what peers and channels did, render a row each."""
+    if value.record is None:
+        yield Line("nothing was ever recorded: `revops recorder status` says what is missing")
+        return
+    if value.events:
+        yield Table("", ("when", "peer", "channel", "what", "cause"), tuple(map(_event, value.events)))
+    more = "; there are older ones: --last N" if value.more else ""
+    lines = "no line yet" if value.record.last_at is None else f"last line {age(value.record.last_at, value.taken_at)}"
+    yield Line(f"{counted(len(value.events), 'event')}{more}; {lines}")
+
+
+def _event(event: RecordedEvent) -> tuple[str, ...]:
+    what = _EVENT_WORDS.get(event.kind) or " -> ".join(
+        map(state_word, filter(None, (event.old_state, event.new_state)))
+    )
+    return instant(event.happened_at), event.alias or event.peer_id[:12], event.channel or "", what, event.cause or ""
 
 
 def status(value: RecorderStatus) -> Iterator[Block]:

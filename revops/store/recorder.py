@@ -10,10 +10,19 @@ from typing import Any, Final
 
 from sqlalchemy import Executable, Row, bindparam, delete, func, select, update
 
-from revops.domain.recorder import Folded, RecorderRecord, RecorderSpan, SpoolLine, SpoolPlace
+from revops.domain.recorder import (
+    Folded,
+    LineKind,
+    RecordedEvent,
+    RecorderRecord,
+    RecorderSpan,
+    SpoolLine,
+    SpoolPlace,
+)
+from revops.store.channel_names import named_channels
 from revops.store.engine import NODE, Tx
 from revops.store.keys import channel_keys, insert_of, next_keys, peer_keys
-from revops.store.tables import recorder, recorder_event, recorder_span
+from revops.store.tables import peer, recorder, recorder_event, recorder_span
 
 _COUNTS: Final = (
     "connect_count", "disconnect_count", "forward_count", "state_count", "dropped_count", "removed_count",
@@ -197,6 +206,38 @@ def recorded(tx: Tx) -> RecorderRecord | None:
         return None
     counts = {name: getattr(row, name) for name in _COUNTS}
     return RecorderRecord(last_at=row.last_at, readable=row.readable, place=_place(row), **counts)
+
+
+def latest_events(tx: Tx, limit: int) -> tuple[RecordedEvent, ...]:
+    """Given how many are wanted at most, return what peers and channels did, the latest first."""
+    rows = tx.execute(_latest_events(), b_limit=limit).all()
+    channels = named_channels(tx) if any(row.channel_key is not None for row in rows) else {}
+    return tuple(
+        RecordedEvent(
+            happened_at=row.happened_at,
+            kind=LineKind(row.kind),
+            peer_id=row.peer_id,
+            alias=row.alias,
+            channel=None if row.channel_key is None else channels[row.channel_key].name,
+            old_state=row.old_state,
+            new_state=row.new_state,
+            cause=row.cause,
+        )
+        for row in rows
+    )
+
+
+@cache
+def _latest_events() -> Executable:
+    same_peer = (peer.c.node_key == recorder_event.c.node_key) & (peer.c.peer_key == recorder_event.c.peer_key)
+    latest = (recorder_event.c[name].desc() for name in ("happened_at", "span_key", "sequence"))
+    return (
+        select(recorder_event, peer.c.peer_id, peer.c.alias)
+        .join(peer, same_peer)
+        .where(recorder_event.c.node_key == NODE)
+        .order_by(*latest)
+        .limit(bindparam("b_limit"))
+    )
 
 
 def prune_recorder(tx: Tx, before_at: float) -> int:

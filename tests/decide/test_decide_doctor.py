@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from revops import errors
-from revops.decide.doctor import findings, machine, node, records, settings
+from revops.decide.doctor import findings, machine, node, recorder, records, settings
 from revops.domain.health import (
     BackupFacts,
     ClockFacts,
@@ -44,6 +44,7 @@ from revops.domain.policy import (
 )
 from revops.domain.reason import ReasonCode, why
 from revops.domain.record import Books, ReserveStanding, RunRecord
+from revops.domain.recorder import RecorderRecord, RecorderStatus, SpoolPlace
 from revops.domain.schedule import EVERY_SECONDS
 from revops.domain.snapshot import ClockMark
 
@@ -564,3 +565,38 @@ def test_the_clock(
 ) -> None:
     found = worst(machine.clock(ClockFacts(now, synchronised), facts, height), machine.CLOCK)
     assert found.severity is severity, found
+
+
+# --- the companion plugin
+
+
+def spool(last_line_at: float | None, fault: str | None = None, *, read_to_at: float | None = None) -> RecorderStatus:
+    place = None if read_to_at is None else SpoolPlace(1, 0, "a", 1)
+    return RecorderStatus(NOW, "/spool", fault, None, last_line_at, RecorderRecord(read_to_at, place=place), NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "severity", "words"),
+    [
+        (spool(None, "Permission denied"), WARNING, "can't be read: Permission denied"),
+        (spool(None), WARNING, "has no line yet"),
+        (spool(NOW - 91.0, read_to_at=NOW - 91.0), WARNING, "nothing for 91 s"),
+        (spool(NOW - 90.0), NOTE, "nothing of it is read yet"),
+        (spool(NOW - 5.0, read_to_at=NOW - 65.0), OK, "read to 60 s before its last line"),
+        (spool(NOW - 5.0, read_to_at=NOW), OK, "read to 0 s before its last line"),
+    ],
+)
+def test_the_plugin_that_should_write_does(status: RecorderStatus, severity: Severity, words: str) -> None:
+    found = worst(recorder.recorder(status, node_answers=True), recorder.RECORDER)
+    assert found.severity is severity
+    assert words in found.sentence
+
+
+@pytest.mark.parametrize(("last_line_at", "severity"), [(None, UNCHECKED), (NOW - DAY, UNCHECKED), (NOW, OK)])
+def test_the_silence_of_a_plugin_whose_node_is_down_tells_nothing(last_line_at, severity) -> None:
+    found = worst(recorder.recorder(spool(last_line_at, read_to_at=NOW), node_answers=False), recorder.RECORDER)
+    assert found.severity is severity
+
+
+def test_a_plugin_that_nobody_asked_for_is_not_missed() -> None:
+    assert list(recorder.recorder(replace(spool(None), spool_dir=""), node_answers=True)) == []
