@@ -31,7 +31,7 @@ METHODS: Final = (
     "listpeerchannels", "listconfigs", "wait", "getinfo",
 )  # fmt: skip
 #: Replies to each method; CI takes a sample.
-CAMPAIGN, SAMPLE = 500, 8
+CAMPAIGN, SAMPLE = 500, 4
 #: The run that begins the job, the one that stops it, and the one that closes it.
 TURNS: Final = 3
 WRONG: Final[tuple[Any, ...]] = (

@@ -44,7 +44,7 @@ PLAN: Final = (
 )  # fmt: skip
 CASES: Final = [("rebalance run", method) for method in RUN] + [("rebalance plan", method) for method in PLAN]
 #: In CI, and in a campaign.
-FEW: Final = 3
+FEW: Final = 2
 MANY: Final = 500
 AMOUNTS: Final = "_msat"
 BUDGET_SAT: Final = 400

@@ -2,8 +2,8 @@
 
 Each test first counts the moments of a clean run, then dies at each of them from the same start. What stands between
 the test and 15 minutes is that it dies inside the test's process (see tests/e2e/moments.py for why that is the same);
-CI takes half of the moments of the main scenario and every eleventh of the others, `-m campaign` takes all, and two
-deaths in a row.
+CI takes a sixth of the moments of the main scenario and every twenty-third of the others, `-m campaign` takes all, and
+two deaths in a row.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_sync(start: Start, state: str) -> None:
 
 def test_sync_while_the_market_goes_on(start: Start) -> None:
     """Between death and repeat forwards are made and resolved: both indexes of the node have moved on."""
-    _sync_with_market(start, range(0, 4_000, 4))
+    _sync_with_market(start, range(0, 4_000, 9))
 
 
 @pytest.mark.campaign
@@ -172,11 +172,11 @@ FATES: Final[dict[str, Fate]] = {
     "on the way, then failed": Fate(lambda node: node.waiting_takes_time(False), _fail_now, stays_open=True),
 }
 #: Of the other scenarios each so-manieth moment is taken, from another one on in each.
-SPACING: Final = 11
+SPACING: Final = 23
 #: Shards let several workers share the main scenario.
-SHARDS: Final = 6
-#: Half of them, of both kinds of moments: before a call or commit, and after it.
-CI_SHARDS: Final = (0, 1, 3)
+SHARDS: Final = 12
+#: A sixth of them, of both kinds of moments: before a call or commit, and after it.
+CI_SHARDS: Final = (1, 6)
 
 
 def open_jobs(machine: Machine) -> int:
@@ -267,7 +267,7 @@ def test_a_reservation_outlives_every_window(start: Start) -> None:
             recover(machine, fate)
 
 
-@pytest.mark.parametrize("spacing", [11, pytest.param(1, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("spacing", [29, pytest.param(1, marks=pytest.mark.campaign)])
 def test_the_run_that_recovers_dies_too(start: Start, spacing: int) -> None:
     """Two deaths: first at the sharpest moments, then anywhere in the run that cleans up after it."""
     machine, fate = start.machine, FATES["at once"]

@@ -44,9 +44,7 @@ def watched(seen: list[RebalanceSnapshot], *, plans: bool = False) -> Callable[[
     "family",
     [
         "mixture",
-        "sink",
-        "jammer",
-        *(pytest.param(one, marks=pytest.mark.campaign) for one in ("faucet", "flapping", "dead")),
+        *(pytest.param(one, marks=pytest.mark.campaign) for one in ("sink", "jammer", "faucet", "flapping", "dead")),
     ],
 )
 def test_a_plan_sees_what_that_of_a_full_cycle_sees(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
