@@ -26,7 +26,7 @@ from tests.e2e.test_e2e_kill import FATES, PAGE_SIZE, count_moments, kill, open_
 CHILD: Final = (str(HELPERS / "child.py"),)
 COMMANDS: Final = {"sync": "empty", "fees adjust": "stocked", "rebalance run": "stocked"}
 #: Deaths of real processes for each command; each costs a second.
-DEATHS: Final = 6
+DEATHS: Final = 3
 #: What a method that decides what the moment is like is named.
 SHARPEST: Final = {"sync": "after commit", "fees adjust": "after setchannel", "rebalance run": "after sendpay"}
 

@@ -22,7 +22,7 @@ from revops.recorder.segments import name_of, numbers_in
 
 PEER = "02" + "ab" * 32
 CHANNEL = "cd" * 32
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:

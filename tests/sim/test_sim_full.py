@@ -68,13 +68,18 @@ def both(world: World, policy: FeesConfig, monkeypatch: pytest.MonkeyPatch) -> t
 @pytest.mark.parametrize(
     ("family", "policy"),
     [
-        ("mixture", FeesConfig(strategy="hill_climb", **HASTY)),
         ("mixture", FeesConfig(strategy="demand", **HASTY)),
-        ("jammer", FeesConfig(strategy="demand")),
         ("spammer", FeesConfig(strategy="hill_climb", **HASTY)),
-        ("flapping", FeesConfig(strategy="hill_climb")),
-        ("dead", FeesConfig(strategy="proportional", **HASTY)),
-        ("sink", FeesConfig(strategy="demand", **HASTY)),
+        *(
+            pytest.param(family, policy, marks=pytest.mark.campaign)
+            for family, policy in (
+                ("mixture", FeesConfig(strategy="hill_climb", **HASTY)),
+                ("jammer", FeesConfig(strategy="demand")),
+                ("flapping", FeesConfig(strategy="hill_climb")),
+                ("dead", FeesConfig(strategy="proportional", **HASTY)),
+                ("sink", FeesConfig(strategy="demand", **HASTY)),
+            )
+        ),
     ],
 )
 def test_full_cycles_see_and_decide_what_records_alone_do(
@@ -125,7 +130,7 @@ def test_rebalances_that_hang_settle_or_fail_hours_later(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("revops.sim.arena.full.build", kept)
     monkeypatch.setattr(names, "OWN_STUCK_RATIO", 0.3)
-    world, result = rebalanced(1.5)
+    world, result = rebalanced(0.75)
     (span,) = result.result.spans
     ended = [one for one in nodes[0].payments if one.completed_at is not None]
     late = [one for one in ended if (one.completed_at or 0) - one.created_at >= STUCK_LEAST_SECONDS]

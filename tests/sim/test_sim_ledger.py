@@ -28,7 +28,7 @@ from tests.sim.ledgers import (
     seed=st.integers(0, 10**6),
     steps=st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 100_000)), min_size=4, max_size=24),
 )
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 def test_the_ledger_balances_whatever_happens(seed: int, steps: list[tuple[str, int]]) -> None:
     node = SimulatedNode(
         SimConfig(seed=seed, channel_count=9, forwards_per_day=900.0, stuck_ratio=0.05, history_days=0.3)

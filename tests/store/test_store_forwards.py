@@ -369,4 +369,4 @@ def expected(rows, since_at: float | None, until_at: float | None) -> dict[str, 
 
 
 def test_each_forward_counts_exactly_once(database: Database) -> None:
-    run_on(database, NodeAndStore, example_count=40, step_count=30)
+    run_on(database, NodeAndStore, example_count=20, step_count=30)

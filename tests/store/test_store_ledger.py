@@ -705,7 +705,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_no_sequence_of_operations_breaks_the_limits(database: Database) -> None:
-    run_on(database, LedgerMachine, example_count=40, step_count=40)
+    run_on(database, LedgerMachine, example_count=20, step_count=40)
 
 
 def test_head_count_is_part_of_the_ledger(database: Database, node_key: int) -> None:

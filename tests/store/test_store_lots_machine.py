@@ -163,6 +163,6 @@ class Lots(ForwardMachine):
 
 def test_lots_are_those_of_plain_addition_whatever_is_done(database: Database) -> None:
     seen.update(marks=0, sold=0)
-    run_on(database, Lots, example_count=40, step_count=25)
+    run_on(database, Lots, example_count=16, step_count=25)
     assert seen["marks"] > 100
     assert seen["sold"] > 100

@@ -211,4 +211,4 @@ OF_DAY = {
 
 
 def test_sums_are_those_of_all_forwards_whatever_is_done_with_them(database: Database) -> None:
-    run_on(database, StoreAndSums, example_count=60, step_count=30)
+    run_on(database, StoreAndSums, example_count=24, step_count=30)
