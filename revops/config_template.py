@@ -42,7 +42,8 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
 
 KEY_TEXTS: Final[Mapping[str, str]] = {
     "node.rpc_path": "The RPC socket: absolute, and writable for the user that runs revops.",
-    "node.name": "What this node is called in metrics, and among the nodes of a shared database. Empty: node.",
+    "node.name": "What this node is called in metrics. Where several nodes share a database: its alias or the start of"
+    " its id, by which pages find it. Empty: node.",
     "node.rpc_timeout_seconds": "A total deadline for one call, however slowly the bytes arrive.",
     "database.url": "sqlite:////absolute/path or postgresql+psycopg://user@host/name. Empty: revops.sqlite3 in"
     " state_dir. Keep a password out of here: PostgreSQL reads ~/.pgpass.",

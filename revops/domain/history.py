@@ -57,7 +57,7 @@ class History:
 
 
 def _ending(one: ChannelProfit) -> tuple[str, str | None]:
-    if one.closed_at is None:
+    if one.open:
         return OPEN, None
     if one.unswept_msat is not None:
         return UNSWEPT, None

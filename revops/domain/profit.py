@@ -100,9 +100,9 @@ def total_of(lines: Iterable[ProfitLine]) -> ProfitLine:
 
 @dataclass(frozen=True, slots=True)
 class ChannelProfit:
-    """A channel, open or closed, with its line. `closed_at` is None while it is open; `cost_is_known` is False where we
-    opened it and the node's ledger doesn't say for how much. `yearly_return_ratio` is reckoned over the report's rated
-    span, None where that says nothing.
+    """A channel, open or closed, with its line. `closed_at` is None while it is open, and where nobody knows when it
+    was closed; `cost_is_known` is False where we opened it and the node's ledger doesn't say for how much.
+    `yearly_return_ratio` is reckoned over the report's rated span, None where that says nothing.
     """
 
     channel_id: str
@@ -122,6 +122,7 @@ class ChannelProfit:
     unswept_msat: int | None = None
     yearly_return_ratio: float | None = None
     rebalance_return_ratio: float | None = None
+    open: bool = True
 
 
 @dataclass(frozen=True, slots=True)

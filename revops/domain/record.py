@@ -222,6 +222,16 @@ class ChannelRecord:
     last_stable_connection_at: int | None = None
     #: What opening, splicing and closing it has cost us.
     lifetime_chain_msat: int = 0
+    #: What was paid for liquidity that is leased, by the peer to us and by us.
+    lifetime_lease_earned_msat: int = 0
+    lifetime_lease_paid_msat: int = 0
+
+    @property
+    def lifetime_net_msat(self) -> int:
+        """What it has earned less what it has cost, of all kinds, as in `ProfitLine`."""
+        earned_msat = self.lifetime.earned_msat + self.lifetime_lease_earned_msat
+        cost_msat = self.lifetime_rebalance_fees_msat + self.lifetime_chain_msat + self.lifetime_lease_paid_msat
+        return earned_msat - cost_msat
 
     def near_expiry_blocks(self, blockheight: int) -> int | None:
         """Given the height of the chain, return the blocks to the end of the first HTLC; None unless that is near."""

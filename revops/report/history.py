@@ -92,7 +92,7 @@ def _cells(line: ProfitLine, *, open_is_known: bool = True) -> tuple[str, ...]:
 
 
 def _channel(one: ChannelProfit) -> tuple[str, ...]:
-    told = one.closed_at is not None and one.unswept_msat is None
+    told = not one.open and one.unswept_msat is None
     ended = f", {CAUSES.get(one.close_cause or NOT_TOLD, one.close_cause or '')}" if told else ""
     cells = _cells(one.line, open_is_known=one.cost_is_known)
     return (one.name, one.alias or (one.peer_id or "")[:12], *cells, life(one) + ended)

@@ -133,8 +133,16 @@ def _channels(value: Report) -> Iterator[Block]:
         chain_msat = sum(channel.lifetime_chain_msat for channel in gone)
         yield Line(
             f"{counted(len(gone), 'closed channel')} earned {income(earned_msat)} sat, "
-            f"rebalance costs {cost(spent_msat)}, chain costs {cost(chain_msat)}"
+            f"rebalance costs {cost(spent_msat)}, chain costs {cost(chain_msat)}{_closed_leases(gone)}"
         )
+
+
+def _closed_leases(gone: Sequence[ChannelRecord]) -> str:
+    earned_msat = sum(channel.lifetime_lease_earned_msat for channel in gone)
+    paid_msat = sum(channel.lifetime_lease_paid_msat for channel in gone)
+    if not earned_msat and not paid_msat:
+        return ""
+    return f"; earned by leases {income(earned_msat)}, paid for leases {cost(paid_msat)}"
 
 
 def _best_first(channels: Sequence[ChannelRecord]) -> list[ChannelRecord]:
@@ -154,7 +162,7 @@ def _channel_row(channel: ChannelRecord, blockheight: int) -> tuple[str, ...]:
         income(channel.window.earned_msat),
         income(channel.window_rebalanced_in_msat),
         cost(channel.window_rebalance_fees_msat),
-        income(channel.lifetime.earned_msat - channel.lifetime_rebalance_fees_msat - channel.lifetime_chain_msat),
+        income(channel.lifetime_net_msat),
     )
 
 

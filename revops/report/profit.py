@@ -201,9 +201,10 @@ def _cells(one: ChannelProfit | PeerProfit, capital_days: int) -> tuple[str, ...
 def life(one: ChannelProfit) -> str:
     """Given a channel, return from when to when it lived, as far as that is known."""
     begun = "" if one.opened_at is None else instant(one.opened_at)[:10]
-    if one.closed_at is None:
+    if one.open:
         return begun and f"since {begun}"
-    ended = f"{begun} to {instant(one.closed_at)[:10]}".strip()
+    last = "?" if one.closed_at is None else instant(one.closed_at)[:10]
+    ended = f"{begun} to {last}".strip()
     return ended if one.unswept_msat is None else f"{ended}, not swept yet"
 
 

@@ -32,7 +32,8 @@ def note_on_rates(span: Span | None, days: int) -> Iterator[Block]:
     """
     if span is None or span.seconds < SECONDS_PER_DAY:
         yield Legend(
-            "a year (?): known once balances are on record for a day of the period; the first sync begins that"
+            "a year (?): known where balances are on record for a whole day of the period; "
+            "none are from before the first sync"
         )
         return
     last_day = int((span.until_at - 1) // DAY_SECONDS)

@@ -15,7 +15,7 @@ from revops.report.blocks import Block, Line, Table, Tone, Toned
 from revops.report.sparkline import sparkline
 from revops.report.words import by_turns
 
-_EARNINGS: Final = ("", ">forwards", ">leases", ">rebalancing", ">on-chain costs", ">lease fees paid", ">net")
+_EARNINGS: Final = ("", ">earned", ">leases", ">rebalance costs", ">chain costs", ">paid for leases", ">net")
 #: crontab.example lets no run last longer.
 _LONGEST_RUN_SECONDS: Final = 3_600.0
 _BUDGET: Final = ("rebalancing", ">limit", ">used", ">spent", ">reserved", ">left")

@@ -34,10 +34,13 @@ def _profit(
     row: Any, line: ProfitLine, first_at: int | None, last_at: int | None, unswept_msat: int | None
 ) -> ChannelProfit:
     """Where the ledger has the opening, it has its cost; one that the peer has opened cost nothing to open. Where it
-    has the end, that is the end, though lightningd may list the channel for some time yet.
+    has the end, that is the end, though lightningd may list the channel for some time yet. Of one
+    that was closed before revops saw it, nothing else tells the end: when a sync came upon it depends on the
+    installation.
     """
     opener = row.opener or row.closed_opener
-    ended_at = row.closed_at if last_at is None else last_at
+    seen_end_at = None if row.closed_at == row.first_seen_at else row.closed_at
+    ended_at = seen_end_at if last_at is None else last_at
     return ChannelProfit(
         channel_id=row.channel_id,
         name=row.scid or row.alias_local or row.channel_id,
@@ -52,6 +55,7 @@ def _profit(
         closer=row.closer,
         close_cause=row.close_cause,
         unswept_msat=unswept_msat,
+        open=row.closed_at is None and last_at is None,
     )
 
 
@@ -72,7 +76,10 @@ def _lives() -> Executable:
 
 @cache
 def _channels() -> Executable:
-    columns = ("channel_key", "channel_id", "scid", "alias_local", "opener", "capacity_msat", "opened_at", "closed_at")
+    columns = (
+        "channel_key", "channel_id", "scid", "alias_local", "opener", "capacity_msat", "opened_at", "first_seen_at",
+        "closed_at",
+    )  # fmt: skip
     ended = closed_channel.c
     return (
         select(

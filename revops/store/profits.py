@@ -200,6 +200,16 @@ def chain_cost_of_channels(tx: Tx) -> dict[int, int]:
     return found
 
 
+def leases_of_channels(tx: Tx) -> dict[int, ProfitLine]:
+    """Return what leases have ever earned and cost, by channel_key; of leases alone."""
+    found: dict[int, ProfitLine] = defaultdict(ProfitLine)
+    for row in moves_of_days(tx, (LEASE_TAG,), *day_bounds(None, None)):
+        found[row.account_key] += ProfitLine(
+            lease_earned_msat=int(row.credit_msat), lease_paid_msat=int(row.debit_msat)
+        )
+    return found
+
+
 def _last_day(tx: Tx) -> int:
     """The last day of which there is anything."""
     days = flow_sum.c

@@ -131,13 +131,19 @@ def _records(
     tx: Tx, window: Mapping[int, FlowSum], lifetime: Mapping[int, FlowSum], recent: Mapping[int, Bought]
 ) -> tuple[ChannelRecord, ...]:
     ever = circular_by_target(tx, _since(None), _FOREVER)
-    chain_msat = profits.chain_cost_of_channels(tx)
+    chain_msat, leases = profits.chain_cost_of_channels(tx), profits.leases_of_channels(tx)
     judged = demand_figures(tx)
     records = []
     for row in tx.execute(_listed()).all():
         key = row.channel_key
         flow_pair = window.get(key, _NOTHING).flow(), lifetime.get(key, _NOTHING).flow()
         one = _record_of(row, *flow_pair, recent.get(key, _NONE), ever.get(key, _NONE), chain_msat.get(key, 0))
+        if key in leases:
+            one = replace(
+                one,
+                lifetime_lease_earned_msat=leases[key].lease_earned_msat,
+                lifetime_lease_paid_msat=leases[key].lease_paid_msat,
+            )
         records.append(replace(one, demand=judged.get(key)) if key in judged else one)
     records.sort(key=lambda record: (-record.window.earned_msat, -record.lifetime.earned_msat, record.name))
     return tuple(records)

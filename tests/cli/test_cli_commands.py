@@ -597,6 +597,16 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert channel_row.split()[-8:] == ["%", "321", "1,000", "2,000", "7", "3,000", "2", "-11"]
 
 
+def test_what_leases_brought_a_channel_is_in_what_it_brought_ever(cycle, capsys):
+    leased = replace(CHANNEL, lifetime_lease_earned_msat=30_000, lifetime_lease_paid_msat=2_000)
+    closed = replace(leased, name="2x2x2", open=False)
+    cycle("report", "run", replace(REPORT, channels=(leased, closed)))
+    assert main(["report"]) == 0
+    out = capsys.readouterr().out
+    assert next(line for line in out.splitlines() if line.startswith("1x1x1")).split()[-1] == "17"
+    assert "chain costs 0; earned by leases 30, paid for leases 2\n" in out
+
+
 @pytest.mark.parametrize(
     ("left_blocks", "words"), [(12, None), (11, "HTLC expires in 11 blocks"), (0, "HTLC expired"), (-9, "HTLC expired")]
 )

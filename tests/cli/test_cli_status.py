@@ -16,7 +16,10 @@ from revops.cycle import channel_list, decision_list
 from revops.cycle import status as cycle
 from revops.domain.decision import FeePlan, FeeState, Outcome
 from revops.domain.options import CommonOptions
-from revops.domain.status import CommandStanding, Status
+from revops.domain.profit import ProfitLine
+from revops.domain.status import CommandStanding, Earnings, Status
+from revops.domain.values import replace
+from revops.report.blocks import Table
 from revops.report.status import status as page_of
 from revops.report.text import page
 from revops.store import cursors, decisions, fees, forwards, nodes, runs
@@ -90,6 +93,21 @@ def test_earnings_by_days_add_up_to_the_last_day(stand: Callable[[], Status]) ->
     assert len(value.net_by_day_msat) == 30
     assert (value.net_by_day_msat[-1], value.net_by_day_msat[-4], value.net_by_day_msat[-9]) == (1_500, 3_000, 70_000)
     assert sum(value.net_by_day_msat) == value.earnings[-1].line.net_msat == 74_500
+
+
+def test_sums_have_the_names_that_they_have_on_other_pages(stand: Callable[[], Status]) -> None:
+    """`forwards` are counts there."""
+    line = ProfitLine(
+        earned_msat=9_000, lease_earned_msat=2_000, rebalance_msat=1_000, open_msat=3_000, lease_paid_msat=4_000
+    )
+    (table, *_) = [
+        block
+        for block in page_of(replace(stand(), earnings=(Earnings(7, line),)))
+        if isinstance(block, Table) and block.title.startswith("Earned and spent")
+    ]
+    names = ("last", ">earned", ">leases", ">rebalance costs", ">chain costs", ">paid for leases", ">net")
+    assert table.headings == names
+    assert [str(cell) for cell in table.rows[0][:-1]] == ["7 days", "9", "2", "1", "3", "4"]
 
 
 def test_what_waits(stand: Callable[[], Status]) -> None:

@@ -159,7 +159,7 @@ def test_what_is_not_known_is_no_zero(database: Database) -> None:
     text = page(by_channel(report(database, TODAY - 29, TODAY - 10)))
     rows = {line.split("  ")[0]: line.split()[-1] for line in text.splitlines() if "  " in line}
     assert (rows["capital"], rows["a year"], rows["earned"]) == ("?", "?", "10,000")
-    assert "balances are on record for a day of the period" in " ".join(text.split())
+    assert "balances are on record for a whole day of the period" in " ".join(text.split())
 
 
 def test_a_period_without_records_says_since_when_there_are_any(database: Database) -> None:

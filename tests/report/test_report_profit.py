@@ -86,12 +86,20 @@ def test_gaps_of_the_balances_are_said(days: int, words: str) -> None:
 
 
 def test_a_close_that_is_not_swept_is_no_open_channel_and_costs_nothing_yet() -> None:
-    one = channel(1, ProfitLine(earned_msat=SAT), closed_at=NOW, unswept_msat=4_500_700)
+    one = channel(1, ProfitLine(earned_msat=SAT), closed_at=NOW, unswept_msat=4_500_700, open=False)
     text = " ".join(page(by_channel(report(one))).split())
     assert "2025-06-15 to 2025-06-15, not swept yet" in text
     assert "4,500 sat at most are still on the chain" in text
     (ending,) = endings([one])
     assert (ending.cause, ending.channel_count) == (UNSWEPT, 1)
+
+
+def test_a_close_of_which_nobody_knows_when_has_no_day_and_is_no_open_channel() -> None:
+    one = channel(1, ProfitLine(earned_msat=SAT), closed_at=None, close_cause="user", closer="local", open=False)
+    assert "2025-06-15 to ?" in page(by_channel(report(one)))
+    value = History(NOW, NOW, None, 0, one.line, endings([one]), (one,))
+    assert "2025-06-15 to ?, closed by hand" in page(history(value))
+    assert [ending.cause for ending in value.endings] == ["user"]
 
 
 def test_an_opening_whose_cost_nobody_knows_is_no_zero() -> None:

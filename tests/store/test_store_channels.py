@@ -7,9 +7,12 @@ from sqlalchemy import select, update
 
 from revops.domain.forward import Flow
 from revops.domain.occupancy import Occupancy
+from revops.domain.profit import ProfitLine
 from revops.store import channels, cursors, flows, forwards, queries, rollup, scids
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED
 from revops.store.engine import Database, Tx
+from revops.store.keys import ensure_channels
+from revops.store.profit_rows import channel_profits
 from revops.store.tables import channel, channel_scid, closed_channel, peer
 from tests.builders import DAY, NOW, channel_id, make_channel, make_htlc, make_terms, node_id
 from tests.store.rows import REFUSED, make_closed, make_forward, record, scid
@@ -114,6 +117,24 @@ def test_closed_channel_that_was_never_seen_open(database: Database, node_key: i
         assert scids.unknown_scids(tx, [scid(7)]) == set()
         causes = tx.connection.execute(select(closed_channel.c.close_cause).order_by(closed_channel.c.channel_key))
         assert causes.scalars().all() == ["protocol", "user"]
+
+
+def test_the_end_of_a_channel_is_known_by_the_ledger_or_where_it_was_seen_open(
+    database: Database, node_key: int
+) -> None:
+    with database.transaction(node_key) as tx:
+        channels.record_channels(tx, [make_channel(1), make_channel(2)], NOW)
+        channels.record_channels(tx, [make_channel(2)], NOW + 60)
+        channels.record_closed(tx, [make_closed(1), make_closed(7)], NOW + 60)
+        keys = ensure_channels(tx, [f"unknown:{scid(9)}"], NOW + 60)
+        found = channel_profits(tx, {key: ProfitLine(earned_msat=1) for key in keys.values()})
+    ends = {one.channel_id: (one.open, one.closed_at) for one in found}
+    assert ends == {
+        channel_id(1): (False, NOW + 60),
+        channel_id(2): (True, None),
+        channel_id(7): (False, None),
+        f"unknown:{scid(9)}": (False, None),
+    }
 
 
 def test_peers_are_connected_while_one_of_their_channels_is(database: Database, node_key: int) -> None:

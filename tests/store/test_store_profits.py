@@ -18,8 +18,9 @@ from sqlalchemy import insert
 from revops.cycle.profit import spans
 from revops.domain.period import Period
 from revops.domain.profit import ProfitLine, total_of
-from revops.store import export_rows, profits
+from revops.store import export_rows, profits, queries
 from revops.store.engine import Database, Tx
+from revops.store.keys import channel_keys
 from revops.store.profit_days import day_lines
 from revops.store.tables import chain_cost, flow_sum, forward, rebalance_payment
 from tests.builders import DAY, NOW
@@ -60,6 +61,18 @@ def test_days_are_plain_sums_and_add_up_to_every_period(
     assert without_capital(total_of(one.line for one in found.values())) == without_capital(whole.total)
     assert sum(one.untold_msat for one in found.values()) == whole.untold_msat
     assert sum(one.has_balance for one in found.values()) == whole.capital_days
+
+
+@example
+@given(history=histories)
+def test_what_a_channel_has_brought_is_one_figure_in_the_report_and_in_the_books(
+    database: Database, history: History
+) -> None:
+    with database.transaction(new_node(database)) as tx:
+        store(tx, history)
+        keys, ever = channel_keys(tx), profits.lines(tx, None, None)
+        reported = {keys[one.channel_id]: one.lifetime_net_msat for one in queries.channel_records(tx, NOW)}
+    assert reported == {key: ever.by_channel.get(key, ProfitLine()).net_msat for key in keys.values()}
 
 
 @example

@@ -112,7 +112,7 @@ def _chosen(
 
 
 def _standing(one: ChannelProfit, classes: Mapping[str, ClassState]) -> str:
-    if one.closed_at is not None:
+    if not one.open:
         return "closed"
     state = classes.get(one.channel_id)
     return "" if state is None else state.profit_class.word
