@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Executable, bindparam, case, func, select
 
 from revops.domain.balance_change import BalanceChange
+from revops.domain.chain_cost import THEIR_TAGS
 from revops.store.accounts import OUTSIDE_KEY, WALLET_KEY
 from revops.store.engine import NODE, Tx
 from revops.store.keys import total
@@ -18,8 +19,6 @@ from revops.store.profits import LEASE_TAG, Lines, day_bounds
 from revops.store.tables import chain_move, move_sum, rebalance_payment
 
 _PUSHED_TAG: Final = "pushed"
-#: What of a transaction goes to others was sent to them by us, but for these: what was theirs before.
-_THEIRS: Final = ("to_them", "anchor", "penalty")
 #: An HTLC that was claimed by a transaction: its forward has it already.
 _FULFILLED_TAG: Final = "htlc_fulfill"
 
@@ -99,7 +98,7 @@ def _chain() -> Executable:
     outside, fulfilled = move.account_key == OUTSIDE_KEY, move.tag == _FULFILLED_TAG
     ours_msat = case((outside, 0), (fulfilled, -move.debit_msat), else_=move.credit_msat - move.debit_msat)
     claimed_msat = case((outside & fulfilled, move.credit_msat), else_=0)
-    sent_msat = case((outside & move.tag.not_in((*_THEIRS, _FULFILLED_TAG)), move.credit_msat), else_=0)
+    sent_msat = case((outside & move.tag.not_in((*sorted(THEIR_TAGS), _FULFILLED_TAG)), move.credit_msat), else_=0)
     return select(
         total(ours_msat + claimed_msat).label("changed_msat"), total(sent_msat).label("sent_msat")
     ).where(*_during())  # fmt: skip
