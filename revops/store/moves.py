@@ -23,6 +23,7 @@ from revops.store.forgotten import looked_at
 from revops.store.keys import upsert
 from revops.store.move_sums import ROUTED_TAG, count_moves
 from revops.store.payments import INVOICE_TAG, record_circular
+from revops.store.resumed import gap
 from revops.store.sums import take_turns
 from revops.store.tables import chain_move, channel_move
 
@@ -42,8 +43,12 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
     if rows and cursor(tx, CHANNEL_MOVES_FROM) == 0:
         set_cursor(tx, CHANNEL_MOVES_FROM, min(row.moved_at for row in rows))
     count_moves(tx, rows, keys)
-    since_at, before_at = looked_at(tx)
-    kept = [row for row in rows if row.tag != ROUTED_TAG or since_at < row.moved_at < before_at]
+    spans = looked_at(tx), gap(tx)
+    kept = [
+        row
+        for row in rows
+        if row.tag != ROUTED_TAG or any(since_at < row.moved_at < before_at for since_at, before_at in spans)
+    ]
     count = insert_new(
         tx,
         channel_move,
