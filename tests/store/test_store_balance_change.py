@@ -145,6 +145,22 @@ def test_a_channel_that_was_used_before_it_was_confirmed_is_opened_once(database
         assert found.change_msat == 10_000_000 - 300_000 - 1_200_000 - 50_000
 
 
+def test_what_was_broadcast_and_replaced_was_never_sent(database: Database, node_key: int) -> None:
+    """lightningd writes down what goes to others when it sends it out, and nothing when another one is mined."""
+    replaced = chain(8, "external", 1_000_000, "deposit", f"{CLOSE_TX}:0")
+    with database.transaction(node_key) as tx:
+        fill(tx)
+        before = changed(tx, None, None)
+        moves.ingest_chain_moves(tx, [replaced], BOOK)
+        assert changed(tx, None, None) == before
+        moves.ingest_chain_moves(
+            tx, [chain(9, "wallet", 2_500_000, "withdrawal", f"{SEND_TX}:1", spent_by=CLOSE_TX)], BOOK
+        )  # fmt: skip
+        mined = changed(tx, None, None)
+    assert mined.sent_msat == before.sent_msat + 1_000_000
+    assert mined.unbooked_msat == 0
+
+
 def test_openings_that_an_earlier_version_has_told_twice_are_made_right(database: Database, node_key: int) -> None:
     proposed = chain(8, channel_id(1), 6_000_000, "channel_proposed", f"{OPEN_TX}:0")
     twice = {"credit_msat": 6_000_000}
