@@ -46,9 +46,14 @@ def note_gap(tx: Tx, after: int, page: Sequence[Forward], seen_at: float, top: i
 
 
 def gap(tx: Tx) -> tuple[float, float]:
-    """Return between which moments `routed` moves are to be stored, since a reading was broken off there."""
+    """Return between which moments `routed` moves are to be stored, since a reading was broken off there; what was
+    looked at once is part of no gap any more.
+    """
     known = cursors(tx)
-    return known.get(GAP_FROM, 0) - APART_SECONDS, known.get(GAP_UNTIL, -APART_SECONDS) + APART_SECONDS
+    until_at = known.get(GAP_UNTIL, 0)
+    if until_at <= known.get(FORWARDS_UNTIL, 0):
+        return 0.0, 0.0
+    return float(known.get(GAP_FROM, 0) - APART_SECONDS), float(until_at + APART_SECONDS)
 
 
 @cache
