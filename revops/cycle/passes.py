@@ -15,7 +15,7 @@ from revops.domain.options import Progress
 from revops.domain.traffic import FinalForward, Lesson
 from revops.errors import DataError
 from revops.node.reader import Reader, Subsystem
-from revops.store import cursors, events, forgotten, forwards, moves, scids, signals
+from revops.store import cursors, events, forgotten, forwards, moves, resumed, scids, signals
 from revops.store.chain_costs import rebook, unsettled_txids
 from revops.store.engine import Database, Tx
 from revops.store.faults import UNSPENT
@@ -88,6 +88,8 @@ class Passes:
         self.read = {place: read.get(_cursor_name(place), 0) for place in LISTS}
         _refuse_restored(self.tops, self.read)
         self.stored: dict[int, Forward] = {}
+        #: Where the last run stopped reading, until it is known whether anything is missing there.
+        self.resumed_after: int | None = self.read[CREATED] or None
         self.new_count = 0
         self.changed_count = 0
         self.move_count = 0
@@ -101,6 +103,9 @@ class Passes:
                 with self.database.transaction(self.node_key) as tx:
                     self._move_cursor(tx, UPDATED, begun)
         self._pass_over(CREATED)
+        if self.resumed_after is not None and self.resumed_after < self.tops[CREATED]:
+            with self.database.transaction(self.node_key) as tx:
+                self._note_gap(tx, (), self.tops[CREATED])
         self._pass_over(UPDATED)
 
     def again(self) -> None:
@@ -124,10 +129,17 @@ class Passes:
                     seen_at = self.clock()
                     count = forwards.ingest(tx, rows, seen_at, partial(score_page, tx, seen_at))
                     self._move_cursor(tx, place, read_to)
+                    if place == CREATED:
+                        self._note_gap(tx, rows)
                 self.stored = {row.created_index: row for row in page}
                 self.new_count += count.inserted
                 self.changed_count += count.updated
             self._tell(f"forwards ({index})", place, more=more)
+
+    def _note_gap(self, tx: Tx, rows: Sequence[Forward], top: int | None = None) -> None:
+        after = self.resumed_after
+        if after is not None and resumed.note_gap(tx, after, rows, self.clock(), top):
+            self.resumed_after = None
 
     def _read(
         self, place: Place, read: Callable[[int, int], Sequence[Row]], index_name: str

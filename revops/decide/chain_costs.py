@@ -1,9 +1,9 @@
 """What each transaction cost us, and whom it is booked to, from the node's own ledger of chain moves.
 
 What a transaction took from our accounts, less what it gave to them or to those that we paid by it, is the fee that we
-paid, once all its rows are there; a row alone tells nothing. What goes to the peer of a channel that closes (`to_them`,
-`anchor`), and what we claim with a preimage (`htlc_fulfill`, which is a forward's), is no part of it. Measured on a
-node (lightningd v26.06.6) in 65 transactions of all kinds, 47 by balances before and after, the others, of which we
+paid, once all its rows are there; a row alone tells nothing. What goes to the peer of a channel that closes
+(`THEIR_TAGS`), and what we claim with a preimage (`htlc_fulfill`, which is a forward's), is no part of it. Measured on
+a node (lightningd v26.06.6) in 65 transactions of all kinds, 47 by balances before and after, the others, of which we
 paid all, by the miners' fee: right to the msat in all but one, where 9 msat of an HTLC were cut off that its ledger
 doesn't have.
 
@@ -17,16 +17,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from revops.domain.chain_cost import OUTSIDE, WALLET, ChainCost, CostKind
-from revops.domain.forward import CLOSE_TAG, OPEN_TAG, ChainMove
+from revops.domain.chain_cost import FORFEITED_TAGS, OUTSIDE, THEIR_TAGS, WALLET, ChainCost, CostKind
+from revops.domain.forward import CLOSE_TAG, OPEN_TAG, PROPOSED_TAG, ChainMove
 
 _FULFILLED_TAG: Final = "htlc_fulfill"
 #: Outputs of a commitment that take a second transaction, and what that one makes of them.
 _STAGED_TAGS: Final = frozenset({"htlc_timeout", _FULFILLED_TAG})
 _SECOND_STAGE_TAG: Final = "htlc_tx"
-#: What belongs to the peer, and what he took for an old state of the channel.
-_FORFEITED_TAG: Final = "penalty"
-_THEIRS: Final = frozenset({"to_them", "anchor", _FORFEITED_TAG})
 #: What left the wallet without a word where to is a fee up to here, or up to that part of what was spent.
 LARGEST_FEE_MSAT: Final = 100_000_000
 LARGEST_FEE_RATIO: Final = 0.1
@@ -53,7 +50,7 @@ def _is_whole(txid: str, rows: Sequence[ChainMove], funded: Collection[str]) -> 
     leaves to be swept when it is swept.
     """
     opened = {row.account for row in rows if row.tag == OPEN_TAG}
-    if not opened.issuperset(funded):
+    if not opened.issuperset({*funded, *(row.account for row in rows if row.tag == PROPOSED_TAG)}):
         return False
     made = {row.outpoint for row in rows if row.outpoint.partition(":")[0] == txid}
     if any(row.output_count is not None and row.is_close and len(made) < row.output_count for row in rows):
@@ -84,7 +81,7 @@ def _costs(txid: str, rows: Sequence[ChainMove]) -> list[ChainCost]:
 
 def _is_ours(row: ChainMove) -> bool:
     """Whether what a row gives was given by us to ourselves, or to somebody whom we paid by it."""
-    return row.tag not in _THEIRS if row.account == OUTSIDE else row.account == WALLET or row.tag != _FULFILLED_TAG
+    return row.tag not in THEIR_TAGS if row.account == OUTSIDE else row.account == WALLET or row.tag != _FULFILLED_TAG
 
 
 def _wallet_cost(txid: str, rows: Sequence[ChainMove], taken_msat: int, given_msat: int) -> ChainCost:
@@ -98,7 +95,7 @@ def _wallet_cost(txid: str, rows: Sequence[ChainMove], taken_msat: int, given_ms
 def _kind_of(account: str, rows: Sequence[ChainMove]) -> CostKind:
     mine = [row for row in rows if row.account == account]
     if any(row.is_close for row in mine):
-        forfeited = any(row.account == OUTSIDE and row.tag == _FORFEITED_TAG for row in rows)
+        forfeited = any(row.account == OUTSIDE and row.tag in FORFEITED_TAGS for row in rows)
         return CostKind.FORFEIT if forfeited else CostKind.CLOSE
     if any(row.tag == CLOSE_TAG for row in mine):
         return CostKind.SPLICE

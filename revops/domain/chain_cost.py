@@ -9,6 +9,10 @@ from typing import Final
 #: Accounts of the node's ledger that are no channel: its own wallet, and everybody else.
 WALLET: Final = "wallet"
 OUTSIDE: Final = "external"
+#: How lightningd tags what others got out of an old state of a channel, by whoever had published it: we lost it.
+FORFEITED_TAGS: Final = frozenset({"penalty", "penalized", "stolen"})
+#: What of a transaction goes to others and wasn't sent to them by us. An HTLC of theirs that timed out was theirs.
+THEIR_TAGS: Final = FORFEITED_TAGS | {"to_them", "anchor", "htlc_timeout"}
 
 
 @unique

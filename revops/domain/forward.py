@@ -37,6 +37,8 @@ FORWARD_STATUS_OF: Final = {
 
 #: How lightningd tags what comes into a channel with its funding output, what leaves it with that, and what is no end.
 OPEN_TAG: Final = "channel_open"
+#: A channel that was in use before a block had its funding: OPEN_TAG follows for the same output, with an amount again.
+PROPOSED_TAG: Final = "channel_proposed"
 CLOSE_TAG: Final = "channel_close"
 SPLICE_TAG: Final = "splice"
 

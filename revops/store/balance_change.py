@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, bindparam, case, func, select
+from sqlalchemy import Executable, ScalarSelect, bindparam, case, func, select
 
 from revops.domain.balance_change import BalanceChange
+from revops.domain.chain_cost import THEIR_TAGS
 from revops.store.accounts import OUTSIDE_KEY, WALLET_KEY
 from revops.store.engine import NODE, Tx
 from revops.store.keys import total
@@ -18,8 +19,6 @@ from revops.store.profits import LEASE_TAG, Lines, day_bounds
 from revops.store.tables import chain_move, move_sum, rebalance_payment
 
 _PUSHED_TAG: Final = "pushed"
-#: What of a transaction goes to others was sent to them by us, but for these: what was theirs before.
-_THEIRS: Final = ("to_them", "anchor", "penalty")
 #: An HTLC that was claimed by a transaction: its forward has it already.
 _FULFILLED_TAG: Final = "htlc_fulfill"
 
@@ -94,12 +93,15 @@ def _during() -> Sequence[Any]:
 
 @cache
 def _chain() -> Executable:
-    """What accounts of ours changed by, but for HTLCs of forwards, and what went to others."""
+    """What accounts of ours changed by, but for HTLCs of forwards, and what went to others: that is told when it is
+    broadcast, and may be replaced. As long as the transaction has taken nothing of ours nothing is gone.
+    """
     move = chain_move.c
     outside, fulfilled = move.account_key == OUTSIDE_KEY, move.tag == _FULFILLED_TAG
     ours_msat = case((outside, 0), (fulfilled, -move.debit_msat), else_=move.credit_msat - move.debit_msat)
     claimed_msat = case((outside & fulfilled, move.credit_msat), else_=0)
-    sent_msat = case((outside & move.tag.not_in((*_THEIRS, _FULFILLED_TAG)), move.credit_msat), else_=0)
+    gone = outside & (_taken() > 0)
+    sent_msat = case((gone & move.tag.not_in((*sorted(THEIR_TAGS), _FULFILLED_TAG)), move.credit_msat), else_=0)
     return select(
         total(ours_msat + claimed_msat).label("changed_msat"), total(sent_msat).label("sent_msat")
     ).where(*_during())  # fmt: skip
@@ -108,8 +110,14 @@ def _chain() -> Executable:
 @cache
 def _deposited() -> Executable:
     """What came to the wallet by transactions that took nothing of ours."""
+    move = chain_move.c
+    return select(total(move.credit_msat)).where(*_during(), move.account_key == WALLET_KEY, _taken() == 0)
+
+
+def _taken() -> ScalarSelect[int]:
+    """In how many rows a move's transaction takes something of ours."""
     move, spent = chain_move.c, chain_move.alias()
-    ours = (
+    return (
         select(func.count())
         .where(
             spent.c.node_key == NODE,
@@ -120,4 +128,3 @@ def _deposited() -> Executable:
         .correlate(chain_move)
         .scalar_subquery()
     )
-    return select(total(move.credit_msat)).where(*_during(), move.account_key == WALLET_KEY, ours == 0)

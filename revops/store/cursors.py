@@ -20,6 +20,9 @@ CHAIN_MOVES: Final = "chainmoves_created"
 CHANNEL_MOVES_FROM: Final = "channelmoves_from"
 #: When the last forward settled at a moment when all that the node listed were known (UTC epoch, rounded up).
 FORWARDS_UNTIL: Final = "forwards_until"
+#: Between which moments (UTC epoch) the node may have deleted forwards while they were read.
+GAP_FROM: Final = "forwards_gap_from"
+GAP_UNTIL: Final = "forwards_gap_until"
 NETWORK_EVENTS: Final = "networkevents_created"
 #: Up to which payment of the node all of ours are known here.
 SENT_PAYMENTS: Final = "sendpays_known"

@@ -1,4 +1,4 @@
-"""The node's own money movements. Their rows never change: a repeat changes nothing.
+"""The node's own money movements. Its rows never change: a repeat changes nothing.
 
 `routed` moves are counted, and read past without being stored, since cursors move anyway: the two rows per forward only
 say again what the forward itself says. Those of forwards that the node may have forgotten are kept until that is known
@@ -8,20 +8,22 @@ say again what the forward itself says. Those of forwards that the node may have
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Executable, Table, select, update
 
-from revops.domain.forward import ChainMove
+from revops.domain.forward import OPEN_TAG, PROPOSED_TAG, ChainMove
 from revops.domain.listed import ChannelMove
 from revops.store.accounts import account_keys
 from revops.store.chain_costs import Booker, rebook, touched
 from revops.store.cursors import CHANNEL_MOVES, CHANNEL_MOVES_FROM, cursor, set_cursor
-from revops.store.engine import Tx
+from revops.store.engine import NODE, Tx
 from revops.store.forgotten import looked_at
 from revops.store.keys import upsert
 from revops.store.move_sums import ROUTED_TAG, count_moves
 from revops.store.payments import INVOICE_TAG, record_circular
+from revops.store.resumed import gap
 from revops.store.sums import take_turns
 from revops.store.tables import chain_move, channel_move
 
@@ -41,8 +43,12 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
     if rows and cursor(tx, CHANNEL_MOVES_FROM) == 0:
         set_cursor(tx, CHANNEL_MOVES_FROM, min(row.moved_at for row in rows))
     count_moves(tx, rows, keys)
-    since_at, before_at = looked_at(tx)
-    kept = [row for row in rows if row.tag != ROUTED_TAG or since_at < row.moved_at < before_at]
+    spans = looked_at(tx), gap(tx)
+    kept = [
+        row
+        for row in rows
+        if row.tag != ROUTED_TAG or any(since_at < row.moved_at < before_at for since_at, before_at in spans)
+    ]
     count = insert_new(
         tx,
         channel_move,
@@ -68,7 +74,8 @@ def ingest_channel_moves(tx: Tx, rows: Sequence[ChannelMove]) -> int:
 
 def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove], book: Booker) -> int:
     """Given a page of listchainmoves, and what books transactions, store what is new, and what it cost; return how many
-    rows were new.
+    rows were new. A channel that was in use before a block had its funding has its opening in two rows: the first has
+    its amount, the other is stored with none.
     """
     take_turns(tx)
     keys = account_keys(tx, rows)
@@ -95,8 +102,29 @@ def ingest_chain_moves(tx: Tx, rows: Sequence[ChainMove], book: Booker) -> int:
             for row in rows
         ],
     )
-    rebook(tx, touched(rows), book)
+    rebook(tx, touched(rows) | set(tx.execute(_open_once()).scalars()), book)
     return count
+
+
+@cache
+def _open_once() -> Executable:
+    """Take the amount from openings that were told before; of all that are stored, and return their transactions. What
+    was paid meanwhile is in the later amount, and has moves of its own.
+    """
+    move, before = chain_move.c, chain_move.alias()
+    told = (
+        select(before.c.created_index)
+        .where(
+            before.c.node_key == NODE,
+            before.c.txid == move.txid,
+            before.c.outpoint == move.outpoint,
+            before.c.account_key == move.account_key,
+            before.c.tag == PROPOSED_TAG,
+        )
+        .correlate(chain_move)
+    )
+    opened = (move.node_key == NODE, move.tag == OPEN_TAG, move.credit_msat > 0, told.exists())
+    return update(chain_move).where(*opened).values(credit_msat=0).returning(move.txid)
 
 
 def insert_new(tx: Tx, table: Table, rows: list[dict[str, Any]]) -> int:

@@ -26,10 +26,14 @@ from revops.store.keys import channel_keys
 from revops.store.sums import NO_CHANNEL
 from revops.store.tables import channel_move, forward, peer_event
 from revops.store.upgrade import upgrade
-from tests.builders import NOW, channel_id, make_channel, make_node, make_wallet, node_id
+from tests.builders import DAY, NOW, channel_id, make_channel, make_node, make_wallet, node_id
 from tests.store.rows import OFFERED, REFUSED, SETTLED, make_forward, make_move
 
 LIE = 2**63 - 1
+
+
+class BrokenOffError(Exception):
+    """The run was killed."""
 
 
 class ListedNode:
@@ -46,6 +50,8 @@ class ListedNode:
         #: What `wait` says the first time it is asked, and whether lists begin at their beginning whatever is asked.
         self.late: dict[tuple[str, str], int] = {}
         self.deaf = False
+        #: In which start of a page of forwards, by `created`, the run ends.
+        self.stops_at: int | None = None
 
     def info(self) -> NodeInfo:
         return make_node(fees_collected_msat=0)
@@ -74,6 +80,8 @@ class ListedNode:
         return max((getattr(row, f"{index}_index") or 0 for row in lists.get(subsystem, [])), default=0)
 
     def forwards(self, index: str, start: int, limit: int) -> tuple[Forward, ...]:
+        if (index, start) == ("created", self.stops_at):
+            raise BrokenOffError
         return self._page(self.rows, f"{index}_index", start, limit)
 
     def channel_moves(self, start: int, limit: int) -> tuple[ChannelMove, ...]:
@@ -255,3 +263,40 @@ def test_scids_that_a_stranger_made_up_are_neither_looked_for_nor_kept(database:
         assert list(exits) == [None] * 5 + [names[channel_id(2)]]
         assert set(names) == {channel_id(1), channel_id(2)}
         assert flow_sums(tx, None)[NO_CHANNEL].refused_count == 5
+
+
+@pytest.mark.parametrize("listed_after", [9, 13], ids=["some are left", "none is left"])
+@pytest.mark.parametrize("refused", [False, True], ids=["settled", "with refusals that stay"])
+def test_what_is_deleted_while_a_reading_is_broken_off_is_in_the_ledger(
+    database: Database, node: ListedNode, monkeypatch: pytest.MonkeyPatch, listed_after: int, refused: bool
+) -> None:
+    """A forward a day, of 1,000 sat: four are stored, and weeks later the node has deleted more than these."""
+    monkeypatch.setattr(passes, "PAGE_SIZE", 2)
+    monkeypatch.setattr(passes, "PAGES_AT_ONCE", 2)
+    days = range(1, 13)
+    rows = [
+        make_forward(day, received_at=NOW - (20 - day) * DAY, in_msat=1_000_000 + day, fee_msat=day) for day in days
+    ]
+    settled = [row for row in rows if not refused or row.created_index % 2]
+    node.rows = [row if row in settled else structs.replace(row, status=REFUSED, resolved_at=None) for row in rows]
+    node.moves = [
+        make_move(
+            2 * place + half, account=channel_id(number), credit_msat=credit_msat, debit_msat=debit_msat, tag="routed",
+            fees_msat=row.created_index, moved_at=int(row.resolved_at or 0), payment_hash=f"{row.created_index:064x}",
+        )
+        for place, row in enumerate(settled)
+        for half, number, credit_msat, debit_msat in ((1, 1, row.in_msat, 0), (2, 2, 0, 1_000_000))
+    ]  # fmt: skip
+    node.stops_at = 5
+    with pytest.raises(BrokenOffError):
+        sync(database, node)
+    assert len(stored(database)[0]) == 4
+    node.stops_at = None
+    node.rows = [row for row in node.rows if row.status is REFUSED or row.created_index >= listed_after]
+    node.tops = {("forwards", index): 12 for index in ("created", "updated")}
+    for _ in range(2):
+        sync(database, node)
+    with database.read(1) as tx:
+        earned = {key: flow.earned_msat for key, flow in flow_sums(tx, None).items() if flow.earned_msat}
+    assert earned == {2: sum(row.created_index for row in settled)}
+    assert stored(database)[1] == [], "no move waits"

@@ -150,6 +150,25 @@ def test_what_cost_us_nothing(rows: list[ChainMove]) -> None:
     assert chain_costs(rows, {}) == ()
 
 
+def test_what_was_the_peers_in_a_close_is_no_part_of_its_cost() -> None:
+    """An HTLC of his that timed out comes late, as what goes to others (onchaind.c, THEIR_HTLC_TIMEOUT_TO_THEM)."""
+    close = [
+        move("cc" * 32, debit=9_000, tag="channel_close", output_count=3),
+        move(WALLET, credit=8_000),
+        move(OUTSIDE, credit=70_000, tag="to_them", outpoint=f"{TX}:1"),
+    ]
+    assert chain_costs(close, {}) == ()
+    (cost,) = chain_costs([*close, move(OUTSIDE, credit=50_000, tag="htlc_timeout", outpoint=f"{TX}:2")], {})
+    assert (cost.kind, cost.cost_msat) == (CostKind.CLOSE, 1_000)
+
+
+@pytest.mark.parametrize("tag", ["penalty", "penalized", "stolen"])
+def test_what_others_got_out_of_an_old_state_was_lost(tag: str) -> None:
+    close = [move("cc" * 32, debit=9_000, tag="channel_close", output_count=1), move(OUTSIDE, credit=8_000, tag=tag)]
+    (cost,) = chain_costs(close, {})
+    assert (cost.kind, cost.cost_msat) == (CostKind.FORFEIT, 9_000)
+
+
 def test_what_is_spent_of_others_is_no_cost_of_ours() -> None:
     """Nobody spends an output of another in the node's ledger as yet: a row that says so must not be booked to us."""
     whole = next(rows for rows in (by_txid(cost.txid) for cost in COSTS if cost.kind is CostKind.WALLET) if rows)

@@ -126,6 +126,54 @@ def test_a_close_that_nobody_sweeps_is_named_and_is_no_cost(database: Database, 
     assert done.unbooked_msat == 0
 
 
+def test_a_channel_that_was_used_before_it_was_confirmed_is_opened_once(database: Database, node_key: int) -> None:
+    """Both rows have an amount, the later one what was paid meanwhile as well. It may be in any page, or come again."""
+    proposed = chain(3, channel_id(1), 6_000_000, "channel_proposed", f"{OPEN_TX}:0", extra=("opener",))
+    opened = chain(8, channel_id(1), 5_950_000, "channel_open", f"{OPEN_TX}:0", extra=("opener",), at=NOON + 600)
+    others = [*LEDGER[:2], *LEDGER[3:]]
+    for pages in ([[proposed], [*others, opened]], [[*others, proposed, opened]], [[proposed, *others], [opened]]):
+        with database.transaction(new_node(database)) as tx:
+            record(tx, 1)
+            for page in (*pages, pages[-1]):
+                assert page is pages[-1] or profits.lines(tx, None, None).total.open_msat == 0
+                moves.ingest_chain_moves(tx, page, BOOK)
+            paid = make_move(1, debit_msat=50_000, payment_hash="02" * 32, moved_at=NOON)
+            moves.ingest_channel_moves(tx, [paid])
+            found, line = changed(tx, None, None), profits.lines(tx, None, None).total
+        assert (line.open_msat, line.wallet_msat) == (300_000, 200_000)
+        assert (found.unbooked_msat, found.paid_msat) == (0, 50_000)
+        assert found.change_msat == 10_000_000 - 300_000 - 1_200_000 - 50_000
+
+
+def test_what_was_broadcast_and_replaced_was_never_sent(database: Database, node_key: int) -> None:
+    """lightningd writes down what goes to others when it sends it out, and nothing when another one is mined."""
+    replaced = chain(8, "external", 1_000_000, "deposit", f"{CLOSE_TX}:0")
+    with database.transaction(node_key) as tx:
+        fill(tx)
+        before = changed(tx, None, None)
+        moves.ingest_chain_moves(tx, [replaced], BOOK)
+        assert changed(tx, None, None) == before
+        moves.ingest_chain_moves(
+            tx, [chain(9, "wallet", 2_500_000, "withdrawal", f"{SEND_TX}:1", spent_by=CLOSE_TX)], BOOK
+        )  # fmt: skip
+        mined = changed(tx, None, None)
+    assert mined.sent_msat == before.sent_msat + 1_000_000
+    assert mined.unbooked_msat == 0
+
+
+def test_openings_that_an_earlier_version_has_told_twice_are_made_right(database: Database, node_key: int) -> None:
+    proposed = chain(8, channel_id(1), 6_000_000, "channel_proposed", f"{OPEN_TX}:0")
+    twice = {"credit_msat": 6_000_000}
+    with database.transaction(node_key) as tx:
+        fill(tx)
+        moves.ingest_chain_moves(tx, [proposed], BOOK)
+        opening = (chain_move.c.node_key == node_key, chain_move.c.tag == "channel_open")
+        tx.connection.execute(update(chain_move).where(*opening).values(twice))
+        moves.ingest_chain_moves(tx, [chain(9, "wallet", 5_000, "deposit", f"{CLOSE_TX}:0")], BOOK)
+        assert profits.lines(tx, None, None).total.open_msat == 300_000
+        assert changed(tx, None, None).unbooked_msat == 0
+
+
 TAGS = st.sampled_from(["channel_open", "channel_close", "channel_closed", "splice", "deposit"])
 EXTRA = st.lists(st.sampled_from(["splice", "opener", "leased", "stealable", "splice_not", "no_splice"]), max_size=3)
 
