@@ -19,7 +19,9 @@ from revops.recorder.debounce import BUSY_EXIT_CODE, Pace, event_came, sync_ende
 LONGEST_SYNC_SECONDS: Final = 900.0
 #: What a stopped one gets to end by itself.
 GRACE_SECONDS: Final = 5.0
+#: So much below the node's own priority, as far as it goes.
 NICENESS: Final = 10
+LOWEST_PRIORITY: Final = 19
 #: How much of what it says on standard error is kept.
 _TAIL_BYTES: Final = 300
 
@@ -89,7 +91,7 @@ class Starter:
                 start_new_session=True,
             )
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+            os.setpriority(os.PRIO_PROCESS, process.pid, min(os.nice(0) + NICENESS, LOWEST_PRIORITY))
         alarm = threading.Timer(LONGEST_SYNC_SECONDS, _signal, (process, signal.SIGTERM))
         alarm.daemon = True
         alarm.start()
