@@ -13,7 +13,7 @@ from revops.report.blocks import Block, Line, Table
 from revops.report.classes import standing
 from revops.report.demand import told
 from revops.report.job_stories import refills
-from revops.report.words import fee_step, pinned, state_word
+from revops.report.words import OUTCOMES, fee_step, pinned, state_word
 
 #: Who set a price.
 _SOURCES: Final = {
@@ -116,7 +116,7 @@ def _when(decision: DecisionRecord, at: float) -> str:
     was after the moment, it is said.
     """
     planned = decision.command == "rebalance plan" and decision.outcome == Outcome.CHANGE
-    what = f"{'planned' if planned else decision.outcome}{_what(decision)}"
+    what = f"{'planned' if planned else OUTCOMES[decision.outcome]}{_what(decision)}"
     if decision.last_at > at:
         return f"{instant(decision.first_at)}: {what}; the same until {instant(decision.last_at)}, whose figures follow"
     if decision.repeat_count:

@@ -589,7 +589,10 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "synced 5 min ago" in out
     assert "books: right, 6,000 sat in all" in out
     assert "normal, offline, private" in out
-    assert "1 closed channel earned 9 sat, rebalance costs 20, chain costs" in out
+    (closed,) = [number for number, line in enumerate(out.splitlines()) if line.startswith("1 closed channel earned")]
+    assert "earned 9 sat, rebalance costs 20, chain costs" in out.splitlines()[closed]
+    # The next title stands apart.
+    assert out.splitlines()[closed + 1 : closed + 3] == ["", "Decisions"]
     decided = next(line for line in out.splitlines() if "100 -> 125 ppm" in line)
     assert "  4  step limited to 125 ppm" in decided  # once, and three times more
     assert "killed?" in out
