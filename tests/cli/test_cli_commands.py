@@ -524,6 +524,13 @@ def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, 
                 " of 100), spent 0, reserved 0"
             ),
         ),
+        (
+            budget_check(daily=Limit(0, 147_000)),
+            (
+                "nothing is left to reserve: day limit 0 sat (daily_sat; the share of revenue would be 147 sat), spent"
+                " 0, reserved 0; set budget.daily_sat and budget.weekly_sat"
+            ),
+        ),
         (budget_check(0, why(ReasonCode.OBSERVE_MODE)), "nothing is left to reserve: observe mode: nothing is sent"),
     ],
 )
