@@ -112,7 +112,7 @@ def _blocks(summary: DemoSummary, *, serve: bool) -> Iterator[Block]:
     yield from overview.brief(summary.report)
     yield Line("")
     yield Line(
-        f"simulated: {summary.days} days, seed {summary.seed}, {summary.run_count:,} runs: earned "
+        f"simulated: {counted(summary.days, 'day')}, seed {summary.seed}, {summary.run_count:,} runs: earned "
         f"{income(summary.earned_msat)} sat, spent {cost(summary.rebalance_fees_msat + summary.chain_msat)}, "
         f"net {income(summary.net_msat)}"
     )

@@ -79,4 +79,4 @@ def write_page(options: CommonOptions, path: Path, period: Period | None) -> Non
 def _insist_on_extra() -> None:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"--html needs {' and '.join(missing)}: pip install 'revops[html]'")
+        raise ConfigError(f"--html needs {' and '.join(missing)}: pip install '.[html]' in the checkout of revops")

@@ -218,4 +218,4 @@ def _make_sure_of(page_path: Path | None, save_path: Path | None) -> None:
     if page_path is not None and save_path is not None and page_path.resolve() == save_path.resolve():
         raise click.UsageError("--page and --save name the same file")
     if page_path is not None and find_spec("matplotlib") is None:
-        raise click.UsageError("--page needs matplotlib: pip install '.[html]'")
+        raise click.UsageError("--page needs matplotlib: pip install '.[html]' in the checkout of revops")

@@ -109,9 +109,10 @@ def _formed(table: Table, columns: Sequence[int], prose: int | None, *, broken: 
     for column in columns:
         heading = table.headings[column]
         side: Literal["left", "right"] = "right" if side_of(heading) == "right" else "left"
-        lines = _BREAKS.split(heading.lstrip(">")) if broken else [heading.lstrip(">")]
+        in_cells = max((cell_len(printable(row[column])) for row in table.rows), default=0)
+        lines = _lines(heading.lstrip(">"), in_cells) if broken else [heading.lstrip(">")]
         in_heading = max(cell_len(line) for line in lines)
-        widest = max([in_heading, *(cell_len(printable(row[column])) for row in table.rows)])
+        widest = max(in_heading, in_cells)
         limit = _least_width(table, column, prose, broken=broken)
         shown.add_column(
             "\n".join(lines), justify=side, no_wrap=widest <= limit, min_width=max(in_heading, min(widest, limit)),
@@ -120,6 +121,19 @@ def _formed(table: Table, columns: Sequence[int], prose: int | None, *, broken: 
     for row in table.rows:
         shown.add_row(*(Text(printable(row[column]), style=style_of(row[column])) for column in columns))
     return shown
+
+
+def _lines(heading: str, width: int) -> list[str]:
+    """Given a heading and how wide its cells are, return it broken in no more lines than it takes for that."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for word in _BREAKS.split(heading):
+        if lines and cell_len(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def _least_width(table: Table, column: int, prose: int | None, *, broken: bool) -> int:

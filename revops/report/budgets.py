@@ -21,6 +21,8 @@ from revops.report.blocks import Block, Line, Table
 from revops.report.jobs import reserved_row
 from revops.report.summaries import sentences, suspensions
 
+#: As on the first day: nothing is spent that nobody has named.
+_UNSET: Final = "; set budget.daily_sat and budget.weekly_sat"
 #: The keys of [budget] that give each window's sum.
 _KEYS: Final = {"day": "daily_sat", "week": "weekly_sat"}
 _HISTORY: Final = (
@@ -50,9 +52,10 @@ def nothing_left(value: BudgetCheck) -> str:
     one = _rebalances(value)
     tight = min((one.daily, one.weekly), key=lambda window: window.left_msat)
     limited = limited_by(tight, one.category)
+    unset = "" if one.daily.limit.sum_msat and one.weekly.limit.sum_msat else _UNSET
     return (
         f"nothing is left to reserve: {tight.window} limit {income(tight.limit.limit_msat)} sat ({limited}), "
-        f"spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}"
+        f"spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}{unset}"
     )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
-from revops.domain.decision import Outcome
 from revops.domain.decision_list import DecisionsReport
 from revops.domain.record import DecisionRecord
 from revops.domain.text import counted
 from revops.report.amounts import age, income, instant
 from revops.report.blocks import Block, Line, Table
-from revops.report.words import fee_step
+from revops.report.words import OUTCOMES, fee_step
 
-_OUTCOMES: Final[Mapping[str, str]] = {Outcome.SKIP: "left alone", Outcome.DEFER: "put off"}
 _HEADINGS: Final = ("last", ">times", "command", "channel", "outcome", "what", "why")
 
 
@@ -40,7 +38,7 @@ def _row(decision: DecisionRecord) -> tuple[str, ...]:
         f"{decision.repeat_count + 1:,}",
         decision.command,
         decision.name,
-        _OUTCOMES.get(decision.outcome, decision.outcome),
+        OUTCOMES[decision.outcome],
         what(decision),
         "; ".join(reason.sentence for reason in decision.reasons),
     )

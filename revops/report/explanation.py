@@ -13,7 +13,7 @@ from revops.report.blocks import Block, Line, Table
 from revops.report.classes import standing
 from revops.report.demand import told
 from revops.report.job_stories import refills
-from revops.report.words import fee_step, pinned, state_word
+from revops.report.words import OUTCOMES, fee_step, pinned, state_word
 
 #: Who set a price.
 _SOURCES: Final = {
@@ -58,7 +58,7 @@ def _channel(one: Explanation, names: Mapping[str, str]) -> Iterator[Block]:
         headings = (
             "since", ">for", ">ppm", "set by", ">out sat", ">earned sat", ">a day", ">sold", ">refused",
         )  # fmt: skip
-        yield Table(title, headings, tuple(_spell_row(spell, one.taken_at) for spell in one.spells))
+        yield Table(title, headings, tuple(_spell_row(spell, one.synced_at) for spell in one.spells))
 
 
 def _known(one: Explanation) -> Iterator[Block]:
@@ -116,7 +116,7 @@ def _when(decision: DecisionRecord, at: float) -> str:
     was after the moment, it is said.
     """
     planned = decision.command == "rebalance plan" and decision.outcome == Outcome.CHANGE
-    what = f"{'planned' if planned else decision.outcome}{_what(decision)}"
+    what = f"{'planned' if planned else OUTCOMES[decision.outcome]}{_what(decision)}"
     if decision.last_at > at:
         return f"{instant(decision.first_at)}: {what}; the same until {instant(decision.last_at)}, whose figures follow"
     if decision.repeat_count:
@@ -145,8 +145,12 @@ def _listed(values: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
-def _spell_row(spell: PriceSpell, now: float) -> tuple[str, ...]:
-    seconds = max((now if spell.until_at is None else spell.until_at) - spell.from_at, 0.0)
+def _spell_row(spell: PriceSpell, synced_at: float | None) -> tuple[str, ...]:
+    """What a price still brings is known up to the last sync: an hour of which nothing is known isn't one without
+    income.
+    """
+    known_to = spell.until_at if spell.until_at is not None else synced_at
+    seconds = 0.0 if known_to is None else max(known_to - spell.from_at, 0.0)
     a_day_msat = int(spell.flow.earned_msat * 86_400 / seconds) if seconds else 0
     return (
         instant(spell.from_at),

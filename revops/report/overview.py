@@ -15,7 +15,7 @@ from revops.report.channel_list import standing_words
 from revops.report.decision_list import what
 from revops.report.demand import demand_table
 from revops.report.jobs import fee, named
-from revops.report.words import by_turns, shortened
+from revops.report.words import OUTCOMES, by_turns, shortened
 
 
 def report(value: Report) -> Iterator[Block]:
@@ -135,6 +135,7 @@ def _channels(value: Report) -> Iterator[Block]:
             f"{counted(len(gone), 'closed channel')} earned {income(earned_msat)} sat, "
             f"rebalance costs {cost(spent_msat)}, chain costs {cost(chain_msat)}{_closed_leases(gone)}"
         )
+        yield Line("")
 
 
 def _closed_leases(gone: Sequence[ChannelRecord]) -> str:
@@ -171,7 +172,7 @@ def _decision_row(decision: DecisionRecord) -> tuple[str, ...]:
         instant(decision.last_at),
         decision.command,
         decision.name,
-        f"deferred: {what(decision)}" if decision.outcome == Outcome.DEFER else what(decision),
+        f"{OUTCOMES[Outcome.DEFER]}: {what(decision)}" if decision.outcome == Outcome.DEFER else what(decision),
         f"{decision.repeat_count + 1:,}",
         shortened(decision.outcome, decision.reasons, same_ppm=decision.old_ppm == decision.new_ppm),
     )

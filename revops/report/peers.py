@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from revops.domain.record import PeerRecord, PeersReport, Standing
 from revops.domain.stability import Stability, StabilityWindow
+from revops.domain.text import counted
 from revops.report.amounts import age, income, span
 from revops.report.blocks import Block, Line, Table
 
 
 def peers(value: PeersReport) -> Iterator[Block]:
     """Given the peers, render a row each, the best earner first."""
-    yield Line(f"{len(value.peers):,} peers; synced {age(value.synced_at, value.taken_at)}")
+    yield Line(f"{counted(len(value.peers), 'peer')}; synced {age(value.synced_at, value.taken_at)}")
     if value.peers:
         days = f"{value.window_days} d"
         headings = (

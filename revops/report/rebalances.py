@@ -20,6 +20,7 @@ from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.jobs import fee, fee_rate, named, reserved_row
 from revops.report.summaries import counts, grouped, sentences
 from revops.report.weighed import weighed
+from revops.report.words import OUTCOMES
 
 #: Refusals that would be jobs if a price, a chance or a budget were a little other.
 NEAR_MISSES: Final = frozenset(
@@ -98,7 +99,7 @@ def rebalance_plan(plan: RebalancePlan, *, each_skip: bool, dry_run: bool) -> It
         yield Table("Near misses", ("channel", "what is missing"), tuple(map(_why_row, near)))
         others = [one for one in others if not _is_near(one)]
     if others and each_skip:
-        rows = tuple((one.target_name, str(one.outcome), sentences(one.reasons)) for one in others)
+        rows = tuple((one.target_name, OUTCOMES[one.outcome], sentences(one.reasons)) for one in others)
         yield Table("", ("channel", "outcome", "why"), rows)
     elif others:
         yield from grouped(others)
@@ -125,7 +126,7 @@ def _job_row(one: RebalanceDecision) -> tuple[str, ...]:
         to_the_msat(one.max_fee_msat),
         nearest_rate(one.max_fee_msat, one.amount_msat),
         to_the_msat(one.expected_gain_msat),
-        "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
+        "planned" if one.outcome is Outcome.CHANGE else OUTCOMES[one.outcome],
         "; ".join(told),
     )
 

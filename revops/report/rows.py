@@ -121,7 +121,7 @@ def _column(word: str, names: Sequence[str]) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise BadChoice(f"{word!r} means several columns: {', '.join(found)}")
+        raise BadChoice(f"{word!r} fits several columns: write one of {', '.join(found)}")
     raise BadChoice(f"there is no column {word!r}; there are: {', '.join(names)}")
 
 

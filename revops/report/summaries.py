@@ -25,7 +25,7 @@ from revops.domain.text import counted
 from revops.domain.units import sat_ceil, sat_floor
 from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Line, Table
-from revops.report.words import deciding, shortened
+from revops.report.words import OUTCOMES, deciding, shortened
 
 Decided = TypeVar("Decided", FeeDecision, RebalanceDecision)
 
@@ -44,7 +44,7 @@ def _same_ppm(decision: FeeDecision | RebalanceDecision) -> bool:
 
 
 def grouped(
-    decisions: Sequence[Decided], outcome_of: Callable[[Decided], str] = lambda decision: str(decision.outcome)
+    decisions: Sequence[Decided], outcome_of: Callable[[Decided], str] = lambda decision: OUTCOMES[decision.outcome]
 ) -> Iterator[Block]:
     """Given skips, and the word for what became of each, render them by that and by the reason that decided, with one
     channel as the example.
@@ -65,7 +65,8 @@ def counts(outcomes: Sequence[Outcome], change: str) -> str:
     numbers = {outcome: outcomes.count(outcome) for outcome in Outcome}
     return (
         f"{counted(len(outcomes), 'channel')}: {numbers[Outcome.CHANGE]:,} {change}, "
-        f"{numbers[Outcome.DEFER]:,} deferred, {numbers[Outcome.SKIP]:,} unchanged"
+        f"{numbers[Outcome.DEFER]:,} {OUTCOMES[Outcome.DEFER]}, "
+        f"{numbers[Outcome.SKIP]:,} {OUTCOMES[Outcome.SKIP]}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from revops.domain.decision import Outcome
@@ -11,6 +11,8 @@ from revops.domain.reason import Reason, ReasonCode
 from revops.domain.snapshot import FeePin
 from revops.report.amounts import instant
 
+#: What became of a decision, in the words of all pages.
+OUTCOMES: Final[Mapping[str, str]] = {Outcome.CHANGE: "change", Outcome.DEFER: "put off", Outcome.SKIP: "left alone"}
 #: Why a change that was wished doesn't follow. The last of them decides, whatever the strategy found.
 _GATES: Final = frozenset(
     {

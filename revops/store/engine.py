@@ -239,7 +239,9 @@ def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -
             connect_args=urls.postgresql_arguments(url),
         )
     except ModuleNotFoundError as error:
-        raise ConfigError("[database] url: PostgreSQL needs a driver: pip install '.[postgres]'") from error
+        raise ConfigError(
+            "[database] url: PostgreSQL needs a driver: pip install '.[postgres]' in the checkout of revops"
+        ) from error
     _prepare_postgresql(engine)
     return engine
 

@@ -365,6 +365,23 @@ def test_then_is_kept_apart_from_now(bench: Bench) -> None:
     assert not any(line.startswith("Sent to the node") for line in lines)
 
 
+def test_a_price_is_counted_up_to_the_last_sync(bench: Bench) -> None:
+    """What came since isn't known: those hours aren't hours without income."""
+    bench.fees()
+    bench.node.advance_by(HOUR)
+    bench.sync()
+
+    def prices() -> list[str]:
+        lines = told(bench)
+        return lines[lines.index("What each price brought") :]
+
+    fresh = prices()
+    bench.node.advance_by(5 * HOUR)
+    assert prices() == fresh
+    bench.sync()
+    assert prices() != fresh
+
+
 def test_a_call_that_was_open_then_is_told_as_open(bench: Bench) -> None:
     bench.fees()
     bench.fault("setchannel", FaultKind.REPLY_LOST)

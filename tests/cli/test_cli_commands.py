@@ -524,6 +524,13 @@ def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, 
                 " of 100), spent 0, reserved 0"
             ),
         ),
+        (
+            budget_check(daily=Limit(0, 147_000)),
+            (
+                "nothing is left to reserve: day limit 0 sat (daily_sat; the share of revenue would be 147 sat), spent"
+                " 0, reserved 0; set budget.daily_sat and budget.weekly_sat"
+            ),
+        ),
         (budget_check(0, why(ReasonCode.OBSERVE_MODE)), "nothing is left to reserve: observe mode: nothing is sent"),
     ],
 )
@@ -589,7 +596,10 @@ def test_report_shows_money_channels_decisions_and_runs(cycle, capsys):
     assert "synced 5 min ago" in out
     assert "books: right, 6,000 sat in all" in out
     assert "normal, offline, private" in out
-    assert "1 closed channel earned 9 sat, rebalance costs 20, chain costs" in out
+    (closed,) = [number for number, line in enumerate(out.splitlines()) if line.startswith("1 closed channel earned")]
+    assert "earned 9 sat, rebalance costs 20, chain costs" in out.splitlines()[closed]
+    # The next title stands apart.
+    assert out.splitlines()[closed + 1 : closed + 3] == ["", "Decisions"]
     decided = next(line for line in out.splitlines() if "100 -> 125 ppm" in line)
     assert "  4  step limited to 125 ppm" in decided  # once, and three times more
     assert "killed?" in out

@@ -141,7 +141,9 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(report_html, "_NEEDED", ("jinja2", "nothing_by_that_name"))
     assert main(["report", "--html", str(records / "page.html")]) == 78
-    assert capsys.readouterr().err == "revops: --html needs nothing_by_that_name: pip install 'revops[html]'\n"
+    # By its name the package index would bring another project of the same name.
+    told = "revops: --html needs nothing_by_that_name: pip install '.[html]' in the checkout of revops\n"
+    assert capsys.readouterr().err == told
     assert not (records / "page.html").exists()
 
 

@@ -232,7 +232,7 @@ def test_decisions_tell_all_reasons(told: Callable[..., tuple[int, str]]) -> Non
     [
         (("--where", "ppm"), "is no condition like"),
         (("--where", "colour=red"), "there is no column 'colour'"),
-        (("--sort", "earned_msat"), "means several columns"),
+        (("--sort", "earned_msat"), "fits several columns: write one of"),
         (("--csv", "--json"), "don't go together"),
     ],
 )

@@ -113,6 +113,13 @@ def shown_at(width: int, table: Table) -> list[str]:
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
+def test_a_heading_is_broken_only_where_it_is_wider_than_its_cells():
+    table = Table("", ("command", ">next", "what it has before it"), (("fees adjust", "late", "0 changes put off"),))
+    heading, more = shown_at(36, table)[:2]
+    assert "what it has" in heading + more
+    assert shown_at(36, table)[2].startswith("──")
+
+
 LONG, OTHER = "a node with a very long name indeed", "a node with a very long name as well"
 
 

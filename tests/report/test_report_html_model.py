@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from revops.domain.period import Span
 from revops.domain.price_history import NOTHING, PriceSum
 from revops.domain.profit import ProfitLine, SpanProfit, total_of
 from revops.domain.profit_class import ClassState, ProfitClass
@@ -111,6 +112,13 @@ def test_a_change_is_a_share_only_of_a_gain(earned_msat: int, before_msat: int, 
 def test_without_days_before_it_is_said_why(overrides: dict[str, Any], note: str) -> None:
     tile = tiles(make_review(profit=make_profit(**overrides), before=None))[0]
     assert (tile.notes, tile.trend, tile.change) == ((note,), "", "")
+
+
+def test_a_return_says_of_how_many_days_it_is() -> None:
+    """Balances may be on record for fewer days than earnings, whose sum stands beside it."""
+    rated = make_profit(rated=Span(FIRST * DAY, (FIRST + 1) * DAY), yearly_return_ratio=0.02)
+    (tile,) = [one for one in tiles(make_review(profit=rated)) if one.label == "Return on capital"]
+    assert tile.notes[0].startswith("net of 1.0 days, by the year, on ")
 
 
 def test_what_is_not_known_is_not_nothing() -> None:

@@ -159,6 +159,7 @@ def test_it_says_what_pnl_says(plain: str) -> None:
 
 
 def test_it_says_its_period_and_its_age(plain: str) -> None:
+    assert "10 days (UTC), 10 days" not in Tags(plain).text
     text = Tags(plain).text
     assert "2025-06-06 to 2025-06-15, 10 days (UTC)" in text
     assert "Synced 10 min ago (2025-06-15 14:56Z), made 2025-06-15 15:06Z." in text

@@ -80,7 +80,7 @@ def test_a_limit_counts_what_is_left() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("earned_msat>1", "means several columns: window.earned_msat, lifetime.earned_msat"),
+        ("earned_msat>1", "fits several columns: write one of window.earned_msat, lifetime.earned_msat"),
         ("colour=red", "there is no column 'colour'; there are: name, alias"),
         ("fee_ppm>many", "fee_ppm is a number, not 'many'"),
         ("opened_at>yesterday", "opened_at is a number or a time like"),

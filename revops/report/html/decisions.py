@@ -11,10 +11,8 @@ from revops.domain.record import DecisionRecord
 from revops.domain.review import Review
 from revops.report.amounts import income, instant
 from revops.report.html.names import Name, cut, name_of
-from revops.report.words import deciding, fee_step
+from revops.report.words import OUTCOMES, deciding, fee_step
 
-#: What follows, in a word; the keys are the classes that the page filters by.
-KINDS: Final = {Outcome.CHANGE: "change", Outcome.DEFER: "put off", Outcome.SKIP: "left alone"}
 _SENTENCE_LENGTH: Final = 600
 
 
@@ -60,7 +58,7 @@ def _row(one: DecisionRecord, names: Mapping[str, Name]) -> DecisionRow:
     return DecisionRow(
         instant(one.last_at),
         one.outcome,
-        KINDS.get(Outcome(one.outcome), one.outcome),
+        OUTCOMES[one.outcome],
         one.command.partition(" ")[0],
         # A rebalance names both of its channels.
         name._replace(channel=cut(one.name)),

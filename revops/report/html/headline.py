@@ -13,6 +13,7 @@ from revops.domain.record import Report
 from revops.domain.review import Review
 from revops.domain.text import counted
 from revops.report.amounts import cost, day, income, income_rate, percent, share
+from revops.report.rates import span_days
 
 #: From here on a window of the budget is nearly used up.
 FULL_RATIO: Final = 0.8
@@ -111,11 +112,13 @@ def _parts(profit: ProfitReport) -> Iterator[Tile]:
     ]
     yield Tile("Spent", cost(line.cost_msat), "sat", (", ".join(parts) or "nothing was paid for",))
     ratio = profit.yearly_return_ratio
-    capital = (
-        f"net a year on {income(line.capital_msat)} sat of ours"
-        if line.capital_msat
-        else "no balances are on record for the period"
-    )
+    if ratio is not None:
+        # Without its days it contradicts the net earned beside it, which may be of many more.
+        capital = f"net of {span_days(profit.rated)} days, by the year, on {income(line.capital_msat)} sat of ours"
+    elif line.capital_msat:
+        capital = "known once balances are on record for a day of the period"
+    else:
+        capital = "no balances are on record for the period"
     yield Tile("Return on capital", "-" if ratio is None else percent(ratio), "a year", (capital,))
 
 

@@ -24,13 +24,14 @@ from revops.report.blocks import Line
 from revops.report.html import charts, timeline
 from revops.report.html.attention import attention
 from revops.report.html.channels import earnings, liquidity
-from revops.report.html.decisions import KINDS, decisions
+from revops.report.html.decisions import decisions
 from revops.report.html.headline import tiles
 from revops.report.html.names import cut
 from revops.report.html.prices import OPEN_COUNT, PricePanel, panels
 from revops.report.html.refills import SOLD, refills
 from revops.report.profit import notes, period_words
 from revops.report.text import line_text
+from revops.report.words import OUTCOMES
 
 _FOLDER: Final = "share/html"
 _CHARTS: Final = 4
@@ -70,7 +71,6 @@ def _values(review: Review, progress: Progress) -> dict[str, Any]:
         "lightningd": cut(standing.version),
         "blockheight": f"{standing.blockheight:,}",
         "period": period_words(profit.since_at, profit.until_at),
-        "day_count": round((profit.until_at - profit.since_at) / DAY_SECONDS) if profit.since_at > 0 else None,
         "made_at": instant(standing.taken_at),
         "synced_at": "never" if standing.synced_at is None else instant(standing.synced_at),
         "synced_age": age(standing.synced_at, standing.taken_at),
@@ -88,7 +88,7 @@ def _values(review: Review, progress: Progress) -> dict[str, Any]:
         "refills": refills(review),
         "sold": SOLD,
         "decisions": decisions(review),
-        "kinds": KINDS,
+        "kinds": OUTCOMES,
         "grouped": "{:,}".format,
         "notes": tuple(_notes(review)),
         "style": Markup(style),  # noqa: S704  # our own file
