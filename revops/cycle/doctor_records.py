@@ -18,7 +18,7 @@ from revops.domain.policy import Config
 from revops.domain.recorder import RecorderStatus
 from revops.errors import RevopsError
 from revops.store import books, health, nodes, runs, samples, spending
-from revops.store.backups import default_folder, newest_at
+from revops.store.backups import copied_name, default_folder, newest_at
 from revops.store.engine import Database, Tx
 from revops.store.url import is_sqlite, parse_url, sqlite_path
 
@@ -109,4 +109,5 @@ def ledger_gap(database: Database, key: int) -> str | None:
 def backup_facts(config: Config, oldest_at: float | None) -> BackupFacts:
     """Given when the first command ran, return what there is in the folder of backups."""
     folder = default_folder(configuration.state_dir(config))
-    return BackupFacts(str(folder), newest_at(Path(folder)), oldest_at)
+    name = copied_name(configuration.database_url(config))
+    return BackupFacts(str(folder), newest_at(Path(folder), name), oldest_at)
