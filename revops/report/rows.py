@@ -114,10 +114,14 @@ def _names(table: Sequence[Flat]) -> tuple[str, ...]:
 
 
 def _column(word: str, names: Sequence[str]) -> str:
-    """Given a name or the end of one, return the column that it means."""
+    """Given a name or the end of one, return the column that it means: of several that end so, the one that isn't a
+    part of a part.
+    """
     if word in names:
         return word
-    found = [name for name in names if name.endswith(f".{word}")] or [name for name in names if word in name]
+    ends = [name for name in names if name.endswith(f".{word}")]
+    highest = [name for name in ends if name.count(".") == min(one.count(".") for one in ends)]
+    found = highest if len(highest) == 1 else ends or [name for name in names if word in name]
     if len(found) == 1:
         return found[0]
     if found:

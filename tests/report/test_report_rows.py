@@ -72,6 +72,19 @@ def test_sorting_puts_the_unknown_last(sort: str, order: str) -> None:
     assert "".join(name[0] for name in names(Choice(sort=sort))) == order
 
 
+@dataclass(frozen=True)
+class Line:
+    channel: Row
+    demand: dict[str, dict[str, int]]
+
+
+def test_of_several_columns_that_end_so_the_one_that_is_no_part_of_a_part_is_meant() -> None:
+    lines = [Line(row, {"judged": {"fee_ppm": 7, "earned_msat": 8}}) for row in ROWS]
+    assert [line.channel.name for line in chosen(lines, Choice((condition("fee_ppm>500"),)))] == ["2x2x2"]
+    with pytest.raises(BadChoice, match="several columns"):
+        chosen(lines, Choice((condition("earned_msat>1"),)))
+
+
 def test_a_limit_counts_what_is_left() -> None:
     assert names(Choice((condition("fee_ppm!="),), "-fee_ppm", 1)) == ["2x2x2"]
     assert names(Choice(limit=2)) == ["1x1x1", "2x2x2"]
