@@ -11,6 +11,7 @@ import stat
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -250,12 +251,16 @@ def test_a_sync_that_nothing_ends_keeps_no_later_one_from_starting(
     told, left = tmp_path / "told", tmp_path / "told.left"
     said: list[str] = []
     starter = Starter(["sh", "-c", script.format(told=told)], 0.0, Complaints(lambda _level, text: said.append(text)))
+
+    def begun(number: int) -> bool:
+        return told.exists() and len(told.read_text().split()) >= number
+
     thread = threading.Thread(target=starter.run, daemon=True)
     thread.start()
     try:
         for number in (1, 2):
             starter.event()
-            until("start", lambda number=number: told.exists() and len(told.read_text().split()) >= number)
+            until("start", partial(begun, number))
         until("complaint", lambda: said)
     finally:
         starter.stop()
