@@ -30,7 +30,7 @@ def parse_url(text: str) -> URL:
         text.encode()
         url = make_url(text)
         for host in (url.host or "").split(","):
-            if not host.lower().startswith(("/", "%2f")):  # a socket's folder can have any name
+            if host and not host.lower().startswith(("/", "%2f")):  # a socket's folder can have any name
                 host.encode("idna")  # as whoever looks it up does
     except (ArgumentError, ValueError):  # the driver's text could hold the password
         raise ConfigError(_wanted("this is not a database URL")) from None
