@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -26,6 +27,7 @@ _CONDITION: Final = re.compile(r"\s*([a-z0-9_.]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s
 _TRUTHS: Final = {"true": True, "yes": True, "false": False, "no": False}
 #: Amounts are in msat; people think in sat.
 _SAT: Final = re.compile(r"(-?[0-9_,]+)\s*sat")
+_DATE: Final = re.compile(r"[0-9]{8}")
 _LIST_SEPARATOR: Final = "; "
 
 
@@ -181,11 +183,12 @@ def _number(name: str, text: str) -> float | int:
 
 
 def _instant(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    """Eight digits are a date, and no epoch of 1970: "20261101"."""
+    if not _DATE.fullmatch(text):
+        with suppress(ValueError):
+            return float(text)
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _compared(operator: str, value: Any, bound: Any) -> bool:

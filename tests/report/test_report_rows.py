@@ -52,6 +52,7 @@ def names(choice: Choice) -> list[str]:
         ("open=no", "3"), ("window.earned_msat>5sat", "2"), ("window.earned_msat>=5 sat", "12"),
         ("window.rate_ratio<0", "2"),
         ("opened_at>=1970-01-03", "3"), ("opened_at<1970-01-02T00:00:01", "1"), ("opened_at=86400", "1"),
+        ("opened_at>=19700103", "3"),
         ("name>1x1x1", "23"), ("name~2", "2"), ("lifetime.earned_msat<=0", "3"), ("window.earned_msat=", "3"),
     ],
 )  # fmt: skip
