@@ -30,6 +30,8 @@ _LEAST_PROSE: Final = 40
 _LEAST_ALIAS: Final = 24
 #: What an alias is cut to, where nothing less helps; the channel, or the peer's id, says who it is.
 _CUT_ALIAS: Final = 16
+#: More characters of an alias are not even measured.
+_LONGEST_ALIAS: Final = 4 * _CUT_ALIAS
 #: The heading of aliases.
 _PEER: Final = "peer"
 _WIDEST: Final = 10_000
@@ -81,8 +83,9 @@ def _with_aliases_cut(table: Table) -> Table:
 def _cut(text: str) -> str:
     from rich.cells import cell_len
 
-    if cell_len(text) <= _CUT_ALIAS:
+    if len(text) <= _LONGEST_ALIAS and cell_len(text) <= _CUT_ALIAS:
         return text
+    text = text[:_LONGEST_ALIAS]
     while cell_len(text) >= _CUT_ALIAS:
         text = text[:-1]
     return f"{text.rstrip()}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from revops.decide.cadence import RUNS, expected_seconds, is_late
+from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.record import RunRecord
 from revops.domain.schedule import EVERY_SECONDS
 from revops.domain.status import CommandStanding
@@ -17,7 +18,7 @@ def command_standings(tx: Tx, now: float) -> tuple[CommandStanding, ...]:
 
 def _standing(tx: Tx, last: RunRecord, now: float) -> CommandStanding:
     every = expected_seconds(EVERY_SECONDS.get(last.command), runs.latest_starts(tx, last.command, RUNS))
-    success_at = runs.last_success(tx, last.command)
+    success_at = runs.last_success(tx, last.command, now + AHEAD_SECONDS)
     return CommandStanding(
         command=last.command,
         started_at=last.started_at,

@@ -54,7 +54,7 @@ def backup(
     options: CommonOptions, target: Path | None, keep: int | None = None, clock: Callable[[], float] = time.time
 ) -> BackupSummary:
     """Given the flags, copy the database while others go on using it: to a file that doesn't exist, or into a folder
-    (None: beside the database) under a name of its time. With `keep`, remove all but so many of the copies there.
+    (None: beside the database) under its name and the time. With `keep`, remove all but so many of its copies there.
     """
     section = load_section(options)
     folder = target or backups.default_folder(state_dir_of(section))
@@ -62,7 +62,8 @@ def backup(
         return schema.backup(url_of(section), target)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"backup {folder}: not a folder, as --keep needs it")
-    target = folder / backups.dated_name(clock())
+    name = backups.copied_name(url_of(section))
+    target = folder / backups.dated_name(name, clock())
     made = schema.backup(url_of(section), target, make_folder=True)
-    removed = () if keep is None else backups.keep(folder, keep)
+    removed = () if keep is None else backups.keep(target, name, keep)
     return replace(made, removed_count=len(removed))

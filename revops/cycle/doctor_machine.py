@@ -85,7 +85,12 @@ def textfile_facts(config: Config) -> TextfileFacts:
     files = []
     newest_at = None
     for file in sorted(path.glob("revops_*.prom")) if os.access(path, os.R_OK | os.X_OK) else ():
-        found = file.stat()
+        try:
+            found = file.stat()
+        except OSError:
+            if file.is_symlink():  # one that leads nowhere: nobody can read it
+                files.append((file.name, 0))
+            continue
         files.append((file.name, stat.S_IMODE(found.st_mode)))
         newest_at = max(newest_at or 0.0, found.st_mtime)
     return TextfileFacts(

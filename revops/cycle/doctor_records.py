@@ -14,11 +14,12 @@ from revops.cycle.reserves import read_reserve
 from revops.decide.cadence import RUNS
 from revops.domain.budget import Category
 from revops.domain.health import BackupFacts, CommandFacts, DatabaseFacts, Fault, RecordFacts
+from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.policy import Config
 from revops.domain.recorder import RecorderStatus
 from revops.errors import RevopsError
 from revops.store import books, health, nodes, runs, samples, spending
-from revops.store.backups import default_folder, newest_at
+from revops.store.backups import copied_name, default_folder, newest_at
 from revops.store.engine import Database, Tx
 from revops.store.url import is_sqlite, parse_url, sqlite_path
 
@@ -81,14 +82,15 @@ def record_facts(database: Database, config: Config, key: int, now: float) -> Re
                 one.reserved_at for category in Category for one in spending.open_reservations(tx, category)
             ),
             marks=samples.clock_marks(tx, 0.0),
-            commands=_commands(tx),
+            commands=_commands(tx, now),
             oldest_run_at=health.oldest_run_at(tx),
         )
 
 
-def _commands(tx: Tx) -> tuple[CommandFacts, ...]:
+def _commands(tx: Tx, now: float) -> tuple[CommandFacts, ...]:
+    until_at = now + AHEAD_SECONDS
     return tuple(
-        CommandFacts(last, runs.last_success(tx, last.command), runs.latest_starts(tx, last.command, RUNS))
+        CommandFacts(last, runs.last_success(tx, last.command, until_at), runs.latest_starts(tx, last.command, RUNS))
         for last in runs.last_runs(tx)
     )
 
@@ -109,4 +111,5 @@ def ledger_gap(database: Database, key: int) -> str | None:
 def backup_facts(config: Config, oldest_at: float | None) -> BackupFacts:
     """Given when the first command ran, return what there is in the folder of backups."""
     folder = default_folder(configuration.state_dir(config))
-    return BackupFacts(str(folder), newest_at(Path(folder)), oldest_at)
+    name = copied_name(configuration.database_url(config))
+    return BackupFacts(str(folder), newest_at(Path(folder), name), oldest_at)

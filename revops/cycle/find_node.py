@@ -28,6 +28,9 @@ _CONNECT_SECONDS: Final = 2.0
 #: Places that an error names: the others differ in the network only.
 _SHOWN_COUNT: Final = 4
 
+#: More than any configuration of lightningd.
+_MOST_CHARACTERS: Final = 1_000_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,9 +65,14 @@ def _paths_of(process: Process) -> Iterator[Path]:
 
 
 def _settings(path: Path) -> dict[str, str]:
-    """lightningd's file: `key=value` or a bare key a line. One that can't be read tells nothing."""
+    """lightningd's file: `key=value` or a bare key a line. One that can't be read tells nothing; nor does a pipe or a
+    device, for which anybody's process of that name could ask.
+    """
     try:
-        rows = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8", errors="replace") as file:
+            rows = file.read(_MOST_CHARACTERS).splitlines()
     except OSError:
         return {}
     found = dict(row.strip().partition("=")[::2] for row in rows if not row.lstrip().startswith("#"))

@@ -99,7 +99,7 @@ class OwnRun:
             if run_key is None:
                 run_key = runs.begin_run(tx, self.command, self.started_at, __version__)
             runs.end_run(tx, run_key, finished_at, exit_code, message)
-            self.last_success_at = runs.last_success(tx, self.command)
+            self.last_success_at = runs.last_success(tx, self.command, finished_at)
             starts = runs.latest_starts(tx, self.command, RUNS)
         self.interval_seconds = expected_seconds(EVERY_SECONDS.get(self.command), starts)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from revops.domain.instants import is_ahead
+
 #: The plugin writes at least so often, and a silence of more than three times that is a gap.
 BEAT_SECONDS: Final = 30.0
 GAP_SECONDS: Final = 3 * BEAT_SECONDS
@@ -181,5 +183,7 @@ class RecorderStatus:
 
     @property
     def alive(self) -> bool:
-        """Whether the recorder has written lately."""
-        return self.last_line_at is not None and self.taken_at - self.last_line_at <= GAP_SECONDS
+        """Whether the recorder has written lately: one that runs replaces what a clock that was wrong dated ahead."""
+        if self.last_line_at is None or is_ahead(self.last_line_at, self.taken_at):
+            return False
+        return self.taken_at - self.last_line_at <= GAP_SECONDS

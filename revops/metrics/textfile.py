@@ -14,6 +14,7 @@ import errno
 import fcntl
 import math
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +45,8 @@ _TEMPORARY_SUFFIX: Final = ".tmp"
 #: Others hold the folder for the time of one small write.
 _LOCK_WAIT_SECONDS: Final = 10.0
 _LOCK_POLL_SECONDS: Final = 0.05
+#: A thousand channels take a few megabytes.
+_MOST_BYTES: Final = 256 * 1024 * 1024
 #: By how much a snapshot can overtake another. Runs take minutes.
 _OVERTAKE_SECONDS: Final = 3_600.0
 
@@ -147,11 +150,21 @@ def _overtaken(taken_at: float, present_at: float, now: float) -> bool:
 
 
 def _present(path: Path) -> str:
-    """Given a file of ours, return what is in it; nothing if it isn't there."""
+    """Given a file of ours, return what is in it; nothing if it isn't there.
+
+    Others may write to the folder, too. What is no file isn't ours: a pipe in its place would hold the run up for ever,
+    a link could lead to what has no end. It is replaced like the file that should be there.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            return ""
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return file.read(_MOST_BYTES).decode(errors="replace")
 
 
 @contextmanager

@@ -11,6 +11,9 @@ from revops.domain.node import Feerates, NodeInfo, Wallet, WalletOutput
 from revops.node.fields import Fields
 
 _SYNC_WARNINGS: Final = ("warning_bitcoind_sync", "warning_lightningd_sync")
+#: BOLT 7 gives an alias 32 bytes, of which lightningd may make two characters each. A longer one is nobody's, and would
+#: stand on each row of each page.
+_LONGEST_ALIAS: Final = 64
 _OUTPUT_STATES: Final = ("unconfirmed", "confirmed", "spent", "immature")
 
 
@@ -20,7 +23,7 @@ def node_info(reply: dict[str, object]) -> NodeInfo:
     warnings = [fields.text(name) for name in _SYNC_WARNINGS if name in fields]
     return NodeInfo(
         node_id=fields.node_id("id"),
-        alias=fields.text("alias"),
+        alias=fields.text("alias")[:_LONGEST_ALIAS],
         version=fields.text("version"),
         network=fields.text("network"),
         blockheight=fields.whole("blockheight"),
@@ -36,7 +39,8 @@ def peer_info(reply: dict[str, object], node_id: str) -> PeerInfo:
     for row in Fields("listnodes", reply).rows("nodes"):
         if row.node_id("nodeid") != node_id:
             raise row.wrong("nodeid", "is not the node that was asked for")
-        return PeerInfo(node_id=node_id, alias=row.maybe(row.text, "alias"))
+        alias = row.maybe(row.text, "alias")
+        return PeerInfo(node_id=node_id, alias=alias and alias[:_LONGEST_ALIAS])
     return PeerInfo(node_id=node_id, alias=None)
 
 

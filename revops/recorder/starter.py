@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shlex
 import signal
 import subprocess
@@ -15,13 +16,15 @@ from typing import IO, Final
 from revops.recorder.complaints import Complaints
 from revops.recorder.debounce import BUSY_EXIT_CODE, Pace, event_came, sync_ended, sync_started
 
-#: A sync that takes longer is stopped: it may be the first one of a large node, and goes on where it was.
+#: A sync that takes longer is asked to end: it may be the first one of a large node, and goes on where it was.
 LONGEST_SYNC_SECONDS: Final = 900.0
-#: What a stopped one gets to end by itself.
+#: What it gets to end by itself; then it is killed, and after as long again nobody waits for it any more.
 GRACE_SECONDS: Final = 5.0
 #: So much below the node's own priority, as far as it goes.
 NICENESS: Final = 10
 LOWEST_PRIORITY: Final = 19
+#: A monitoring service watches cron's runs. Each event's run would flood it, and hide that cron has died.
+NO_PINGS: Final = {"REVOPS_PING_URL": ""}
 #: How much of what it says on standard error is kept.
 _TAIL_BYTES: Final = 300
 
@@ -80,45 +83,71 @@ class Starter:
             return False
 
     def _run_once(self) -> None:
+        # Without the lock: who tells of an event must not wait for a slow disk to start a program from.
+        process = subprocess.Popen(  # noqa: S603  # the operator names the command
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | NO_PINGS,
+        )
         with self._changed:
+            self._process = process
             if self._stopped:
-                return
-            process = self._process = subprocess.Popen(  # noqa: S603  # the operator names the command
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
+                _signal(process, signal.SIGTERM)
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, min(os.nice(0) + NICENESS, LOWEST_PRIORITY))
-        alarm = threading.Timer(LONGEST_SYNC_SECONDS, _signal, (process, signal.SIGTERM))
-        alarm.daemon = True
-        alarm.start()
-        try:
-            said = _tail(process.stderr)
-            exit_code = process.wait()
-        finally:
-            alarm.cancel()
+        exit_code, said = _attended(process)
         with self._changed:
             self._process = None
         self._ended(exit_code)
         if exit_code not in {0, BUSY_EXIT_CODE} and not self._stopped:
-            self._complaints.say("sync", f"{shlex.join(self._command)} ended with {exit_code}: {said or 'no word'}")
+            ending = "had to be given up" if exit_code is None else f"ended with {exit_code}"
+            self._complaints.say("sync", f"{shlex.join(self._command)} {ending}: {said or 'no word'}")
 
     def _ended(self, exit_code: int | None) -> None:
         with self._changed:
             self._pace = sync_ended(self._pace, self._steady(), exit_code)
 
 
-def _tail(stream: IO[bytes] | None) -> str:
-    """The end of what is written, once all is written."""
+def _attended(process: subprocess.Popen[bytes]) -> tuple[int | None, str]:
+    """Given a process, return its exit code and the end of what it said, once all that it has started let go of its
+    standard error. One that takes too long is asked to end, then made to, then left alone: no exit code.
+    """
+    said = b""
+    for seconds, number in (
+        (LONGEST_SYNC_SECONDS, signal.SIGTERM),
+        (GRACE_SECONDS, signal.SIGKILL),
+        (GRACE_SECONDS, 0),
+    ):
+        until = time.monotonic() + seconds
+        more, silent = _heard(process.stderr, until)
+        said = (said + more)[-_TAIL_BYTES:]
+        if silent:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+                break
+        if number:
+            _signal(process, number)
+    if process.stderr is not None:
+        process.stderr.close()
+    return process.poll(), said.decode(errors="replace").strip()
+
+
+def _heard(stream: IO[bytes] | None, until: float) -> tuple[bytes, bool]:
+    """Given a stream and a moment, return the end of what is written until then, and whether nothing more comes."""
+    if stream is None:
+        return b"", True
     kept = b""
-    if stream is not None:
-        with stream:
-            while more := stream.read(4_096):
-                kept = (kept + more)[-_TAIL_BYTES:]
-    return kept.decode(errors="replace").strip()
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while (left_seconds := until - time.monotonic()) > 0 and selector.select(left_seconds):
+            more = os.read(stream.fileno(), 4_096)
+            if not more:
+                return kept, True
+            kept = (kept + more)[-_TAIL_BYTES:]
+    return kept, False
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -26,6 +27,7 @@ _CONDITION: Final = re.compile(r"\s*([a-z0-9_.]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s
 _TRUTHS: Final = {"true": True, "yes": True, "false": False, "no": False}
 #: Amounts are in msat; people think in sat.
 _SAT: Final = re.compile(r"(-?[0-9_,]+)\s*sat")
+_DATE: Final = re.compile(r"[0-9]{8}")
 _LIST_SEPARATOR: Final = "; "
 
 
@@ -114,10 +116,14 @@ def _names(table: Sequence[Flat]) -> tuple[str, ...]:
 
 
 def _column(word: str, names: Sequence[str]) -> str:
-    """Given a name or the end of one, return the column that it means."""
+    """Given a name or the end of one, return the column that it means: of several that end so, the one that isn't a
+    part of a part.
+    """
     if word in names:
         return word
-    found = [name for name in names if name.endswith(f".{word}")] or [name for name in names if word in name]
+    ends = [name for name in names if name.endswith(f".{word}")]
+    highest = [name for name in ends if name.count(".") == min(one.count(".") for one in ends)]
+    found = highest if len(highest) == 1 else ends or [name for name in names if word in name]
     if len(found) == 1:
         return found[0]
     if found:
@@ -177,11 +183,12 @@ def _number(name: str, text: str) -> float | int:
 
 
 def _instant(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    """Eight digits are a date, and no epoch of 1970: "20261101"."""
+    if not _DATE.fullmatch(text):
+        with suppress(ValueError):
+            return float(text)
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _compared(operator: str, value: Any, bound: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from revops.domain.budget import Category, WindowState
+from revops.domain.instants import is_ahead
 from revops.domain.reason import Reason
 from revops.domain.status import CommandStanding, Earnings, Status
 from revops.domain.text import counted
@@ -50,6 +51,9 @@ def status(value: Status) -> Iterator[Block]:
 def _attention(value: Status) -> Iterator[str]:
     if value.synced_at is None:
         yield "the node was never synced: run `revops sync`"
+    elif is_ahead(value.synced_at, value.taken_at):
+        ahead = span(value.synced_at - value.taken_at)
+        yield f"the last sync was recorded {ahead} in the future: a clock was, or is, wrong"
     since = {one.reason.sentence: one.since_at for one in value.budget.reserves if one.reason is not None}
     for reason in value.budget.suspended:
         yield f"spending is suspended: {_since(reason, since)}"
@@ -163,7 +167,7 @@ def _ending(one: CommandStanding, now: float) -> str:
 
 
 def _due(one: CommandStanding, now: float) -> str:
-    if one.due_at is None:
+    if one.due_at is None or is_ahead(one.started_at, now):
         return "-"
     if one.late:
         return Toned("late", Tone.BAD)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, Row, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Executable, Row, bindparam, case, delete, func, select, update
 
 from revops.domain.recorder import (
     Folded,
@@ -28,6 +28,9 @@ _COUNTS: Final = (
     "connect_count", "disconnect_count", "forward_count", "state_count", "dropped_count", "removed_count",
     "malformed_count",
 )  # fmt: skip
+#: Where counts stop. A recorder's own never get near it; but who writes the spool may claim anything, and a sum that no
+#: column holds would end this sync and each one after it. Up to here a metric shows them exactly.
+MOST_COUNTED: Final = 2**53
 
 
 def take_turn(tx: Tx) -> SpoolPlace | None:
@@ -98,9 +101,7 @@ def _span(row: Row[Any]) -> RecorderSpan:
 def save(tx: Tx, folded: Folded, read_to: SpoolPlace | None) -> None:
     """Given what a page brings, and the place after it, store both."""
     _save_events(tx, folded, _save_spans(tx, folded))
-    changes: dict[Any, Any] = {
-        recorder.c[name]: recorder.c[name] + count for name, count in folded.counts.items() if count
-    }
+    changes: dict[Any, Any] = {recorder.c[name]: _added(name, count) for name, count in folded.counts.items() if count}
     if folded.spans:
         row = _row(tx)
         known_at = None if row is None else row.last_at
@@ -115,6 +116,11 @@ def save(tx: Tx, folded: Folded, read_to: SpoolPlace | None) -> None:
         }
     if changes:
         tx.connection.execute(update(recorder).where(recorder.c.node_key == tx.node_key).values(changes))
+
+
+def _added(name: str, count: int) -> ColumnElement[int]:
+    was, more = recorder.c[name], min(count, MOST_COUNTED)
+    return case((was > MOST_COUNTED - more, MOST_COUNTED), else_=was + more)
 
 
 def _save_spans(tx: Tx, folded: Folded) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, Final
 
@@ -79,16 +80,18 @@ def _last_runs() -> Executable:
     )
 
 
-def last_success(tx: Tx, command: str) -> float | None:
-    """Given a command, return when it last ended with exit code 0; None if never."""
-    at: float | None = tx.execute(_last_success(), b_command=command).scalar()
+def last_success(tx: Tx, command: str, until_at: float = math.inf) -> float | None:
+    """Given a command and a moment, return when it last ended with exit code 0 by then; None if never. A run that was
+    recorded under a clock that ran ahead must not stand for all that come after.
+    """
+    at: float | None = tx.execute(_last_success(), b_command=command, b_until=until_at).scalar()
     return at
 
 
 @cache
 def _last_success() -> Executable:
     ended = (run.c.node_key == NODE, run.c.command == bindparam("b_command"), run.c.exit_code == _SUCCESS)
-    return select(func.max(run.c.finished_at)).where(*ended)
+    return select(func.max(run.c.finished_at)).where(*ended, run.c.finished_at <= bindparam("b_until"))
 
 
 def latest_starts(tx: Tx, command: str, count: int) -> tuple[float, ...]:

@@ -27,7 +27,11 @@ IDLE_TIMEOUT_SECONDS: Final[float] = 60
 def parse_url(text: str) -> URL:
     """Given the configured URL, return it parsed. Raise ConfigError where it isn't one of the two kinds we know."""
     try:
+        text.encode()
         url = make_url(text)
+        for host in (url.host or "").split(","):
+            if host and not host.lower().startswith(("/", "%2f")):  # a socket's folder can have any name
+                host.encode("idna")  # as whoever looks it up does
     except (ArgumentError, ValueError):  # the driver's text could hold the password
         raise ConfigError(_wanted("this is not a database URL")) from None
     if url.drivername in {"postgres", "postgresql"}:

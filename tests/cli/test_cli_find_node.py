@@ -142,6 +142,19 @@ def test_a_running_lightningd_says_where_its_socket_is(
     assert list(running_rpc_paths((process,))) == [tmp_path / path for path in expected]
 
 
+def test_a_pipe_that_a_process_names_as_its_configuration_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waited(*_: object, **__: object) -> None:
+        raise AssertionError("this would wait for ever")
+
+    os.mkfifo(tmp_path / "pipe")
+    process = started(f"--lightning-dir={tmp_path}", f"--conf={tmp_path}/pipe", "--network=regtest")
+    for name in ("open", "read_text"):
+        monkeypatch.setattr(Path, name, waited)
+    assert running_rpc_paths((process,)) == (tmp_path / "regtest" / "lightning-rpc",)
+
+
 def test_of_a_user_without_a_name_nothing_is_known() -> None:
     assert running_rpc_paths((started(uid=4_294_000_000),)) == ()
 

@@ -162,6 +162,26 @@ def test_where_all_have_stopped_the_cause_is_told_once(database: Database, stand
     assert "last succeeded" not in text
 
 
+def test_what_a_clock_that_ran_ahead_recorded_hides_neither_itself_nor_a_cron_that_died(
+    database: Database, stand: Callable[[], Status]
+) -> None:
+    with database.transaction(1) as tx:
+        for number in range(8, 3, -1):
+            run_of(tx, "fees adjust", NOON - number * HALF_HOUR)
+        run_of(tx, "fees adjust", NOON + DAY)
+        run_of(tx, "fees adjust", NOON - 3 * HALF_HOUR, 69)
+        run_of(tx, "sync", NOON + DAY)
+        nodes.record_node(
+            tx, make_node(), wallet_spendable_msat=1, channels_spendable_msat=1, synced_at=NOON + DAY
+        )  # fmt: skip
+    value = stand()
+    assert of(value, "fees adjust").last_success_at == NOON - 4 * HALF_HOUR + 2
+    assert of(value, "fees adjust").late
+    text = page(page_of(value))
+    assert "the last sync was recorded 24 h in the future: a clock was, or is, wrong" in text
+    assert " in 24 h" not in text
+
+
 def test_a_node_without_records_still_has_a_page(url: str, database: Database, tmp_path: Path) -> None:
     database.node_key(OWN_ID, "ours", "bitcoin")
     path = tmp_path / "bare.toml"

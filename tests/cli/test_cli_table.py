@@ -143,6 +143,11 @@ def test_aliases_that_nothing_else_tells_apart_stay_whole():
     assert max(map(len, lines)) <= 60
 
 
+def test_an_endless_alias_is_cut_at_once():
+    rows = (("1x1x1", "x" * 1_000_000, "1,234"),)
+    assert max(map(len, shown_at(60, Table("", ("channel", "peer", ">n"), rows)))) <= 100
+
+
 def test_a_wide_terminal_gets_one_line_a_row():
     lines = on_pty(220).split("\n")
     assert sum("1142330x1186425x6503" in line for line in lines) == 2

@@ -581,6 +581,8 @@ def spool(last_line_at: float | None, fault: str | None = None, *, read_to_at: f
         (spool(None, "Permission denied"), WARNING, "can't be read: Permission denied"),
         (spool(None), WARNING, "has no line yet"),
         (spool(NOW - 91.0, read_to_at=NOW - 91.0), WARNING, "nothing for 91 s"),
+        (spool(NOW + DAY, read_to_at=NOW + DAY), WARNING, "nothing since the clock was set back"),
+        (spool(NOW + 600.0, read_to_at=NOW), OK, "read to"),
         (spool(NOW - 90.0), NOTE, "nothing of it is read yet"),
         (spool(NOW - 5.0, read_to_at=NOW - 65.0), OK, "read to 60 s before its last line"),
         (spool(NOW - 5.0, read_to_at=NOW), OK, "read to 0 s before its last line"),

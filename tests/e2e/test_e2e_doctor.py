@@ -574,6 +574,14 @@ def test_a_clock_that_is_ahead_of_the_chain(settled: Machine) -> None:
     assert found
 
 
+def test_a_link_in_the_folder_that_leads_nowhere_is_named(settled: Machine, exporter: Callable[..., None]) -> None:
+    exporter(0, "--collector.textfile.directory", str(settled.metrics))
+    (settled.metrics / "revops_gone.prom").symlink_to("/nonexistent/file")
+    found = exporters_finding(settled)
+    assert found.severity is Severity.WARNING
+    assert "revops_gone.prom" in found.sentence
+
+
 # ---- and the doctor itself
 
 

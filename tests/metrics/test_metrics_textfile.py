@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -206,6 +207,32 @@ def test_a_spoilt_file_is_replaced(tmp_path: Path, report: Report, content: byte
     path.write_bytes(content)
     write_node_metrics(tmp_path, "main", report)
     assert value_of(path, "revops_node_blockheight") == report.blockheight
+
+
+def _ended(_number: int, _frame: object) -> None:
+    raise AssertionError("it would have waited for ever")
+
+
+@pytest.mark.parametrize("target", ["/nonexistent/file", "elsewhere", None], ids=["link to nothing", "link", "pipe"])
+def test_what_others_put_in_a_file_s_place_is_not_read_but_replaced(
+    tmp_path: Path, report: Report, target: str | None
+) -> None:
+    write_node_metrics(tmp_path, "main", replace(report, taken_at=report.taken_at + 60))
+    path = tmp_path / "revops_main.prom"
+    path.rename(tmp_path / "elsewhere")
+    if target is None:
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target)
+    before = signal.signal(signal.SIGALRM, _ended)
+    signal.setitimer(signal.ITIMER_REAL, 5)
+    try:
+        write_node_metrics(tmp_path, "main", report)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not path.is_symlink()
+    assert value_of(path, "revops_snapshot_timestamp_seconds") == report.taken_at
 
 
 def test_writers_at_the_same_time_leave_the_newest(tmp_path: Path, report: Report) -> None:

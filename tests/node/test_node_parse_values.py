@@ -23,6 +23,14 @@ def test_sync_warnings_are_joined() -> None:
     assert parse_node.node_info(warned).sync_warning == "a; b"
 
 
+def test_an_alias_is_no_longer_than_one_can_be() -> None:
+    endless = "x" * 1_000_000
+    assert parse_node.node_info({**reply("getinfo"), "alias": endless}).alias == "x" * 64
+    peer_id = "02" * 33
+    found = parse_node.peer_info({"nodes": [{"nodeid": peer_id, "alias": endless}]}, peer_id)
+    assert found.alias == "x" * 64
+
+
 def test_channel() -> None:
     (channel, other), opening_count = parse_channels.channels(reply("listpeerchannels"))
     assert opening_count == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import logging
 import os
 from collections import Counter
@@ -333,6 +334,20 @@ def test_lines_that_mean_nothing_are_left_out_with_a_warning(
     caplog.clear()
     cycle.ingest_spool(database, node_key, config)
     assert caplog.records == []
+
+
+def test_no_count_that_a_spool_claims_ends_a_sync(
+    database: Database, new_node: Callable[[], int], tmp_path: Path
+) -> None:
+    node_key, config = new_node(), config_of(tmp_path)
+    drop = {"t": NOW, "k": "drop", "n": 2**53 - 1, "since": NOW}
+    for number in (1, 2):
+        claims = [{"q": 1, "t": NOW, "k": "open", "v": 1, "run": f"{number:032x}"}]
+        claims += [{"q": sequence, **drop} for sequence in range(2, 1_100)] + [{"q": 2**53 - 1, "t": NOW, "k": "beat"}]
+        (tmp_path / name_of(number)).write_text("".join(json.dumps(claim) + "\n" for claim in claims))
+    assert cycle.ingest_spool(database, node_key, config) == 2_200
+    found = record(database, node_key)
+    assert (found.dropped_count, found.removed_count) == (store.MOST_COUNTED, store.MOST_COUNTED)
 
 
 def test_a_line_without_its_end_is_waited_for_and_given_up_when_there_is_a_next_segment(

@@ -6,18 +6,24 @@ import fcntl
 import json
 import os
 import shlex
+import signal
 import stat
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from revops.domain.recorder import LineKind
+from revops.recorder.complaints import Complaints
+from revops.recorder.debounce import sync_ended
 from revops.recorder.intake import CAPACITY
 from revops.recorder.segments import LOCK_NAME
-from tests.recorder.node import CHANNEL, PEER, Node, count, lines_of, running, until
+from revops.recorder.starter import Starter
+from tests.recorder.node import CHANNEL, DEADLINE_SECONDS, PEER, Node, count, lines_of, running, until
 
 FORWARD = {
     "payment_hash": "aa" * 32, "in_channel": "1x1x1", "out_channel": "2x2x2", "in_msat": 1001, "out_msat": 1000,
@@ -189,7 +195,7 @@ def test_syncs_start_after_events_one_at_a_time_and_with_low_priority(tmp_path: 
     script.write_text(
         "import json, os, time\n"
         f"with open({str(told)!r}, 'a') as stream:\n"
-        "    stream.write(json.dumps([os.nice(0), os.isatty(0), time.time()]) + '\\n')\n"
+        "    stream.write(json.dumps([os.nice(0), os.environ['REVOPS_PING_URL'], time.time()]) + '\\n')\n"
         "print('x' * 100_000)\n"
     )
     options: dict[str, Any] = {
@@ -208,6 +214,7 @@ def test_syncs_start_after_events_one_at_a_time_and_with_low_priority(tmp_path: 
         assert node.logs == []
     (first, second) = starts()
     assert first[0] == min(os.nice(0) + 10, 19)
+    assert first[1] == ""  # no ping
     assert second[2] - first[2] >= 0.9
 
 
@@ -224,6 +231,45 @@ def test_a_sync_that_fails_is_told_once(tmp_path: Path) -> None:
         node.connect()
         until("line", lambda: count(node.spool, LineKind.CONNECT) == 2)
         assert len(node.logs) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "trap '' TERM; echo $$ >> {told}; exec sleep 600",
+        "echo $$ >> {told}; setsid sleep 600 & echo $! >> {told}.left; exit 3",
+    ],
+    ids=["deaf", "leaves a child that keeps its standard error"],
+)
+def test_a_sync_that_nothing_ends_keeps_no_later_one_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr("revops.recorder.starter.LONGEST_SYNC_SECONDS", 0.1)
+    monkeypatch.setattr("revops.recorder.starter.GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("revops.recorder.starter.sync_ended", lambda pace, now, _code: sync_ended(pace, now, 0))
+    monkeypatch.setattr("revops.recorder.debounce.REST_RATIO", 0.0)
+    monkeypatch.setattr("revops.recorder.debounce.SETTLE_SECONDS", 0.0)
+    told, left = tmp_path / "told", tmp_path / "told.left"
+    said: list[str] = []
+    starter = Starter(["sh", "-c", script.format(told=told)], 0.0, Complaints(lambda _level, text: said.append(text)))
+
+    def begun(number: int) -> bool:
+        return told.exists() and len(told.read_text().split()) >= number
+
+    thread = threading.Thread(target=starter.run, daemon=True)
+    thread.start()
+    try:
+        for number in (1, 2):
+            starter.event()
+            until("start", partial(begun, number))
+        until("complaint", lambda: said)
+    finally:
+        starter.stop()
+        thread.join(DEADLINE_SECONDS)
+        for pid in left.read_text().split() if left.exists() else ():
+            os.kill(int(pid), signal.SIGKILL)
+    assert not thread.is_alive()
+    assert len(said) == 1
 
 
 def test_a_sync_that_runs_is_ended_with_the_node(tmp_path: Path) -> None:

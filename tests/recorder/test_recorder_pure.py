@@ -362,7 +362,7 @@ def test_the_plugin_loads_nothing_heavy_of_ours() -> None:
     loaded = set(ran.stdout.split())
     assert not loaded & {"sqlalchemy", "alembic", "click", "rich", "tabulate", "prometheus_client", "msgspec", "numpy"}
     ours = {name for name in loaded if name.startswith("revops.") and not name.startswith("revops.recorder")}
-    assert ours == {"revops.domain", "revops.domain.recorder", "revops.domain.values"}
+    assert ours == {"revops.domain", "revops.domain.instants", "revops.domain.recorder", "revops.domain.values"}
 
 
 def test_the_plugin_never_asks_the_node() -> None:

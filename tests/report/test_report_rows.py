@@ -52,6 +52,7 @@ def names(choice: Choice) -> list[str]:
         ("open=no", "3"), ("window.earned_msat>5sat", "2"), ("window.earned_msat>=5 sat", "12"),
         ("window.rate_ratio<0", "2"),
         ("opened_at>=1970-01-03", "3"), ("opened_at<1970-01-02T00:00:01", "1"), ("opened_at=86400", "1"),
+        ("opened_at>=19700103", "3"),
         ("name>1x1x1", "23"), ("name~2", "2"), ("lifetime.earned_msat<=0", "3"), ("window.earned_msat=", "3"),
     ],
 )  # fmt: skip
@@ -70,6 +71,19 @@ def test_conditions_add_up() -> None:
 )  # fmt: skip
 def test_sorting_puts_the_unknown_last(sort: str, order: str) -> None:
     assert "".join(name[0] for name in names(Choice(sort=sort))) == order
+
+
+@dataclass(frozen=True)
+class Line:
+    channel: Row
+    demand: dict[str, dict[str, int]]
+
+
+def test_of_several_columns_that_end_so_the_one_that_is_no_part_of_a_part_is_meant() -> None:
+    lines = [Line(row, {"judged": {"fee_ppm": 7, "earned_msat": 8}}) for row in ROWS]
+    assert [line.channel.name for line in chosen(lines, Choice((condition("fee_ppm>500"),)))] == ["2x2x2"]
+    with pytest.raises(BadChoice, match="several columns"):
+        chosen(lines, Choice((condition("earned_msat>1"),)))
 
 
 def test_a_limit_counts_what_is_left() -> None:

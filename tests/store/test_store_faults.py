@@ -338,6 +338,8 @@ def test_server_that_is_not_there(postgres_server: Any) -> None:
         ("sqlite://", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
         ("postgresql://u:hush@h:port/x", "not a database URL"),
+        ("postgresql://u:hush@my..host/x", "not a database URL"),
+        ("sqlite:////not/\udcff/utf-8", "not a database URL"),
     ],
 )
 def test_urls_that_we_do_not_know(url: str, problem: str) -> None:

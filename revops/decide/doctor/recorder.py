@@ -7,7 +7,7 @@ from typing import Final
 
 from revops.decide.doctor.findings import note, ok, unchecked, warning
 from revops.domain.health import Finding
-from revops.domain.instants import span
+from revops.domain.instants import is_ahead, span
 from revops.domain.recorder import RecorderStatus
 
 RECORDER: Final = "recorder"
@@ -33,6 +33,8 @@ def recorder(status: RecorderStatus, *, node_answers: bool) -> Iterator[Finding]
         yield warning(
             RECORDER, f"{status.spool_dir} has no line yet: the plugin doesn't run, or writes elsewhere", _START
         )
+    elif is_ahead(status.last_line_at, status.taken_at):
+        yield warning(RECORDER, "the plugin has written nothing since the clock was set back", _START)
     elif not status.alive:
         silent = span(status.taken_at - status.last_line_at)
         yield warning(RECORDER, f"the plugin has written nothing for {silent}, and should every half minute", _START)
