@@ -55,8 +55,11 @@ def percent(ratio: float) -> str:
 
 
 def instant(at: float) -> str:
-    """Given a UTC epoch, return it to the minute."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%MZ")
+    """Given a UTC epoch, return it to the minute; "?" for one that no calendar has, as a node may tell."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%MZ")
+    except (OverflowError, ValueError):
+        return "?"
 
 
 def day(number: int) -> str:

@@ -61,5 +61,10 @@ _safe: Final = lru_cache(maxsize=4_096)(csv_cell)
 
 
 def moment(at: float) -> str:
-    """Given a UTC epoch, return it as ISO 8601 to the second, cut: it stays within its day."""
-    return datetime.fromtimestamp(int(at // 1), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Given a UTC epoch, return it as ISO 8601 to the second, cut: it stays within its day; nothing for one that no
+    calendar has, as a node may tell.
+    """
+    try:
+        return datetime.fromtimestamp(int(at // 1), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError):
+        return ""
