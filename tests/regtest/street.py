@@ -117,7 +117,9 @@ class Street:
         delay = CLTV_FINAL_BLOCKS
         for node, peer in reversed(list(pairwise(hops))):
             channel = self.channel(node, peer)
-            scid, terms = channel["short_channel_id"], channel["updates"]["local"]
+            terms = channel["updates"]["local"]
+            # Before a block has it, a channel has no other name.
+            scid = channel.get("short_channel_id", channel["alias"]["local"])
             route.insert(0, {"id": peer.node_id, "channel": scid, "amount_msat": amount_msat, "delay": delay})
             amount_msat += terms["fee_base_msat"] + amount_msat * terms["fee_proportional_millionths"] // 1_000_000
             delay += CLTV_DELTA_BLOCKS
@@ -193,9 +195,11 @@ def _usable(node: Lightningd, peer: Lightningd) -> bool:
 def _books(node: Lightningd) -> tuple[int, int] | None:
     """How many rows the ledger has; None while it doesn't say what the other lists do."""
     on_chain, paid = chain_moves(node), channel_moves(node)
+    proposed = {move["utxo"] for move in on_chain if move["primary_tag"] == "channel_proposed"}
     ledger: dict[str, int] = defaultdict(int)
     for move in (*on_chain, *paid):
-        ledger[move["account_id"]] += move["credit_msat"] - move["debit_msat"]
+        if not (move["primary_tag"] == "channel_open" and move["utxo"] in proposed):  # else it is there twice
+            ledger[move["account_id"]] += move["credit_msat"] - move["debit_msat"]
     channels = node.channels()
     if any(channel.get("htlcs") for channel in channels):
         return None
