@@ -92,11 +92,16 @@ class Street:
         """Pay the last of the nodes by way of the others, which charge what they ask; return the payment's hash. The
         payer may be the payee.
         """
-        payer, payee = hops[0], hops[-1]
+        payment_hash = self.offer(*hops, amount_msat=amount_msat)
+        hops[0].call("waitsendpay", payment_hash=payment_hash)
+        return payment_hash
+
+    def offer(self, *hops: Lightningd, amount_msat: int) -> str:
+        """Start such a payment, and return its hash; whether it arrives is for the nodes to say."""
+        payee = hops[-1]
         label = f"{payee.name}-{next(self._labels)}"
         made = payee.call("invoice", amount_msat=amount_msat, label=label, description="regtest")
         self._offer(hops, amount_msat, made)
-        payer.call("waitsendpay", payment_hash=made["payment_hash"])
         return str(made["payment_hash"])
 
     def send_to_end_later(self, payer: Lightningd, payee: Lightningd, amount_msat: int) -> str:
