@@ -17,6 +17,7 @@ from revops.errors import DataError
 from revops.node.reader import Reader, Subsystem
 from revops.store import cursors, events, forgotten, forwards, moves, resumed, scids, signals
 from revops.store.chain_costs import rebook, unsettled_txids
+from revops.store.closes import final_txids, unbooked_txids
 from revops.store.engine import Database, Tx
 from revops.store.faults import UNSPENT
 
@@ -182,7 +183,9 @@ class Passes:
         self.move_count += self._plain("chainmoves", self.reader.chain_moves, ingest_chain)
         self.event_count += self._plain("networkevents", self.reader.node_events, events.ingest_events)
         with self.database.transaction(self.node_key) as tx:
-            rebook(tx, unsettled_txids(tx), book)
+            # Only now: the rows of one transaction may be in different pages.
+            final = final_txids(tx)
+            rebook(tx, {*unsettled_txids(tx), *(unbooked_txids(tx) & final)}, partial(book, final=final))
 
     def forgotten(self) -> None:
         """Add up the forwards that only the ledger knows. All that are listed were copied once more after the moves."""

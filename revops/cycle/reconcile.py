@@ -16,6 +16,7 @@ from revops.domain.summary import SyncSummary
 from revops.errors import Unexplained
 from revops.store import reconciled
 from revops.store.chain_costs import wrong_costs
+from revops.store.closes import final_txids
 from revops.store.recount import wrong_sums
 
 COMMAND = "reconcile"
@@ -48,7 +49,7 @@ def _look(session: Session) -> Reconciliation:
         books, to_sweep = reconciled.node_books(
             tx, channels, closed, fees_collected_msat=info.fees_collected_msat, wallet_msat=wallet.confirmed_msat
         )
-        book = partial(chain_costs, opening=opening_of(channels))
+        book = partial(chain_costs, opening=opening_of(channels), final=final_txids(tx))
         damaged = (*wrong_sums(tx.connection, tx.node_key), *wrong_costs(tx, book))
     return Reconciliation(
         taken_at=session.clock(),

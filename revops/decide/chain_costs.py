@@ -29,25 +29,29 @@ LARGEST_FEE_MSAT: Final = 100_000_000
 LARGEST_FEE_RATIO: Final = 0.1
 
 
-def chain_costs(moves: Iterable[ChainMove], opening: Mapping[str, Collection[str]]) -> tuple[ChainCost, ...]:
+def chain_costs(
+    moves: Iterable[ChainMove], opening: Mapping[str, Collection[str]], final: Collection[str] = ()
+) -> tuple[ChainCost, ...]:
     """Given all moves of some transactions, return what each cost; msat.
 
-    `opening` names, by txid, the channels that a transaction funds, as far as channels are listed. Nothing is returned
-    of a transaction of which rows are still to come, nor of one that took less from us than it gave.
+    `opening` names, by txid, the channels that a transaction funds, as far as channels are listed; `final` are closes
+    of channels that the node has forgotten. Nothing is returned of a transaction of which rows are still to come, nor
+    of one that took less from us than it gave.
     """
     by_txid: dict[str, list[ChainMove]] = {}
     for move in moves:
         by_txid.setdefault(move.txid, []).append(move)
     found: list[ChainCost] = []
     for txid, rows in sorted(by_txid.items()):
-        if _is_whole(txid, rows, opening.get(txid, ())):
+        if txid in final or _is_whole(txid, rows, opening.get(txid, ())):
             found += _costs(txid, rows)
     return tuple(found)
 
 
 def _is_whole(txid: str, rows: Sequence[ChainMove], funded: Collection[str]) -> bool:
-    """Whether all rows are there that will come. A channel's opening comes when it is locked in, and what a close
-    leaves to be swept when it is swept.
+    """Whether all rows are there, as far as they tell. A channel's opening comes when it is locked in, and what a
+    close leaves to be swept when it is swept. lightningd never tells of an HTLC that the peer had offered if it had
+    expired before the peer's close was in a block (onchaind/onchaind.c propose_ignore, up to v26.06.6 at least).
     """
     opened = {row.account for row in rows if row.tag == OPEN_TAG}
     if not opened.issuperset({*funded, *(row.account for row in rows if row.tag == PROPOSED_TAG)}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from revops.sim import cleaning, lifecycle, splices, wallet
+from revops.sim import cleaning, lifecycle, splices, wallet, zero_conf
 from revops.sim.channels import Channel
 from revops.sim.opening import Opening, open_batch
 from revops.sim.state import World
@@ -24,6 +24,7 @@ HOOKS = (
     "forget_sling",
     "hide_feerates",
     "hold_payments",
+    "open_at_once",
     "open_channels",
     "pause_market",
     "restore_to_index",
@@ -85,6 +86,11 @@ class ChainHooks:
         with self.lock:
             openings = [Opening(peer_id, capacity_sat, pushed_msat) for peer_id in peer_ids]
             return [channel.channel_id for channel in open_batch(self.world, openings)]
+
+    def open_at_once(self, peer_id: str, capacity_sat: int, *, pushed_msat: int = 0) -> str:
+        """Open a channel that is used before the next block confirms it; return its channel_id."""
+        with self.lock:
+            return zero_conf.open_at_once(self.world, Opening(peer_id, capacity_sat, pushed_msat)).channel_id
 
     def withdraw(self, amount_sat: int) -> str:
         """Pay somebody's address from the wallet; return the txid."""

@@ -87,10 +87,12 @@ def sweep_due(world: World) -> None:
 def end_channel(world: World, channel: Channel, closer: str) -> None:
     """Fail what is in flight on a channel and let it stand as closed. A splice that was under way comes to nothing.
 
-    Raise ValueError if it is closed already.
+    Raise ValueError if it is closed already, or no block has it yet.
     """
     if channel.closed_at is not None:
         raise ValueError(f"channel {channel.channel_id} is closed already")
+    if any(waiting.channel is channel for waiting in world.unconfirmed):
+        raise ValueError(f"channel {channel.channel_id} isn't in a block yet")
     fail_forwards(world, channel)
     abandon(world, channel)
     if channel.splice is not None:

@@ -45,13 +45,22 @@ def record_external(world: World, tag: str, utxo: str, amount_msat: int, origin:
 
 def record_open(world: World, channel: Channel, credit_msat: int, at: int, height: int) -> None:
     """Write the row of a funding output's beginning, by an opening or a splice: `credit_msat` of it is ours."""
+    _record_funding(world, channel, "channel_open", credit_msat, at, height)
+
+
+def record_proposed(world: World, channel: Channel) -> None:
+    """Write the row of a funding output that no block has yet. When one has it, `record_open` tells it once more, with
+    what the channel then holds of ours and had been pushed (lightningd/channel_control.c channel_record_open).
+    """
+    _record_funding(world, channel, "channel_proposed", channel.local_funds_msat, int(world.now_at), 0)
+
+
+def _record_funding(world: World, channel: Channel, tag: str, credit_msat: int, at: int, height: int) -> None:
     utxo = outpoint(channel.funding_txid, channel.funding_outnum)
     tags = ("opener",) if channel.opener == "local" else ()
     extra = {"peer_id": channel.peer_id}
     account, capacity_msat = channel.channel_id, channel.capacity_msat
-    world.chainmoves.add(
-        ChainMove(account, credit_msat, 0, at, "channel_open", utxo, capacity_msat, height, tags, extra)
-    )
+    world.chainmoves.add(ChainMove(account, credit_msat, 0, at, tag, utxo, capacity_msat, height, tags, extra))
 
 
 def record_close(

@@ -49,8 +49,8 @@ def open_batch(world: World, openings: Sequence[Opening]) -> list[Channel]:
     return channels
 
 
-def make_channel(world: World, opening: Opening, txid: str, outnum: int) -> Channel:
-    """Add a channel that we have funded with output `outnum` of a transaction."""
+def make_channel(world: World, opening: Opening, txid: str, outnum: int, *, confirmed: bool = True) -> Channel:
+    """Add a channel that we have funded with output `outnum` of a transaction; it has an scid once a block has that."""
     peer = world.peers[opening.peer_id]
     channel_id = channel_id_of(txid, outnum)
     capacity_msat = opening.capacity_sat * 1000
@@ -60,7 +60,7 @@ def make_channel(world: World, opening: Opening, txid: str, outnum: int) -> Chan
         channel_id=channel_id,
         peer_id=peer.node_id,
         direction=direction_of(world.node_id, peer.node_id),
-        scid=f"{world.height}x{int(txid[:3], 16) + 1}x{outnum}",
+        scid=f"{world.height}x{int(txid[:3], 16) + 1}x{outnum}" if confirmed else None,
         alias_local=alias_scid(channel_id, "alias-local"),
         alias_remote=alias_scid(channel_id, "alias-remote"),
         funding_txid=txid,

@@ -22,7 +22,7 @@ def begin_splice(world: World, channel: Channel, delta_sat: int, *, initiator: s
     Whoever begins it ("local" or "remote") pays the fee: of a splice in from the wallet, of one out from the channel,
     on top of what is taken out. Raise ValueError if wallet or channel holds too little, or another splice is under way.
     """
-    if channel.state != "CHANNELD_NORMAL":
+    if channel.state != "CHANNELD_NORMAL" or any(waiting.channel is channel for waiting in world.unconfirmed):
         raise ValueError(f"channel {channel.channel_id} can't be spliced: {channel.state}")
     serial = world.next_serial()
     txid = digest(channel.channel_id, "splice", serial)

@@ -64,6 +64,15 @@ class Sweep:
     due_height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A channel of ours in use that no block has yet: what of the wallet pays for it, and what comes back."""
+
+    channel: Channel
+    inputs: tuple[Output, ...]
+    change_msat: int
+
+
 @dataclass(slots=True, eq=False)
 class Layer:
     """An askrene layer: disabled nodes and what was learnt of channels."""
@@ -140,6 +149,7 @@ class World:
         self.graph = Graph()
         self.outputs: list[Output] = []
         self.sweeps: list[Sweep] = []
+        self.unconfirmed: list[Unconfirmed] = []
         self.clboss_tags: dict[str, set[str]] = {}
         self.layers: dict[str, Layer] = {"xpay": Layer("xpay", True)}
         self.forwards: IndexedTable[ForwardRow] = IndexedTable()

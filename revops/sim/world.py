@@ -26,6 +26,7 @@ from revops.sim.params import bind
 from revops.sim.rows import ForwardRow
 from revops.sim.splices import lock_in_due
 from revops.sim.state import World
+from revops.sim.zero_conf import confirm_all
 
 __all__ = ["CallLog", "SimBooks", "SimConfig", "SimRpcError", "SimulatedNode"]
 
@@ -35,7 +36,7 @@ class SimulatedNode(ChainHooks):
 
     def __init__(self, config: SimConfig | None = None) -> None:
         world = build_world(config or SimConfig())
-        world.on_block += [lock_in_due, sweep_due]
+        world.on_block += [confirm_all, lock_in_due, sweep_due]
         start_chain(world)
         start_market(world)
         start_outages(world)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Executable, and_, func, literal, select
 from revops.domain.forward import CLOSE_TAG, SPLICE_TAG
 from revops.store.accounts import OUTSIDE_KEY
 from revops.store.engine import NODE, Tx
-from revops.store.tables import chain_cost, chain_move
+from revops.store.tables import chain_cost, chain_move, closed_channel
 
 
 def is_close(columns: Any) -> ColumnElement[bool]:
@@ -20,17 +20,37 @@ def is_close(columns: Any) -> ColumnElement[bool]:
     return and_(columns.tag == CLOSE_TAG, tags.not_like(f"%,{SPLICE_TAG},%"))
 
 
+def final_txids(tx: Tx) -> frozenset[str]:
+    """Return the transactions that have closed channels which the node has forgotten: whatever output of theirs the
+    ledger doesn't have by now wasn't ours, since a node forgets a channel long after all of its own is swept.
+    """
+    return frozenset(tx.execute(_final()).scalars())
+
+
+def unbooked_txids(tx: Tx) -> set[str]:
+    """Return the transactions that have closed channels, and of which no cost is on record."""
+    return {row.txid for row in tx.execute(_unbooked())}
+
+
 def unswept(tx: Tx) -> dict[int, int]:
     """Return by channel_key what of ours closes have left on the chain that hasn't come home yet, and of which nothing
     is booked: at most so much, since their fees are still in it; msat.
     """
-    closes = [row for row in tx.execute(_unbooked()) if row.output_count is not None]
+    final = final_txids(tx)
+    closes = [row for row in tx.execute(_unbooked()) if row.output_count is not None and row.txid not in final]
     if not closes:
         return {}
     made = Counter(outpoint.partition(":")[0] for outpoint in tx.execute(_outpoints()).scalars())
     waiting = [row for row in closes if made[row.txid] < row.output_count]
     home = {row.txid: int(row.credit_msat) for row in tx.execute(_home())} if waiting else {}
     return {row.account_key: max(row.debit_msat - home.get(row.txid, 0), 0) for row in waiting}
+
+
+@cache
+def _final() -> Executable:
+    move, ended = chain_move.c, closed_channel.c
+    forgotten = select(ended.channel_key).where(ended.node_key == NODE, ended.channel_key == move.account_key)
+    return select(move.txid).where(move.node_key == NODE, is_close(move), forgotten.correlate(chain_move).exists())
 
 
 @cache

@@ -98,7 +98,7 @@ def node_books(
         booked_by_jobs_msat=int(tx.execute(_booked()).scalar_one()),
         booked_in_ledger_msat=int(tx.execute(_settled()).scalar_one()),
     )
-    return compared, tuple(names[key] for key in waiting if key in names)
+    return compared, tuple(names[key] for key in waiting if key in names and names[key] not in gone)
 
 
 def _balance(listed: Channel | None) -> int | None:

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revops.cycle import profit, reconcile, rollup
+from revops.domain.balance_change import BalanceChange
 from revops.domain.period import Period
 from revops.domain.profit import ProfitReport
 from revops.domain.reconciliation import Cause, Reconciliation
 from revops.report import reconciliation
 from revops.report.blocks import Line
+from revops.sim.lifecycle import force_close, sweep
 from revops.sim.server import SimServer
 from revops.sim.world import SimConfig, SimulatedNode
 from revops.store import upgrade
@@ -164,6 +166,40 @@ def test_what_was_deleted_while_nobody_synced_is_found(place: Path) -> None:
         node.advance_by(2 * DAY)
         assert node.autoclean(0.5 * DAY) > 1_000
         check(books)
+
+
+@pytest.mark.parametrize("opener", ["local", "remote"])
+def test_a_close_is_booked_when_the_node_has_forgotten_it_though_an_output_was_never_told(
+    place: Path, opener: str
+) -> None:
+    """Of an HTLC of the peer's that had expired before his close was in a block, lightningd writes no row."""
+    node = SimulatedNode(SimConfig(seed=7, channel_count=10, forwards_per_day=500.0, history_days=1.0))
+    folder = place / f"untold-{opener}"
+    folder.mkdir()
+    channel = next(channel for channel in node.world.channels.values() if channel.opener == opener)
+    force_close(node.world, channel, closer="remote")
+    (ended,) = (row for row in node.world.chainmoves if row.extra.get("spending_txid") == node.world.sweeps[-1].txid)
+    assert ended.output_count is not None
+    ended.output_count += 1
+    with SimServer(node, folder / "rpc"):
+        books = Books(folder, node)
+        assert books.reconcile().to_sweep == (channel.channel_id,)
+        before = balance(books)
+        sweep(node.world, node.world.sweeps[-1])
+        cost_msat = fees_msat(node)[ended.extra["spending_txid"]]
+        for _ in range(2):
+            found = books.reconcile()
+            assert (found.to_sweep, found.damaged, found.agrees) == ((), (), True)
+            assert before.unbooked_msat - balance(books).unbooked_msat == -cost_msat
+            (line,) = (one for one in books.profit().channels if one.channel_id == channel.channel_id)
+            assert (line.line.close_msat, line.unswept_msat) == (cost_msat, None)
+            books.start_anew()
+
+
+def balance(books: Books) -> BalanceChange:
+    found = books.profit().balance
+    assert found is not None
+    return found
 
 
 DAMAGE = {

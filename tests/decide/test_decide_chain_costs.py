@@ -157,9 +157,10 @@ def test_what_was_the_peers_in_a_close_is_no_part_of_its_cost() -> None:
         move(WALLET, credit=8_000),
         move(OUTSIDE, credit=70_000, tag="to_them", outpoint=f"{TX}:1"),
     ]
-    assert chain_costs(close, {}) == ()
+    assert chain_costs(close, {}) == chain_costs(close, {}, final={OTHER}) == ()
     (cost,) = chain_costs([*close, move(OUTSIDE, credit=50_000, tag="htlc_timeout", outpoint=f"{TX}:2")], {})
     assert (cost.kind, cost.cost_msat) == (CostKind.CLOSE, 1_000)
+    assert chain_costs(close, {}, final={TX}) == (cost,), "the node has forgotten the channel: no more rows will come"
 
 
 @pytest.mark.parametrize("tag", ["penalty", "penalized", "stolen"])

@@ -93,6 +93,11 @@ class Bitcoind:
         self.call("generatetoaddress", "1", self.call("getnewaddress"))
         self.mine(MATURITY_BLOCKS + OLDEST_LOCKTIME)
 
+    def mempool(self) -> list[str]:
+        """What waits for a block."""
+        waiting: list[str] = json.loads(self.call("getrawmempool"))
+        return waiting
+
     def mine(self, count: int) -> None:
         """Mine so many blocks."""
         self.call("generatetodescriptor", str(count), NOBODY)

@@ -92,11 +92,16 @@ class Street:
         """Pay the last of the nodes by way of the others, which charge what they ask; return the payment's hash. The
         payer may be the payee.
         """
-        payer, payee = hops[0], hops[-1]
+        payment_hash = self.offer(*hops, amount_msat=amount_msat)
+        hops[0].call("waitsendpay", payment_hash=payment_hash)
+        return payment_hash
+
+    def offer(self, *hops: Lightningd, amount_msat: int) -> str:
+        """Start such a payment, and return its hash; whether it arrives is for the nodes to say."""
+        payee = hops[-1]
         label = f"{payee.name}-{next(self._labels)}"
         made = payee.call("invoice", amount_msat=amount_msat, label=label, description="regtest")
         self._offer(hops, amount_msat, made)
-        payer.call("waitsendpay", payment_hash=made["payment_hash"])
         return str(made["payment_hash"])
 
     def send_to_end_later(self, payer: Lightningd, payee: Lightningd, amount_msat: int) -> str:
@@ -117,7 +122,9 @@ class Street:
         delay = CLTV_FINAL_BLOCKS
         for node, peer in reversed(list(pairwise(hops))):
             channel = self.channel(node, peer)
-            scid, terms = channel["short_channel_id"], channel["updates"]["local"]
+            terms = channel["updates"]["local"]
+            # Before a block has it, a channel has no other name.
+            scid = channel.get("short_channel_id", channel["alias"]["local"])
             route.insert(0, {"id": peer.node_id, "channel": scid, "amount_msat": amount_msat, "delay": delay})
             amount_msat += terms["fee_base_msat"] + amount_msat * terms["fee_proportional_millionths"] // 1_000_000
             delay += CLTV_DELTA_BLOCKS
@@ -193,9 +200,11 @@ def _usable(node: Lightningd, peer: Lightningd) -> bool:
 def _books(node: Lightningd) -> tuple[int, int] | None:
     """How many rows the ledger has; None while it doesn't say what the other lists do."""
     on_chain, paid = chain_moves(node), channel_moves(node)
+    proposed = {move["utxo"] for move in on_chain if move["primary_tag"] == "channel_proposed"}
     ledger: dict[str, int] = defaultdict(int)
     for move in (*on_chain, *paid):
-        ledger[move["account_id"]] += move["credit_msat"] - move["debit_msat"]
+        if not (move["primary_tag"] == "channel_open" and move["utxo"] in proposed):  # else it is there twice
+            ledger[move["account_id"]] += move["credit_msat"] - move["debit_msat"]
     channels = node.channels()
     if any(channel.get("htlcs") for channel in channels):
         return None

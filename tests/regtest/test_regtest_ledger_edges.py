@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def test_a_forward_that_ends_on_the_chain(stack: ExitStack, tmp_path: Path) -> N
     (commitment,) = alice.call("close", id=channel_id, unilateraltimeout=1)["txids"]
     assert causes(life.operator) == waiting
     street.mine()
-    wait_until("claim", lambda: json.loads(street.bitcoind.call("getrawmempool")))
+    wait_until("claim", street.bitcoind.mempool)
     assert causes(life.operator) == waiting
     street.mine()
     wait_until("claimed HTLC", lambda: "htlc_fulfill" in {move["primary_tag"] for move in chain_moves(alice)})

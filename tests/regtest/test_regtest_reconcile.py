@@ -7,7 +7,6 @@ and of bitcoind.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter, defaultdict
@@ -236,7 +235,7 @@ def closes(life: Life) -> None:
     street.mine()
     life.agree(sweeping=1)
     street.mine(DELAY_BLOCKS)
-    wait_until("sweep", lambda: json.loads(street.bitcoind.call("getrawmempool")))
+    wait_until("sweep", street.bitcoind.mempool)
     life.agree(sweeping=1)
     street.mine()
     life.agree(booking={(commitment, "closing"), (sweep_of(alice, channel_id), "sweep")})

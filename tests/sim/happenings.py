@@ -12,7 +12,7 @@ from tests.sim.driving import channels, prepare
 EVENTS = (
     "hours", "rebalance", "hold", "release", "splice in", "splice out", "peer splices in", "peer splices out",
     "pending splice", "pending splice out", "close", "close and stay", "force close", "peer force closes", "sweep",
-    "open", "withdraw", "consolidate", "autoclean", "down",
+    "open", "open at once", "withdraw", "consolidate", "autoclean", "down",
 )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def happen(node: SimulatedNode, event: str, number: int) -> None:
     with suppress(ValueError, SimRpcError):
         if event in ("hours", "rebalance", "hold", "release", "down", "autoclean", "sweep"):
             happen_around(node, event, number, row)
-        elif event in ("open", "withdraw", "consolidate"):
+        elif event in ("open", "open at once", "withdraw", "consolidate"):
             happen_to_wallet(node, event, number, rows)
         elif "splice" in event:
             sat = 20_000 + number % 77_777
@@ -61,6 +61,8 @@ def happen_to_wallet(node: SimulatedNode, event: str, number: int, rows: list[di
         node.withdraw(1_000 + number * 37)
     elif event == "consolidate":
         node.consolidate()
+    elif event == "open at once":
+        node.open_at_once(rows[number % len(rows)]["peer_id"], 200_000 + number, pushed_msat=number % 2 * 50_000_123)
     else:
         peers = list(dict.fromkeys(row["peer_id"] for row in rows))[: 1 + number % 3]
         node.open_channels(peers, 200_000 + number, pushed_msat=number % 2 * 50_000_123)

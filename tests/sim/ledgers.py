@@ -18,6 +18,16 @@ def chain_rows(node: SimulatedNode) -> list[Row]:
     return rows
 
 
+def amounts(node: SimulatedNode) -> list[Row]:
+    """Return listchainmoves with no amount where it has been told before, of a channel's opening."""
+    rows = chain_rows(node)
+    proposed = {row["utxo"] for row in rows if row["primary_tag"] == "channel_proposed"}
+    return [
+        row | {"credit_msat": 0} if row["primary_tag"] == "channel_open" and row["utxo"] in proposed else row
+        for row in rows
+    ]
+
+
 def channel_rows(node: SimulatedNode) -> list[Row]:
     """Return listchannelmoves."""
     rows: list[Row] = node.handle("listchannelmoves")["channelmoves"]
@@ -27,7 +37,7 @@ def channel_rows(node: SimulatedNode) -> list[Row]:
 def balances_msat(node: SimulatedNode) -> dict[str, int]:
     """Return each account's credits less its debits."""
     balances: dict[str, int] = defaultdict(int)
-    for row in (*chain_rows(node), *channel_rows(node)):
+    for row in (*amounts(node), *channel_rows(node)):
         balances[row["account_id"]] += row["credit_msat"] - row["debit_msat"]
     return balances
 
@@ -36,7 +46,7 @@ def fees_msat(node: SimulatedNode) -> dict[str, int]:
     """Return what each transaction that spent money of ours has cost us: what went in less what came out, and of what
     came out all but the peer's part of a closed channel.
     """
-    rows = chain_rows(node)
+    rows = amounts(node)
     fees: dict[str, int] = defaultdict(int)
     for row in rows:
         if "spending_txid" in row:
@@ -103,7 +113,7 @@ def check_transactions(node: SimulatedNode) -> None:
         assert (row["credit_msat"] == 0) or (row["debit_msat"] == 0)
         assert ("spending_txid" in row) == (row["primary_tag"] in ("withdrawal", "channel_close", "to_wallet"))
         assert ("output_count" in row) == (row["primary_tag"] == "channel_close")
-        assert ("peer_id" in row) == (row["primary_tag"] == "channel_open")
+        assert ("peer_id" in row) == (row["primary_tag"] in ("channel_open", "channel_proposed"))
         if row["account_id"] == "external":
             assert row["originating_account"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -247,6 +248,40 @@ def test_a_batch_opens_channels_by_one_transaction() -> None:
     node.pause_market(False)
     node.days(2)
     check_ledger(node)
+
+
+def test_a_channel_in_use_before_a_block_has_it_is_told_of_twice() -> None:
+    """As a node (lightningd v26.06.6) has written it: the second amount is what the payments before the block left."""
+    node = quiet_node()
+    node.world.feerate_perkw = 253
+    peer_id = row_of(node, "local")["peer_id"]
+    before, free_msat = len(chain_rows(node)), wallet_msat(node)
+    opened = node.open_at_once(peer_id, 600_000, pushed_msat=200_000_123)
+    proposed = told(opened, 600_000_000, 0, "channel_proposed", "opener")
+    assert new_rows(node, before) == [proposed]
+    assert wallet_msat(node) == free_msat
+    assert chain_rows(node)[-1]["blockheight"] == 0
+    channel = node.channel(opened)
+    row = next(one for one in channels(node) if one["channel_id"] == opened)
+    assert (row["state"], "short_channel_id" in row) == ("CHANNELD_NORMAL", False)
+    for refused in (partial(node.close_channel, opened), partial(node.splice_channel, opened, 50_000)):
+        with pytest.raises(ValueError, match=opened):
+            refused()
+    channel.remove(channel.offer_out(7_000_003, node.world.height + 40, "aa" * 32), fulfilled=True)
+    node.days(0.2)
+    assert new_rows(node, before)[:4] == [
+        proposed,
+        told("wallet", 0, 5_000_000_000, "withdrawal"),
+        told("wallet", 4_399_845_000, 0, "deposit"),
+        told(opened, 592_999_997, 0, "channel_open", "opener"),
+    ]
+    assert fees_msat(node)[channel.funding_txid] == 155_000
+    assert node.handle("listpeerchannels", {"short_channel_id": channel.scid})["channels"][0]["channel_id"] == opened
+
+
+def wallet_msat(node: SimulatedNode) -> int:
+    outputs = node.handle("listfunds")["outputs"]
+    return sum(output["amount_msat"] for output in outputs if output["status"] == "confirmed")
 
 
 def test_money_leaves_the_wallet() -> None:

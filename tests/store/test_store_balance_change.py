@@ -13,15 +13,15 @@ from revops.decide.chain_costs import chain_costs
 from revops.domain.balance_change import BalanceChange
 from revops.domain.forward import ChainMove
 from revops.store import chain_costs as booked
-from revops.store import forwards, moves, profits
+from revops.store import channels, forwards, moves, profits
 from revops.store.balance_change import balance_change
-from revops.store.closes import is_close, unswept
+from revops.store.closes import final_txids, is_close, unbooked_txids, unswept
 from revops.store.engine import Database, Tx
 from revops.store.keys import channel_keys
 from revops.store.profit_rows import channel_profits
 from revops.store.tables import chain_move, node
 from tests.builders import DAY, NOW, channel_id
-from tests.store.rows import make_forward, make_move, new_node, record
+from tests.store.rows import make_closed, make_forward, make_move, new_node, record
 
 TODAY = int(NOW // DAY)
 NOON = int((TODAY + 0.5) * DAY)
@@ -124,6 +124,24 @@ def test_a_close_that_nobody_sweeps_is_named_and_is_no_cost(database: Database, 
     assert one.line.close_msat == 0
     assert found.unbooked_msat == -4_500_000
     assert done.unbooked_msat == 0
+
+
+def test_what_is_missing_of_a_close_is_nothing_of_ours_once_the_node_has_forgotten_the_channel(
+    database: Database, node_key: int
+) -> None:
+    close = [
+        chain(8, channel_id(1), 6_000_000, "channel_close", f"{OPEN_TX}:0", spent_by=CLOSE_TX, outputs=2),
+        chain(9, "wallet", 5_900_000, "deposit", f"{CLOSE_TX}:0"),
+    ]
+    with database.transaction(node_key) as tx:
+        fill(tx)
+        moves.ingest_chain_moves(tx, close, BOOK)
+        assert (len(unswept(tx)), set(final_txids(tx)), unbooked_txids(tx)) == (1, set(), {CLOSE_TX})
+        channels.record_closed(tx, [make_closed(1)], NOW)
+        assert (len(unswept(tx)), set(final_txids(tx)), unbooked_txids(tx)) == (0, {CLOSE_TX}, {CLOSE_TX})
+        booked.rebook(tx, unbooked_txids(tx), partial(BOOK, final=final_txids(tx)))
+        assert not unbooked_txids(tx)
+        assert (profits.lines(tx, None, None).total.close_msat, changed(tx, None, None).unbooked_msat) == (100_000, 0)
 
 
 def test_a_channel_that_was_used_before_it_was_confirmed_is_opened_once(database: Database, node_key: int) -> None:
