@@ -14,6 +14,7 @@ from revops.cli.report_html import refuse_what_has_no_meaning, write_page
 from revops.cli.rows import ListPage, csv_option, row_options
 from revops.cli.spans import period_of, period_options, window_days_option
 from revops.domain.options import CommonOptions
+from revops.report import capital as capital_page
 from revops.report import classes as classes_page
 from revops.report import dead_capital, experiment_results, flow_hours, overview, profit
 from revops.report import failures as failures_page
@@ -130,6 +131,20 @@ def dead(options: CommonOptions, page: ListPage) -> None:
 
     value = cycle.run(options)
     page.show(options, "report dead", value, "dead", dead_capital.dead)
+
+
+@report.command("capital", cls=Command)
+@row_options
+@common
+def capital(options: CommonOptions, page: ListPage) -> None:
+    """The cost of capital: what one more sat of outbound liquidity would earn a year, on each channel and on the node,
+    with its bounds; what refills and transactions took of what was earned; what idle sats could earn. Reads the
+    database only.
+    """
+    from revops.cycle import capital as cycle
+
+    value = cycle.run(options)
+    page.show(options, "report capital", value, "channels", capital_page.capital)
 
 
 @report.command("failures", cls=Command)

@@ -38,8 +38,9 @@ class OpenChannel:
     """An open channel as the last sync saw it, with what the records add.
 
     `opened_at` is None for one that is older than the node can tell. `value_ppm` is what its marginal sat is worth
-    (None: no fee decision has looked at it yet), `last_settled_at` when a forward last went through it in either
-    direction (None: never). `balances_msat` is our balance at the end of each UTC day on record.
+    (None: no fee decision has looked at it yet) as of `value_at`, `last_settled_at` when a forward last went through it
+    in either direction (None: never). `balances_msat` is our balance at the end of each UTC day on record, `fee_ppm`
+    the fee in force at the last sync.
     """
 
     channel_id: str
@@ -56,6 +57,8 @@ class OpenChannel:
     value_ppm: float | None
     last_settled_at: float | None
     balances_msat: Mapping[int, int]
+    value_at: float | None = None
+    fee_ppm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

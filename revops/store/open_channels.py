@@ -40,6 +40,8 @@ def _channel(row: Any, balances: Mapping[int, int]) -> OpenChannel:
         value_ppm=None if row.value_at is None else row.value_ppm,  # without its instant it is a placeholder
         last_settled_at=row.last_settled_at,
         balances_msat=balances,
+        value_at=row.value_at,
+        fee_ppm=row.fee_ppm,
     )
 
 
@@ -47,7 +49,7 @@ def _channel(row: Any, balances: Mapping[int, int]) -> OpenChannel:
 def _channels() -> Executable:
     names = (
         "channel_key", "channel_id", "scid", "alias_local", "opener", "connected", "capacity_msat", "local_msat",
-        "our_reserve_msat", "opened_at", "last_stable_connection_at",
+        "our_reserve_msat", "opened_at", "last_stable_connection_at", "fee_ppm",
     )  # fmt: skip
     own, of_peer = channel.c, peer.c
     signal, ever = channel_signal.c, flow_sum.c
