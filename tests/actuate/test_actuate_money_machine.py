@@ -347,7 +347,7 @@ def machine_settings(max_examples: int, step_count: int) -> settings:
 def test_no_order_of_events_overspends_or_loses_count(template: Path) -> None:
     Money.template = template
     REACHED.clear()
-    run_state_machine_as_test(Counted, settings=machine_settings(20, 20))
+    run_state_machine_as_test(Counted, settings=machine_settings(12, 20))
     assert sum(REACHED) > len(REACHED)
 
 

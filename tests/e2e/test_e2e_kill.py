@@ -73,8 +73,9 @@ def died(at: int, name: str) -> Iterator[None]:
 # ---- sync
 
 
+@pytest.mark.parametrize("spacing", [3, pytest.param(1, marks=pytest.mark.campaign)])
 @pytest.mark.parametrize("state", ["empty", "stocked"])
-def test_sync(start: Start, state: str) -> None:
+def test_sync(start: Start, state: str, spacing: int) -> None:
     """What is copied after a death is what would have been copied without one, row by row."""
     machine, saved = start.machine, getattr(start, state)
     machine.restore(saved)
@@ -82,7 +83,7 @@ def test_sync(start: Start, state: str) -> None:
     undisturbed = history(machine.database)
     check_forwards(machine)
     assert total > (80 if state == "empty" else 30)
-    for at in range(1, total + 1):
+    for at in range(1, total + 1, spacing):
         machine.restore(saved)
         with died(at, kill(machine, "sync", at, PAGE_SIZE)):
             machine.here("sync")
@@ -317,7 +318,8 @@ def test_a_payment_that_was_on_its_way_arrives_at_any_moment(start: Start) -> No
 # ---- fees adjust
 
 
-def test_fees_adjust(start: Start) -> None:
+@pytest.mark.parametrize("spacing", [3, pytest.param(1, marks=pytest.mark.campaign)])
+def test_fees_adjust(start: Start, spacing: int) -> None:
     """The same fees come into force, and each is recorded once, as ours."""
     machine = start.machine
     machine.restore(start.stocked)
@@ -326,7 +328,7 @@ def test_fees_adjust(start: Start) -> None:
     machine.here("fees adjust")
     in_force, changes = fees_on_node(machine), fee_changes(machine)
     check_fees(machine)
-    for at in range(1, len(names) + 1):
+    for at in range(1, len(names) + 1, spacing):
         machine.restore(start.stocked)
         with died(at, kill(machine, "fees adjust", at)):
             machine.here("fees adjust")
