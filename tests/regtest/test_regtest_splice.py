@@ -17,7 +17,7 @@ from tests.regtest.operator_home import Operator
 from tests.regtest.processes import wait_until
 from tests.regtest.ring import Ring
 
-pytestmark = pytest.mark.regtest
+pytestmark = [pytest.mark.regtest, pytest.mark.timeout(600)]
 
 SPLICED_SAT = 100_000
 
