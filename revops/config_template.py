@@ -30,6 +30,8 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     " works without it.",
     "fees": "Fee setting: the strategy, and the rails that nothing passes.",
     "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
+    "splice": "Splices: capacity for channels that earn by it, out of the wallet or of channels that do nothing"
+    " (`revops splice plan`).",
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
     "reserve": "Funds below which nothing is written to the node, by any command.",
     "clboss": "For nodes that run the plugin CLBOSS as well. Two tools that set the same fees fight.",
@@ -123,6 +125,20 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     " in the last 24 hours.",
     "rebalance.max_attempts": "Payments tried for one refill, each by another way, before it is given up.",
     "rebalance.wait_seconds": "How long a run waits after its last start, before it leaves the rest to the next.",
+    "splice.mode": '"observe" plans and records, "act" lets a plan be executed.',
+    "splice.horizon_days": "What a splice brings is reckoned over so many days.",
+    "splice.min_amount_sat": "A smaller splice isn't worth a transaction.",
+    "splice.max_amount_sat": "One splice moves at most this.",
+    "splice.max_growth_ratio": "A channel grows by this share of its capacity at most.",
+    "splice.max_feerate_perkw": "The most that a splice may pay on the chain, in sat per 1000 weight: 250 are 1 sat per"
+    " virtual byte.",
+    "splice.min_exhausted_ratio": "A channel gets more only where nothing of a usual size could leave it on this share"
+    " of the days on which its peer was there,",
+    "splice.min_refused_count": "and at least so many payments were turned away, in the window_days of [classes].",
+    "splice.min_return_ratio": "A splice must bring so much more than it costs, as a share of that: 1 asks for twice"
+    " the cost.",
+    "splice.max_splices": "Splices that are planned or under way at once.",
+    "splice.plan_lifetime_seconds": "An older plan isn't executed any more.",
     "budget.daily_sat": "Routing fees of rebalances in any 24 hours at most. 0: none.",
     "budget.weekly_sat": "Routing fees of rebalances in any 7 days at most. 0: none.",
     "budget.revenue_share_ratio": "Both are also at most this share of what forwards earned: the week of the last 7"

@@ -48,6 +48,7 @@ cli = LazyGroup(
         "sync": "revops.cli.sync:sync",
         "fees": "revops.cli.fees:fees",
         "rebalance": "revops.cli.rebalance:rebalance",
+        "splice": "revops.cli.splice:splice",
         "history": "revops.cli.history:history",
         "reconcile": "revops.cli.reconcile:reconcile",
         "rollup": "revops.cli.rollup:rollup",

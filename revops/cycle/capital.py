@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from revops.cycle.classes import Judged, inputs
 from revops.cycle.dead_capital import dead_report
@@ -37,16 +37,18 @@ def run(options: CommonOptions, clock: Clock = time.time) -> CapitalReport:
         return capital_report(tx, records.config.classes, records.config.reserve, clock())
 
 
-def capital_report(tx: Tx, policy: ClassesConfig, reserve: ReserveConfig, now: float) -> CapitalReport:
-    """Given how channels are judged, the wallet reserve and the time, return the report. Returns are reckoned over the
-    classes' window, as far as balances are on record.
+def capital_report(
+    tx: Tx, policy: ClassesConfig, reserve: ReserveConfig, now: float, found: Sequence[Judged] | None = None
+) -> CapitalReport:
+    """Given how channels are judged, the wallet reserve, the time, and, where it is there, what channels are judged by,
+    return the report. Returns are reckoned over the classes' window, as far as balances are on record.
     """
     node = nodes.node_row(tx)
-    found: tuple[Judged, ...] = ()
+    if found is None:
+        found = () if node.synced_at is None else inputs(tx, policy, node.synced_at)
     rated, capital_days = Rates(None, ProfitLine(), {}), 0
     if node.synced_at is not None:
         period = last_days(node.synced_at, policy.window_days)
-        found = inputs(tx, policy, node.synced_at)
         lines = profits.lines(tx, period.first_day, period.end_day)
         rated, capital_days = rates(tx, period, node.synced_at, lines), lines.capital_days
     rows = _rows(tx, found, policy, now)
@@ -55,7 +57,7 @@ def capital_report(tx: Tx, policy: ClassesConfig, reserve: ReserveConfig, now: f
     source, cost = CapitalSource.VALUE, mean
     if mean is None:
         source, cost = CapitalSource.INCOME, decide.from_income(realised)
-    dead = dead_report(tx, policy, now)
+    dead = dead_report(tx, policy, now, found)
     counted_msat = sum(one.capital_msat for one in rows if one.marginal is not None)
     return CapitalReport(
         taken_at=now,

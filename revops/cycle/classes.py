@@ -72,6 +72,7 @@ def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
                     quiet_seconds=inf if settled_at is None else max(now - settled_at, 0.0),
                     silent_seconds=open_seconds(up, shut, silent_since_at, now),
                     value_ppm=channel.value_ppm,
+                    connected_seconds=up.between(begun_at, now),
                 ),
             )
         )

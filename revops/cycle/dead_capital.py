@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from revops.cycle.classes import Judged, inputs
 from revops.cycle.rates import rated_span_of
@@ -32,10 +33,13 @@ def run(options: CommonOptions, clock: Clock = time.time) -> DeadReport:
         return dead_report(tx, records.config.classes, clock())
 
 
-def dead_report(tx: Tx, policy: ClassesConfig, now: float) -> DeadReport:
-    """Given the bounds and the time, return the report. Nothing is known of the time since the last sync."""
+def dead_report(tx: Tx, policy: ClassesConfig, now: float, found: Sequence[Judged] | None = None) -> DeadReport:
+    """Given the bounds, the time, and, where it is there, what channels are judged by, return the report. Nothing is
+    known of the time since the last sync.
+    """
     synced_at = nodes.node_row(tx).synced_at
-    found = () if synced_at is None else inputs(tx, policy, synced_at)
+    if found is None:
+        found = () if synced_at is None else inputs(tx, policy, synced_at)
     states = classes.states(tx)
     chain = decide.chain_rates(samples.feerates_since(tx, now - OLDEST_SECONDS), now)
     others = decide.elsewhere(

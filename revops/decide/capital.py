@@ -19,8 +19,8 @@ from revops.domain.capital import (
     CapitalReport,
     CapitalRow,
     CapitalSource,
+    RatioRange,
     RealisedReturn,
-    YearlyRange,
 )
 from revops.domain.profit import ProfitLine
 from revops.domain.units import yearly_ratio
@@ -32,7 +32,7 @@ LEAST_DAYS: Final = 7
 _T_90: Final = 1.44
 
 
-def counted(rows: Iterable[CapitalRow]) -> list[tuple[CapitalRow, YearlyRange]]:
+def counted(rows: Iterable[CapitalRow]) -> list[tuple[CapitalRow, RatioRange]]:
     """Given channels, return those that count, with what a marginal sat earns on each, the least first."""
     found = [(one, one.marginal) for one in rows if one.marginal is not None]
     return sorted(found, key=lambda one: (one[1].middle_ratio, one[1].high_ratio, one[0].name))
@@ -50,12 +50,12 @@ def quantiles(rows: Iterable[CapitalRow]) -> tuple[CapitalQuantile, ...]:
     return tuple(found)
 
 
-def mean_marginal(rows: Iterable[CapitalRow]) -> YearlyRange | None:
+def mean_marginal(rows: Iterable[CapitalRow]) -> RatioRange | None:
     """Given channels, return what a marginal sat earns on them, weighted by capital; None where none counts."""
     return _mean([(one.capital_msat, earns) for one, earns in counted(rows)])
 
 
-def _mean(parts: Sequence[tuple[int, YearlyRange]]) -> YearlyRange | None:
+def _mean(parts: Sequence[tuple[int, RatioRange]]) -> RatioRange | None:
     whole_msat = sum(weight for weight, _ in parts)
     if whole_msat <= 0:
         return None
@@ -67,7 +67,7 @@ def _mean(parts: Sequence[tuple[int, YearlyRange]]) -> YearlyRange | None:
             [(weight, earns.high_ratio) for weight, earns in parts],
         )
     )
-    return YearlyRange(min(low, middle), middle, max(high, middle))
+    return RatioRange(min(low, middle), middle, max(high, middle))
 
 
 def realised(line: ProfitLine, rated_seconds: float, days_msat: Sequence[int]) -> RealisedReturn:
@@ -81,7 +81,7 @@ def realised(line: ProfitLine, rated_seconds: float, days_msat: Sequence[int]) -
     if income_ratio is not None and len(days_msat) >= LEAST_DAYS:
         error_msat = _T_90 * statistics.stdev(days_msat) / math.sqrt(len(days_msat))
         error_ratio = error_msat / capital_msat * DAYS_PER_YEAR
-        bounds = YearlyRange(max(income_ratio - error_ratio, 0.0), income_ratio, income_ratio + error_ratio)
+        bounds = RatioRange(max(income_ratio - error_ratio, 0.0), income_ratio, income_ratio + error_ratio)
     return RealisedReturn(
         capital_msat=capital_msat,
         income_msat=line.income_msat,
@@ -97,17 +97,17 @@ def realised(line: ProfitLine, rated_seconds: float, days_msat: Sequence[int]) -
     )
 
 
-def from_income(found: RealisedReturn) -> YearlyRange | None:
+def from_income(found: RealisedReturn) -> RatioRange | None:
     """Given what was earned, return the cost of capital by that alone: income less refills and leases; never below 0.
     Of the bound above nothing is taken off. None where income has no bounds.
     """
     if found.income is None or found.running_ratio is None:
         return None
     low, middle = (max(one - found.running_ratio, 0.0) for one in (found.income.low_ratio, found.income.middle_ratio))
-    return YearlyRange(low, middle, found.income.high_ratio)
+    return RatioRange(low, middle, found.income.high_ratio)
 
 
-def committed(report: CapitalReport, amount_msat: int, days: float) -> YearlyRange | None:
+def committed(report: CapitalReport, amount_msat: int, days: float) -> RatioRange | None:
     """Given the report, and an amount that is to be committed for so many days, return what it must earn a year; None
     where nothing tells.
 
@@ -130,4 +130,4 @@ def committed(report: CapitalReport, amount_msat: int, days: float) -> YearlyRan
             break
     dearest = _mean(taken)
     high_ratio = report.cost.high_ratio if dearest is None else max(dearest.high_ratio, report.cost.high_ratio)
-    return YearlyRange(report.cost.low_ratio, report.cost.middle_ratio, high_ratio)
+    return RatioRange(report.cost.low_ratio, report.cost.middle_ratio, high_ratio)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from revops.decide.dead_capital import DAYS_PER_YEAR, OPEN_WEIGHT, close_cost
-from revops.domain.capital import IdleCapital, IdleKind, YearlyRange
+from revops.domain.capital import IdleCapital, IdleKind, RatioRange
 from revops.domain.dead_capital import ChainRates, DeadChannel, SilentChannel, Standing
 from revops.domain.policy import ReserveConfig
 from revops.domain.units import MSAT_PER_SAT
@@ -16,7 +16,7 @@ _IDLE: Final = frozenset({Standing.UNVALUED, Standing.UNSEEN})
 
 
 def idle_wallet(
-    wallet_msat: int | None, reserve: ReserveConfig, rates: ChainRates | None, cost: YearlyRange | None
+    wallet_msat: int | None, reserve: ReserveConfig, rates: ChainRates | None, cost: RatioRange | None
 ) -> IdleCapital:
     """Given what the wallet can spend (None: not known), the reserve, today's feerates, and the cost of capital, return
     what lies there above the reserve. One transaction moves it.
@@ -28,7 +28,7 @@ def idle_wallet(
     return _idle(IdleKind.WALLET, 0, free_msat, cost, move_msat)
 
 
-def idle_dead(channels: Sequence[DeadChannel], cost: YearlyRange | None) -> IdleCapital:
+def idle_dead(channels: Sequence[DeadChannel], cost: RatioRange | None) -> IdleCapital:
     """Given the channels with dead capital, and the cost of capital, return what lies there. A mutual close and a new
     opening move each.
     """
@@ -36,7 +36,7 @@ def idle_dead(channels: Sequence[DeadChannel], cost: YearlyRange | None) -> Idle
     return _idle(IdleKind.DEAD, len(channels), sum(one.local_msat for one in channels), cost, _sum(costs))
 
 
-def idle_silent(channels: Sequence[SilentChannel], rates: ChainRates | None, cost: YearlyRange | None) -> IdleCapital:
+def idle_silent(channels: Sequence[SilentChannel], rates: ChainRates | None, cost: RatioRange | None) -> IdleCapital:
     """As `idle_dead`, of channels that are silent, and of which nobody knows whether they are dead; we are taken to pay
     for each close.
     """
@@ -54,7 +54,7 @@ def _sum(costs: Sequence[int | None]) -> int | None:
 
 
 def _idle(
-    kind: IdleKind, channel_count: int, capital_msat: int, cost: YearlyRange | None, move_msat: int | None
+    kind: IdleKind, channel_count: int, capital_msat: int, cost: RatioRange | None, move_msat: int | None
 ) -> IdleCapital:
     """Where nothing lies there is nothing to move; what is earned is rounded down."""
     move_msat = move_msat if capital_msat > 0 else 0

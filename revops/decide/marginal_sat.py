@@ -37,7 +37,7 @@ from revops.decide.dead_capital import DAYS_PER_YEAR
 from revops.decide.inventory import DISCOUNT_PER_DAY
 from revops.decide.rebalance.worth import STALE_SECONDS
 from revops.decide.value import HORIZON_DAYS, chance_of_need
-from revops.domain.capital import CapitalStanding, SatWorth, YearlyRange
+from revops.domain.capital import CapitalStanding, RatioRange, SatWorth
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import TYPICAL_PAYMENT_MSAT
 from revops.domain.profit import ProfitLine
@@ -120,17 +120,13 @@ def _filled_ratio(seen: MarginInput) -> float:
     )
 
 
-def marginal(worth: SatWorth, days: float = DAYS_PER_YEAR) -> YearlyRange:
+def marginal(worth: SatWorth, days: float = DAYS_PER_YEAR) -> RatioRange:
     """Given what a marginal sat is worth, return what it earns a year (for the formulas see the top of the module).
 
     Of capital that is committed for so many days, the bound above has the first sale, for which nothing need come
     back, lost within these days; the other two have it put off.
     """
-    once_ratio, sale_ratio = worth.value_ppm / PPM, worth.sale_ppm / PPM
-    first_sales = max(DAYS_PER_YEAR / max(days, 1.0), 1.0)
-    high_ratio = 0.0 if worth.value_high_ppm <= 0 else sale_ratio * (first_sales + worth.most_returns_ratio)
-    middle_ratio = max(once_ratio, _again_ratio(worth))
-    return YearlyRange(min(worth.value_low_ppm / PPM, middle_ratio), middle_ratio, max(high_ratio, middle_ratio))
+    return _range(worth, max(DAYS_PER_YEAR / max(days, 1.0), 1.0), 1.0)
 
 
 def _again_ratio(worth: SatWorth) -> float:
@@ -141,3 +137,18 @@ def _again_ratio(worth: SatWorth) -> float:
     kept_ratio = max(1.0 - worth.restoring_ppm / worth.sale_ppm, 0.0)
     cycle_days = worth.window_days + chance * DAYS_PER_YEAR / worth.returns_ratio
     return worth.value_ppm / PPM * kept_ratio * DAYS_PER_YEAR / cycle_days
+
+
+def gained(worth: SatWorth, days: float) -> RatioRange:
+    """Given what a marginal sat is worth, return what it brings within so many days from now on, as a share of itself:
+    the first sale in full, and what comes after it as often as these days hold. Not a year's ratio but that span's.
+    """
+    return _range(worth, 1.0, days / DAYS_PER_YEAR)
+
+
+def _range(worth: SatWorth, first_sales: float, years: float) -> RatioRange:
+    """Of so many years, in which the bound above has the first sale so many times."""
+    once_ratio, sale_ratio = worth.value_ppm / PPM, worth.sale_ppm / PPM
+    high_ratio = sale_ratio * (first_sales + worth.most_returns_ratio * years) if worth.value_high_ppm > 0 else 0.0
+    middle_ratio = max(once_ratio, _again_ratio(worth) * years)
+    return RatioRange(min(worth.value_low_ppm / PPM, middle_ratio), middle_ratio, max(high_ratio, middle_ratio))

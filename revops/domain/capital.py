@@ -41,8 +41,8 @@ class IdleKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class YearlyRange:
-    """A yearly ratio with a bound below and one above."""
+class RatioRange:
+    """A ratio with a bound below and one above; a year's where nothing else is said."""
 
     low_ratio: float
     middle_ratio: float
@@ -94,7 +94,7 @@ class CapitalRow:
     rebalanced_msat: int
     rebalance_msat: int
     worth: SatWorth | None = None
-    marginal: YearlyRange | None = None
+    marginal: RatioRange | None = None
     realised_ratio: float | None = None
 
 
@@ -105,7 +105,7 @@ class CapitalQuantile:
     percent: int
     name: str
     channel_id: str
-    marginal: YearlyRange
+    marginal: RatioRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class RealisedReturn:
     chain_msat: int
     day_count: int
     income_ratio: float | None = None
-    income: YearlyRange | None = None
+    income: RatioRange | None = None
     running_ratio: float | None = None
     chain_ratio: float | None = None
     net_ratio: float | None = None
@@ -158,8 +158,8 @@ class CapitalReport:
     min_age_days: int
     min_open_days: int
     source: CapitalSource | None
-    cost: YearlyRange | None
-    marginal: YearlyRange | None
+    cost: RatioRange | None
+    marginal: RatioRange | None
     quantiles: tuple[CapitalQuantile, ...]
     realised: RealisedReturn
     idle: tuple[IdleCapital, ...]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 #: States in which a channel forwards payments. A splice in flight keeps the channel usable.
-LIVE_STATES: Final = frozenset({"CHANNELD_NORMAL", "CHANNELD_AWAITING_SPLICE"})
+SPLICING_STATE: Final = "CHANNELD_AWAITING_SPLICE"
+LIVE_STATES: Final = frozenset({"CHANNELD_NORMAL", SPLICING_STATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class Channel:
     def live(self) -> bool:
         """Whether the channel could forward if its peer were connected."""
         return self.state in LIVE_STATES
+
+    @property
+    def splicing(self) -> bool:
+        """Whether a splice is under way on it: it waits for one, or has more than one funding transaction."""
+        return self.state == SPLICING_STATE or len(self.funding_txids) > 1
 
     @property
     def usable(self) -> bool:

@@ -167,6 +167,33 @@ class RebalanceConfig(Section, frozen=True, kw_only=True):
             raise ValueError(f"low_ratio = {self.low_ratio} is not below high_ratio = {self.high_ratio}")
 
 
+class SpliceConfig(Section, frozen=True, kw_only=True):
+    """Splices: capacity for channels that earn by it, out of the wallet or of channels that do nothing."""
+
+    mode: Mode = "observe"
+    #: What a splice brings is reckoned over so many days.
+    horizon_days: Annotated[int, Meta(ge=30, le=366)] = 90
+    min_amount_sat: Annotated[int, Meta(ge=10_000, le=10_000_000_000)] = 200_000
+    max_amount_sat: Annotated[int, Meta(ge=10_000, le=10_000_000_000)] = 5_000_000
+    #: A channel grows by this share of its capacity at most.
+    max_growth_ratio: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    #: Sat per 1000 weight: 250 are 1 sat per virtual byte.
+    max_feerate_perkw: Annotated[int, Meta(ge=253, le=250_000)] = 5_000
+    #: A channel's capacity binds where nothing could leave it on this share of the days with its peer there, and at
+    #: least so many payments were turned away in the window of [classes].
+    min_exhausted_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2
+    min_refused_count: Annotated[int, Meta(ge=1, le=100_000)] = 10
+    #: What it brings must be so much more than what it costs, as a share of that.
+    min_return_ratio: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    #: Planned and under way together.
+    max_splices: Annotated[int, Meta(ge=1, le=20)] = 2
+    plan_lifetime_seconds: Annotated[int, Meta(ge=60, le=7 * 86_400)] = 6 * 3_600
+
+    def __post_init__(self) -> None:
+        if self.min_amount_sat > self.max_amount_sat:
+            raise ValueError(f"min_amount_sat = {self.min_amount_sat} is above max_amount_sat = {self.max_amount_sat}")
+
+
 class BudgetConfig(Section, frozen=True, kw_only=True):
     """What may be spent on routing fees. Nothing, until the operator names a figure."""
 
@@ -313,6 +340,7 @@ class Config(Section, frozen=True, kw_only=True):
     recorder: RecorderConfig = field(default_factory=RecorderConfig)
     fees: FeesConfig = field(default_factory=FeesConfig)
     rebalance: RebalanceConfig = field(default_factory=RebalanceConfig)
+    splice: SpliceConfig = field(default_factory=SpliceConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     reserve: ReserveConfig = field(default_factory=ReserveConfig)
     clboss: ClbossConfig = field(default_factory=ClbossConfig)

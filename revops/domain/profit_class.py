@@ -67,10 +67,11 @@ class ClassInput:
 
     The line, its capital among it, is of the window as far as balances are on record (`domain.period.rated_span`),
     which is `rated_seconds` long: returns are the same as in profit and loss over these days. `age_seconds` is None for
-    one that is older than the node can tell. `open_seconds` of the window were open hours: the peer was known to be
-    connected, and a typical payment could have left. `silent_seconds` are the open hours since anything last settled
-    over it in either direction, as far as the records reach; `quiet_seconds` has passed since then by the calendar
-    (infinite where nothing ever has). `value_ppm` is None where no fee decision has looked at the channel yet.
+    one that is older than the node can tell. For `connected_seconds` of the window the peer was known to be connected,
+    and `open_seconds` of these were open hours, in which a typical payment could have left. `silent_seconds` are the
+    open hours since anything last settled over it in either direction, as far as the records reach; `quiet_seconds` has
+    passed since then by the calendar (infinite where nothing ever has). `value_ppm` is None where no fee decision has
+    looked at the channel yet.
     """
 
     channel_id: str
@@ -81,6 +82,7 @@ class ClassInput:
     silent_seconds: float
     quiet_seconds: float
     value_ppm: float | None = 0.0
+    connected_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

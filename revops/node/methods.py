@@ -27,6 +27,7 @@ class Method:
 _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
 _SYNCING: Final = _FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "experiment start", "experiment stop",
+    "splice plan",
 }  # fmt: skip
 _DOCTOR: Final = frozenset({"doctor"})
 _LOOKING: Final = _SYNCING | _DOCTOR | {"init"}
@@ -51,6 +52,8 @@ METHODS: Final[Mapping[str, Method]] = {
     "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR),
     # which methods there are, and so which plugins: `plugin list` would tell, but `plugin` can stop them, too
     "help": Method(writes=False, commands=_DOCTOR),
+    # which peers signal splicing
+    "listpeers": Method(writes=False, commands=frozenset({"splice plan"})),
     # fees: what others charge into a peer
     "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),

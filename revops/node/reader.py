@@ -21,6 +21,7 @@ from revops.domain.sling import SentPayment, SlingJob, SlingTask
 from revops.node import (
     parse_channels,
     parse_clboss,
+    parse_features,
     parse_forwards,
     parse_gossip,
     parse_node,
@@ -28,6 +29,7 @@ from revops.node import (
     parse_routes,
 )
 from revops.node.errors import NodeError, garbage
+from revops.node.parse_features import Features
 from revops.node.reader_sling import SlingReading
 from revops.node.rpc import Caller
 
@@ -55,6 +57,7 @@ class Reader(Protocol):
     def info(self) -> NodeInfo: ...
     def channels(self) -> tuple[Channel, ...]: ...
     def channel_by_scid(self, scid: str) -> Channel | None: ...
+    def features(self) -> Features: ...
     def closed_channels(self) -> tuple[ClosedChannel, ...]: ...
     def peer(self, node_id: str) -> PeerInfo: ...
     def channels_into(self, node_id: str) -> tuple[GossipEdge, ...]: ...
@@ -115,6 +118,11 @@ class NodeReader(SlingReading):
         if len(found) > 1:
             raise garbage("listpeerchannels", f"lists {len(found)} channels for one short_channel_id")
         return found[0] if found else None
+
+    def features(self) -> Features:
+        """Return which features we signal, and our peers."""
+        peers = self._rpc.call("listpeers")
+        return parse_features.features(self._rpc.call("getinfo"), peers)
 
     def closed_channels(self) -> tuple[ClosedChannel, ...]:
         """Return the channels that are gone."""

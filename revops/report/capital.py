@@ -13,8 +13,8 @@ from revops.domain.capital import (
     CapitalStanding,
     IdleCapital,
     IdleKind,
+    RatioRange,
     RealisedReturn,
-    YearlyRange,
 )
 from revops.domain.text import counted
 from revops.report.amounts import age, cost, income
@@ -164,7 +164,7 @@ def _row(one: CapitalRow) -> tuple[str, ...]:
     )
 
 
-def _range(found: YearlyRange) -> tuple[str, str, str]:
+def _range(found: RatioRange) -> tuple[str, str, str]:
     return ratio(found.middle_ratio), ratio(found.low_ratio), ratio(found.high_ratio)
 
 

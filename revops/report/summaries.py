@@ -15,6 +15,7 @@ from revops.domain.decision import (
 )
 from revops.domain.reason import Reason
 from revops.domain.record import Books, ReserveStanding
+from revops.domain.splice import SpliceDecision
 from revops.domain.summary import (
     BackupSummary,
     DatabaseState,
@@ -27,7 +28,7 @@ from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Line, Table
 from revops.report.words import OUTCOMES, deciding, shortened
 
-Decided = TypeVar("Decided", FeeDecision, RebalanceDecision)
+Decided = TypeVar("Decided", FeeDecision, RebalanceDecision, SpliceDecision)
 
 
 def sentences(reasons: Sequence[Reason]) -> str:
@@ -35,11 +36,11 @@ def sentences(reasons: Sequence[Reason]) -> str:
     return "; ".join(reason.sentence for reason in reasons)
 
 
-def _shortened(decision: FeeDecision | RebalanceDecision) -> str:
+def _shortened(decision: FeeDecision | RebalanceDecision | SpliceDecision) -> str:
     return shortened(decision.outcome, decision.reasons, same_ppm=_same_ppm(decision))
 
 
-def _same_ppm(decision: FeeDecision | RebalanceDecision) -> bool:
+def _same_ppm(decision: FeeDecision | RebalanceDecision | SpliceDecision) -> bool:
     return isinstance(decision, FeeDecision) and decision.old_ppm == decision.new_ppm
 
 
@@ -70,7 +71,7 @@ def counts(outcomes: Sequence[Outcome], change: str) -> str:
     )
 
 
-def _name(decision: FeeDecision | RebalanceDecision) -> str:
+def _name(decision: FeeDecision | RebalanceDecision | SpliceDecision) -> str:
     return decision.target_name if isinstance(decision, RebalanceDecision) else decision.name
 
 

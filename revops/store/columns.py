@@ -57,6 +57,7 @@ def refers(*columns: str, to: str) -> ForeignKeyConstraint:
         "run": "run_key",
         "rebalance_plan": "plan_key",
         "rebalance_job": "job_key",
+        "splice_plan": "plan_key",
         "experiment": "experiment_key",
         "recorder_span": "span_key",
     }

@@ -5,7 +5,7 @@ same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecis
 from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.reason import Reason
 from revops.domain.record import DecisionRecord
+from revops.domain.splice import SpliceDecision, SplicePlan
+from revops.domain.units import MSAT_PER_SAT
 from revops.store import tally
 from revops.store.codec import dump, dump_reasons, load_object, load_reasons
 from revops.store.engine import NODE, Tx
@@ -23,6 +25,7 @@ from revops.store.tables import channel, decision
 
 FEES: Final = "fees adjust"
 REBALANCE: Final = "rebalance plan"
+SPLICE: Final = "splice plan"
 _HTLC_MAX: Final = "new_htlc_max_msat"
 
 
@@ -50,6 +53,11 @@ def record_fee_plan(tx: Tx, run_key: int, plan: FeePlan) -> None:
 def record_rebalance_plan(tx: Tx, run_key: int, plan: RebalancePlan) -> None:
     """Given the rebalance decisions of a run, record each under its target."""
     _record(tx, run_key, REBALANCE, plan.created_at, [_from_rebalance(item) for item in plan.decisions])
+
+
+def record_splice_plan(tx: Tx, run_key: int, plan: SplicePlan) -> None:
+    """Given the splice decisions of a run, record each under its channel."""
+    _record(tx, run_key, SPLICE, plan.created_at, [_from_splice(item) for item in plan.decisions])
 
 
 def _from_fee(item: FeeDecision) -> _Taken:
@@ -88,6 +96,26 @@ def _from_rebalance(item: RebalanceDecision) -> _Taken:
         expected_gain_msat=item.expected_gain_msat,
         reasons=item.reasons,
         details={},
+    )
+
+
+def _from_splice(item: SpliceDecision) -> _Taken:
+    details: dict[str, object] = {}
+    if item.direction is not None:
+        details["direction"] = str(item.direction)
+    if item.terms is not None:
+        details |= asdict(item.terms)
+    return _Taken(
+        channel_id=item.channel_id,
+        source_channel_id=None,
+        name=item.name,
+        outcome=str(item.outcome),
+        old_ppm=None,
+        new_ppm=None,
+        amount_msat=item.amount_sat * MSAT_PER_SAT,
+        expected_gain_msat=item.expected_gain_msat,
+        reasons=item.reasons,
+        details=details,
     )
 
 

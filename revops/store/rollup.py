@@ -21,6 +21,7 @@ from revops.store.flows import status_literal
 from revops.store.keys import chunks
 from revops.store.move_sums import ROUTED_TAG
 from revops.store.recorder import prune_recorder
+from revops.store.splices import prune_splices
 from revops.store.sums import take_turns
 from revops.store.tables import (
     action,
@@ -136,7 +137,7 @@ def prune_other(
             fee_pin,
             or_(fee_pin.c.released_at < decisions_before_at, fee_pin.c.until_at < decisions_before_at),
         ),
-        "jobs": _prune_jobs(tx, decisions_before_at),
+        "jobs": _prune_jobs(tx, decisions_before_at) + prune_splices(tx, decisions_before_at),
         "runs": _prune(
             tx,
             run,

@@ -25,7 +25,7 @@ READS: Final = "changes nothing"
 REVIEWED: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
-            "getinfo", "listpeerchannels", "listfunds", "listclosedchannels", "listnodes", "listforwards",
+            "getinfo", "listpeerchannels", "listfunds", "listclosedchannels", "listnodes", "listpeers", "listforwards",
             "listchannelmoves", "listchainmoves", "listnetworkevents", "wait", "feerates", "listconfigs",
             "listchannels", "getroutes", "askrene-listlayers", "listinvoices", "waitsendpay", "listsendpays",
             "sling-version", "sling-jobsettings", "sling-stats", "clboss-status", "help",

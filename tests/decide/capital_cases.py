@@ -10,9 +10,9 @@ from revops.domain.capital import (
     CapitalRow,
     CapitalSource,
     CapitalStanding,
+    RatioRange,
     RealisedReturn,
     SatWorth,
-    YearlyRange,
 )
 from tests.builders import NOW, SAT, channel_id
 
@@ -28,7 +28,7 @@ def row(number: int, capital_sat: int, worth: SatWorth | None) -> CapitalRow:
     )  # fmt: skip
 
 
-def report(rows: tuple[CapitalRow, ...], source: CapitalSource | None, cost: YearlyRange | None) -> CapitalReport:
+def report(rows: tuple[CapitalRow, ...], source: CapitalSource | None, cost: RatioRange | None) -> CapitalReport:
     nothing = RealisedReturn(0, 0, 0, 0, 0, 0)
     return CapitalReport(NOW, NOW, None, 0, 30, 7, source, cost, cost, (), nothing, (), rows)
 

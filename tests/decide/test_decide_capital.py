@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from revops.decide.capital import LEAST_DAYS, committed, from_income, mean_marginal, quantiles, realised
 from revops.decide.marginal_sat import marginal
-from revops.domain.capital import CapitalSource, SatWorth, YearlyRange
+from revops.domain.capital import CapitalSource, RatioRange, SatWorth
 from revops.domain.profit import ProfitLine
 from tests.builders import DAY, SAT
 from tests.decide.capital_cases import WORTH, report, row, worths
@@ -105,7 +105,7 @@ def test_what_is_committed_could_have_been_put_where_it_may_earn_most() -> None:
 
 
 def test_without_a_value_a_commitment_costs_what_was_earned() -> None:
-    cost = YearlyRange(0.001, 0.002, 0.003)
+    cost = RatioRange(0.001, 0.002, 0.003)
     assert committed(report((), CapitalSource.INCOME, cost), 10**9, 28.0) == cost
     assert committed(report((), None, None), 10**9, 28.0) is None
 

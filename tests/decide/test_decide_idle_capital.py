@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from revops.decide.idle_capital import idle_dead, idle_silent, idle_wallet
-from revops.domain.capital import IdleCapital, IdleKind, YearlyRange
+from revops.domain.capital import IdleCapital, IdleKind, RatioRange
 from revops.domain.dead_capital import ChainRates, CloseCost, DeadChannel, SilentChannel, Standing
 from revops.domain.policy import ReserveConfig
 from tests.builders import NOW, SAT, channel_id
 
 RESERVE = ReserveConfig(onchain_sat=100_000)
 RATES = ChainRates(NOW, 1_000, 2_000, 3_000)
-COST = YearlyRange(0.001, 0.002, 0.01)
+COST = RatioRange(0.001, 0.002, 0.01)
 CLOSE = CloseCost("we", 700_000, 9_000_000, 1_300_000)
 
 
@@ -52,7 +52,7 @@ def test_what_isnt_known_is_none() -> None:
     assert unpriced.move_msat == 658 * 3_000
     assert idle_dead([dead(1, CLOSE), dead(2, None)], COST).move_msat is None
     assert idle_silent([silent(1, Standing.UNSEEN)], None, COST).move_msat is None
-    assert idle_dead([dead(1, CLOSE)], YearlyRange(0.0, 0.0, 0.1)).payback_days is None, "never"
+    assert idle_dead([dead(1, CLOSE)], RatioRange(0.0, 0.0, 0.1)).payback_days is None, "never"
 
 
 def test_channels_that_nobody_uses() -> None:

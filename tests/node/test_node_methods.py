@@ -14,7 +14,7 @@ from revops.node.methods import METHODS, permitted
 FEES = {"fees adjust", "fees set", "fees unset"}
 COMMANDS = FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "init", "doctor", "experiment start",
-    "experiment stop", "clboss status", "clboss release",
+    "experiment stop", "clboss status", "clboss release", "splice plan",
 }  # fmt: skip
 ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {

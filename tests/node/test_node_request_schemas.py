@@ -45,6 +45,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         reader.info,
         reader.channels,
         lambda: reader.channel_by_scid("1x1x1"),
+        reader.features,
         reader.closed_channels,
         lambda: reader.peer(node),
         lambda: reader.channels_into(node),

@@ -394,6 +394,9 @@ def _later(node: int) -> dict[str, list[Row]]:
             of_node | paid | {"amount_msat": REFILL_MSAT * node, "fee_msat": REFILL_FEE_MSAT * node,
                               "moved_at": NOW - 3 * DAY}
         ],
+        "splice_job": [
+            of_node | {"plan_key": 1, "channel_key": 1, "direction": "in", "status": "planned", "terms_json": "{}"}
+        ],
         "chain_cost": [
             of_node | {"txid": "ef" * 32, "account_key": 1, "kind": "open", "cost_msat": 15_000 * node,
                        "booked_at": int(NOW - 90 * DAY), "share_count": 1}

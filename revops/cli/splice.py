@@ -1,0 +1,35 @@
+"""`revops splice plan`."""
+
+from __future__ import annotations
+
+import click
+
+from revops.cli.groups import LazyGroup
+from revops.cli.options import Command, common
+from revops.cli.output import Output
+from revops.domain.options import CommonOptions
+from revops.report import splices
+
+
+@click.group("splice", cls=LazyGroup)
+def splice() -> None:
+    """Move capacity to where it earns, by splices."""
+
+
+@splice.command("plan", cls=Command)
+@common
+def plan(options: CommonOptions) -> None:
+    """Choose splices that are worth their transaction, store them as a plan, and print it (not with -q): into channels
+    whose capacity binds, out of the wallet, or out of channels that do nothing. Sends nothing to the node.
+    """
+    from revops.cycle import splice_plan as cycle
+
+    output = Output(options)
+    with output.working() as watched:
+        chosen = cycle.run(watched)
+    if options.json or options.verbosity >= 0:
+        output.product(
+            "splice plan",
+            chosen,
+            lambda: splices.splice_plan(chosen, each_skip=options.verbosity > 0, dry_run=options.dry_run),
+        )

@@ -1,0 +1,126 @@
+"""Splices: capacity that is moved into channels that earn by it, out of the wallet or of channels that do nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from revops.domain.capital import CapitalRow
+from revops.domain.channel import Channel
+from revops.domain.dead_capital import ChainRates, Standing
+from revops.domain.decision import Outcome
+from revops.domain.node import Wallet
+from revops.domain.reason import Reason
+
+
+class SpliceDirection(StrEnum):
+    """Whether a channel gets funds out of the wallet, or gives them to it. The values are stored: never change them."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceSite:
+    """A live channel as a splice plan sees it: as the node lists it, and what the records say of the capital in it.
+
+    `splices` is whether its peer and we signal splicing; None where the peer's features aren't known, since it isn't
+    connected. Of the `connected_days` of the window on which the peer was known to be there, nothing of a usual size
+    could leave on `exhausted_days`. `refused_*` is what we turned away there, as far as it was for want of liquidity,
+    slots, or the peer itself; `demand_msat_per_day` is what wanted to leave, as far as it is believed.
+    """
+
+    channel: Channel
+    row: CapitalRow
+    standing: Standing
+    splices: bool | None
+    silent_days: float
+    connected_days: float
+    exhausted_days: float
+    refused_count: int
+    refused_msat: int
+    demand_msat_per_day: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceScene:
+    """All that a splice plan decides on. `rated_days` is how long the span is that sums are of; `rates` are None where
+    the node had no estimate lately; `in_flight_count` counts channels with a splice under way.
+    """
+
+    taken_at: float
+    sites: tuple[SpliceSite, ...]
+    wallet: Wallet
+    reserve_msat: int
+    rates: ChainRates | None
+    rated_days: float
+    in_flight_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceTerms:
+    """What a splice is expected to bring within `horizon_days`, before it is paid for, with its bounds; what it costs
+    on the chain at today's feerate (`cost_msat`); and what it may cost at most: `max_feerate_perkw` (sat per 1000
+    weight) for `weight`, which is `max_cost_msat`. `payback_days` is when the expected gain has paid today's cost.
+    """
+
+    gain_low_msat: int
+    gain_msat: int
+    gain_high_msat: int
+    horizon_days: int
+    weight: int
+    cost_msat: int
+    max_feerate_perkw: int
+    max_cost_msat: int
+    payback_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceDecision:
+    """One splice that is worth it (CHANGE), or that would be and waits (DEFER), or why a channel gets or gives nothing
+    (SKIP: `direction` and `terms` are None, and the amount is 0). `expected_gain_msat` is net of today's cost.
+    """
+
+    channel_id: str
+    name: str
+    outcome: Outcome
+    direction: SpliceDirection | None
+    amount_sat: int
+    expected_gain_msat: int
+    terms: SpliceTerms | None
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SplicePlan:
+    """All splice decisions of one cycle; `reasons` say what concerns all of them."""
+
+    created_at: float
+    expires_at: float
+    decisions: tuple[SpliceDecision, ...]
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def jobs(self) -> tuple[SpliceDecision, ...]:
+        """Those that may be executed."""
+        return tuple(one for one in self.decisions if one.outcome is Outcome.CHANGE)
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceJob:
+    """A splice as it was planned and stored, with all that carrying it out takes."""
+
+    splice_key: int
+    plan_key: int
+    channel_id: str
+    direction: SpliceDirection
+    amount_sat: int
+    max_feerate_perkw: int
+    max_cost_msat: int
+    expected_gain_msat: int
+    terms: SpliceTerms
+    status: str
+    created_at: float
+    expires_at: float
+    finished_at: float | None = None
+    reason: Reason | None = None

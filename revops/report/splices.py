@@ -1,0 +1,68 @@
+"""Splice plans, as people read them: what would be moved where, what it brings and costs, and why nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from revops.domain.decision import Outcome
+from revops.domain.splice import SpliceDecision, SplicePlan
+from revops.report.amounts import cost, income, instant
+from revops.report.blocks import Block, Legend, Line, Table
+from revops.report.summaries import counts, grouped, sentences
+
+_UNKNOWN = "?"
+
+
+def splice_plan(plan: SplicePlan, *, each_skip: bool, dry_run: bool) -> Iterator[Block]:
+    """Given a splice plan, render its splices with all that they rest on, then why the other channels get and give
+    nothing.
+    """
+    wanted = [one for one in plan.decisions if one.direction is not None]
+    others = [one for one in plan.decisions if one.direction is None]
+    if wanted:
+        headings = (
+            "channel", "splice", ">amount sat", ">cost sat", ">at most sat", ">at most perkw", ">brings sat",
+            ">at least", ">at most", ">in days", ">paid back in d", "outcome", "why",
+        )  # fmt: skip
+        yield Table("", headings, tuple(_row(one) for one in wanted))
+        yield Legend(
+            "cost: on the chain, at today's feerate; at most: what it may cost, and the feerate for that, in sat per "
+            "1,000 weight (250: 1 sat per virtual byte). Brings: what is expected within so many days, before the "
+            "cost, with its bounds; of a splice out, what its sats bring where they go"
+        )
+    if others and each_skip:
+        rows = tuple((one.name, str(one.outcome), sentences(one.reasons)) for one in others)
+        yield Table("", ("channel", "outcome", "why"), rows)
+    elif others:
+        yield from grouped(others)
+    for reason in plan.reasons:
+        yield Legend(reason.sentence)
+    yield Line(counts([one.outcome for one in plan.decisions], "to splice"))
+    if plan.jobs and dry_run:
+        yield Line("a dry run stores nothing")
+    elif plan.jobs:
+        yield Line(f"good until {instant(plan.expires_at)}; nothing was sent to the node")
+
+
+def _row(one: SpliceDecision) -> tuple[str, ...]:
+    terms = one.terms
+    figures = (_UNKNOWN,) * 8
+    if terms is not None:
+        figures = (
+            cost(terms.cost_msat),
+            cost(terms.max_cost_msat),
+            f"{terms.max_feerate_perkw:,}",
+            income(terms.gain_msat),
+            income(terms.gain_low_msat),
+            income(terms.gain_high_msat),
+            f"{terms.horizon_days:,}",
+            f"{terms.payback_days:,.0f}",
+        )
+    return (
+        one.name,
+        str(one.direction),
+        f"{one.amount_sat:,}",
+        *figures,
+        "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
+        sentences(one.reasons),
+    )
