@@ -48,6 +48,7 @@ cli = LazyGroup(
         "sync": "revops.cli.sync:sync",
         "fees": "revops.cli.fees:fees",
         "rebalance": "revops.cli.rebalance:rebalance",
+        "ads": "revops.cli.ads:ads",
         "history": "revops.cli.history:history",
         "reconcile": "revops.cli.reconcile:reconcile",
         "rollup": "revops.cli.rollup:rollup",

@@ -114,6 +114,14 @@ class Lendable:
 
 
 @dataclass(frozen=True, slots=True)
+class PastOffer:
+    """What may have been offered from a moment on: what was sent then, and what stood there before."""
+
+    at: float
+    rates: tuple[LeaseRates, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LeasePromise:
     """What we promised to charge for routing at most over a channel that was leased, for so many blocks more. None: it
     isn't on record what was promised.
@@ -141,3 +149,17 @@ class AdsDecision:
     price_msat: int | None = None
     cost_msat: int | None = None
     market_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdsReport:
+    """What `ads adjust` did, or would do; `decision` is None on a node without dual funding, which can lend nothing.
+
+    `compared_with_records` says that what is in force wasn't asked for, since asking writes: `decision.old` is what was
+    offered last.
+    """
+
+    taken_at: float
+    mode: str
+    decision: AdsDecision | None
+    compared_with_records: bool = False

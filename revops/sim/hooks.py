@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from revops.sim import cleaning, lifecycle, splices, wallet
+from revops.sim import cleaning, leases, lifecycle, splices, wallet
 from revops.sim.channels import Channel
 from revops.sim.opening import Opening, open_batch
 from revops.sim.state import World
@@ -24,6 +24,7 @@ HOOKS = (
     "forget_sling",
     "hide_feerates",
     "hold_payments",
+    "lease",
     "open_channels",
     "pause_market",
     "restore_to_index",
@@ -85,6 +86,12 @@ class ChainHooks:
         with self.lock:
             openings = [Opening(peer_id, capacity_sat, pushed_msat) for peer_id in peer_ids]
             return [channel.channel_id for channel in open_batch(self.world, openings)]
+
+    def lease(self, peer_id: str, amount_sat: int) -> str | None:
+        """Let a peer ask for a lease at the rates that we announce; return the channel_id, None where we lend none."""
+        with self.lock:
+            channel = leases.lend(self.world, peer_id, amount_sat)
+            return None if channel is None else channel.channel_id
 
     def withdraw(self, amount_sat: int) -> str:
         """Pay somebody's address from the wallet; return the txid."""

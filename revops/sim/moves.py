@@ -46,7 +46,7 @@ def record_external(world: World, tag: str, utxo: str, amount_msat: int, origin:
 def record_open(world: World, channel: Channel, credit_msat: int, at: int, height: int) -> None:
     """Write the row of a funding output's beginning, by an opening or a splice: `credit_msat` of it is ours."""
     utxo = outpoint(channel.funding_txid, channel.funding_outnum)
-    tags = ("opener",) if channel.opener == "local" else ()
+    tags = ("opener",) if channel.opener == "local" else ("leased",) if channel.leased else ()
     extra = {"peer_id": channel.peer_id}
     account, capacity_msat = channel.channel_id, channel.capacity_msat
     world.chainmoves.add(
@@ -83,9 +83,10 @@ def record_sweep(world: World, channel: Channel, utxo: str, amount_msat: int, he
 
 
 def record_push(world: World, channel: Channel, at: int) -> None:
-    """Write the row of what the opener gave away at the opening, if anything."""
+    """Write the row of what the opener gave away, or paid for a lease, at the opening, if anything."""
     pushed_msat = channel.pushed_msat
     if not pushed_msat:
         return
     credit_msat, debit_msat = (0, pushed_msat) if channel.opener == "local" else (pushed_msat, 0)
-    world.channelmoves.add(ChannelMove(channel.channel_id, credit_msat, debit_msat, at, "pushed", 0))
+    tag = "lease_fee" if channel.leased else "pushed"
+    world.channelmoves.add(ChannelMove(channel.channel_id, credit_msat, debit_msat, at, tag, 0))

@@ -14,7 +14,7 @@ from revops.metrics.catalog import NodeMetric
 from revops.metrics.collect.families import Row
 
 #: The commands that decide: what they never did is shown as 0.
-DECIDING: Final = ("fees adjust", "rebalance plan")
+DECIDING: Final = ("fees adjust", "rebalance plan", "ads adjust")
 _ESTIMATES: Final = tuple(field.name for field in fields(Feerates) if field.name.endswith("_perkw"))
 
 
