@@ -67,6 +67,8 @@ class ReasonCode(StrEnum):
     ZERO_FLOW_HOLD = "zero_flow_hold"
     ZERO_FLOW_DROP = "zero_flow_drop"
     ZERO_FLOW_WORTH = "zero_flow_worth"
+    LEASE_CEILING = "lease_ceiling"
+    LEASE_UNKNOWN = "lease_unknown"
     STEP_LIMIT = "step_limit"
     OUT_OF_BOUNDS = "out_of_bounds"
     BASE_FEE = "base_fee"
