@@ -255,6 +255,8 @@ def test_the_command_has_a_file_of_its_own(lender: Bench) -> None:
     lender.settings["metrics"] = {"textfile_dir": str(folder)}
     decided(lender)
     (own,) = (one for one in folder.iterdir() if "ads" in one.name)
+    (whole,) = (one for one in folder.iterdir() if one != own)
+    assert 'revops_decisions_total{command="ads adjust",node="node",outcome="change"} 1.0' in whole.read_text()
     text = own.read_text()
     assert 'revops_command_last_decisions{command="ads adjust",node="node",outcome="change"} 1.0' in text
 
