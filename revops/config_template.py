@@ -34,6 +34,8 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     " (`revops splice plan`).",
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
     "reserve": "Funds below which nothing is written to the node, by any command.",
+    "ads": "Liquidity of the on-chain wallet that is offered to others for a fee (liquidity ads, `revops ads adjust`),"
+    " on nodes with experimental-dual-fund. It binds what is lent for 4,032 blocks, four weeks.",
     "clboss": "For nodes that run the plugin CLBOSS as well. Two tools that set the same fees fight.",
     "retention": "How long single rows are kept, in days. What they add up to is kept for ever.",
     "report": "What `revops report` shows by default.",
@@ -149,6 +151,20 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "reserve.resume_ratio": "What was below its reserve must be so much above it before anything is written again: 0.1"
     " is a tenth. Settling what is under way goes on meanwhile.",
     "reserve.exempt": 'Operations that go on below the reserve: "fees", since setting a fee costs nothing.',
+    "ads.mode": '"observe" computes and records what it would offer, "act" offers it.',
+    "ads.capital": "Which estimate of what capital earns elsewhere in a year a lease must earn: the best one (middle),"
+    " or a bound of it.",
+    "ads.risk_ratio": "What a lease must earn beyond the cost of its capital and of the later close, as a share of"
+    " both.",
+    "ads.market_quantile_ratio": "Our price is lifted to what others ask for: 0.5 is their median, 0 the cheapest.",
+    "ads.market_most_ratio": "But to so many times our own cost at most.",
+    "ads.max_feerate_sat_per_vb": "Nothing is offered while opening a channel costs more than this.",
+    "ads.min_lease_sat": "A smaller lease isn't worth its transactions.",
+    "ads.max_lease_sat": "What is lent in one channel at most.",
+    "ads.max_peer_sat": "What is lent to one peer at most. The node can't tell peers apart when it lends: where one has"
+    " as much, nothing is offered to anybody.",
+    "ads.max_total_sat": "What is lent to all together at most. 0: nothing is offered, and what was is withdrawn.",
+    "ads.dead_band_ratio": "A price that differs from the one in force by less than this share isn't announced.",
     "clboss.unmanage": 'What CLBOSS is told to leave to revops (clboss-unmanage): "lnfee" for peers whose channels it'
     ' prices, "balance" for those that it rebalances, by the commands in mode act. What you have unmanaged yourself'
     " stays. `revops clboss status` shows it, `revops clboss release` gives it back.",

@@ -49,6 +49,7 @@ cli = LazyGroup(
         "fees": "revops.cli.fees:fees",
         "rebalance": "revops.cli.rebalance:rebalance",
         "splice": "revops.cli.splice:splice",
+        "ads": "revops.cli.ads:ads",
         "history": "revops.cli.history:history",
         "reconcile": "revops.cli.reconcile:reconcile",
         "rollup": "revops.cli.rollup:rollup",

@@ -11,13 +11,17 @@ from revops.cycle.policies import channel_policies
 from revops.cycle.session import Session
 from revops.cycle.switchback import in_turn
 from revops.decide.hindsight import put_right
+from revops.decide.lease_promise import bound_base, promise_on
 from revops.decide.scoring import signals_of
+from revops.domain.ads import PastOffer
 from revops.domain.channel import Channel
 from revops.domain.experiment import Experiment
 from revops.domain.instants import known_past, not_ahead
+from revops.domain.policy import FeesConfig
 from revops.domain.snapshot import FeeInput, FeeSnapshot, NodeView
+from revops.domain.values import replace
 from revops.errors import UnknownChannel
-from revops.store import fees, signals
+from revops.store import ads, fees, signals
 from revops.store.earned import Earned, earned_since
 
 NOTHING_EARNED = Earned(0, 0, None, 0.0, 0.0, 0.0, 0.0)
@@ -48,6 +52,8 @@ def read_inputs(
         traffic = signals.load(tx)
         market = read_market(tx, now)
         policies = channel_policies(tx, session.config, selected, now)
+        leased = any(channel.lent_msat is not None for channel in selected)
+        offers = ads.past_offers(tx) if leased else ()
     inputs = []
     for channel in selected:
         found = earned.get(channel.channel_id, NOTHING_EARNED)
@@ -79,8 +85,19 @@ def read_inputs(
             sold_msat=market.sold_msat.get(channel.channel_id, 0),
             own_updates_last_day_count=records.update_counts.get(channel.channel_id, 0),
         )
-        inputs.append(in_turn(fee_input, policy, session.config.fees, experiment, now))
+        fee_input = in_turn(fee_input, policy, session.config.fees, experiment, now)
+        inputs.append(_bound(fee_input, session.config.fees, offers, view))
     return FeeSnapshot(view, tuple(inputs), sum(records.update_counts.values()), market.feerates)
+
+
+def _bound(one: FeeInput, fees_policy: FeesConfig, offers: Sequence[PastOffer], view: NodeView) -> FeeInput:
+    """A channel with what we promised to its lessee, if it is leased from us."""
+    promise = promise_on(one.channel, offers, view.taken_at, view.node.blockheight)
+    if promise is None:
+        return one
+    policy = one.policy or fees_policy
+    bound = bound_base(policy, one.channel, promise)
+    return replace(one, promise=promise, policy=one.policy if bound == policy else bound)
 
 
 def names(channel: Channel) -> set[str]:

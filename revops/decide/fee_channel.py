@@ -91,6 +91,7 @@ def decide_channel(
         worth_ppm=fee_input.signals.value_ppm if proposal.value_ppm is None else proposal.value_ppm,
         forced=forced,
         first=first,
+        promise=fee_input.promise,
     )
     reasons = (*proposal.reasons, *railed, *limits.notes)
     if terms.fee_base_msat != policy.base_msat:

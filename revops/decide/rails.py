@@ -1,7 +1,8 @@
 """The rails: what nothing passes. A strategy proposes, the rails dispose; the bounds come last.
 
-Order: floors, zero-flow ratchet, ceilings, step limit, `[min_ppm, max_ppm]`. Earlier tools lost money where a special
-mode went round one of these, or where a floor beat the ceiling; here each fee takes the whole path.
+Order: floors, zero-flow ratchet, ceilings, a lease's promise, step limit, `[min_ppm, max_ppm]`. Earlier tools lost
+money where a special mode went round one of these, or where a floor beat the ceiling; here each fee takes the whole
+path.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Final
 
 from revops.decide.floors import NO_LIMITS, Limits
 from revops.decide.governor import dead_band_ppm
+from revops.decide.lease_promise import promised_ppm
+from revops.domain.ads import LeasePromise
 from revops.domain.policy import FeesConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.units import MAX_U32, clamp
@@ -51,6 +54,7 @@ def apply_rails(
     worth_ppm: float = 0.0,
     forced: bool = False,
     first: bool = False,
+    promise: LeasePromise | None = None,
 ) -> tuple[int, tuple[Reason, ...]]:
     """Given the fee in force and the one proposed, return the fee that may be sent, and what was changed on the way.
 
@@ -58,7 +62,8 @@ def apply_rails(
     revenue is the price's fault. `limits` are soft: the bounds beat them. `worth_ppm` is what a local sat is worth:
     want of revenue lowers no price below it, or the little that is left of a wanted channel would drag down the price
     of its next refill. `forced`, an operator's hand, passes the ratchet and the step limit, never the bounds; `first`,
-    a new channel's first fee, passes the step limit.
+    a new channel's first fee, passes the step limit. `promise` is what a lessee of the channel was promised, which
+    binds whoever asks for more; the way down to it is no step.
     """
     reasons: list[Reason] = []
     ppm = sane(proposed_ppm, current_ppm)
@@ -69,13 +74,20 @@ def apply_rails(
     if not forced:
         ppm = _zero_flow(current_ppm, ppm, idle_open_seconds, routable, policy, floor_ppm, limits, worth_ppm, reasons)
     ppm = _ceiling(current_ppm, ppm, policy, limits, reasons)
+    promised = promised_ppm(promise, current_ppm)
+    kept_ppm = current_ppm if promised is None else min(current_ppm, promised[0])
+    if promised is not None and ppm > promised[0]:
+        ppm = promised[0]
+        reasons.append(promised[1])
     # The way back to the nearest bound is no step; from there on steps are as long as anywhere.
-    start_ppm = within_bounds(current_ppm, policy)
-    if start_ppm != current_ppm:
+    start_ppm = within_bounds(kept_ppm, policy)
+    if within_bounds(current_ppm, policy) != current_ppm:
         reasons.append(
             why(ReasonCode.OUT_OF_BOUNDS, fee_ppm=current_ppm, min_ppm=policy.min_ppm, max_ppm=policy.max_ppm)
         )
     limited_ppm = clamp(ppm, *step_limits_ppm(start_ppm, policy))
+    if promised is not None:
+        limited_ppm = min(limited_ppm, promised[0])
     if limited_ppm != ppm and not (forced or first):
         ppm = limited_ppm
         reasons.append(why(ReasonCode.STEP_LIMIT, limit_ppm=abs(limited_ppm - start_ppm)))

@@ -63,6 +63,8 @@ class Channel:
     max_in_flight_in_msat: int | None = None
     #: The transaction that funds it, and those of splices under way.
     funding_txids: frozenset[str] = frozenset()
+    #: What of it we lent to the peer, for a fee, when it was opened; None: nothing.
+    lent_msat: int | None = None
 
     @property
     def live(self) -> bool:

@@ -139,6 +139,13 @@ FEES: Final[Mapping[ReasonCode, str]] = {
         "no revenue in {idle_hours} open hours, but a sat is worth {kept_ppm} ppm here, or more: neither raised nor"
         " lowered below that"
     ),
+    ReasonCode.LEASE_CEILING: (
+        "leased by the peer for {left_blocks} blocks more, on the promise of no more than {promised_ppm} ppm"
+    ),
+    ReasonCode.LEASE_UNKNOWN: (
+        "leased by the peer for {left_blocks} blocks more, and it isn't on record what was promised: not raised above "
+        "{fee_ppm} ppm"
+    ),
     ReasonCode.STEP_LIMIT: "step limited to {limit_ppm} ppm",
     ReasonCode.OUT_OF_BOUNDS: "{fee_ppm} ppm is outside {min_ppm} to {max_ppm}: back inside",
     ReasonCode.BASE_FEE: "base fee {base_msat} -> {wanted_base_msat} msat",

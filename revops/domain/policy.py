@@ -218,6 +218,32 @@ class ReserveConfig(Section, frozen=True, kw_only=True):
     exempt: tuple[Literal["fees"], ...] = ()
 
 
+class AdsConfig(Section, frozen=True, kw_only=True):
+    """Liquidity that is offered to others for a fee (liquidity ads), on a node with experimental-dual-fund."""
+
+    mode: Mode = "observe"
+    #: Which estimate of what capital earns elsewhere a lease must earn.
+    capital: Literal["low", "middle", "high"] = "middle"
+    #: What it must earn beyond its cost, as a share of that.
+    risk_ratio: Annotated[float, Meta(ge=0, le=10)] = 0.25
+    #: What others ask for lifts our price: which quantile of it, and to how many times our cost at most.
+    market_quantile_ratio: Ratio = 0.5
+    market_most_ratio: Annotated[float, Meta(ge=1, le=100)] = 3.0
+    #: Above this nothing is offered: opening and closing would eat the lease.
+    max_feerate_sat_per_vb: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    #: What is lent to one channel at least and at most, to one peer, and in all.
+    min_lease_sat: Annotated[int, Meta(ge=10_000, le=2_100_000_000_000_000)] = 500_000
+    max_lease_sat: Sat = 2_000_000
+    max_peer_sat: Sat = 4_000_000
+    max_total_sat: Sat = 10_000_000
+    #: A price that is nearer than this to the one in force isn't worth an announcement.
+    dead_band_ratio: Ratio = 0.1
+
+    def __post_init__(self) -> None:
+        if self.min_lease_sat > self.max_lease_sat:
+            raise ValueError(f"min_lease_sat = {self.min_lease_sat} is above max_lease_sat = {self.max_lease_sat}")
+
+
 class ClbossConfig(Section, frozen=True, kw_only=True):
     """The plugin CLBOSS beside us. It is left alone unless tags are named."""
 
@@ -343,6 +369,7 @@ class Config(Section, frozen=True, kw_only=True):
     splice: SpliceConfig = field(default_factory=SpliceConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     reserve: ReserveConfig = field(default_factory=ReserveConfig)
+    ads: AdsConfig = field(default_factory=AdsConfig)
     clboss: ClbossConfig = field(default_factory=ClbossConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

@@ -1,5 +1,5 @@
-"""What each reason says to a person, with its numbers by name: those of fees, of rebalances, of classes and of splices,
-joined; and which numbers earlier versions didn't give.
+"""What each reason says to a person, with its numbers by name: those of fees, of rebalances, of classes, of splices and
+of liquidity ads, joined; and which numbers earlier versions didn't give.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from revops.domain.ads_sentences import ADS
 from revops.domain.class_sentences import CLASSES
 from revops.domain.fee_sentences import FEES
 from revops.domain.reason_code import ReasonCode
@@ -14,7 +15,7 @@ from revops.domain.rebalance_sentences import REBALANCES
 from revops.domain.splice_sentences import SPLICES
 
 #: The sentence of each reason; a test holds that every code has one and that its numbers fit.
-SENTENCES: Final[Mapping[ReasonCode, str]] = {**FEES, **REBALANCES, **CLASSES, **SPLICES}
+SENTENCES: Final[Mapping[ReasonCode, str]] = {**FEES, **REBALANCES, **CLASSES, **SPLICES, **ADS}
 
 #: Numbers that reasons of earlier versions lack, as they may be stored.
 LATER: Final[Mapping[ReasonCode, frozenset[str]]] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from revops.domain.ads import LeasePromise
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeState
 from revops.domain.demand import DemandFigures
@@ -63,7 +64,8 @@ class FeeInput:
     `sold_msat` is what left by it in the last 30 days. `turn` is set where an experiment has chosen its strategy,
     `away_since_at` where one runs that the operator keeps the channel out of.
     `market_ratio` is what the node's channels have come to ask, as a multiple of what others charge into their peers;
-    `reachable` is whether a payment could enter by another peer's channel now.
+    `reachable` is whether a payment could enter by another peer's channel now. `promise` is what we promised to the
+    lessee of the channel, None where it isn't leased from us.
     """
 
     channel: Channel
@@ -88,6 +90,7 @@ class FeeInput:
     away_since_at: float | None = None
     market_ratio: float = 1.0
     reachable: bool = True
+    promise: LeasePromise | None = None
 
 
 @dataclass(frozen=True, slots=True)

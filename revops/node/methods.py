@@ -28,11 +28,13 @@ _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
 _SYNCING: Final = _FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "experiment start", "experiment stop",
     "splice plan",
+    "ads adjust",
 }  # fmt: skip
 _DOCTOR: Final = frozenset({"doctor"})
 _LOOKING: Final = _SYNCING | _DOCTOR | {"init"}
 _CLBOSS: Final = frozenset({"clboss status", "clboss release"})
 _RUN: Final = frozenset({"rebalance run"})
+_ADS: Final = frozenset({"ads adjust"})
 _ROUTING: Final = _RUN | {"rebalance plan"}
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -49,7 +51,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "wait": Method(writes=False, commands=_LOOKING),
     "feerates": Method(writes=False, commands=_SYNCING | _DOCTOR),
     # settings of the node that bound what we send, and what it deletes of its own records
-    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR),
+    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR | _ADS),
     # which methods there are, and so which plugins: `plugin list` would tell, but `plugin` can stop them, too
     "help": Method(writes=False, commands=_DOCTOR),
     # which peers signal splicing
@@ -57,6 +59,8 @@ METHODS: Final[Mapping[str, Method]] = {
     # fees: what others charge into a peer
     "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),
+    # liquidity ads: what is lent, and for how much. Without parameters it writes, too: it announces the rates anew
+    "funderupdate": Method(writes=True, commands=_ADS),
     # routes
     "getroutes": Method(writes=False, commands=_ROUTING),
     "askrene-listlayers": Method(writes=False, commands=_ROUTING),

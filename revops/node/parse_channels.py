@@ -74,7 +74,14 @@ def _channel(row: Fields) -> Channel:
         max_in_flight_out_msat=_limit(row, "their_max_htlc_value_in_flight_msat"),
         max_in_flight_in_msat=_limit(row, "our_max_htlc_value_in_flight_msat"),
         funding_txids=frozenset(one.hash("funding_txid") for one in (row, *inflight) if "funding_txid" in one),
+        lent_msat=_lent(row),
     )
+
+
+def _lent(row: Fields) -> int | None:
+    """lightningd writes `fee_rcvd_msat` where the peer has paid us for what we put in, and nowhere else."""
+    funding = row.maybe(row.child, "funding")
+    return funding.msat("local_funds_msat") if funding is not None and "fee_rcvd_msat" in funding else None
 
 
 def _limit(row: Fields, name: str) -> int | None:

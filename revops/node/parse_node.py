@@ -95,6 +95,12 @@ def config_value(reply: dict[str, object], name: str) -> int | None:
     return option.msat("value_msat") if "value_msat" in option else option.whole("value_int")
 
 
+def config_flag(reply: dict[str, object], name: str) -> bool:
+    """Given the reply of `listconfigs` for a switch, return whether it is on; one that isn't there is off."""
+    options = Fields("listconfigs", reply).child("configs")
+    return name in options and options.child(name).flag("set")
+
+
 def method_names(reply: dict[str, object]) -> frozenset[str]:
     """Given the reply of `help`, return the methods that there are. Each row begins with the name; what follows are its
     parameters.

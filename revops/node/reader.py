@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 from typing import Final, Literal, Protocol
 
+from revops.domain.ads import MarketOffer
 from revops.domain.channel import Channel, ClosedChannel, PeerInfo
 from revops.domain.clboss import Tags
 from revops.domain.forward import ChainMove
@@ -19,6 +20,7 @@ from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment, PaymentStatus
 from revops.domain.sling import SentPayment, SlingJob, SlingTask
 from revops.node import (
+    parse_ads,
     parse_channels,
     parse_clboss,
     parse_features,
@@ -82,6 +84,8 @@ class Reader(Protocol):
     ) -> tuple[PathStep, ...]: ...
     def layer_disabled_nodes(self, layer: str) -> frozenset[str] | None: ...
     def config_int(self, name: str) -> int | None: ...
+    def config_flag(self, name: str) -> bool: ...
+    def lease_offers(self) -> tuple[MarketOffer, ...]: ...
     def clboss_unmanaged(self) -> dict[str, Tags] | None: ...
     def sling_version(self) -> str: ...
     def sling_jobs(self) -> tuple[SlingJob, ...]: ...
@@ -253,6 +257,15 @@ class NodeReader(SlingReading):
         """
         reply = self._call_or_none("listconfigs", {"config": name})
         return None if reply is None else parse_node.config_value(reply, name)
+
+    def config_flag(self, name: str) -> bool:
+        """Given the name of a switch, return whether it is on; False where this node has no such switch."""
+        reply = self._call_or_none("listconfigs", {"config": name})
+        return reply is not None and parse_node.config_flag(reply, name)
+
+    def lease_offers(self) -> tuple[MarketOffer, ...]:
+        """Return all nodes of the network that announce liquidity for lease, and their rates, our own among them."""
+        return parse_ads.lease_offers(self._rpc.call("listnodes"))
 
     def methods(self) -> frozenset[str]:
         """Return the methods that this node has, its plugins' among them."""

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from revops.domain.ads import AdTerms
 from revops.domain.clboss import Tags
 from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
 from revops.domain.sling import SlingOrder
-from revops.node import parse_sling
+from revops.node import parse_ads, parse_sling
 from revops.node.errors import NodeError
 from revops.node.fields import Fields
 from revops.node.parse_channels import FeesReply, fees_reply
@@ -36,6 +37,7 @@ class Writer(Protocol):
     def set_fees(
         self, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
     ) -> FeesReply: ...
+    def offer_leases(self, terms: AdTerms | None) -> AdTerms: ...
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice: ...
     def delete_invoice(self, label: str) -> bool: ...
     def send_pay(self, route: tuple[Hop, ...], payment_hash: str, payment_secret: str, label: str) -> Payment: ...
@@ -68,6 +70,13 @@ class NodeWriter:
         if htlc_max_msat is not None:
             params["htlcmax"] = htlc_max_msat
         return fees_reply(self._rpc.call("setchannel", params), channel_id)
+
+    def offer_leases(self, terms: AdTerms | None) -> AdTerms:
+        """Given what shall be lent, and for how much, return what is in force now: compare. None leaves it as it is;
+        that writes, too, since the plugin tells lightningd its rates anew each time. Lost when lightningd stops.
+        """
+        params = {} if terms is None else parse_ads.terms_request(terms)
+        return parse_ads.ad_terms(self._rpc.call("funderupdate", params))
 
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
         """Given a fresh label and what the invoice is for, return it with its payment secret."""
@@ -169,6 +178,12 @@ class DryRunWriter:
     ) -> FeesReply:
         """Return the terms as if they were in force."""
         return FeesReply(channel_id, fee_base_msat, fee_ppm, warnings=(), htlc_max_msat=htlc_max_msat)
+
+    def offer_leases(self, terms: AdTerms | None) -> AdTerms:
+        """Return the terms as if they were in force. What is in force can't be asked for without writing."""
+        if terms is None:
+            raise ValueError("a dry run can't ask what is in force")
+        return terms
 
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
         """Return an invoice that nobody can pay: its hash has no known preimage."""

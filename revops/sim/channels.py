@@ -105,6 +105,8 @@ class Channel:
     their_max_in_flight_msat: int
     commit_feerate_perkw: int
     state: str = "CHANNELD_NORMAL"
+    #: Whether the peer has paid for what we put in; `pushed_msat` is then that fee.
+    leased: bool = False
     min_to_us_msat: int = 0
     max_to_us_msat: int = 0
     previous_scids: list[str] = field(default_factory=list)

@@ -17,6 +17,7 @@ WRITING_METHODS = frozenset(
         "askrene-remove-layer",
         "clboss-unmanage",
         "delinvoice",
+        "funderupdate",
         "invoice",
         "sendpay",
         "setchannel",
@@ -34,7 +35,9 @@ class SimConfig:
     `forwards_per_day`: the attempts a day that senders would make at the channels' first fees. `history_days`
     runs the market for that long before `start_at`: the node has a past. `initial_fee_ppm` gives each channel the same
     first fee; None draws one near the market price. Of forwards `stuck_ratio`, of our own payments
-    `own_stuck_ratio` hang for long. `sling_version` is the version of the plugin sling, None where it isn't installed.
+    `own_stuck_ratio` hang for long. `sling_version` is the version of the plugin sling, None where it isn't installed;
+    `dual_fund` whether others can open channels to us that we fund, too. So many lessors announce rates, and so many
+    lessees a day look for the cheapest.
     """
 
     seed: int = 1
@@ -56,6 +59,9 @@ class SimConfig:
     own_stuck_ratio: float = 0.0
     route_failure_ratio: float = 0.03
     sling_version: str | None = None
+    dual_fund: bool = False
+    lessor_count: int = 0
+    leases_per_day: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

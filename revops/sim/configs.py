@@ -22,7 +22,7 @@ def configs_of(config: SimConfig) -> dict[str, dict[str, Any]]:
         "rpc-file": {"value_str": "lightning-rpc", "source": default},
         "allow-deprecated-apis": {"value_bool": True, "source": default},
         "plugin": {"values_str": [], "sources": []},
-        "experimental-dual-fund": {"set": False, "source": default},
+        "experimental-dual-fund": {"set": config.dual_fund, "source": default},
         "rgb": {"value_str": "03e901", "source": default},
         "alias": {"value_str": config.alias, "source": "/home/sim/.lightning/config:2"},
         "ignore-fee-limits": {"value_bool": False, "source": default},

@@ -12,6 +12,40 @@ from revops.sim.channels import Policy
 from revops.sim.ids import direction_of
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseRates:
+    """What a lessor announces (BOLT 7, `option_will_fund`)."""
+
+    fee_base_sat: int = 2_000
+    fee_basis: int = 65
+    funding_weight: int = 666
+    max_base_msat: int = 5_000_000
+    max_thousandths: int = 100
+
+    def as_json(self) -> dict[str, int | str]:
+        """Return them as lightningd writes them (json_add_lease_rates)."""
+        return {
+            "lease_fee_base_msat": self.fee_base_sat * 1000,
+            "lease_fee_basis": self.fee_basis,
+            "funding_weight": self.funding_weight,
+            "channel_fee_max_base_msat": self.max_base_msat,
+            "channel_fee_max_proportional_thousandths": self.max_thousandths,
+            "compact_lease": (
+                f"{self.funding_weight:04x}{self.fee_basis:04x}{self.max_thousandths:04x}"
+                f"{self.fee_base_sat:08x}{self.max_base_msat:08x}"
+            ),
+        }
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is announced (lease_rates_empty)."""
+        return self == LeaseRates(0, 0, 0, 0, 0)
+
+    def fee_sat(self, amount_sat: int, perkw: int) -> int:
+        """Given what is leased and the feerate of the funding, return what it costs (lease_rates_calc_fee)."""
+        return self.fee_base_sat + amount_sat * self.fee_basis // 10_000 + self.funding_weight * perkw // 1_000
+
+
 @dataclass(slots=True, eq=False)
 class PublicChannel:
     """A channel between two other nodes. `nodes` are sorted; index 0 is direction 0 (BOLT 7)."""
@@ -42,6 +76,7 @@ class GraphNode:
     address: str
     port: int
     announced_at: int
+    will_fund: LeaseRates | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from revops.sim import cleaning, lifecycle, splices, wallet, zero_conf
+from revops.sim import cleaning, leases, lifecycle, splices, wallet, zero_conf
 from revops.sim.channels import Channel
 from revops.sim.opening import Opening, open_batch
 from revops.sim.state import World
@@ -25,6 +25,7 @@ HOOKS = (
     "hide_feerates",
     "hold_payments",
     "open_at_once",
+    "lease",
     "open_channels",
     "pause_market",
     "restore_to_index",
@@ -91,6 +92,12 @@ class ChainHooks:
         """Open a channel that is used before the next block confirms it; return its channel_id."""
         with self.lock:
             return zero_conf.open_at_once(self.world, Opening(peer_id, capacity_sat, pushed_msat)).channel_id
+
+    def lease(self, peer_id: str, amount_sat: int) -> str | None:
+        """Let a peer ask for a lease at the rates that we announce; return the channel_id, None where we lend none."""
+        with self.lock:
+            channel = leases.lend(self.world, peer_id, amount_sat)
+            return None if channel is None else channel.channel_id
 
     def withdraw(self, amount_sat: int) -> str:
         """Pay somebody's address from the wallet; return the txid."""

@@ -10,6 +10,7 @@ from revops.sim import params as p
 from revops.sim import (
     rpc_channels,
     rpc_clboss,
+    rpc_funder,
     rpc_graph,
     rpc_invoice,
     rpc_layers,
@@ -196,5 +197,6 @@ WRITING: dict[str, Method] = {
         ),
     ),
     "askrene-age": Method(rpc_layers.age, (LAYER, required("cutoff", p.U64))),
+    "funderupdate": Method(rpc_funder.funderupdate, rpc_funder.PARAMETERS),
     "clboss-unmanage": Method(rpc_clboss.unmanage, (required("nodeid", p.string), required("tags", p.string))),
 }

@@ -57,7 +57,7 @@ def record_proposed(world: World, channel: Channel) -> None:
 
 def _record_funding(world: World, channel: Channel, tag: str, credit_msat: int, at: int, height: int) -> None:
     utxo = outpoint(channel.funding_txid, channel.funding_outnum)
-    tags = ("opener",) if channel.opener == "local" else ()
+    tags = ("opener",) if channel.opener == "local" else ("leased",) if channel.leased else ()
     extra = {"peer_id": channel.peer_id}
     account, capacity_msat = channel.channel_id, channel.capacity_msat
     world.chainmoves.add(ChainMove(account, credit_msat, 0, at, tag, utxo, capacity_msat, height, tags, extra))
@@ -92,9 +92,10 @@ def record_sweep(world: World, channel: Channel, utxo: str, amount_msat: int, he
 
 
 def record_push(world: World, channel: Channel, at: int) -> None:
-    """Write the row of what the opener gave away at the opening, if anything."""
+    """Write the row of what the opener gave away, or paid for a lease, at the opening, if anything."""
     pushed_msat = channel.pushed_msat
     if not pushed_msat:
         return
     credit_msat, debit_msat = (0, pushed_msat) if channel.opener == "local" else (pushed_msat, 0)
-    world.channelmoves.add(ChannelMove(channel.channel_id, credit_msat, debit_msat, at, "pushed", 0))
+    tag = "lease_fee" if channel.leased else "pushed"
+    world.channelmoves.add(ChannelMove(channel.channel_id, credit_msat, debit_msat, at, tag, 0))

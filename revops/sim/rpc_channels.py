@@ -108,7 +108,7 @@ def funding_json(channel: Channel) -> dict[str, Any]:
     return {
         "local_funds_msat": channel.local_funds_msat,
         "remote_funds_msat": max(0, remote_msat),
-        "pushed_msat": channel.pushed_msat,
+        "fee_rcvd_msat" if channel.leased else "pushed_msat": channel.pushed_msat,
         "withheld": False,
     }
 
@@ -213,7 +213,8 @@ def closed_json(channel: Channel) -> dict[str, Any]:
         "funding_txid": channel.funding_txid,
         "funding_outnum": channel.funding_outnum,
         "funding_withheld": False,
-        "leased": False,
+        "leased": channel.leased,
+        **({"funding_fee_rcvd_msat": channel.pushed_msat} if channel.leased else {}),
         "total_msat": channel.capacity_msat,
         "final_to_us_msat": channel.to_us_msat,
         "min_to_us_msat": channel.min_to_us_msat,

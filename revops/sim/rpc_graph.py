@@ -31,12 +31,21 @@ FREE = Policy(0, 0, 0, 2**64 - 1, 0)
 def listnodes(world: World, args: Args) -> dict[str, Any]:
     """Answer listnodes."""
     wanted = args.get("id")
-    return {"nodes": [node_json(node) for node in world.graph.nodes.values() if wanted in (None, node.node_id)]}
+    nodes = [node for node in world.graph.nodes.values() if wanted in (None, node.node_id)]
+    return {"nodes": [node_json(announced(world, node)) for node in nodes]}
+
+
+def announced(world: World, node: GraphNode) -> GraphNode:
+    """Return a node as gossip has it: ours with the rates that we lend at."""
+    rates = world.funder.rates
+    if node.node_id != world.node_id or rates is None or rates.empty:
+        return node
+    return replace(node, will_fund=rates)
 
 
 def node_json(node: GraphNode) -> dict[str, Any]:
     """Return a node announcement."""
-    return {
+    row: dict[str, Any] = {
         "nodeid": node.node_id,
         "alias": node.alias,
         "color": node.node_id[:6],
@@ -44,6 +53,7 @@ def node_json(node: GraphNode) -> dict[str, Any]:
         "features": "808898880a8a59a1",
         "addresses": [{"type": "ipv4", "address": node.address, "port": node.port}],
     }
+    return row if node.will_fund is None else row | {"option_will_fund": node.will_fund.as_json()}
 
 
 def listchannels(world: World, args: Args) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from revops.sim.channels import Channel
 from revops.sim.config import SimConfig
 from revops.sim.demand import Demand
-from revops.sim.graph import Graph
+from revops.sim.graph import Graph, LeaseRates
 from revops.sim.payrows import Flight, Invoice, Payment
 from revops.sim.rows import ChainMove, ChannelMove, ForwardRow, NetworkEvent
 from revops.sim.slingjobs import Sling
@@ -115,6 +115,23 @@ class Ledger:
         return self.channels.setdefault(channel_id, ChannelTally())
 
 
+@dataclass(frozen=True, slots=True)
+class Funder:
+    """What the plugin funder does when somebody opens a channel to us; lightningd's defaults."""
+
+    policy: str = "fixed"
+    policy_mod: int = 0
+    leases_only: bool = False
+    min_their_funding_sat: int = 10_000
+    max_their_funding_sat: int = 4_294_967_295
+    per_channel_min_sat: int = 10_000
+    per_channel_max_sat: int = 4_294_967_295
+    reserve_tank_sat: int = 0
+    fuzz_percent: int = 0
+    fund_probability: int = 100
+    rates: LeaseRates | None = None
+
+
 @dataclass(slots=True)
 class Knobs:
     """What a test turns: payments that hang or fail, feerates that the node doesn't know."""
@@ -150,6 +167,7 @@ class World:
         self.outputs: list[Output] = []
         self.sweeps: list[Sweep] = []
         self.unconfirmed: list[Unconfirmed] = []
+        self.funder = Funder()
         self.clboss_tags: dict[str, set[str]] = {}
         self.layers: dict[str, Layer] = {"xpay": Layer("xpay", True)}
         self.forwards: IndexedTable[ForwardRow] = IndexedTable()

@@ -18,6 +18,7 @@ from revops.sim.chain import start_chain
 from revops.sim.config import DAY_SECONDS, CallLog, ChannelBooks, SimBooks, SimConfig
 from revops.sim.errors import INVALID_PARAMS, METHOD_NOT_FOUND, SimRpcError
 from revops.sim.hooks import ChainHooks
+from revops.sim.leases import start_leases
 from revops.sim.lifecycle import sweep_due
 from revops.sim.market import start_market
 from revops.sim.methods import methods_of
@@ -40,6 +41,7 @@ class SimulatedNode(ChainHooks):
         start_chain(world)
         start_market(world)
         start_outages(world)
+        start_leases(world)
         drift(world, world.rng("drift"))
         world.run_until(float(world.config.start_at))
         self._take(world)

@@ -90,6 +90,17 @@ def _pending_actions() -> Executable:
     )
 
 
+def calls_of(tx: Tx, method: str) -> tuple[ActionRecord, ...]:
+    """Given a method that is rarely called, return its calls, whatever became of them, the oldest first."""
+    statement = (
+        select(action, channel.c.channel_id)
+        .outerjoin(channel, (channel.c.node_key == action.c.node_key) & (channel.c.channel_key == action.c.channel_key))
+        .where(action.c.node_key == tx.node_key, action.c.method == method)
+        .order_by(action.c.action_key)
+    )
+    return tuple(_record_of(row) for row in tx.connection.execute(statement))
+
+
 def actions_until(tx: Tx, channel_id: str, at: float, limit: int) -> tuple[ActionRecord, ...]:
     """Given a channel and a moment, return the latest calls by then that changed the channel, the newest first."""
     statement = (

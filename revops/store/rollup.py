@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
 
 from revops.domain.forward import ForwardStatus
 from revops.domain.traffic import size_permille
-from revops.store import tables
+from revops.store import ads, tables
 from revops.store.cursors import FORWARDS_CREATED, FORWARDS_UPDATED, PRUNED, cursor, set_cursor
 from revops.store.days import DAY_SUMS, add_days, day_of
 from revops.store.engine import Tx
@@ -115,8 +115,8 @@ def prune_other(
 
     With the decisions go fee changes, ended pins, settled actions, and jobs that cost nothing. What stays whatever its
     age: the last run and the last success of each command, each channel's last fee change and last announcement, pins
-    in force, each peer's last event, calls and jobs that are still open, settled jobs, the spend ledger, and the moves
-    on the chain, which are few.
+    in force, what was ever offered for lease, each peer's last event, calls and jobs that are still open, settled jobs,
+    the spend ledger, and the moves on the chain, which are few.
     """
     return {
         "decisions": _prune(tx, decision, decision.c.last_at < decisions_before_at),
@@ -131,7 +131,7 @@ def prune_other(
                 _newest(tx, fee_change.c.change_key, fee_change.c.channel_key, fee_change.c.source.in_((REVOPS, VALVE)))
             ),
         ),
-        "actions": _prune(tx, action, action.c.settled_at < decisions_before_at),
+        "actions": _prune(tx, action, action.c.settled_at < decisions_before_at, action.c.method != ads.METHOD),
         "pins": _prune(
             tx,
             fee_pin,

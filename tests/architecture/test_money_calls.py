@@ -39,7 +39,7 @@ REVIEWED: Final[dict[str, str]] = {
     "invoice": "lets others pay us; a payment to it is a sendpay", "delinvoice": "so that nobody pays it any more",
     "clboss-unmanage": "what CLBOSS leaves alone: it spends less by that; given back, what it spent before",
     "sling-stop": "ends what sling-once began: a cure",
-    "sendpay": "guarded", "sling-once": "guarded",
+    "sendpay": "guarded", "sling-once": "guarded", "funderupdate": "offered",
 }  # fmt: skip
 
 #: What moves money: the function that makes the call, who may call that, and the category of its reservation.
@@ -53,6 +53,15 @@ GUARDED: Final[dict[str, tuple[Place, frozenset[Place], str]]] = {
         Place("node/writer.py", "NodeWriter.sling_once"),
         frozenset({Place("actuate/sling.py", "SlingExecutor.start")}),
         "rebalance",
+    ),
+}
+#: What lends our money to whoever takes the offer: the function that makes the call, who may call that, and what else
+#: may name it. Nothing of it is spent, and nobody reserves: what is lent is bounded before, in `actuate/ads.py`.
+OFFERED: Final[dict[str, tuple[Place, frozenset[Place], frozenset[Place]]]] = {
+    "funderupdate": (
+        Place("node/writer.py", "NodeWriter.offer_leases"),
+        frozenset({Place("actuate/ads.py", "AdsKeeper.in_force"), Place("actuate/ads.py", "AdsKeeper.apply")}),
+        frozenset({Place("store/ads.py", "")}),
     ),
 }
 #: Pass on a method that their callers name; `Rpc.call` lets none through that isn't in METHODS.
@@ -98,8 +107,12 @@ def faults(sources: Sources) -> list[str]:
             found.append(f"{call.place}: calls {call.method}, which nobody has reviewed")
         elif call.method in GUARDED and call.place != GUARDED[call.method][0]:
             found.append(f"{call.place}: calls {call.method} past {GUARDED[call.method][0]}")
+        elif call.method in OFFERED and call.place != OFFERED[call.method][0]:
+            found.append(f"{call.place}: calls {call.method} past {OFFERED[call.method][0]}")
     for place, text in money.texts_of_money(sources):
-        guard = GUARDED.get(text.strip())
+        guard, offer = GUARDED.get(text.strip()), OFFERED.get(text.strip())
+        if offer is not None and (place == offer[0] or place in offer[2]):
+            continue
         if not place.module.startswith(NAMING) and (guard is None or place != guard[0]):
             found.append(f"{place}: names {text}")
     for method, (maker, senders, _) in GUARDED.items():
@@ -108,6 +121,9 @@ def faults(sources: Sources) -> list[str]:
         name = maker.function.rsplit(".", 1)[-1]
         found += [f"{place}: sends by {method}" for place, _ in money.callers(sources, name) if place not in senders]
         found += money.unreserved(sources, name) + money.in_transaction(sources, name)
+    for method, (maker, senders, _) in OFFERED.items():
+        calling = money.callers(sources, maker.function.rsplit(".", 1)[-1])
+        found += [f"{place}: lends by {method}" for place, _ in calling if place not in senders]
     return sorted(set(found))
 
 
@@ -124,8 +140,11 @@ def test_the_review_agrees_with_what_the_code_says_of_itself() -> None:
         assert entry.writes == (REVIEWED[method] != READS), method
     for method, said in REVIEWED.items():
         assert (said == "guarded") == (method in GUARDED), method
+        assert (said == "offered") == (method in OFFERED), method
         harmless = method in {"listsendpays", "waitsendpay", "listfunds", "listclosedchannels"} or said == READS
-        assert method in GUARDED or harmless or not money.sounds_like_money(method) or method == "sling-stop", method
+        assert (
+            method in {*GUARDED, *OFFERED} or harmless or not money.sounds_like_money(method) or method == "sling-stop"
+        ), method
 
 
 def test_what_is_proved_is_really_there() -> None:
@@ -136,6 +155,10 @@ def test_what_is_proved_is_really_there() -> None:
             assert sources.function(maker) is not None
             calling = {place for place, _ in money.callers(sources, maker.function.rsplit(".", 1)[-1])}
             assert calling == senders
+    for maker, senders, _ in OFFERED.values():
+        assert sources.function(maker) is not None
+        calling = {place for place, _ in money.callers(sources, maker.function.rsplit(".", 1)[-1])}
+        assert calling == senders
     assert {call.place for call in money.rpc_calls(sources) if call.method is None} == FORWARDERS
 
 

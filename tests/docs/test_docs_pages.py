@@ -178,7 +178,7 @@ def test_docs_lists_the_pages_and_prints_one(capsys: pytest.CaptureFixture[str])
     assert main(["docs", "--path"]) == 0
     assert capsys.readouterr().out == f"{SHARE / 'docs'}\n"
     assert main(["docs", "nothing"]) == 2
-    assert "there is no page 'nothing', but: books, " in capsys.readouterr().err
+    assert "there is no page 'nothing', but: ads, books, " in capsys.readouterr().err
 
 
 LINTERS: Final = {

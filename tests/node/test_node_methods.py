@@ -14,11 +14,12 @@ from revops.node.methods import METHODS, permitted
 FEES = {"fees adjust", "fees set", "fees unset"}
 COMMANDS = FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "init", "doctor", "experiment start",
-    "experiment stop", "clboss status", "clboss release", "splice plan",
+    "experiment stop", "clboss status", "clboss release", "splice plan", "ads adjust",
 }  # fmt: skip
 ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {
     "setchannel": FEES,
+    "funderupdate": {"ads adjust"},
     "invoice": {"rebalance run"},
     "delinvoice": {"rebalance run"},
     "sendpay": {"rebalance run"},

@@ -63,6 +63,19 @@ def test_what_the_peer_lets_us_have_in_flight_is_their_limit() -> None:
     assert (second.max_in_flight_out_msat, second.max_in_flight_in_msat) == (None, None)
 
 
+def test_a_channel_in_which_we_lend_is_one_whose_peer_has_paid_for_it() -> None:
+    """lightningd/peer_control.c: of `pushed_msat`, `fee_paid_msat` and `fee_rcvd_msat` one is there."""
+    listed = reply("listpeerchannels")
+    leased, lessee = (row["funding"] for row in listed["channels"][:2])
+    del leased["pushed_msat"], lessee["pushed_msat"]
+    leased |= {"local_funds_msat": 5_000_000, "fee_rcvd_msat": 0}
+    lessee |= {"fee_paid_msat": 7_000}
+    assert [channel.lent_msat for channel in parse_channels.channels(listed)[0][:2]] == [5_000_000, None]
+    leased |= {"local_funds_msat": None}
+    with pytest.raises(NodeError, match=r"channels\[0\]\.funding\.local_funds_msat"):
+        parse_channels.channels(listed)
+
+
 def test_a_splice_keeps_the_channel_its_birthday_and_its_life() -> None:
     (channel,), _ = parse_channels.channels(reply("listpeerchannels.splice"))
     assert channel.state == "CHANNELD_AWAITING_SPLICE"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from revops.domain.ads import AdTerms, LeaseRates
 from revops.domain.payment import Hop
 from revops.domain.sling import SlingOrder
 from revops.node.errors import NodeError
@@ -24,6 +25,10 @@ from revops.node.writer import NodeWriter
 #: Methods of plugins that Core Lightning doesn't bring, and has no schemas of.
 OF_PLUGINS = ("clboss-", "sling-")
 FOLDER = os.environ.get("REVOPS_CLN_SCHEMAS", "")
+
+
+#: `compact_lease` stands in the schema, but lightningd doesn't take it.
+TERMS = AdTerms("match", 100, True, 1_000, 2_000, 3_000, 0, 100, LeaseRates(1_000, 2, 3, 4, 5))
 
 
 class Recorder:
@@ -62,6 +67,10 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         lambda: reader.path(node, node, 1, 2, 3, ("l",)),
         lambda: reader.layer_disabled_nodes("l"),
         lambda: reader.config_int("cltv-final"),
+        lambda: reader.config_flag("experimental-dual-fund"),
+        reader.lease_offers,
+        lambda: writer.offer_leases(None),
+        lambda: writer.offer_leases(TERMS),
         lambda: writer.set_fees(hash_, 1, 2),
         lambda: writer.set_fees(hash_, 1, 2, 3),
         lambda: writer.create_invoice("l", 1, "d", 2),

@@ -13,8 +13,9 @@ from revops.domain.record import Report, Totals
 from revops.metrics.catalog import NodeMetric
 from revops.metrics.collect.families import Row
 
-#: The commands that decide: what they never did is shown as 0.
+#: The commands that decide: what they never did is shown as 0; not of those that few nodes run.
 DECIDING: Final = ("fees adjust", "rebalance plan")
+SELDOM: Final = ("ads adjust",)
 _ESTIMATES: Final = tuple(field.name for field in fields(Feerates) if field.name.endswith("_perkw"))
 
 
@@ -45,8 +46,11 @@ def totals_rows(lifetime: Totals) -> list[Row]:
 
 def decision_rows(tallies: Iterable[Tally]) -> list[Row]:
     """Given what was counted, return how many decisions there were by outcome, and by reason."""
-    counted = {(one.command, one.outcome, one.word): one.count for one in tallies if one.command in DECIDING}
-    every = ((command, str(outcome)) for command in DECIDING for outcome in Outcome)
+    known = {*DECIDING, *SELDOM}
+    counted = {(one.command, one.outcome, one.word): one.count for one in tallies if one.command in known}
+    ever = {command for command, _, _ in counted}
+    commands = (*DECIDING, *(one for one in SELDOM if one in ever))
+    every = ((command, str(outcome)) for command in commands for outcome in Outcome)
     rows: list[Row] = [(NodeMetric.DECISIONS, one, counted.get((*one, ""), 0)) for one in every]
     return [*rows, *((NodeMetric.DECISION_REASONS, one, count) for one, count in counted.items() if one[2])]
 

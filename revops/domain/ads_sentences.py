@@ -1,0 +1,51 @@
+"""What each reason of a liquidity ad says to a person, with its numbers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from revops.domain.reason_code import ReasonCode
+
+#: By code; `reason_sentences.py` joins them with the others.
+ADS: Final[Mapping[ReasonCode, str]] = {
+    ReasonCode.ADS_PRICE: (
+        "a lease of {amount_sat} sat brings {price_sat} sat: {basis} of 10,000 of it, {base_sat} sat, and what our "
+        "part of the transaction costs, for which a weight of {weight} is charged, at {sat_per_vb} sat/vB"
+    ),
+    ReasonCode.ADS_COST: (
+        "it costs {cost_sat} sat: {capital_percent} % that the capital would earn elsewhere meanwhile, {close_sat} sat "
+        "for a close by force, {risk_percent} % more of both for the risk, and {open_sat} sat for our part of the "
+        "opening"
+    ),
+    ReasonCode.ADS_MARKET: (
+        "lifted to what others ask for as much: {market_sat} sat, below which {percent} % of {offer_count} offers lie"
+    ),
+    ReasonCode.ADS_MARKET_CHEAPER: (
+        "others lend as much for {market_sat} sat, below which {percent} % of {offer_count} offers lie: not below cost"
+    ),
+    ReasonCode.ADS_MARKET_CAPPED: (
+        "others ask {market_sat} sat for as much, of {offer_count} offers: lifted to {times} times the cost, no further"
+    ),
+    ReasonCode.ADS_MARKET_THIN: "{offer_count} others announce a price that can be meant: too few to go by",
+    ReasonCode.ADS_LENDABLE: (
+        "{total_sat} sat may be lent until the next run, by {bound}: the wallet holds {wallet_sat} sat, and {lent_sat} "
+        "sat are lent in {lease_count} channels"
+    ),
+    ReasonCode.ADS_PROMISE: (
+        "while it runs no more than {promised_ppm} ppm + {base_msat} msat may be charged for routing"
+    ),
+    ReasonCode.ADS_DEAD_BAND: "the rates in force bring about as much, within {band_percent} %: kept",
+    ReasonCode.ADS_IN_FORCE: "that is in force",
+    ReasonCode.ADS_TOO_LITTLE: (
+        "no more than {lease_sat} sat could be lent, less than min_lease_sat = {min_lease_sat}: nothing is offered"
+    ),
+    ReasonCode.ADS_FEERATE_HIGH: (
+        "the chain costs {sat_per_vb} sat/vB, more than max_feerate_sat_per_vb = {max_sat_per_vb}: nothing is offered"
+    ),
+    ReasonCode.ADS_FEERATE_UNKNOWN: "the node has no estimate of feerates: nothing is offered",
+    ReasonCode.ADS_CAPITAL_UNKNOWN: "it isn't known what capital earns elsewhere: nothing is offered",
+    ReasonCode.ADS_OUT_OF_RANGE: (
+        "a lease costs {cost_sat} sat, by rates for which an announcement has no room: nothing is offered"
+    ),
+}
