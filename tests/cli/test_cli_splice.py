@@ -155,4 +155,4 @@ def test_the_command_prints_its_plan(place: Place, capsys: pytest.CaptureFixture
     assert main(["splice", "plan", "-q", "--config", str(place.config)]) == 0
     assert capsys.readouterr().out == ""
     assert main(["splice", "plan", "--config", str(place.config)]) == 0
-    assert "4 channels: 0 to splice, 0 deferred, 4 unchanged" in capsys.readouterr().out
+    assert "4 channels: 0 to splice, 0 put off, 4 left alone" in capsys.readouterr().out

@@ -77,8 +77,8 @@ def back_to_0009(url: str) -> None:
             for name in ("source", "step", "payment"):
                 connection.execute(text(f"DROP TABLE rebalance_{name}"))
             books = ("failure_sum", "balance_day", "move_sum", "chain_cost", "channel_class")
-            recorded = ("recorder_event", "recorder_span", "recorder")
-            for table in ("lot_mark", "reserve_state", "clboss_tag", "flow_sum", *books, *recorded):
+            recorded, splices = ("recorder_event", "recorder_span", "recorder"), ("splice_job", "splice_plan")
+            for table in ("lot_mark", "reserve_state", "clboss_tag", "flow_sum", *books, *recorded, *splices):
                 connection.execute(text(f"DROP TABLE {table}"))
             for name in later:
                 connection.execute(text(f"ALTER TABLE rebalance_job DROP COLUMN {name}"))
