@@ -12,7 +12,7 @@ import click
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
-from revops.cli.rows import ListPage, row_options
+from revops.cli.rows import ListPage, last_option, row_options
 from revops.domain.options import CommonOptions
 from revops.errors import UnavailableError
 from revops.report import recorder as page_of
@@ -50,10 +50,7 @@ def status(options: CommonOptions) -> None:
 
 
 @recorder.command("events", cls=Command)
-@click.option(
-    "--last", "count", type=click.IntRange(1, 1_000_000), default=50, show_default=True, metavar="N",
-    help="How many of the latest to choose from.",
-)  # fmt: skip
+@last_option(50)
 @row_options
 @common
 def events(options: CommonOptions, count: int, page: ListPage) -> None:

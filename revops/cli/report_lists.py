@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from revops.cli.options import Command, common
-from revops.cli.rows import ListPage, row_options
+from revops.cli.rows import ListPage, last_option, row_options
 from revops.cli.spans import window_days_option
 from revops.domain.options import CommonOptions
 from revops.report import channel_list, decision_list, job_stories
@@ -38,10 +38,7 @@ def channels(options: CommonOptions, window_days: int | None, closed: bool, page
 
 
 @click.command("decisions", cls=Command)
-@click.option(
-    "--last", "count", type=click.IntRange(1, 1_000_000), default=200, show_default=True, metavar="N",
-    help="How many of the latest to choose from.",
-)  # fmt: skip
+@last_option(200)
 @row_options
 @common
 def decisions(options: CommonOptions, count: int, page: ListPage) -> None:

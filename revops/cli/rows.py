@@ -66,6 +66,16 @@ def csv_option(function: Callable[..., None]) -> Callable[..., None]:
     return _as_csv(wrapped)
 
 
+def last_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Given how many rows a page of the latest has by itself, return the option that asks for others; its value is the
+    parameter `count`.
+    """
+    return click.option(
+        "--last", "count", type=click.IntRange(1, 1_000_000), default=default, show_default=True, metavar="N",
+        help="How many of the latest to choose from.",
+    )  # fmt: skip
+
+
 def row_options(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a page of rows; its function takes them as one ListPage, `page`."""
 

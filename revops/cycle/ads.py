@@ -17,9 +17,9 @@ from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode, why
 from revops.domain.units import MSAT_PER_SAT
 from revops.node.errors import NodeError
-from revops.store import ads, samples
+from revops.store import ads, decisions, samples
 
-COMMAND: Final = ads.COMMAND
+COMMAND: Final = decisions.ADS
 #: The switch of lightningd without which nobody can open a channel to us that we fund, too.
 DUAL_FUND: Final = "experimental-dual-fund"
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def _adjust(session: Session, synced: Synced) -> AdsDecision:
     session.count([decision.outcome])
     if session.run_key is not None:
         with session.database.transaction(session.node_key) as tx:
-            ads.record_decision(tx, session.run_key, decision)
+            decisions.record_ads(tx, session.run_key, decision)
     failure = keeper.apply(decision, config.reserve.onchain_sat * MSAT_PER_SAT)
     session.show_node(synced)
     if failure is not None:

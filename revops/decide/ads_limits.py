@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
+from revops.decide.chain_floor import WALLET_INPUT_WEIGHT
 from revops.domain.ads import LEASE_BLOCKS, Lendable
 from revops.domain.channel import Channel
 from revops.domain.node import Wallet
@@ -20,8 +21,7 @@ from revops.domain.reason import ReasonCode, why
 from revops.domain.snapshot import NodeView
 from revops.domain.units import MSAT_PER_SAT, sat_floor
 
-#: Weight of one input of the wallet (P2WPKH, BOLT 5; a taproot one is lighter), and of the change, to any address.
-INPUT_WEIGHT: Final = 272
+#: Weight of the change, to any address.
 CHANGE_WEIGHT: Final = 4 * 43
 #: lightningd funds nothing above ten times its own estimate of the fastest rate (`feerate_our_max`).
 MOST_FEERATE_TIMES: Final = 10
@@ -37,7 +37,7 @@ def funding_weight(wallet: Wallet, amount_msat: int) -> int:
         if sum_msat > amount_msat:
             break
         count, sum_msat = count + 1, sum_msat + size_msat
-    return max(count, 1) * INPUT_WEIGHT + CHANGE_WEIGHT
+    return max(count, 1) * WALLET_INPUT_WEIGHT + CHANGE_WEIGHT
 
 
 def lease_end(channel: Channel) -> int | None:

@@ -23,9 +23,11 @@ COMMITMENT_WEIGHT: Final = 1_124
 #: A transaction of one input and one output beside its input: 53 bytes and the witness header (BOLT 5, "Penalty
 #: Transactions Weight Calculation").
 _FRAME_WEIGHT: Final = 4 * 53 + 2
+#: An input of the wallet's: P2WPKH, as BOLT 5 has it; one that spends to a taproot address weighs 42 less.
+WALLET_INPUT_WEIGHT: Final = 272
 #: Spending the anchor, which whoever wants the close confirmed pays: its input (41 bytes, and a witness of 1 + 1 + 73 +
-#: 1 + 40) and one of the wallet's (P2WPKH, 272 in BOLT 5).
-ANCHOR_WEIGHT: Final = _FRAME_WEIGHT + (4 * 41 + 116) + 272
+#: 1 + 40) and one of the wallet's.
+ANCHOR_WEIGHT: Final = _FRAME_WEIGHT + (4 * 41 + 116) + WALLET_INPUT_WEIGHT
 #: Sweeping our own balance after the delay: an input of 324 (BOLT 5 gives it for the same script's penalty branch).
 SWEEP_WEIGHT: Final = _FRAME_WEIGHT + 324
 #: Force-closes per channel and year. Nobody publishes the figure; a channel lives some years and perhaps every third

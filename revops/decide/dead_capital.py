@@ -20,7 +20,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from revops.decide.chain_floor import OLDEST_SECONDS, chain_rate, unilateral_weight
+from revops.decide.chain_floor import OLDEST_SECONDS, WALLET_INPUT_WEIGHT, chain_rate, unilateral_weight
 from revops.domain.dead_capital import ChainRates, CloseCost, Elsewhere, Standing
 from revops.domain.node import Feerates
 from revops.domain.period import DAY_SECONDS
@@ -33,8 +33,8 @@ WANTED_PPM: Final = 1.0
 #: A mutual close (BOLT 3, "Closing Transaction"): version, locktime and counts (10 bytes), the funding input (41), two
 #: outputs of 43 bytes as to taproot addresses, and the funding's witness with marker and flag (224 in its appendix A).
 MUTUAL_WEIGHT: Final = 4 * (10 + 41 + 2 * 43) + 224
-#: Opening a channel: frame and one P2WPKH input as in BOLT 5 (214 with the funding output, and 272), and change.
-OPEN_WEIGHT: Final = 214 + 272 + 4 * 43
+#: Opening a channel: frame (214 with the funding output, BOLT 5), one input of the wallet's, and change.
+OPEN_WEIGHT: Final = 214 + WALLET_INPUT_WEIGHT + 4 * 43
 DAYS_PER_YEAR: Final = SECONDS_PER_YEAR / SECONDS_PER_DAY
 #: Quartiles of fewer are no spread; of these the least and the greatest are told.
 _LEAST_FOR_QUARTILES: Final = 4

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Executable, bindparam, func, insert, select, update
 
+from revops.domain.ads import AdsDecision
 from revops.domain.decision import FeeDecision, FeePlan, Outcome, RebalanceDecision, RebalancePlan
 from revops.domain.instants import AHEAD_SECONDS
 from revops.domain.reason import Reason
@@ -26,14 +27,15 @@ from revops.store.tables import channel, decision
 FEES: Final = "fees adjust"
 REBALANCE: Final = "rebalance plan"
 SPLICE: Final = "splice plan"
+ADS: Final = "ads adjust"
 _HTLC_MAX: Final = "new_htlc_max_msat"
 
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A decision of either kind, as a row."""
+    """A decision of any kind, as a row. `channel_id` is None where it is of the node."""
 
-    channel_id: str
+    channel_id: str | None
     source_channel_id: str | None
     name: str
     outcome: str
@@ -58,6 +60,11 @@ def record_rebalance_plan(tx: Tx, run_key: int, plan: RebalancePlan) -> None:
 def record_splice_plan(tx: Tx, run_key: int, plan: SplicePlan) -> None:
     """Given the splice decisions of a run, record each under its channel."""
     _record(tx, run_key, SPLICE, plan.created_at, [_from_splice(item) for item in plan.decisions])
+
+
+def record_ads(tx: Tx, run_key: int, taken: AdsDecision) -> None:
+    """Given what was decided on liquidity ads, record it: it is of the node, not of a channel."""
+    _record(tx, run_key, ADS, taken.taken_at, [_from_ads(taken)])
 
 
 def _from_fee(item: FeeDecision) -> _Taken:
@@ -119,6 +126,27 @@ def _from_splice(item: SpliceDecision) -> _Taken:
     )
 
 
+def _from_ads(item: AdsDecision) -> _Taken:
+    return _Taken(
+        channel_id=None,
+        source_channel_id=None,
+        name="liquidity ad",
+        outcome=str(item.outcome),
+        old_ppm=None,
+        new_ppm=None,
+        amount_msat=item.lendable_msat,
+        expected_gain_msat=0 if item.price_msat is None else item.price_msat - (item.cost_msat or 0),
+        reasons=item.reasons,
+        details={
+            "terms": asdict(item.new),
+            "price_msat": item.price_msat,
+            "cost_msat": item.cost_msat,
+            "market_msat": item.market_msat,
+            "lent_msat": item.lent_msat,
+        },
+    )
+
+
 def _record(tx: Tx, run_key: int, command: str, taken_at: float, items: Sequence[_Taken]) -> None:
     if not items:
         return
@@ -159,7 +187,7 @@ _NEWEST: Final = ("name", "amount_msat", "expected_gain_msat", "reasons_json", "
 
 def _row(item: _Taken, keys: Mapping[str, int], taken_at: float) -> dict[str, Any]:
     return {
-        "channel_key": keys[item.channel_id],
+        "channel_key": None if item.channel_id is None else keys[item.channel_id],
         "source_channel_key": keys[item.source_channel_id] if item.source_channel_id is not None else 0,
         "name": item.name,
         "outcome": item.outcome,
@@ -188,7 +216,8 @@ def _last_decisions(tx: Tx, command: str, taken_at: float) -> dict[tuple[Any, ..
 
     One that a clock ahead has dated is none: it would stay the last for as long, and each run would add a row.
     """
-    found = tx.execute(_latest(), b_command=command, b_until=taken_at + AHEAD_SECONDS).all()
+    given = {"b_command": command, "b_until": taken_at + AHEAD_SECONDS}
+    found = [*tx.execute(_latest(), **given).all(), *tx.execute(_latest_of_node(), **given).all()]
     return {_identity(dict(row._mapping), load_reasons(row.reasons_json)): row.decision_key for row in found}
 
 
@@ -212,6 +241,14 @@ def _latest() -> Executable:
         .join(channel, (channel.c.node_key == decision.c.node_key) & (channel.c.channel_key == decision.c.channel_key))
         .where(channel.c.node_key == NODE, decision.c.command == command, decision.c.last_at == last_at)
     )
+
+
+@cache
+def _latest_of_node() -> Executable:
+    """The last decision that is of no channel."""
+    mine = (decision.c.node_key == NODE, decision.c.command == bindparam("b_command"), decision.c.channel_key.is_(None))
+    newest = (decision.c.last_at.desc(), decision.c.decision_key.desc())
+    return select(decision).where(*mine, decision.c.last_at <= bindparam("b_until")).order_by(*newest).limit(1)
 
 
 def outcomes_in_force(tx: Tx, command: str, now: float) -> dict[str, int]:

@@ -43,6 +43,8 @@ from revops.store.tables_books import move_sum as move_sum
 from revops.store.tables_recorder import recorder as recorder
 from revops.store.tables_recorder import recorder_event as recorder_event
 from revops.store.tables_recorder import recorder_span as recorder_span
+from revops.store.tables_splices import splice_job as splice_job
+from revops.store.tables_splices import splice_plan as splice_plan
 
 #: The newest migration. A test holds it equal to Alembic's head.
 SCHEMA_VERSION: Final = "0016"
@@ -318,26 +320,6 @@ reserve_state = Table(
 clboss_tag = Table(
     "clboss_tag", metadata, key("node_key"), key("peer_key"), words("tags"), at("taken"), at("returned", null=True),
     primary("peer_key"), refers("peer_key", to="peer"), sqlite_with_rowid=False,
-)  # fmt: skip
-
-splice_plan = Table(
-    "splice_plan", metadata, key("node_key"), key("plan_key"), key("run_key"), at("created"), at("expires"),
-    primary("plan_key"),
-)  # fmt: skip
-
-#: A splice of one channel: into it out of the wallet ("in"), or out of it. `max_feerate_perkw` and `max_cost_msat` are
-#: what it may cost at most, `terms_json` what the plan weighed, `txid` its transaction once there is one.
-splice_job = Table(
-    "splice_job", metadata, key("node_key"), key("splice_key"), key("plan_key"), key("channel_key"),
-    words("direction"), whole("amount_sat"), whole("max_feerate_perkw"), msat("max_cost"), msat("expected_gain"),
-    words("terms_json"), words("status"), at("created"), at("expires"), key("reserve_key", null=True),
-    words("txid", null=True), at("finished", null=True), words("reason_json", null=True), primary("splice_key"),
-    refers("plan_key", to="splice_plan"), refers("channel_key", to="channel"), Index(None, "node_key", "status"),
-    CheckConstraint("direction IN ('in', 'out')", name="direction"),
-    CheckConstraint(
-        "status IN ('planned', 'reserved', 'sending', 'in_flight', 'settled', 'failed', 'released', 'expired')",
-        name="status",
-    ),
 )  # fmt: skip
 
 # ---- money: rows are only ever added

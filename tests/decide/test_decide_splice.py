@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revops.decide.chain_floor import WALLET_INPUT_WEIGHT
 from revops.decide.marginal_sat import gained, marginal
-from revops.decide.splice.cost import INPUT_WEIGHT, OUT_WEIGHT, feerate_limit_perkw, in_weight, largest_first, terms_of
+from revops.decide.splice.cost import OUT_WEIGHT, feerate_limit_perkw, in_weight, largest_first, terms_of
 from revops.decide.splice.plan import make_plan
 from revops.decide.splice.winners import Want, want
 from revops.domain.capital import CapitalStanding, RatioRange, SatWorth
@@ -46,9 +47,9 @@ def codes(decision: SpliceDecision) -> list[str]:
 def test_weights_are_no_less_than_those_of_real_splices() -> None:
     # By BOLT 3's widths: frame of 42, the channel's input 164 + 222, outputs of 172 each; a taproot input 230.
     assert OUT_WEIGHT == 772 >= 42 + 386 + 2 * 172
-    assert in_weight(1) == OUT_WEIGHT + INPUT_WEIGHT >= 42 + 386 + 230 + 2 * 172
+    assert in_weight(1) == OUT_WEIGHT + WALLET_INPUT_WEIGHT >= 42 + 386 + 230 + 2 * 172
     assert in_weight(1) >= 998, "one of lightningd v26.06.6, out of a taproot output"
-    assert in_weight(3) - in_weight(2) == INPUT_WEIGHT == 272
+    assert in_weight(3) - in_weight(2) == WALLET_INPUT_WEIGHT == 272
 
 
 def test_the_largest_outputs_pay_first_and_for_the_fee_too() -> None:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from revops.decide.chain_floor import WALLET_INPUT_WEIGHT
 from revops.decide.dead_capital import MUTUAL_WEIGHT
 from revops.domain.capital import RatioRange
 from revops.domain.node import WalletOutput
@@ -20,8 +21,6 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceTerms
 from revops.domain.units import MSAT_PER_SAT
 
-#: An input of the wallet's: P2WPKH, as BOLT 5 has it; spending one to a taproot address weighs 42 less.
-INPUT_WEIGHT: Final = 272
 OUT_WEIGHT: Final = MUTUAL_WEIGHT
 #: Today's feerate may rise by this until the splice is made, without a new plan.
 FEERATE_SLACK: Final = 1.5
@@ -29,7 +28,7 @@ FEERATE_SLACK: Final = 1.5
 
 def in_weight(input_count: int) -> int:
     """Given how many inputs of the wallet fund it, return the weight of a splice in."""
-    return MUTUAL_WEIGHT + input_count * INPUT_WEIGHT
+    return MUTUAL_WEIGHT + input_count * WALLET_INPUT_WEIGHT
 
 
 def largest_first(outputs: Sequence[WalletOutput], amount_msat: int, perkw: int) -> tuple[WalletOutput, ...]:

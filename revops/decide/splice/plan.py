@@ -27,7 +27,7 @@ from revops.domain.node import WalletOutput
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceDecision, SpliceDirection, SplicePlan, SpliceScene, SpliceSite, SpliceTerms
-from revops.domain.units import MSAT_PER_SAT, PPM, sat_floor
+from revops.domain.units import MSAT_PER_SAT, PPM, sat_ceil, sat_floor
 
 #: What is no obstacle for a splice out to the wallet: it mends it.
 _CURED = frozenset({ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING})
@@ -94,7 +94,7 @@ class _Writer:
         if limit_perkw < perkw:
             return _skip(found.site, too_dear(found.amount_sat, gain_msat, weight * perkw, self.policy), *found.reasons)
         free_sat = self._free_sat()
-        amount_sat = min(found.amount_sat, max(free_sat - _sat_ceil(weight * limit_perkw), 0))
+        amount_sat = min(found.amount_sat, max(free_sat - sat_ceil(weight * limit_perkw), 0))
         if found.amount_sat - amount_sat >= self.policy.min_amount_sat:
             self.lacking.append(_Lack(found, found.amount_sat - amount_sat))
         if amount_sat < self.policy.min_amount_sat:
@@ -216,10 +216,6 @@ class _Writer:
         confirmed_msat = have_msat - sum(one.amount_msat for one in taken)
         if confirmed_msat < self.scene.reserve_msat:
             yield why(ReasonCode.SPLICE_CHANGE, confirmed_sat=sat_floor(confirmed_msat), reserve_sat=reserve_sat)
-
-
-def _sat_ceil(amount_msat: int) -> int:
-    return -(-amount_msat // MSAT_PER_SAT)
 
 
 def _skip(site: SpliceSite, *reasons: Reason) -> SpliceDecision:
