@@ -77,12 +77,18 @@ def test_what_happens_is_written_at_once_without_what_strangers_say(tmp_path: Pa
         assert word not in text
 
 
+def written(spool: Path, connects: int) -> bool:
+    """Whether the spool has this many connects."""
+    return count(spool, LineKind.CONNECT) == connects
+
+
 @pytest.mark.parametrize("end", ["close", "shut_down", "kill"])
 def test_each_start_is_a_run_of_its_own_in_a_segment_of_its_own(tmp_path: Path, end: str) -> None:
-    for _ in range(2):
+    for runs in (1, 2):
         with running(tmp_path) as node:
             node.connect()
-            until("line", lambda: count(node.spool, LineKind.CONNECT))
+            # The run of before has left a line there: only one more says that this one has opened its segment.
+            until("line", partial(written, node.spool, runs))
             getattr(node, end)()
     lines = lines_of(node.spool)
     starts = [line for line in lines if line.kind is LineKind.OPEN]
