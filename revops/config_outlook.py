@@ -15,11 +15,10 @@ from revops.domain.policy import Config
 
 def outlook(config: Config) -> tuple[str, ...]:
     """Given a configuration, return what stands in the way of what it asks for, one sentence each."""
-    nothing = unspendable(config)
     return (
         *_socket(Path(config.node.rpc_path)),
         *_metrics(config.metrics.textfile_dir),
-        *([] if nothing is None else [nothing]),
+        *unspendable(config),
         *unreachable_classes(config),
         *_recorder(config.recorder.spool_dir),
     )

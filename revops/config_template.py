@@ -31,7 +31,7 @@ SECTION_TEXTS: Final[Mapping[str, str]] = {
     "fees": "Fee setting: the strategy, and the rails that nothing passes.",
     "rebalance": 'Circular rebalancing. It spends money only in mode = "act", and only within [budget].',
     "splice": "Splices: capacity for channels that earn by it, out of the wallet or of channels that do nothing"
-    " (`revops splice plan`).",
+    ' (`revops splice plan`). None is made but in mode = "act", and within daily_sat and weekly_sat.',
     "budget": "What may be spent on routing fees. Nothing, until you name a figure.",
     "reserve": "Funds below which nothing is written to the node, by any command.",
     "ads": "Liquidity of the on-chain wallet that is offered to others for a fee (liquidity ads, `revops ads adjust`),"
@@ -134,6 +134,9 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     "splice.max_growth_ratio": "A channel grows by this share of its capacity at most.",
     "splice.max_feerate_perkw": "The most that a splice may pay on the chain, in sat per 1000 weight: 250 are 1 sat per"
     " virtual byte.",
+    "splice.daily_sat": "What splices cost on the chain, in any 24 hours at most. 0: none is made. The limits of"
+    " [budget] don't count for them, nor do splices for those.",
+    "splice.weekly_sat": "What splices cost on the chain, in any 7 days at most. 0: none is made.",
     "splice.min_exhausted_ratio": "A channel gets more only where nothing of a usual size could leave it on this share"
     " of the days on which its peer was there,",
     "splice.min_refused_count": "and at least so many payments were turned away, in the window_days of [classes].",

@@ -31,7 +31,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> BudgetCheck:
                 taken_at=now,
                 synced_at=nodes.node_row(tx).synced_at,
                 suspended=(*records.suspensions(tx, now), *gaps(tx)),
-                categories=read_categories(tx, records.config.budget, now),
+                categories=read_categories(tx, records.config, now),
                 reserves=read_reserve(tx, records.config.reserve),
             )
         records.exit_code = 0 if check.left_msat > 0 else NothingLeft.exit_code

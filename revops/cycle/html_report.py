@@ -62,7 +62,7 @@ def _review(tx: Tx, records: Records, period: Period, now: float, options: Commo
         standing=standing,
         profit=profit,
         before=before,
-        categories=read_categories(tx, records.config.budget, now),
+        categories=read_categories(tx, records.config, now),
         prices=prices,
         decisions=decisions,
         decision_count=decision_count,

@@ -55,7 +55,7 @@ def _status(tx: Tx, records: Records, now: float) -> Status:
             taken_at=now,
             synced_at=node.synced_at,
             suspended=(*records.suspensions(tx, now), *gaps(tx)),
-            categories=read_categories(tx, config.budget, now),
+            categories=read_categories(tx, config, now),
             reserves=read_reserve(tx, config.reserve),
         ),
         books=books(tx),

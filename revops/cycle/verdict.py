@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from revops.decide import budget as decide
-from revops.domain.budget import Category, CategoryState, Limit, Limits, WindowState
+from revops.domain.budget import Category, CategoryState, Limits, WindowState
 from revops.domain.decision import BudgetVerdict
-from revops.domain.policy import BudgetConfig
+from revops.domain.policy import BudgetConfig, Config, SpliceConfig
 from revops.domain.reason import Reason
 from revops.store import ledger, spending
 from revops.store.engine import Tx
 
 DAY_SECONDS = 86_400
 WEEK_SECONDS = 7 * DAY_SECONDS
-#: No command spends on splices yet: what is no limit of the operator's is none at all.
-_NONE = Limits(Limit(0), Limit(0))
 
 
 def limits_in_force(tx: Tx, budget: BudgetConfig, now: float) -> tuple[int, int]:
@@ -21,6 +19,11 @@ def limits_in_force(tx: Tx, budget: BudgetConfig, now: float) -> tuple[int, int]
     last day and the last seven.
     """
     return _limits(tx, budget, now).msat
+
+
+def splice_limits_in_force(splice: SpliceConfig) -> tuple[int, int]:
+    """Given the configured figures, return the daily and weekly limit of what splices may cost, in msat."""
+    return decide.splice_limits(splice).msat
 
 
 def _limits(tx: Tx, budget: BudgetConfig, now: float) -> Limits:
@@ -43,15 +46,20 @@ def gaps(tx: Tx) -> tuple[Reason, ...]:
     return () if missing is None else (missing,)
 
 
-def read_categories(tx: Tx, budget: BudgetConfig, now: float) -> tuple[CategoryState, ...]:
-    """Given the configured figures, return the windows of each category that has a limit or an entry, and what its
-    reservations are for.
+def read_categories(tx: Tx, config: Config, now: float) -> tuple[CategoryState, ...]:
+    """Given the configuration, return the windows of each category that has a limit or an entry, and what its
+    reservations are for. That of rebalances is always there.
     """
-    states = (
-        _category(tx, category, _limits(tx, budget, now) if category is Category.REBALANCE else _NONE, now)
-        for category in Category
-    )
-    return tuple(one for one in states if one.category is Category.REBALANCE or one.weekly.spent_msat or one.open)
+    limits = {
+        Category.REBALANCE: _limits(tx, config.budget, now),
+        Category.SPLICE: decide.splice_limits(config.splice),
+    }
+    states = (_category(tx, category, limits[category], now) for category in Category)
+    return tuple(one for one in states if one.category is Category.REBALANCE or _is_used(one))
+
+
+def _is_used(one: CategoryState) -> bool:
+    return bool(one.weekly.limit.sum_msat or one.weekly.spent_msat or one.open)
 
 
 def _category(tx: Tx, category: Category, limits: Limits, now: float) -> CategoryState:

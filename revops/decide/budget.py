@@ -20,7 +20,7 @@ from revops.domain.budget import (
     Spent,
 )
 from revops.domain.decision import BudgetVerdict, WindowBudget
-from revops.domain.policy import BudgetConfig
+from revops.domain.policy import BudgetConfig, SpliceConfig
 from revops.domain.reason import Reason
 from revops.domain.units import MSAT_PER_SAT
 from revops.domain.values import replace
@@ -47,6 +47,11 @@ def limits(budget: BudgetConfig, earned_day_msat: int, earned_week_msat: int) ->
     earned_msat = min(max(earned_day_msat, earned_week_msat // WEEK_DAYS), earned_week_msat)
     daily = Limit(sums[0], _share_msat(earned_msat, ratio), earned_msat)
     return Limits(daily, Limit(sums[1], _share_msat(earned_week_msat, ratio), earned_week_msat))
+
+
+def splice_limits(splice: SpliceConfig) -> Limits:
+    """Given the configured figures, return what splices may cost in a day and in a week."""
+    return Limits(Limit(splice.daily_sat * MSAT_PER_SAT), Limit(splice.weekly_sat * MSAT_PER_SAT))
 
 
 def _share_msat(earned_msat: int, ratio: float) -> int:

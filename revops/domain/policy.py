@@ -179,6 +179,10 @@ class SpliceConfig(Section, frozen=True, kw_only=True):
     max_growth_ratio: Annotated[float, Meta(gt=0, le=10)] = 1.0
     #: Sat per 1000 weight: 250 are 1 sat per virtual byte.
     max_feerate_perkw: Annotated[int, Meta(ge=253, le=250_000)] = 5_000
+    #: What splices may cost on the chain. Nothing, until the operator names a figure. No share of what was earned: a
+    #: splice is paid once and returns over `horizon_days`, and `min_return_ratio` says how much it must.
+    daily_sat: Sat = 0
+    weekly_sat: Sat = 0
     #: A channel's capacity binds where nothing could leave it on this share of the days with its peer there, and at
     #: least so many payments were turned away in the window of [classes].
     min_exhausted_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2
@@ -192,6 +196,8 @@ class SpliceConfig(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.min_amount_sat > self.max_amount_sat:
             raise ValueError(f"min_amount_sat = {self.min_amount_sat} is above max_amount_sat = {self.max_amount_sat}")
+        if self.daily_sat > self.weekly_sat:
+            raise ValueError(f"daily_sat = {self.daily_sat} is above weekly_sat = {self.weekly_sat}")
 
 
 class BudgetConfig(Section, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from revops.report.summaries import sentences, suspensions
 
 #: As on the first day: nothing is spent that nobody has named.
 _UNSET: Final = "; set budget.daily_sat and budget.weekly_sat"
-#: The keys of [budget] that give each window's sum.
+#: The keys that give each window's sum: in [budget], of other categories in the section that is called like them.
 _KEYS: Final = {"day": "daily_sat", "week": "weekly_sat"}
 _HISTORY: Final = (
     "day", "budget", ">spent sat", ">payments", ">reserved sat", ">reservations", ">released sat", ">releases",
@@ -97,9 +97,10 @@ def _leaving(window: WindowState, now: float) -> str:
 
 def limited_by(window: WindowState, category: Category) -> str:
     """Given a window, return which of its sums is the limit in force."""
-    if category is not Category.REBALANCE:
-        return "no limit is set: nothing may be spent"
     key, limit = _KEYS[window.window], window.limit
+    if category is not Category.REBALANCE:
+        key = f"{category}.{key}"
+        return key if limit.sum_msat else f"{key} is 0: nothing may be spent"
     if limit.by_share:
         return f"revenue_share_ratio of {income(limit.earned_msat)} sat earned, {_sum(limit, key)}"
     return key if limit.share_msat is None else f"{key}; the share of revenue would be {income(limit.share_msat)} sat"

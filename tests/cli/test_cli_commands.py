@@ -389,7 +389,7 @@ def test_budget_check_says_why_and_for_what(cycle, capsys):
     splices = CategoryState(
         Category.SPLICE,
         window("day", Limit(0)),
-        window("week", Limit(0), 900),
+        window("week", Limit(20_000), 900),
         (OpenReservation(10, None, 5, 7_190.0),),
     )
     cycle("budget", "run", BudgetCheck(7_200.0, None, (), (rebalances, splices)))
@@ -400,8 +400,8 @@ def test_budget_check_says_why_and_for_what(cycle, capsys):
     assert ["rebalance", "day", "90", "5", "42", "43", waits, share] in lines
     share = "weekly_sat; the share of revenue would be 900 sat"
     assert ["rebalance", "week", "300", "8", "42", "250", "3 sat about 1970-01-01 02:00Z", share] in lines
-    none = "no limit is set: nothing may be spent"
-    assert ["splice", "week", "0", "1", "0", "0", "-", none] in lines
+    assert ["splice", "day", "0", "0", "0", "0", "-", "splice.daily_sat is 0: nothing may be spent"] in lines
+    assert ["splice", "week", "20", "1", "0", "19", "-", "splice.weekly_sat"] in lines
     assert ["rebalance 3: 1x1x1 to 2x2x2", "40.001", "2 h ago", "in_flight"] in lines
     assert ["rebalance 4", "1.000", "60 s ago", "no open job knows of it: please report this"] in lines
     assert ["splice", "0.005", "10 s ago", "open"] in lines

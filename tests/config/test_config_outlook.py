@@ -98,6 +98,17 @@ def test_spending_without_a_budget(place, capsys, budget, unset):
     assert check(place, capsys) == [f'rebalance.mode is "act", but {unset}: nothing will ever be spent']
 
 
+@pytest.mark.parametrize(
+    ("limits", "unset"),
+    [("", "splice.daily_sat = 0 and splice.weekly_sat = 0"), ("weekly_sat = 5\n", "splice.daily_sat = 0")],
+)
+def test_splices_without_a_budget(place, capsys, limits, unset):
+    write(place, f'[splice]\nmode = "act"\n{limits}')
+    assert check(place, capsys) == [f'splice.mode is "act", but {unset}: no splice will ever be made']
+    write(place, '[splice]\nmode = "act"\ndaily_sat = 5\nweekly_sat = 5\n')
+    assert check(place, capsys) == []
+
+
 def test_the_verdict_counts_them(place, capsys):
     (place / "prom").rmdir()
     assert main(["config", "check", "-v", "-c", str(place / "c.toml")]) == 0

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revops.decide.budget import history, leaving, limits, verdict
-from revops.domain.budget import Category, DaySpending, Leaving, LedgerEntry, Limit, Spent
-from revops.domain.policy import BudgetConfig
+from revops.decide.budget import history, leaving, limits, splice_limits, verdict
+from revops.domain.budget import Category, DaySpending, Leaving, LedgerEntry, Limit, Limits, Spent
+from revops.domain.policy import BudgetConfig, SpliceConfig
 from revops.domain.reason import ReasonCode, why
 from tests.builders import DAY, NOW
 
@@ -50,6 +50,14 @@ def budgets(draw: st.DrawFn) -> BudgetConfig:
 def test_limits(day_msat: int, week_msat: int, ratio: Any, limits_msat: tuple[int, int]) -> None:
     budget = BudgetConfig(daily_sat=1_000, weekly_sat=5_000, revenue_share_ratio=ratio)
     assert limits(budget, day_msat, week_msat).msat == limits_msat
+
+
+def test_splices_have_limits_of_their_own_and_no_share() -> None:
+    found = splice_limits(SpliceConfig(daily_sat=5_000, weekly_sat=20_000))
+    assert found == Limits(Limit(5_000_000), Limit(20_000_000))
+    assert found.msat == (5_000_000, 20_000_000)
+    assert not found.daily.by_share
+    assert splice_limits(SpliceConfig()).msat == (0, 0)
 
 
 def test_a_limit_says_which_of_its_sums_binds() -> None:

@@ -14,6 +14,7 @@ from revops.domain.policy import (
     NodeConfig,
     RebalanceConfig,
     ReserveConfig,
+    SpliceConfig,
 )
 from tests.strategies import fees_policies, rebalance_policies
 
@@ -30,6 +31,8 @@ def test_nothing_is_written_and_nothing_is_spent_by_default() -> None:
     config = Config(node=NodeConfig(rpc_path="x"))
     assert (config.fees.mode, config.rebalance.mode) == ("observe", "observe")
     assert (config.budget.daily_sat, config.budget.weekly_sat) == (0, 0)
+    assert config.splice.mode == "observe"
+    assert (config.splice.daily_sat, config.splice.weekly_sat) == (0, 0)
     assert config.reserve.exempt == ()
 
 
@@ -41,6 +44,8 @@ def test_nothing_is_written_and_nothing_is_spent_by_default() -> None:
         (RebalanceConfig, {"min_amount_sat": 2, "max_amount_sat": 1}, "min_amount_sat"),
         (RebalanceConfig, {"low_ratio": 0.5, "high_ratio": 0.5}, "low_ratio"),
         (BudgetConfig, {"daily_sat": 2, "weekly_sat": 1}, "daily_sat"),
+        (SpliceConfig, {"daily_sat": 2, "weekly_sat": 1}, "daily_sat"),
+        (SpliceConfig, {"min_amount_sat": 20_000, "max_amount_sat": 10_000}, "min_amount_sat"),
         (ClassesConfig, {"min_open_days": 31}, "min_open_days"),
         (ClassesConfig, {"stagnant_days": 30, "dead_days": 30}, "stagnant_days"),
     ],

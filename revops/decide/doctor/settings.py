@@ -46,13 +46,15 @@ def settings(config: Config) -> Iterator[Finding]:
             yield ok(check, "nothing stands out")
 
 
-def unspendable(config: Config) -> str | None:
-    """Given a configuration, return why nothing will ever be spent in spite of mode act; None where it may be."""
+def unspendable(config: Config) -> Iterator[str]:
+    """Given a configuration, say what will never be spent on in spite of mode act, and why."""
     names = ("daily_sat", "weekly_sat", "revenue_share_ratio")
     unset = [f"budget.{name} = 0" for name in names if not getattr(config.budget, name)]
-    if config.rebalance.mode != "act" or not unset:
-        return None
-    return f'rebalance.mode is "act", but {" and ".join(unset)}: nothing will ever be spent'
+    if config.rebalance.mode == "act" and unset:
+        yield f'rebalance.mode is "act", but {" and ".join(unset)}: nothing will ever be spent'
+    unset = [f"splice.{name} = 0" for name in names[:2] if not getattr(config.splice, name)]
+    if config.splice.mode == "act" and unset:
+        yield f'splice.mode is "act", but {" and ".join(unset)}: no splice will ever be made'
 
 
 def unreachable_classes(config: Config) -> Iterator[str]:
@@ -65,9 +67,8 @@ def unreachable_classes(config: Config) -> Iterator[str]:
 
 def _budget(config: Config) -> Iterator[Finding]:
     budget, acts = config.budget, config.rebalance.mode == "act"
-    nothing = unspendable(config)
-    if nothing is not None:
-        yield warning(MONEY, nothing, 'name a figure, or set rebalance.mode = "observe"')
+    for sentence in unspendable(config):
+        yield warning(MONEY, sentence, 'name a figure, or set that mode to "observe"')
     if acts and config.rebalance.executor == "none":
         yield warning(
             MONEY, 'rebalance.mode is "act", but rebalance.executor is "none": plans are made, none is executed',
