@@ -16,8 +16,9 @@ from revops.sim.channels import MAX_U64, Channel, Policy
 from revops.sim.config import DAY_SECONDS, SimConfig
 from revops.sim.demand import Demand, Family
 from revops.sim.history import record_history
-from revops.sim.ids import alias_scid, digest, direction_of, iso_time, node_id
+from revops.sim.ids import alias_scid, digest, direction_of, node_id
 from revops.sim.state import Peer, World
+from revops.sim.state_changes import lockin_change
 from revops.sim.wallet import open_wallet
 
 HOSTILE_ALIAS = "\x1b[2J\"'<b>\n&,=1+1\u202e;`x`<script"
@@ -185,14 +186,3 @@ def remote_policy(htlc_max_msat: int, rng: Random) -> Policy:
         htlc_max_msat,
         rng.choice((34, 40, 80, 144)),
     )
-
-
-def lockin_change(channel: Channel, after_seconds: int = 3_600) -> dict[str, str]:
-    """Return the state change with which the channel became usable, so long after its opening."""
-    return {
-        "timestamp": iso_time(channel.opened_at + after_seconds),
-        "old_state": "CHANNELD_AWAITING_LOCKIN",
-        "new_state": "CHANNELD_NORMAL",
-        "cause": "user" if channel.opener == "local" else "remote",
-        "message": "Lockin complete",
-    }

@@ -38,7 +38,7 @@ def mine_block(world: World, rng: Random) -> None:
     world.feerate_perkw = min(50_000, max(25, round(world.feerate_perkw * math.exp(step))))
     gap, lucky = rng.expovariate(1 / BLOCK_SECONDS), rng.random()
     for output in world.outputs:
-        if output.height is None and world.now_at >= world.config.start_at and lucky < 0.1:
+        if output.height is None and not output.own and world.now_at >= world.config.start_at and lucky < 0.1:
             output.height = world.height
             record_deposit(world, output, int(world.now_at))
     for listener in world.on_block:

@@ -52,8 +52,8 @@ class Splice:
     """A splice that is signed but not yet locked in.
 
     `delta_sat` changes our balance (`splice_amount` of listpeerchannels: of a splice out that we begin, the fee
-    included), `capacity_delta_sat` the channel. `inputs` are the wallet's, `wallet_msat` returns to the wallet: change
-    or what was taken out.
+    included), `capacity_delta_sat` the channel. `inputs` are the wallet's; `returned` goes to it: change, or what was
+    taken out. A block has the splice long before it locks in.
     """
 
     funding_txid: str
@@ -61,9 +61,11 @@ class Splice:
     delta_sat: int
     capacity_delta_sat: int
     scid: str
-    locks_in_height: int
+    begun_height: int
+    feerate_perkw: int
     inputs: tuple[Output, ...] = ()
-    wallet_msat: int = 0
+    returned: Output | None = None
+    confirmed: bool = False
 
 
 @dataclass(slots=True)
@@ -111,6 +113,8 @@ class Channel:
     max_to_us_msat: int = 0
     previous_scids: list[str] = field(default_factory=list)
     splice: Splice | None = None
+    #: A splice that hangs, with the coins it has reserved: the peer has been asked and answers nothing.
+    negotiated: tuple[Output, ...] | None = None
     closer: str | None = None
     closed_at: int | None = None
     last_stable_at: int | None = None

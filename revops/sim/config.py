@@ -16,6 +16,8 @@ WRITING_METHODS = frozenset(
         "askrene-inform-channel",
         "askrene-remove-layer",
         "clboss-unmanage",
+        "dev-splice",
+        "disconnect",
         "delinvoice",
         "funderupdate",
         "invoice",
@@ -97,8 +99,13 @@ class CallLog(list[tuple[str, Any]]):
 
     def writing_calls(self) -> list[tuple[str, Any]]:
         """Return the calls that change something on the node, oldest first."""
-        return [call for call in self if call[0] in WRITING_METHODS]
+        return [call for call in self if call[0] in WRITING_METHODS and not is_dry(*call)]
 
     def methods(self) -> list[str]:
         """Return the methods called, oldest first."""
         return [method for method, _ in self]
+
+
+def is_dry(method: str, params: Any) -> bool:
+    """Whether a call only asks what it would do."""
+    return method == "dev-splice" and isinstance(params, dict) and params.get("dryrun") is True

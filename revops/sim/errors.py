@@ -20,6 +20,12 @@ PAY_ROUTE_NOT_FOUND = 205
 PAY_ROUTE_TOO_EXPENSIVE = 206
 PAY_NO_SUCH_PAYMENT = 208
 PAY_USER_ERROR = 217
+FUND_CANNOT_AFFORD = 301
+SPLICE_WRONG_OWNER = 351
+SPLICE_INVALID_CHANNEL_STATE = 353
+SPLICE_NOT_SUPPORTED = 354
+SPLICE_BUSY_ERROR = 355
+SPLICE_FUNDING_LOW = 357
 INVOICE_LABEL_ALREADY_EXISTS = 900
 INVOICE_PREIMAGE_ALREADY_EXISTS = 901
 INVOICE_NOT_FOUND = 905
@@ -43,6 +49,10 @@ class SimRpcError(Exception):
         if self.data is not None:
             body["data"] = self.data
         return body
+
+
+class UnansweredError(Exception):
+    """A call that lightningd doesn't answer, while its connection stays open."""
 
 
 def bad_param(name: str, message: str) -> SimRpcError:

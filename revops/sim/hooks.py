@@ -7,7 +7,7 @@ import threading
 from revops.sim import cleaning, leases, lifecycle, splices, wallet, zero_conf
 from revops.sim.channels import Channel
 from revops.sim.opening import Opening, open_batch
-from revops.sim.state import World
+from revops.sim.state import SpliceTrouble, World
 
 # What `sim-hook` may call when the server was started with control: for tests whose node is another process.
 HOOKS = (
@@ -31,9 +31,11 @@ HOOKS = (
     "restore_to_index",
     "run_clboss",
     "set_fee_externally",
+    "set_splicing",
     "set_syncing",
     "splice_channel",
     "sweep_all",
+    "trouble_splice",
     "waiting_takes_time",
     "withdraw",
 )
@@ -81,6 +83,14 @@ class ChainHooks:
         """Lock a pending splice in now."""
         with self.lock:
             splices.lock_in(self.world, self.channel(channel_id))
+
+    def set_splicing(self, peer_id: str, splices: bool) -> None:
+        """Choose whether a peer signals splicing, as each does at first."""
+        self.world.peers[peer_id].splices = splices
+
+    def trouble_splice(self, trouble: str | None) -> None:
+        """Let the peer of the next `dev-splice` vanish or hang in the middle of it (`SpliceTrouble`); None: neither."""
+        self.world.knobs.splice_trouble = None if trouble is None else SpliceTrouble(trouble)
 
     def open_channels(self, peer_ids: list[str], capacity_sat: int, *, pushed_msat: int = 0) -> list[str]:
         """Open a channel with each peer by one transaction; return their channel_ids."""

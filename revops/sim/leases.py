@@ -10,7 +10,6 @@ import math
 from dataclasses import replace
 from random import Random
 
-from revops.sim.build import lockin_change
 from revops.sim.channels import Channel
 from revops.sim.config import DAY_SECONDS
 from revops.sim.graph import LeaseRates
@@ -18,6 +17,7 @@ from revops.sim.lifecycle import close_channel
 from revops.sim.moves import record_open, record_push
 from revops.sim.opening import Opening, make_channel
 from revops.sim.state import World
+from revops.sim.state_changes import lockin_change
 from revops.sim.wallet import choose_funds, free_outputs, receive, spend
 
 LEASE_SECONDS = 4_032 * 600.0

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from revops.sim.channels import COMMIT_WEIGHT, Channel
-from revops.sim.ids import digest, iso_time
+from revops.sim.ids import digest
 from revops.sim.market import finish
 from revops.sim.moves import outpoint, record_close, record_external, record_sweep
 from revops.sim.payments import abandon
+from revops.sim.splices import settle_splice
 from revops.sim.state import Sweep, World
+from revops.sim.state_changes import change_state
 from revops.sim.wallet import receive, tx_fee_msat
 
 #: `our_to_self_delay` of listpeerchannels.
 OUR_DELAY_BLOCKS = 144
 #: A to_local output (BOLT 3) into one of the wallet's.
 SWEEP_WEIGHT = 532
-
-
-def change_state(world: World, channel: Channel, state: str, cause: str, message: str) -> None:
-    """Move a channel to another state and remember it."""
-    channel.state_changes.append(
-        {
-            "timestamp": iso_time(world.now_at),
-            "old_state": channel.state,
-            "new_state": state,
-            "cause": cause,
-            "message": message,
-        }
-    )
-    channel.state = state
 
 
 def close_channel(world: World, channel: Channel, *, closer: str, forget: bool) -> None:
@@ -85,7 +73,7 @@ def sweep_due(world: World) -> None:
 
 
 def end_channel(world: World, channel: Channel, closer: str) -> None:
-    """Fail what is in flight on a channel and let it stand as closed. A splice that was under way comes to nothing.
+    """Fail what is in flight on a channel and let it stand as closed. A splice that no block has comes to nothing.
 
     Raise ValueError if it is closed already, or no block has it yet.
     """
@@ -95,9 +83,7 @@ def end_channel(world: World, channel: Channel, closer: str) -> None:
         raise ValueError(f"channel {channel.channel_id} isn't in a block yet")
     fail_forwards(world, channel)
     abandon(world, channel)
-    if channel.splice is not None:
-        for output in channel.splice.inputs:
-            output.reserved_to_height = None
+    settle_splice(world, channel)
     channel.closer, channel.closed_at = closer, int(world.now_at)
     change_state(world, channel, "ONCHAIN", "user" if closer == "local" else "remote", "Closed")
 

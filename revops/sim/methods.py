@@ -17,8 +17,10 @@ from revops.sim import (
     rpc_lists,
     rpc_node,
     rpc_pay,
+    rpc_peers,
     rpc_setchannel,
     rpc_sling,
+    rpc_splice,
 )
 from revops.sim.params import Param
 from revops.sim.state import World
@@ -77,7 +79,7 @@ READING: dict[str, Method] = {
     "listconfigs": Method(rpc_node.listconfigs, (Param("config", p.string),)),
     "listclosedchannels": Method(rpc_channels.listclosedchannels, (Param("id", p.node_id),)),
     "listpeers": Method(
-        rpc_channels.listpeers,
+        rpc_peers.listpeers,
         (Param("id", p.node_id), Param("level", p.one_of("io", "trace", "debug", "info", "unusual"))),
     ),
     "listforwards": Method(
@@ -197,6 +199,8 @@ WRITING: dict[str, Method] = {
         ),
     ),
     "askrene-age": Method(rpc_layers.age, (LAYER, required("cutoff", p.U64))),
+    "dev-splice": Method(rpc_splice.dev_splice, rpc_splice.PARAMETERS),
+    "disconnect": Method(rpc_peers.disconnect_from, (required("id", p.node_id), Param("force", p.boolean))),
     "funderupdate": Method(rpc_funder.funderupdate, rpc_funder.PARAMETERS),
     "clboss-unmanage": Method(rpc_clboss.unmanage, (required("nodeid", p.string), required("tags", p.string))),
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from revops.sim.build import OUR_CLTV_DELTA_BLOCKS, lockin_change, remote_policy
+from revops.sim.build import OUR_CLTV_DELTA_BLOCKS, remote_policy
 from revops.sim.channels import MAX_U64, Channel, Policy
 from revops.sim.ids import alias_scid, digest, direction_of
 from revops.sim.moves import record_open, record_push
 from revops.sim.state import World
+from revops.sim.state_changes import lockin_change
 from revops.sim.wallet import choose_funds, receive, spend
 
 # lightningd's defaults for a new channel: fee-base, fee-per-satoshi.

@@ -39,10 +39,14 @@ def outage(world: World, peer: Peer, rng: Random, per_day: float) -> None:
 
 
 def disconnect(world: World, peer: Peer) -> None:
-    """Drop the connection; nothing happens if it is down already."""
+    """Drop the connection, and with it a splice that isn't signed; nothing happens if it is down already."""
     if not peer.connected:
         return
     peer.connected = False
+    for channel in peer.channels:
+        for output in channel.negotiated or ():
+            output.reserved_to_height = None
+        channel.negotiated = None
     lasted = max(0.0, world.now_at - peer.connected_at)
     world.networkevents.add(
         NetworkEvent(peer.node_id, "disconnect", int(world.now_at), duration_nsec=int(lasted * NSEC))

@@ -1,4 +1,4 @@
-"""RPCs about our channels and peers: listpeerchannels, listclosedchannels, listpeers."""
+"""RPCs about our channels: listpeerchannels, listclosedchannels."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 from revops.sim.channels import COMMIT_WEIGHT, MAX_U64, Channel, Htlc, Policy, Tally
 from revops.sim.errors import INVALID_PARAMS, SimRpcError
 from revops.sim.ids import ADDRESS_PREFIX, bech32_text, digest
-from revops.sim.state import Peer, World
+from revops.sim.state import World
 from revops.sim.version import shows_max_total_htlc
 
 Args = dict[str, Any]
 HTLC_STATES = {"out": "SENT_ADD_ACK_REVOCATION", "in": "RCVD_ADD_ACK_REVOCATION"}
-PEER_FEATURES = "800898880a8a59a1"
 CHANNEL_TYPE = {"bits": [12, 22], "names": ["static_remotekey/even", "anchors/even"]}
 
 
@@ -119,14 +118,14 @@ def splice_json(channel: Channel) -> dict[str, Any]:
     if splice is None:
         return {}
     return {
-        "initial_feerate": "253perkw",
-        "last_feerate": "258perkw",
-        "next_feerate": "268perkw",
+        "initial_feerate": f"{splice.feerate_perkw}perkw",
+        "last_feerate": f"{splice.feerate_perkw}perkw",
+        "next_feerate": f"{splice.feerate_perkw * 25 // 24}perkw",
         "inflight": [
             {
                 "funding_txid": splice.funding_txid,
                 "funding_outnum": splice.funding_outnum,
-                "feerate": "258perkw",
+                "feerate": f"{splice.feerate_perkw}perkw",
                 "total_funding_msat": channel.capacity_msat + splice.capacity_delta_sat * 1000,
                 "our_funding_msat": channel.to_us_msat // 1000 * 1000,
                 "splice_amount": splice.delta_sat,
@@ -225,20 +224,4 @@ def closed_json(channel: Channel) -> dict[str, Any]:
     }
     if channel.last_stable_at is not None:
         row["last_stable_connection"] = channel.last_stable_at
-    return row
-
-
-def listpeers(world: World, args: Args) -> dict[str, Any]:
-    """Answer listpeers: a peer without channels and connection vanishes."""
-    wanted = args.get("id")
-    peers = [peer for peer in world.peers.values() if peer.channels or peer.connected]
-    return {"peers": [peer_json(peer) for peer in peers if wanted in (None, peer.node_id)]}
-
-
-def peer_json(peer: Peer) -> dict[str, Any]:
-    """Return a peer."""
-    row: dict[str, Any] = {"id": peer.node_id, "connected": peer.connected, "num_channels": len(peer.channels)}
-    if peer.connected:
-        row["netaddr"] = [f"{peer.address}:{peer.port}"]
-    row["features"] = PEER_FEATURES
     return row

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from revops.sim.errors import INVALID_PARAMS, INVALID_REQUEST, PAY_IN_PROGRESS, SimRpcError
+from revops.sim.errors import INVALID_PARAMS, INVALID_REQUEST, PAY_IN_PROGRESS, SimRpcError, UnansweredError
 from revops.sim.faults import Fault, FaultKind, FaultPlan, without_member
 from revops.sim.hooks import HOOKS
 from revops.sim.wire import RequestReader, encode, failure, filtered, response
@@ -140,7 +140,11 @@ class SimServer:
         if fault and kind is FaultKind.ERROR:
             connection.sendall(encode(failure(request.get("id"), SimRpcError(fault.code, fault.message, fault.data))))
             return True
-        message = self._answer(request)
+        try:
+            message = self._answer(request)
+        except UnansweredError:
+            self._stopping.wait()
+            return False
         if fault and kind is FaultKind.MISSING_FIELD:
             without_member(message.get("result"), fault.path)
         if kind is FaultKind.REPLY_LOST:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from random import Random
 from typing import Any
 
@@ -35,13 +36,15 @@ class Peer:
     connected: bool = True
     connected_at: float = 0.0
     held_down: bool = False
+    #: Whether it signals splicing.
+    splices: bool = True
     bursting: bool = False
     channels: list[Channel] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class Output:
-    """A wallet output. `height` None: unconfirmed."""
+    """A wallet output. `height` None: unconfirmed; `own`: of a transaction of ours, which the next block has."""
 
     txid: str
     outnum: int
@@ -50,6 +53,7 @@ class Output:
     address: str
     scriptpubkey: str
     reserved_to_height: int | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,15 @@ class Funder:
     rates: LeaseRates | None = None
 
 
+class SpliceTrouble(StrEnum):
+    """What a peer does in the middle of a splice."""
+
+    VANISHES = "vanishes"
+    """It disconnects, for five minutes: the call fails with 351, nothing is signed, and no coin stays reserved."""
+    HANGS = "hangs"
+    """It says nothing more: the call is never answered, and the splice that is begun bars others until `disconnect`."""
+
+
 @dataclass(slots=True)
 class Knobs:
     """What a test turns: payments that hang or fail, feerates that the node doesn't know."""
@@ -145,6 +158,7 @@ class Knobs:
     market_paused: bool = False
     clboss: bool = False
     waiting_takes_time: bool = True
+    splice_trouble: SpliceTrouble | None = None
 
 
 Event = Callable[..., None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING
 
 from revops.sim.ids import ADDRESS_PREFIX, bech32_text, digest
@@ -69,13 +70,20 @@ class Funds:
     fee_msat: int
 
 
-def choose_funds(world: World, amount_msat: int, perkw: int, *, outputs: int, funding_inputs: int = 0) -> Funds:
-    """Choose confirmed, free outputs that pay `amount_msat` and the fee of a transaction of so many outputs and change.
+def choose_funds(
+    world: World, amount_msat: int, perkw: int, *, outputs: int, funding_inputs: int = 0, rng: Random | None = None
+) -> Funds:
+    """Choose confirmed, free outputs that pay `amount_msat` and the fee of a transaction of so many outputs and change:
+    in the wallet's order, or as `rng` draws them (addpsbtinput), without those that cost more to spend than they hold.
 
     Raise ValueError if the wallet holds too little.
     """
     inputs: list[Output] = []
-    for output in free_outputs(world):
+    offered = free_outputs(world)
+    if rng is not None:
+        rng.shuffle(offered)
+        offered = [one for one in offered if one.amount_msat > perkw * WALLET_INPUT_WEIGHT]
+    for output in offered:
         inputs.append(output)
         total_msat = sum(one.amount_msat for one in inputs)
         fee_msat = tx_fee_msat(perkw, wallet_inputs=len(inputs), funding_inputs=funding_inputs, outputs=outputs + 1)

@@ -17,7 +17,6 @@ from revops.sim.arena.demand import SLOT_COUNT
 from revops.sim.arena.families import DAY_SECONDS
 from revops.sim.arena.market import Market
 from revops.sim.arena.world import World
-from revops.sim.build import lockin_change
 from revops.sim.build_graph import announce, drift, sorted_pair
 from revops.sim.channels import MAX_U64, Channel, Policy
 from revops.sim.config import SimConfig
@@ -29,6 +28,7 @@ from revops.sim.moves import record_deposit
 from revops.sim.outages import connect, disconnect
 from revops.sim.state import Peer
 from revops.sim.state import World as NodeWorld
+from revops.sim.state_changes import lockin_change
 from revops.sim.wallet import add_output
 
 HUB_COUNT: Final = LEAST_CHANNELS + 2
