@@ -1,4 +1,4 @@
-"""`revops splice plan`."""
+"""`revops splice plan`, `revops splice run` and `revops splice list`."""
 
 from __future__ import annotations
 
@@ -33,3 +33,17 @@ def plan(options: CommonOptions) -> None:
             chosen,
             lambda: splices.splice_plan(chosen, each_skip=options.verbosity > 0, dry_run=options.dry_run),
         )
+
+
+@splice.command("run", cls=Command)
+@common
+def run(options: CommonOptions) -> None:
+    """Follow the splices that are under way until they are locked in, then begin one of the stored plan, if it is still
+    worth it and within its limits. Begins nothing in mode "observe".
+    """
+    from revops.cycle import splice_run as cycle
+
+    output = Output(options)
+    with output.working() as watched:
+        summary = cycle.run(watched)
+    output.news("splice run", summary, lambda: splices.splice_run(summary, dry_run=options.dry_run))

@@ -5,36 +5,15 @@ sent to the node.
 from __future__ import annotations
 
 import time
-from typing import Final
 
-from revops.cycle.capital import capital_report
-from revops.cycle.classes import inputs
-from revops.cycle.session import Clock, Session, open_session
-from revops.decide.chain_floor import OLDEST_SECONDS
-from revops.decide.dead_capital import chain_rates, silent_days, standing
-from revops.decide.scoring import signals_of
+from revops.cycle.session import Clock, open_session
+from revops.cycle.splice_scene import mode_reasons, splice_scene
 from revops.decide.splice.plan import make_plan
-from revops.domain.forward import ForwardStatus
 from revops.domain.options import CommonOptions
-from revops.domain.period import DAY_SECONDS
-from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.snapshot import NodeView
-from revops.domain.splice import SplicePlan, SpliceScene, SpliceSite
-from revops.domain.units import MSAT_PER_SAT
-from revops.node.parse_features import Features
-from revops.node.version import parse_version
-from revops.store import decisions, samples, signals, splices
-from revops.store.engine import Tx
-from revops.store.failures import failures
-from revops.store.keys import channel_keys
+from revops.domain.splice import SplicePlan
+from revops.store import decisions, splices
 
 COMMAND = "splice plan"
-#: The first whose splices don't abort or lose parts of a sat (`splicein`, `spliceout`).
-OLDEST_VERSION: Final = (26, 6)
-#: option_splice (BOLT 9): required, or supported.
-SPLICE_BITS: Final = frozenset({62, 63})
-#: temporary_channel_failure (BOLT 4, "Failure Messages"): the liquidity, the slots or the peer was missing.
-_NOTHING_TO_SEND: Final = 0x1007
 
 
 def run(options: CommonOptions, clock: Clock = time.time) -> SplicePlan:
@@ -43,8 +22,8 @@ def run(options: CommonOptions, clock: Clock = time.time) -> SplicePlan:
         synced = session.sync()
         policy, classes = session.config.splice, session.config.classes
         stopped = session.suspensions(synced, spending=True)
-        scene = _scene(session, synced.view)
-        suspended = (*_mode_reasons(session), *stopped)
+        scene = splice_scene(session, synced.view)
+        suspended = (*mode_reasons(session), *stopped)
         plan = make_plan(scene, policy, classes.min_open_days, suspended)
         session.count(decision.outcome for decision in plan.decisions)
         if session.run_key is not None:
@@ -53,77 +32,3 @@ def run(options: CommonOptions, clock: Clock = time.time) -> SplicePlan:
                 splices.add_plan(tx, session.run_key, plan)
                 decisions.record_splice_plan(tx, session.run_key, plan)
         return plan
-
-
-def _mode_reasons(session: Session) -> tuple[Reason, ...]:
-    """Why no splice may be executed at all; a build without a version number is taken for a new one."""
-    reasons = []
-    if session.config.splice.mode != "act":
-        reasons.append(why(ReasonCode.OBSERVE_MODE))
-    series = parse_version(session.info.version)
-    if series is not None and series < OLDEST_VERSION:
-        reasons.append(why(ReasonCode.SPLICE_OLD_NODE, version=session.info.version))
-    return tuple(reasons)
-
-
-def _scene(session: Session, view: NodeView) -> SpliceScene:
-    """The node as it is, and what the records say of the capital in its channels."""
-    config, now = session.config, view.taken_at
-    features = session.reader.features()
-    with session.database.read(session.node_key) as tx:
-        judged = inputs(tx, config.classes, now)
-        report = capital_report(tx, config.classes, config.reserve, now, judged)
-        first_day = 0 if report.rated is None else report.rated.first_day
-        rated_days = 0.0 if report.rated is None else report.rated.seconds / DAY_SECONDS
-        refused = _refused(tx, first_day, int(now // DAY_SECONDS) + 1)
-        rates = chain_rates(samples.feerates_since(tx, now - OLDEST_SECONDS), now)
-        traffic = signals.load(tx)
-    by_id = {one.channel.channel_id: one for one in judged}
-    rows = {one.channel_id: one for one in report.channels}
-    sites = []
-    for channel in view.channels:
-        if channel.channel_id not in by_id or not channel.live:
-            continue
-        one = by_id[channel.channel_id]
-        count, amount_msat = refused.get(channel.channel_id, (0, 0))
-        sites.append(
-            SpliceSite(
-                channel=channel,
-                row=rows[channel.channel_id],
-                standing=standing(one.seen, config.classes),
-                splices=_splices(features, channel.peer_id),
-                silent_days=silent_days(one.seen),
-                connected_days=one.seen.connected_seconds / DAY_SECONDS,
-                exhausted_days=max(one.seen.connected_seconds - one.seen.open_seconds, 0.0) / DAY_SECONDS,
-                refused_count=count,
-                refused_msat=amount_msat,
-                demand_msat_per_day=signals_of(channel.channel_id, channel.peer_id, traffic, now).demand.msat_per_day,
-            )
-        )
-    return SpliceScene(
-        taken_at=now,
-        sites=tuple(sites),
-        wallet=view.wallet,
-        reserve_msat=config.reserve.onchain_sat * MSAT_PER_SAT,
-        rates=rates,
-        rated_days=rated_days,
-        in_flight_count=sum(channel.splicing for channel in view.channels),
-    )
-
-
-def _splices(features: Features, peer_id: str) -> bool | None:
-    """Whether the peer and we signal splicing; None where the peer's features aren't known."""
-    peers = features.peers.get(peer_id)
-    return None if peers is None else bool(SPLICE_BITS & features.own) and bool(SPLICE_BITS & peers)
-
-
-def _refused(tx: Tx, first_day: int, end_day: int) -> dict[str, tuple[int, int]]:
-    """By channel_id, how many payments that wanted to leave by it we turned away for want of what it takes, and how
-    much that was.
-    """
-    ids = {key: channel_id for channel_id, key in channel_keys(tx).items()}
-    found: dict[str, tuple[int, int]] = {}
-    for row in failures(tx, first_day, end_day):
-        if row.channel_key in ids and (row.status, row.failcode) == (ForwardStatus.LOCAL_FAILED, _NOTHING_TO_SEND):
-            found[ids[row.channel_key]] = int(row.failure_count), int(row.in_msat)
-    return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from revops.domain.capital import CapitalRow
 from revops.domain.channel import Channel
@@ -11,6 +13,9 @@ from revops.domain.dead_capital import ChainRates, Standing
 from revops.domain.decision import Outcome
 from revops.domain.node import Wallet
 from revops.domain.reason import Reason
+
+#: Begun, and not known to have ended.
+UNDER_WAY: Final = ("reserved", "sending", "in_flight")
 
 
 class SpliceDirection(StrEnum):
@@ -107,8 +112,52 @@ class SplicePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Inflight:
+    """A splice that both sides have signed, or are about to, and that isn't locked in: its transaction, and what our
+    side of the channel gets by it, in sat. One out takes the amount and the fee from it, and is negative.
+    """
+
+    txid: str
+    splice_amount_sat: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceState:
+    """A channel as the node has it at this moment, as far as splices go: the transaction that funds it, and those that
+    wait for their depth.
+    """
+
+    channel_id: str
+    peer_id: str
+    state: str
+    connected: bool
+    capacity_msat: int
+    funding_txid: str | None
+    inflight: tuple[Inflight, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceStart:
+    """What was asked of the node, when, and how the channel was then: by this our splice is told from another one.
+    `worst_msat` is what it may cost at most: `weight`, more than which it can't have, at `perkw`, and change that is
+    too small to be paid out.
+    """
+
+    asked_at: float
+    funding_txid: str
+    capacity_msat: int
+    amount_sat: int
+    perkw: int
+    weight: int
+    worst_msat: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpliceJob:
-    """A splice as it was planned and stored, with all that carrying it out takes."""
+    """A splice as it was planned and stored, with all that carrying it out takes. `status`: planned, reserved, sending,
+    in_flight, settled, failed, released or expired. From `reserved` on it has a `start` and a reservation, from
+    `in_flight` on a `txid`; `cost_msat` is what a settled one has cost.
+    """
 
     splice_key: int
     plan_key: int
@@ -124,3 +173,22 @@ class SpliceJob:
     expires_at: float
     finished_at: float | None = None
     reason: Reason | None = None
+    reserve_key: int | None = None
+    txid: str | None = None
+    start: SpliceStart | None = None
+    cost_msat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceSummary:
+    """What `splice run` did: each splice that it followed, began or left alone, as it stands now, with the reason.
+
+    `names` gives the name of each channel_id in `jobs`; `reasons` say why the run as a whole began nothing.
+    `waiting_count` is how many planned splices it left for a later run without having looked at them.
+    """
+
+    taken_at: float
+    jobs: tuple[SpliceJob, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    reasons: tuple[Reason, ...] = ()
+    waiting_count: int = 0

@@ -60,4 +60,40 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SPLICE_NO_USE: "dead capital, but no channel that could use it lacks funds",
     ReasonCode.SPLICE_PLAN_FULL: "{splice_count} splices are planned or under way already (max_splices)",
     ReasonCode.SPLICE_OLD_NODE: "lightningd {version} has no splice that can be trusted: v26.06 is the first",
+    ReasonCode.SPLICE_NEVER_SENT: "nothing was asked of the node: its reservation is free again",
+    ReasonCode.SPLICE_BEGUN: (
+        "begun: {amount_sat} sat at {perkw} sat per 1000 weight, at most {worst_msat:sat} sat; transaction {txid}"
+    ),
+    ReasonCode.SPLICE_WOULD: (
+        "would begin: {amount_sat} sat at {perkw} sat per 1000 weight, {worst_msat:sat} sat at most ({weight} weight)"
+    ),
+    ReasonCode.SPLICE_WAITS: (
+        "transaction {txid} waits for its depth, for {hours} hours now; {reserved_msat:sat} sat stay reserved"
+    ),
+    ReasonCode.SPLICE_LOCKED: "locked in: {amount_sat} sat, for {cost_msat:sat} sat on the chain; transaction {txid}",
+    ReasonCode.SPLICE_UNBOOKED: (
+        "locked in, but the node hasn't written down yet what transaction {txid} has cost; {reserved_msat:sat} sat "
+        "stay reserved"
+    ),
+    ReasonCode.SPLICE_DROPPED: "the node has let go of transaction {txid} unsigned: nothing was moved or paid",
+    ReasonCode.SPLICE_OVERTAKEN: "another splice was locked in, so that transaction {txid} can't be: nothing was paid",
+    ReasonCode.SPLICE_ASSUMED: (
+        "the channel is gone, and no record says what transaction {txid} has cost: booked at the most, "
+        "{cost_msat:sat} sat"
+    ),
+    ReasonCode.SPLICE_NOT_MADE: "the node made no such splice: nothing was moved or paid",
+    ReasonCode.SPLICE_UNCLEAR: (
+        "the node was asked {minutes} min ago, and no answer is known: {reserved_msat:sat} sat stay reserved. After "
+        "{patience_minutes} min a new connection to the peer ends a negotiation that hangs"
+    ),
+    ReasonCode.SPLICE_REFUSED: "the node made no splice: {message}",
+    ReasonCode.SPLICE_GONE: "the channel is no longer open",
+    ReasonCode.SPLICE_NO_MORE: "a plan of now would move funds the other way",
+    ReasonCode.SPLICE_FEERATE_ROSE: (
+        "the feerate is {perkw} sat per 1000 weight by now, this splice may pay {max_perkw} at most: left for later"
+    ),
+    ReasonCode.SPLICE_COST_ROSE: (
+        "it may cost {cost_msat:sat} sat by now ({weight} weight, if the node takes the smallest coins), the plan "
+        "allows {max_cost_msat:sat}: left for later"
+    ),
 }

@@ -27,13 +27,13 @@ class Method:
 _FEES: Final = frozenset({"fees adjust", "fees set", "fees unset"})
 _SYNCING: Final = _FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "experiment start", "experiment stop",
-    "splice plan",
-    "ads adjust",
+    "splice plan", "splice run", "ads adjust",
 }  # fmt: skip
 _DOCTOR: Final = frozenset({"doctor"})
 _LOOKING: Final = _SYNCING | _DOCTOR | {"init"}
 _CLBOSS: Final = frozenset({"clboss status", "clboss release"})
 _RUN: Final = frozenset({"rebalance run"})
+_SPLICE: Final = frozenset({"splice run"})
 _ADS: Final = frozenset({"ads adjust"})
 _ROUTING: Final = _RUN | {"rebalance plan"}
 
@@ -55,7 +55,10 @@ METHODS: Final[Mapping[str, Method]] = {
     # which methods there are, and so which plugins: `plugin list` would tell, but `plugin` can stop them, too
     "help": Method(writes=False, commands=_DOCTOR),
     # which peers signal splicing
-    "listpeers": Method(writes=False, commands=frozenset({"splice plan"})),
+    "listpeers": Method(writes=False, commands=_SPLICE | {"splice plan"}),
+    # splices: the call that bounds the feerate, and what ends a negotiation of which nothing is heard
+    "dev-splice": Method(writes=True, commands=_SPLICE),
+    "disconnect": Method(writes=True, commands=_SPLICE),
     # fees: what others charge into a peer
     "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),

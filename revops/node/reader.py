@@ -18,6 +18,7 @@ from revops.domain.listed import ChannelMove, Forward
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment
 from revops.domain.sling import SentPayment, SlingJob, SlingTask
+from revops.domain.splice import SpliceState
 from revops.node import (
     parse_ads,
     parse_channels,
@@ -26,6 +27,7 @@ from revops.node import (
     parse_forwards,
     parse_gossip,
     parse_node,
+    parse_splices,
 )
 from revops.node.errors import NodeError, garbage
 from revops.node.parse_features import Features
@@ -49,6 +51,7 @@ class Reader(Protocol):
     def info(self) -> NodeInfo: ...
     def channels(self) -> tuple[Channel, ...]: ...
     def channel_by_scid(self, scid: str) -> Channel | None: ...
+    def splice_state(self, channel_id: str) -> SpliceState | None: ...
     def features(self) -> Features: ...
     def closed_channels(self) -> tuple[ClosedChannel, ...]: ...
     def peer(self, node_id: str) -> PeerInfo: ...
@@ -112,6 +115,10 @@ class NodeReader(PaymentReading, SlingReading):
         if len(found) > 1:
             raise garbage("listpeerchannels", f"lists {len(found)} channels for one short_channel_id")
         return found[0] if found else None
+
+    def splice_state(self, channel_id: str) -> SpliceState | None:
+        """Given a channel, return how it stands as far as splices go; None where the node doesn't list it."""
+        return parse_splices.splice_state(self._rpc.call("listpeerchannels"), channel_id)
 
     def features(self) -> Features:
         """Return which features we signal, and our peers."""

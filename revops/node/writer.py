@@ -15,7 +15,8 @@ from revops.domain.ads import AdTerms
 from revops.domain.clboss import Tags
 from revops.domain.payment import Hop, Invoice, Payment, PaymentStatus
 from revops.domain.sling import SlingOrder
-from revops.node import parse_ads, parse_sling
+from revops.domain.splice import SpliceDirection
+from revops.node import parse_ads, parse_sling, parse_splices
 from revops.node.errors import NodeError
 from revops.node.fields import Fields
 from revops.node.parse_channels import FeesReply, fees_reply
@@ -27,6 +28,8 @@ __all__ = ["DryRunWriter", "FeesReply", "NodeWriter", "Writer"]
 
 _NO_SUCH_INVOICE: Final = 905
 _OTHER_STATUS: Final = 906
+#: The peer must answer some ten messages.
+_SPLICE_SECONDS: Final = 90.0
 #: sling takes less than 1.
 _NO_SHARE: Final = 0.999
 
@@ -38,6 +41,11 @@ class Writer(Protocol):
         self, channel_id: str, fee_base_msat: int, fee_ppm: int, htlc_max_msat: int | None = None
     ) -> FeesReply: ...
     def offer_leases(self, terms: AdTerms | None) -> AdTerms: ...
+    def preview_splice(
+        self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int
+    ) -> tuple[str, ...]: ...
+    def splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str: ...
+    def reconnect(self, peer_id: str) -> None: ...
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice: ...
     def delete_invoice(self, label: str) -> bool: ...
     def send_pay(self, route: tuple[Hop, ...], payment_hash: str, payment_secret: str, label: str) -> Payment: ...
@@ -77,6 +85,30 @@ class NodeWriter:
         """
         params = {} if terms is None else parse_ads.terms_request(terms)
         return parse_ads.ad_terms(self._rpc.call("funderupdate", params))
+
+    def preview_splice(
+        self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int
+    ) -> tuple[str, ...]:
+        """Given a channel, how many sat go into it or out of it, and the feerate in sat per 1000 weight, return what
+        the node says that it would do. It does nothing.
+        """
+        text = parse_splices.script(direction, channel_id, amount_sat, perkw)
+        return parse_splices.previewed(self._rpc.call("dev-splice", {"script_or_json": text, "dryrun": True}))
+
+    def splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str:
+        """Given the same, make the splice; return its transaction. The wallet, or with a splice out the channel, pays
+        the fee on top.
+
+        Never for a channel with a splice in flight: lightningd would let go of that, and of the connection. An error
+        isn't the end of it where the signatures were under way: look at the channel.
+        """
+        text = parse_splices.script(direction, channel_id, amount_sat, perkw)
+        reply = self._rpc.call("dev-splice", {"script_or_json": text}, timeout_seconds=_SPLICE_SECONDS)
+        return parse_splices.spliced(reply)
+
+    def reconnect(self, peer_id: str) -> None:
+        """Given a peer, close the connection to it. lightningd connects again by itself, as there is a channel."""
+        self._rpc.call("disconnect", {"id": peer_id, "force": True})
 
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
         """Given a fresh label and what the invoice is for, return it with its payment secret."""
@@ -184,6 +216,20 @@ class DryRunWriter:
         if terms is None:
             raise ValueError("a dry run can't ask what is in force")
         return terms
+
+    def preview_splice(
+        self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int
+    ) -> tuple[str, ...]:
+        """Return what a node says that does what it is asked."""
+        return parse_splices.transcript(direction, channel_id, amount_sat, perkw)
+
+    def splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str:
+        """Return a transaction that there never was."""
+        text = parse_splices.script(direction, channel_id, amount_sat, perkw)
+        return hashlib.sha256(f"dry run {text}".encode()).hexdigest()
+
+    def reconnect(self, peer_id: str) -> None:
+        """Do nothing."""
 
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice:
         """Return an invoice that nobody can pay: its hash has no known preimage."""

@@ -1,13 +1,17 @@
-"""Splice plans, as people read them: what would be moved where, what it brings and costs, and why nothing else is."""
+"""Splices, as people read them: what would be moved where, what it brings and costs, and why nothing else is; and what
+became of those that were begun.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from revops.domain.decision import Outcome
-from revops.domain.splice import SpliceDecision, SplicePlan
+from revops.domain.splice import UNDER_WAY, SpliceDecision, SpliceJob, SplicePlan, SpliceSummary
+from revops.domain.text import counted
 from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Legend, Line, Table
+from revops.report.jobs import named
 from revops.report.summaries import counts, grouped, sentences
 
 _UNKNOWN = "?"
@@ -42,6 +46,34 @@ def splice_plan(plan: SplicePlan, *, each_skip: bool, dry_run: bool) -> Iterator
         yield Line("a dry run stores nothing")
     elif plan.jobs:
         yield Line(f"good until {instant(plan.expires_at)}; nothing was sent to the node")
+
+
+def splice_run(summary: SpliceSummary, *, dry_run: bool) -> Iterator[Block]:
+    """Given what a run did, or would do, render each splice as it stands."""
+    for reason in summary.reasons:
+        yield Legend(reason.sentence)
+    if summary.jobs:
+        headings = ("channel", "splice", ">amount sat", "status", ">cost sat", ">reserved sat", "why")
+        yield Table("", headings, tuple(_done_row(job, summary.names) for job in summary.jobs))
+    elif not summary.waiting_count:
+        yield Line("no splice is planned" if dry_run else "no splice to follow or begin")
+    if summary.waiting_count:
+        yield Line(f"waiting: {counted(summary.waiting_count, 'planned splice')}, one is begun in a run")
+    if dry_run and any(job.status in UNDER_WAY for job in summary.jobs):
+        yield Line("a run looks first at how those under way stand")
+
+
+def _done_row(job: SpliceJob, names: Mapping[str, str]) -> tuple[str, ...]:
+    start = job.start
+    return (
+        named(job.channel_id, names),
+        str(job.direction),
+        f"{job.amount_sat if start is None else start.amount_sat:,}",
+        job.status,
+        "" if job.cost_msat is None else cost(job.cost_msat),
+        cost(start.worst_msat) if start is not None and job.status in UNDER_WAY else "",
+        "" if job.reason is None else job.reason.sentence,
+    )
 
 
 def _row(one: SpliceDecision) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from revops.store import url as urls
 from revops.store.faults import explained_sqlite, translated
 from revops.store.tables import SCHEMA_VERSION
 from revops.store.version import READS, schema_version, wrong_version
+from revops.store.wal import use_wal
 
 #: The node whose rows a statement is about, in one that is built once and executed by `Tx.execute`.
 NODE: Final[BindParameter[int]] = bindparam("b_node")
@@ -272,19 +273,6 @@ def _prepare_sqlite(engine: Engine, url: URL, *, read_only: bool, foreign_keys: 
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
-
-
-def use_wal(url: URL, engine: Engine) -> None:
-    """Given a database of ours, keep a write-ahead log from now on. The file remembers it, so it is not for a database
-    of somebody else to which our URL points.
-    """
-    if not urls.is_sqlite(url):
-        return
-    try:
-        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.Error as error:  # past SQLAlchemy: a journal can't be changed inside a transaction
-        raise explained_sqlite(url, error) from error
 
 
 def _prepare_postgresql(engine: Engine) -> None:

@@ -21,7 +21,7 @@ from revops.store.cursors import EVENTS_FROM, EVENTS_SINCE, NETWORK_EVENTS, curs
 from revops.store.engine import NODE, Tx
 from revops.store.keys import chunks, peer_keys
 from revops.store.moves import insert_new
-from revops.store.tables import peer, peer_event
+from revops.store.tables import channel, peer, peer_event
 
 _PING: Final = "ping"
 _FAILED: Final = "connect_fail"
@@ -179,3 +179,16 @@ def prune_events(tx: Tx, before_at: float) -> int:
         return 0
     set_cursor(tx, EVENTS_SINCE, newest_at)
     return tx.connection.execute(delete(peer_event).where(*doomed)).rowcount
+
+
+def connected_since(tx: Tx, channel_id: str, since_at: float) -> bool:
+    """Given a channel and a moment, return whether its peer is known to have connected after it."""
+    return tx.execute(_connected(), b_channel=channel_id, b_since=since_at).first() is not None
+
+
+@cache
+def _connected() -> Executable:
+    row, of = peer_event.c, channel.c
+    its_peer = select(of.peer_key).where(of.node_key == NODE, of.channel_id == bindparam("b_channel"))
+    mine = (row.node_key == NODE, row.peer_key.in_(its_peer), row.kind == "connect")
+    return select(row.created_index).where(*mine, row.happened_at > bindparam("b_since")).limit(1)

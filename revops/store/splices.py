@@ -6,10 +6,10 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Executable, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Select, bindparam, delete, insert, select, update
 
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceTerms
+from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceStart, SpliceTerms
 from revops.errors import BugError, DataError
 from revops.store.codec import dump, dump_reasons, load_object, load_reasons
 from revops.store.engine import NODE, Tx
@@ -78,24 +78,28 @@ def _expire(tx: Tx, splice_key: int, at: float, reason: Reason) -> None:
 
 def planned(tx: Tx) -> tuple[SpliceJob, ...]:
     """Return the splices that are planned, in the plan's order. Raise DataError for what a newer version stored."""
-    return tuple(_job(row) for row in tx.execute(_jobs(), b_status=PLANNED).all())
+    return tuple(job_of(row) for row in tx.execute(_jobs(), b_status=PLANNED).all())
 
 
 @cache
 def _jobs() -> Executable:
+    mine = (splice_job.c.node_key == NODE, splice_job.c.status == bindparam("b_status"))
+    return select_jobs().where(*mine).order_by(splice_job.c.splice_key)
+
+
+def select_jobs() -> Select[Any]:
+    """Select splices with the ids of their channels."""
     own = (channel.c.node_key == splice_job.c.node_key) & (channel.c.channel_key == splice_job.c.channel_key)
-    return (
-        select(splice_job, channel.c.channel_id)
-        .join(channel, own)
-        .where(splice_job.c.node_key == NODE, splice_job.c.status == bindparam("b_status"))
-        .order_by(splice_job.c.splice_key)
-    )
+    return select(splice_job, channel.c.channel_id).join(channel, own)
 
 
-def _job(row: Any) -> SpliceJob:
+def job_of(row: Any) -> SpliceJob:
+    """Given a row of `select_jobs`, return the splice. Raise DataError for what a newer version stored."""
     terms: dict[str, Any] = load_object(row.terms_json)
+    asked: dict[str, Any] | None = None if row.start_json is None else load_object(row.start_json)
     try:
         known = SpliceTerms(**terms)
+        start = None if asked is None else SpliceStart(**asked)
     except TypeError as error:
         raise DataError(f"database: a splice's terms can't be read ({error}); is this a newer revops's?") from error
     return SpliceJob(
@@ -113,6 +117,10 @@ def _job(row: Any) -> SpliceJob:
         expires_at=row.expires_at,
         finished_at=row.finished_at,
         reason=None if row.reason_json is None else load_reasons(row.reason_json)[0],
+        reserve_key=row.reserve_key,
+        txid=row.txid,
+        start=start,
+        cost_msat=row.cost_msat,
     )
 
 

@@ -47,7 +47,7 @@ from revops.store.tables_splices import splice_job as splice_job
 from revops.store.tables_splices import splice_plan as splice_plan
 
 #: The newest migration. A test holds it equal to Alembic's head.
-SCHEMA_VERSION: Final = "0016"
+SCHEMA_VERSION: Final = "0017"
 
 # ---- the node and who it is connected to
 

@@ -21,13 +21,14 @@ from sqlalchemy.engine import URL
 from revops.domain.summary import BackupSummary, DatabaseState
 from revops.errors import BugError, ConfigError, DataError, OutputError, PermissionDenied
 from revops.store import space, tables
-from revops.store.engine import make_engine, use_wal
+from revops.store.engine import make_engine
 from revops.store.faults import explained_sqlite, translated
 from revops.store.files import create_file, has_content
 from revops.store.recount import wrong_sums
 from revops.store.tables import SCHEMA_VERSION
 from revops.store.url import is_sqlite, parse_url, shown, sqlite_path
 from revops.store.version import READS, schema_version, version_fault, wrong_version
+from revops.store.wal import use_wal
 
 #: Held while migrating: two upgrades at once would both try to make the same table.
 _UPGRADE_LOCK = 7_310_214_902_557_483

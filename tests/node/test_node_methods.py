@@ -14,7 +14,7 @@ from revops.node.methods import METHODS, permitted
 FEES = {"fees adjust", "fees set", "fees unset"}
 COMMANDS = FEES | {
     "sync", "rebalance plan", "rebalance run", "rollup", "reconcile", "init", "doctor", "experiment start",
-    "experiment stop", "clboss status", "clboss release", "splice plan", "ads adjust",
+    "experiment stop", "clboss status", "clboss release", "splice plan", "splice run", "ads adjust",
 }  # fmt: skip
 ACTING = FEES | {"rebalance plan", "rebalance run"}
 WRITING = {
@@ -29,6 +29,8 @@ WRITING = {
     "askrene-remove-layer": {"rebalance plan"},
     "askrene-age": {"rebalance plan", "rebalance run"},
     "clboss-unmanage": FEES | {"rebalance run", "clboss release"},
+    "dev-splice": {"splice run"},
+    "disconnect": {"splice run"},
     "sling-once": {"rebalance run"},
     "sling-stop": {"rebalance run"},
 }

@@ -12,30 +12,34 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from revops.decide.chain_floor import WALLET_INPUT_WEIGHT
 from revops.decide.dead_capital import MUTUAL_WEIGHT
 from revops.domain.capital import RatioRange
 from revops.domain.node import WalletOutput
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import SpliceTerms
+from revops.domain.splice import SpliceDirection, SpliceTerms
 from revops.domain.units import MSAT_PER_SAT
 
 OUT_WEIGHT: Final = MUTUAL_WEIGHT
+#: An input of the wallet of the widest kind: what a peer's force-close left us on a channel with anchors (BOLT 3,
+#: "Bitcoin Transaction Weight of `to_remote`"): outpoint and sequence, a signature, and a script of 37 bytes.
+WIDEST_INPUT_WEIGHT: Final = 4 * 41 + 1 + 74 + 38
+#: lightningd pays out no change below this.
+DUST_MSAT: Final = 546 * MSAT_PER_SAT
 #: Today's feerate may rise by this until the splice is made, without a new plan.
 FEERATE_SLACK: Final = 1.5
 
 
 def in_weight(input_count: int) -> int:
-    """Given how many inputs of the wallet fund it, return the weight of a splice in."""
-    return MUTUAL_WEIGHT + input_count * WALLET_INPUT_WEIGHT
+    """Given how many inputs of the wallet fund it, return the weight of a splice in, of whatever kind they are."""
+    return MUTUAL_WEIGHT + input_count * WIDEST_INPUT_WEIGHT
 
 
 def largest_first(outputs: Sequence[WalletOutput], amount_msat: int, perkw: int) -> tuple[WalletOutput, ...]:
     """Given the wallet's outputs, an amount to be spliced in and a feerate, return those that pay for both, the largest
     first: as few as can. All of them where they don't.
 
-    Which ones the node takes it decides itself: whoever executes a plan has it say so first.
+    Which ones the node takes is left to chance: these are what a plan counts on, `most_inputs` is what it may cost.
     """
     taken: list[WalletOutput] = []
     have_msat = 0
@@ -47,6 +51,26 @@ def largest_first(outputs: Sequence[WalletOutput], amount_msat: int, perkw: int)
     return tuple(taken)
 
 
+def most_inputs(outputs: Sequence[WalletOutput], amount_msat: int, perkw: int) -> int:
+    """Given the wallet's outputs, an amount to be spliced in and a feerate, return how many of them the node takes at
+    most. It takes them in random order until they pay for amount and fee (lightningd's `addpsbtinput`): never more than
+    if the smallest came first. Where it lacks a part of the fee at the end, it takes one more.
+    """
+    have_msat, amounts_msat = 0, sorted(one.amount_msat for one in outputs)
+    for count, one_msat in enumerate(amounts_msat, 1):
+        have_msat += one_msat
+        if have_msat >= amount_msat + in_weight(count) * perkw:
+            return min(count + 1, len(amounts_msat))
+    return len(amounts_msat)
+
+
+def worst_msat(direction: SpliceDirection, weight: int, perkw: int) -> int:
+    """Given a splice's greatest weight and its feerate, return what it may cost: of one in, change that is too small to
+    be paid out goes to the miner, too.
+    """
+    return weight * perkw + (DUST_MSAT if direction is SpliceDirection.IN else 0)
+
+
 def feerate_limit_perkw(gain_msat: float, weight: int, perkw: int, policy: SpliceConfig) -> int:
     """Given what a splice brings, its weight and today's feerate, return the most that it may pay: what the operator
     allows, half as much again as today, and what leaves the return that is asked for.
@@ -56,10 +80,17 @@ def feerate_limit_perkw(gain_msat: float, weight: int, perkw: int, policy: Splic
 
 
 def terms_of(
-    gain: RatioRange, amount_sat: int, weight: int, perkw: int, policy: SpliceConfig, other_msat: int = 0
+    direction: SpliceDirection,
+    gain: RatioRange,
+    amount_sat: int,
+    weight: int,
+    perkw: int,
+    policy: SpliceConfig,
+    other_msat: int = 0,
 ) -> SpliceTerms | None:
-    """Given what each sat brings within the horizon, how many, the splice's weight, today's feerate, and what else it
-    takes to bring that, return the terms; None where it brings too little for what both cost.
+    """Given which way funds go, what each sat brings within the horizon, how many, the splice's greatest weight,
+    today's feerate, and what else it takes to bring that, return the terms; None where it brings too little for what
+    both cost.
     """
     amount_msat = amount_sat * MSAT_PER_SAT
     low, middle, high = (int(amount_msat * one) for one in (gain.low_ratio, gain.middle_ratio, gain.high_ratio))
@@ -74,7 +105,7 @@ def terms_of(
         weight=weight,
         cost_msat=weight * perkw,
         max_feerate_perkw=limit_perkw,
-        max_cost_msat=weight * limit_perkw,
+        max_cost_msat=worst_msat(direction, weight, limit_perkw),
         payback_days=(weight * perkw + other_msat) / middle * policy.horizon_days,
     )
 

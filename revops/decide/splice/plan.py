@@ -18,8 +18,10 @@ from revops.decide.splice.cost import (
     feerate_limit_perkw,
     in_weight,
     largest_first,
+    most_inputs,
     terms_of,
     too_dear,
+    worst_msat,
 )
 from revops.decide.splice.winners import Want, is_loser, want
 from revops.domain.decision import Outcome
@@ -88,13 +90,13 @@ class _Writer:
             return _skip(found.site, obstacle, *found.reasons)
         perkw = self._perkw()
         taken = largest_first(self.outputs, found.amount_sat * MSAT_PER_SAT, perkw)
-        weight = in_weight(len(taken))
+        weight = in_weight(most_inputs(self.outputs, found.amount_sat * MSAT_PER_SAT, perkw))
         gain_msat = found.amount_sat * MSAT_PER_SAT * found.gain.middle_ratio
         limit_perkw = feerate_limit_perkw(gain_msat, weight, perkw, self.policy)
         if limit_perkw < perkw:
             return _skip(found.site, too_dear(found.amount_sat, gain_msat, weight * perkw, self.policy), *found.reasons)
-        free_sat = self._free_sat()
-        amount_sat = min(found.amount_sat, max(free_sat - sat_ceil(weight * limit_perkw), 0))
+        free_sat, most_msat = self._free_sat(), worst_msat(SpliceDirection.IN, weight, limit_perkw)
+        amount_sat = min(found.amount_sat, max(free_sat - sat_ceil(most_msat), 0))
         if found.amount_sat - amount_sat >= self.policy.min_amount_sat:
             self.lacking.append(_Lack(found, found.amount_sat - amount_sat))
         if amount_sat < self.policy.min_amount_sat:
@@ -108,7 +110,7 @@ class _Writer:
                 found.site.channel.channel_id, found.site.channel.name, Outcome.DEFER, SpliceDirection.IN,
                 found.amount_sat, 0, None, (*found.reasons, short),
             )  # fmt: skip
-        terms = terms_of(found.gain, amount_sat, weight, perkw, self.policy)
+        terms = terms_of(SpliceDirection.IN, found.gain, amount_sat, weight, perkw, self.policy)
         if terms is None:
             gain_msat = amount_sat * MSAT_PER_SAT * found.gain.middle_ratio
             return _skip(found.site, too_dear(amount_sat, gain_msat, weight * perkw, self.policy), *found.reasons)
@@ -134,7 +136,9 @@ class _Writer:
         if amount_sat < self.policy.min_amount_sat:
             small = why(ReasonCode.SPLICE_TOO_SMALL, amount_sat=amount_sat, min_sat=self.policy.min_amount_sat)
             return _skip(site, small, dead)
-        terms = terms_of(lack.of.gain, amount_sat, OUT_WEIGHT, self._perkw(), self.policy, in_cost_msat)
+        terms = terms_of(
+            SpliceDirection.OUT, lack.of.gain, amount_sat, OUT_WEIGHT, self._perkw(), self.policy, in_cost_msat
+        )
         gain_msat = amount_sat * MSAT_PER_SAT * lack.of.gain.middle_ratio
         if terms is None:
             cost_msat = OUT_WEIGHT * self._perkw() + in_cost_msat

@@ -1,0 +1,158 @@
+"""What becomes of a splice that was begun: each state of the node, after a run that ended anywhere, has one answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revops.decide.splice.follow import PATIENCE_SECONDS, Evidence, Verdict, follow, matches, mismatch
+from revops.domain.reason import ReasonCode
+from revops.domain.splice import Inflight, SpliceDirection, SpliceJob, SpliceStart, SpliceState, SpliceTerms
+from revops.errors import DataError
+from tests.builders import NOW, SAT, channel_id, node_id
+
+OLD, OURS, OTHER = "aa" * 32, "bb" * 32, "cc" * 32
+CAPACITY_MSAT = 5_000_000 * SAT
+START = SpliceStart(NOW, OLD, CAPACITY_MSAT, 300_000, 1_000, 1_500, 2_046_000)
+TERMS = SpliceTerms(1, 5_000_000, 9, 90, 1_500, 1_500_000, 2_000, 3_546_000, 7.5)
+IN, OUT = SpliceDirection.IN, SpliceDirection.OUT
+
+
+def job(status: str = "sending", direction: SpliceDirection = IN, **changed: Any) -> SpliceJob:
+    base = SpliceJob(
+        1, 1, channel_id(1), direction, 300_000, 2_000, 3_546_000, 1, TERMS, status, NOW - 60, NOW + 3_600,
+        reserve_key=1, start=START, txid=OURS if status == "in_flight" else None,
+    )  # fmt: skip
+    return replace(base, **changed)
+
+
+def state(**changed: Any) -> SpliceState:
+    base = SpliceState(channel_id(1), node_id(1), "CHANNELD_NORMAL", True, CAPACITY_MSAT, OLD)
+    return replace(base, **changed)
+
+
+def waiting(txid: str = OURS, amount_sat: int = 300_000) -> SpliceState:
+    return state(state="CHANNELD_AWAITING_SPLICE", inflight=(Inflight(txid, amount_sat),))
+
+
+def locked(txid: str = OURS, grown_sat: int = 300_000) -> SpliceState:
+    return state(funding_txid=txid, capacity_msat=CAPACITY_MSAT + grown_sat * SAT)
+
+
+def told(one: SpliceJob, now: SpliceState | None, *, after: float = 60.0, again: bool = False, **costs: int) -> Verdict:
+    found = {OURS: costs["ours"]} if "ours" in costs else {}
+    return follow(one, Evidence(now, found, again, NOW + after))
+
+
+@pytest.mark.parametrize(
+    ("one", "now", "more", "status", "code"),
+    [
+        (job("reserved"), state(), {}, "released", ReasonCode.SPLICE_NEVER_SENT),
+        (job("reserved"), None, {}, "released", ReasonCode.SPLICE_NEVER_SENT),
+        # asked, and the answer never noted
+        (job(), waiting(), {}, "in_flight", ReasonCode.SPLICE_WAITS),
+        (job(), locked(), {}, "in_flight", ReasonCode.SPLICE_UNBOOKED),
+        (job(), locked(), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
+        (job(), state(), {}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), state(connected=False), {"after": 9e9}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), state(), {"again": True}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        (job(), waiting(amount_sat=300_001), {}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), waiting(amount_sat=0), {"again": True}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        (job(), locked(OTHER, 7), {}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        (job(), None, {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
+        (job(), None, {}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        # its transaction is known
+        (job("in_flight"), waiting(), {"again": True, "after": 9e9}, "in_flight", ReasonCode.SPLICE_WAITS),
+        (job("in_flight"), locked(), {}, "in_flight", ReasonCode.SPLICE_UNBOOKED),
+        (job("in_flight"), locked(), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
+        (job("in_flight"), locked(OTHER, 9), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
+        (job("in_flight"), locked(OTHER, 9), {}, "failed", ReasonCode.SPLICE_OVERTAKEN),
+        (job("in_flight"), state(), {}, "failed", ReasonCode.SPLICE_DROPPED),
+        (job("in_flight"), None, {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
+        (job("in_flight"), None, {}, "settled", ReasonCode.SPLICE_ASSUMED),
+    ],
+)
+def test_each_state_has_its_answer(
+    one: SpliceJob, now: SpliceState | None, more: dict[str, Any], status: str, code: ReasonCode
+) -> None:
+    verdict = told(one, now, **more)
+    assert (verdict.status, verdict.reason.code) == (status, code)
+    assert verdict.reason.sentence
+    assert (verdict.txid == OURS) == (status in {"in_flight", "settled"} or one.status == "in_flight")
+    if status == "settled":
+        assert verdict.cost_msat == more.get("ours", START.worst_msat)
+
+
+def test_a_negotiation_that_hangs_is_ended_by_a_new_connection_and_not_before_its_time() -> None:
+    assert [told(job(), state(), after=after).reconnect for after in (0, PATIENCE_SECONDS - 1, PATIENCE_SECONDS)] == [
+        False, False, True,
+    ]  # fmt: skip
+    assert not told(job(), state(connected=False), after=PATIENCE_SECONDS).reconnect
+    assert not told(job(), waiting(), after=PATIENCE_SECONDS).reconnect
+    assert not told(job("in_flight"), waiting(), after=PATIENCE_SECONDS).reconnect
+
+
+@pytest.mark.parametrize(
+    ("direction", "amount_sat", "ours"),
+    [
+        (IN, 300_000, True),
+        (IN, 299_999, False),
+        (IN, -300_000, False),
+        (OUT, -300_000, True),
+        (OUT, -302_046, True),  # with all that it may cost
+        (OUT, -302_047, False),
+        (OUT, -299_999, False),
+        (OUT, 300_000, False),
+    ],
+)
+def test_ours_is_told_by_its_amount(direction: SpliceDirection, amount_sat: int, ours: bool) -> None:
+    assert matches(direction, START, amount_sat) is ours
+    assert (mismatch(job(direction=direction), START, Inflight(OURS, amount_sat)) is None) is ours
+
+
+def test_what_the_node_doesnt_list_is_a_mismatch() -> None:
+    assert "doesn't list" in str(mismatch(job(), START, None))
+
+
+@pytest.mark.parametrize("lacking", [{"start": None}, {"status": "in_flight", "txid": None}])
+def test_a_record_that_lacks_what_it_promises_is_refused(lacking: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="splice 1"):
+        follow(job(**lacking), Evidence(state(), {}, False, NOW))
+
+
+states = st.one_of(
+    st.none(),
+    st.builds(
+        lambda funding, grown, inflight, connected: state(
+            funding_txid=funding, capacity_msat=CAPACITY_MSAT + grown * SAT, inflight=inflight, connected=connected
+        ),
+        st.sampled_from([OLD, OURS, OTHER]),
+        st.sampled_from([0, 300_000, -300_500, 7]),
+        st.lists(
+            st.builds(Inflight, st.sampled_from([OURS, OTHER]), st.sampled_from([300_000, -300_500, 0])), max_size=2
+        ).map(tuple),
+        st.booleans(),
+    ),
+)
+
+
+@given(
+    st.sampled_from(["sending", "in_flight"]), st.sampled_from([IN, OUT]), states, st.booleans(), st.booleans(),
+    st.floats(0, 1e8),
+)  # fmt: skip
+def test_nothing_is_freed_that_may_still_come(
+    status: str, direction: SpliceDirection, now: SpliceState | None, booked: bool, again: bool, after: float
+) -> None:
+    one = job(status, direction)
+    verdict = follow(one, Evidence(now, {OURS: 1_500_000} if booked else {}, again, NOW + after))
+    assert verdict.status in {"sending", "in_flight", "settled", "failed"}
+    if verdict.status != "failed" or now is None:
+        return
+    assert not any(found.txid == one.txid for found in now.inflight), "it is listed, and waits for its depth"
+    assert not (now.funding_txid == OURS and status == "in_flight"), "it funds the channel"
+    if status == "sending":
+        assert again or now.funding_txid != OLD, "the negotiation may be going on"
