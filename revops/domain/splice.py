@@ -49,8 +49,9 @@ class SpliceSite:
 
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
-    """All that a splice plan decides on. `rated_days` is how long the span is that sums are of; `rates` are None where
-    the node had no estimate lately; `in_flight_count` counts channels with a splice under way.
+    """All that a splice plan decides on. `reserve_msat` must stay in the wallet; `rated_days` is how long the span is
+    that sums are of; `rates` are None where the node had no estimate lately; `in_flight_count` counts channels with a
+    splice under way.
     """
 
     taken_at: float

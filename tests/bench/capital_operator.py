@@ -8,13 +8,15 @@ nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from revops.cycle import ads, db, fees, rollup, splice_plan
+from revops.cycle import ads, db, fees, rollup, splice_plan, splice_run
 from revops.decide.chain_floor import unilateral_weight
 from revops.domain.options import CommonOptions
 from revops.domain.policy import AdsConfig, FeesConfig, MetricsConfig, Section, SpliceConfig
+from revops.node.errors import NodeError
 from revops.node.local import served
 from revops.sim.arena.full import few_collections, place, write_config
 from revops.sim.server import SimServer
@@ -25,6 +27,8 @@ from tests.bench.capital_worlds import config_of
 DAY_SECONDS: Final = 86_400
 #: Fees are looked at as often as one of them may change; capital once a day, records summed up before.
 RUNS_PER_DAY: Final = 3
+#: A run begins one splice.
+RUNS_PER_PLAN: Final = 2
 #: The last days are for what is under way to end.
 QUIET_DAYS: Final = 2
 #: What an operator might allow; nothing is spliced without a figure.
@@ -129,6 +133,9 @@ class _Operator:
             ads.run(self.options, clock=clock)
         if self.job.arm in (SPLICES, BOTH):
             splice_plan.run(self.options, clock=clock)
+            for _run in range(RUNS_PER_PLAN):
+                with suppress(NodeError):  # cron mails it, and the next run sees to it
+                    splice_run.run(self.options, clock=clock)
 
     def _outcome(self, before_msat: int, capital_msat: int) -> CapitalOutcome:
         world, books, job = self.node.world, self.node.books(), self.job
