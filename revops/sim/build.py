@@ -48,10 +48,10 @@ STEEP = Role(Family.STEP, 1.2, 0.5, "local", size_factor=0.7)
 BURST = Role(Family.ISOELASTIC, 0.25, 0.4, "local", burst_factor=15.0)
 SLOW = Role(Family.ISOELASTIC, 0.8, 0.8, "remote", failure_ratio=0.2, hold_median_seconds=15.0)
 EXCHANGE = Role(Family.ISOELASTIC, 2.0, 1.2, "local", size_factor=1.8)
-#: Much goes both ways through a small channel: it runs empty, and full, again and again.
+#: A small channel through which much would go, at one price: more than fits, so that it runs empty whatever is asked.
 TIGHT = Role(Family.STEP, 3.0, 1.5, "local", size_factor=1.5, capacity_factor=0.2)
-#: Much of ours lies idle.
-IDLE = replace(DEAD, capacity_factor=1.5)
+#: Much of ours, and nobody comes.
+IDLE = replace(DEAD, share=1e-6, entry_weight=1e-9, capacity_factor=1.5)
 ROLES = (SINK, BALANCED, SOURCE, EXCHANGE, DEAD, STEEP, BALANCED, BURST, SOURCE, SLOW, SINK, BALANCED)
 NAMED_ROLES = {
     "sink": SINK,

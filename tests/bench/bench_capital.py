@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from revops.cycle.studies import commit
 from revops.sim.arena.pool import core_count, run_all
 from tests.bench.capital_figures import Difference, differences
 from tests.bench.capital_operator import ARMS, BOTH, OFF, CapitalOutcome, Job, live
@@ -51,12 +51,13 @@ def main() -> None:
     outcomes = [] if arguments.save is None or not arguments.save.exists() else read(arguments.save)
     known = {(one.family, one.seed, one.arm, one.days) for one in outcomes}
     jobs = [job for job in jobs if (job.family, job.seed, job.arm, job.days) not in known]
+    made_of = commit()
     with closing(run_all(jobs, live, arguments.jobs)) as running:
         for one in running:
             outcomes.append(one)
             print(line(one), file=sys.stderr, flush=True)
             if arguments.save is not None:
-                save(arguments.save, outcomes)
+                save(arguments.save, outcomes, made_of)
     print(table(outcomes))
 
 
@@ -67,11 +68,13 @@ def chosen(arguments: argparse.Namespace) -> list[Job]:
     if arguments.short:
         days, families, arms, seeds = SHORT_DAYS, SHORT_FAMILIES, (OFF, BOTH), 1
     first_seed = JUDGED_SEED if arguments.judged else TUNING_SEED
+    worlds = [(family, seed) for seed in range(first_seed, first_seed + seeds) for family in families]
+    first = [arm for arm in arms if arm in (OFF, BOTH)]
     return [
         Job(family, seed, arm, days)
-        for arm in arms
-        for seed in range(first_seed, first_seed + seeds)
-        for family in families
+        for some in (first, [arm for arm in arms if arm not in first])
+        for family, seed in worlds
+        for arm in some
     ]
 
 
@@ -109,12 +112,12 @@ def line(one: CapitalOutcome) -> str:
     )
 
 
-def save(path: Path, outcomes: Sequence[CapitalOutcome]) -> None:
-    """Keep outcomes as JSON, with what it takes to compare them again."""
+def save(path: Path, outcomes: Sequence[CapitalOutcome], made_of: str | None) -> None:
+    """Keep outcomes as JSON, with the commit that they are of."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "made_at": int(time.time()),
-        "commit": commit(),
+        "commit": made_of,
         "outcomes": [asdict(one) for one in outcomes],
     }
     path.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
@@ -126,16 +129,6 @@ def read(path: Path) -> list[CapitalOutcome]:
     if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"{path}: schema_version is {document['schema_version']}, not {SCHEMA_VERSION}")
     return [CapitalOutcome(**one) for one in document["outcomes"]]
-
-
-def commit() -> str | None:
-    """The commit that this is of; None where files differ from it."""
-    here = Path(__file__).parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(("git", *words), cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-
-    return None if git("status", "--porcelain", "--untracked-files=no") else git("rev-parse", "--short=12", "HEAD")
 
 
 if __name__ == "__main__":

@@ -19,16 +19,17 @@ from revops.domain.policy import AdsConfig, FeesConfig, MetricsConfig, Section, 
 from revops.node.errors import NodeError
 from revops.node.local import served
 from revops.sim.arena.full import few_collections, place, write_config
+from revops.sim.channels import Channel
+from revops.sim.leases import LEASE_SECONDS
 from revops.sim.server import SimServer
 from revops.sim.state import World
 from revops.sim.world import SimulatedNode
 from tests.bench.capital_worlds import config_of
 
 DAY_SECONDS: Final = 86_400
-#: Fees are looked at as often as one of them may change; capital once a day, records summed up before.
+#: Fees are looked at as often as one of them may change, capital once a day.
 RUNS_PER_DAY: Final = 3
-#: A run begins one splice.
-RUNS_PER_PLAN: Final = 2
+ROLLUP_DAYS: Final = 7
 #: The last days are for what is under way to end.
 QUIET_DAYS: Final = 2
 #: What an operator might allow; nothing is spliced without a figure.
@@ -49,8 +50,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class CapitalOutcome:
-    """What came of it. `capital_msat` is all that the node held, channels and wallet, on average over time;
-    `closing_msat` what closing the leased channels that are open at the end is expected to cost.
+    """What came of it. `capital_msat` is all that the node held, channels and wallet, on average over time. Of what
+    lessees paid `lease_msat` is for the days that have gone, `deferred_msat` for those of leases that run on;
+    `closing_msat` is what closing the leased channels that are open at the end costs, all of them by force.
     """
 
     family: str
@@ -60,6 +62,7 @@ class CapitalOutcome:
     capital_msat: int
     routing_msat: int
     lease_msat: int
+    deferred_msat: int
     chain_msat: int
     closing_msat: int
     lease_count: int
@@ -124,23 +127,23 @@ class _Operator:
             return self.node.now_at
 
         fees.run(self.options, clock=clock)
-        if number % RUNS_PER_DAY:
-            return
-        rollup.run(self.options, clock=clock)
-        if number > (self.job.days - QUIET_DAYS) * RUNS_PER_DAY:
+        if number % (RUNS_PER_DAY * ROLLUP_DAYS) == 0:
+            rollup.run(self.options, clock=clock)
+        if number % RUNS_PER_DAY or number > (self.job.days - QUIET_DAYS) * RUNS_PER_DAY:
             return
         if self.job.arm in (ADS, BOTH):
             ads.run(self.options, clock=clock)
         if self.job.arm in (SPLICES, BOTH):
-            splice_plan.run(self.options, clock=clock)
-            for _run in range(RUNS_PER_PLAN):
+            plan = splice_plan.run(self.options, clock=clock)
+            for _run in range(max(len(plan.jobs), 1)):  # each begins one, after having followed those that were begun
                 with suppress(NodeError):  # cron mails it, and the next run sees to it
                     splice_run.run(self.options, clock=clock)
 
     def _outcome(self, before_msat: int, capital_msat: int) -> CapitalOutcome:
         world, books, job = self.node.world, self.node.books(), self.job
         leased = [channel for channel in (*world.channels.values(), *world.closed) if channel.leased]
-        lease_msat = sum(channel.pushed_msat for channel in leased)
+        paid_msat = sum(channel.pushed_msat for channel in leased)
+        earned_msat = sum(round(channel.pushed_msat * elapsed_ratio(channel, world.now_at)) for channel in leased)
         open_count = sum(channel.closed_at is None for channel in leased)
         scripts = [call[1]["script_or_json"] for call in self.node.call_log.writing_calls() if call[0] == "dev-splice"]
         return CapitalOutcome(
@@ -150,9 +153,10 @@ class _Operator:
             days=job.days,
             capital_msat=capital_msat,
             routing_msat=books.fees_earned_msat,
-            lease_msat=lease_msat,
+            lease_msat=earned_msat,
+            deferred_msat=paid_msat - earned_msat,
             # What came in and isn't there is what the chain took: openings of leases, and splices.
-            chain_msat=before_msat + books.fees_earned_msat + lease_msat - wealth_msat(world),
+            chain_msat=before_msat + books.fees_earned_msat + paid_msat - wealth_msat(world),
             closing_msat=open_count * unilateral_weight("remote") * world.config.calm_perkw,
             lease_count=len(leased),
             lent_msat=sum(channel.local_funds_msat for channel in leased),
@@ -161,6 +165,11 @@ class _Operator:
             settled_count=books.forwards_settled_count,
             turned_away_count=books.forwards_local_failed_count,
         )
+
+
+def elapsed_ratio(channel: Channel, now: float) -> float:
+    """Given a leased channel and the time, return which part of its lease has gone."""
+    return min((now - channel.opened_at) / LEASE_SECONDS, 1.0)
 
 
 def wealth_msat(world: World) -> int:

@@ -29,11 +29,11 @@ class Family:
 _TIGHT: Final = ("tight", "source", "balanced", "tight", "exchange", "tight", "source", "sink")
 FAMILIES: Final[Mapping[str, Family]] = {
     "tight": Family(
-        "three small channels with much traffic both ways, and a wallet that could make them larger",
+        "three small channels that more wants to pass than fits, and a wallet that could make them larger",
         {"roles": _TIGHT, "coins_sat": (5_000_000, 4_000_000, 3_000_000)},
     ),
     "idle": Family(
-        "small channels with much traffic, two large ones with none, and next to nothing in the wallet",
+        "such channels, two large ones that nobody uses, and next to nothing in the wallet",
         {"roles": ("tight", "source", "idle", "tight", "exchange", "idle", "tight", "sink"),
          "coins_sat": (400_000, 200_000)},
     ),
