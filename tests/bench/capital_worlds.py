@@ -33,9 +33,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
         {"roles": _TIGHT, "coins_sat": (5_000_000, 4_000_000, 3_000_000)},
     ),
     "idle": Family(
-        "such channels, two large ones that nobody uses, and next to nothing in the wallet",
-        {"roles": ("tight", "source", "idle", "tight", "exchange", "idle", "tight", "sink"),
-         "coins_sat": (400_000, 200_000)},
+        "such channels, two large ones that nobody uses, next to nothing in the wallet, and a chain at 0.5 sat/vB",
+        {"roles": ("tight", "source", "idle", "tight", "source", "idle", "tight", "source"),
+         "coins_sat": (400_000, 200_000), "calm_perkw": 125},
     ),
     "one way": Family(
         "payments leave by four channels and come in by three: what is spliced in is sold once",
