@@ -77,8 +77,20 @@ class Splicer:
         reason = obstacle(state)
         if reason is not None or state is None:
             return SpliceOutcome(job.splice_key, reason or why(ReasonCode.SPLICE_GONE))
+        start = self._start(ready, state)
         try:
-            job = self._reserve(ready, state)
+            with self.database.transaction(self.node_key) as tx:
+                reserve_key = ledger.reserve(
+                    tx,
+                    run_key=self.run_key,
+                    job_key=None,
+                    amount_msat=start.worst_msat,
+                    at=start.asked_at,
+                    limits=self.limits,
+                    category=Category.SPLICE,
+                )
+                splices.mark_reserved(tx, job.splice_key, reserve_key, start)
+                job = splices.begun(tx, job.splice_key)
         except ledger.BudgetExceededError as exceeded:
             return SpliceOutcome(job.splice_key, exceeded.reason)
         refusal = self._preview(ready)
@@ -89,9 +101,9 @@ class Splicer:
             # A newer run may be following this splice at this moment: without the fence it would free what we begin.
             ledger.take_fence(tx, self.run_key)
             splices.mark_sending(tx, job.splice_key)
-            job = splices.splice(tx, job.splice_key)
+            job = splices.begun(tx, job.splice_key)
         try:
-            txid = self.writer.splice(job.direction, job.channel_id, ready.amount_sat, ready.perkw)
+            txid = self.writer.make_splice(job.direction, job.channel_id, ready.amount_sat, ready.perkw)
         except NodeError as error:
             return self._refused(job, error)
         with self.database.transaction(self.node_key) as tx:
@@ -99,12 +111,12 @@ class Splicer:
             splices.mark_in_flight(tx, job.splice_key, txid)
         return self._check(job, ready, txid)
 
-    def _reserve(self, ready: Ready, state: SpliceState) -> SpliceJob:
-        now = self.clock()
+    def _start(self, ready: Ready, state: SpliceState) -> SpliceStart:
+        """What will be asked, and of which channel."""
         if state.funding_txid is None:
             raise DataError(f"listpeerchannels: no funding transaction of channel {state.channel_id}")
-        start = SpliceStart(
-            asked_at=now,
+        return SpliceStart(
+            asked_at=self.clock(),
             funding_txid=state.funding_txid,
             capacity_msat=state.capacity_msat,
             amount_sat=ready.amount_sat,
@@ -112,18 +124,6 @@ class Splicer:
             weight=ready.weight,
             worst_msat=ready.worst_msat,
         )
-        with self.database.transaction(self.node_key) as tx:
-            reserve_key = ledger.reserve(
-                tx,
-                run_key=self.run_key,
-                job_key=None,
-                amount_msat=ready.worst_msat,
-                at=now,
-                limits=self.limits,
-                category=Category.SPLICE,
-            )
-            splices.mark_reserved(tx, ready.job.splice_key, reserve_key, start)
-            return splices.splice(tx, ready.job.splice_key)
 
     def _preview(self, ready: Ready) -> Reason | None:
         """Let the node say what it would do; return why that isn't what it is asked for, None where it is."""

@@ -149,7 +149,7 @@ class _Work:
     def told(self) -> tuple[SpliceJob, ...]:
         """Each splice that this run looked at, as it stands now."""
         with self.session.database.read(self.session.node_key) as tx:
-            jobs = [splices_begun.splice(tx, key) for key in self.reasons]
+            jobs = [splices_begun.begun(tx, key) for key in self.reasons]
         return tuple(replace(job, reason=self.reasons[job.splice_key]) for job in jobs)
 
     def summary(self, suspended: tuple[Reason, ...]) -> SpliceSummary:

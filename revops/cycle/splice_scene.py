@@ -18,7 +18,7 @@ from revops.domain.splice import SpliceScene, SpliceSite
 from revops.domain.units import MSAT_PER_SAT
 from revops.node.parse_features import Features
 from revops.node.version import parse_version
-from revops.store import samples, signals
+from revops.store import samples, signals, splices_begun
 from revops.store.engine import Tx
 from revops.store.failures import failures
 from revops.store.keys import channel_keys
@@ -52,7 +52,8 @@ def splice_scene(session: Session, view: NodeView) -> SpliceScene:
         first_day = 0 if report.rated is None else report.rated.first_day
         rated_days = 0.0 if report.rated is None else report.rated.seconds / DAY_SECONDS
         refused = _refused(tx, first_day, int(now // DAY_SECONDS) + 1)
-        rates = chain_rates(samples.feerates_since(tx, now - OLDEST_SECONDS), now)
+        begun = frozenset(job.channel_id for job in splices_begun.open_splices(tx))
+        sampled = samples.feerates_since(tx, now - OLDEST_SECONDS)
         traffic = signals.load(tx)
     by_id = {one.channel.channel_id: one for one in judged}
     rows = {one.channel_id: one for one in report.channels}
@@ -81,9 +82,10 @@ def splice_scene(session: Session, view: NodeView) -> SpliceScene:
         sites=tuple(sites),
         wallet=view.wallet,
         reserve_msat=config.reserve.onchain_sat * MSAT_PER_SAT,
-        rates=rates,
+        rates=chain_rates(sampled, now),
         rated_days=rated_days,
-        in_flight_count=sum(channel.splicing for channel in view.channels),
+        begun_ids=begun,
+        now_perkw=next((one.opening_perkw for one in sampled if one.sampled_at == now), None),
     )
 
 

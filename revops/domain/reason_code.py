@@ -200,6 +200,7 @@ class ReasonCode(StrEnum):
     SPLICE_NO_MORE = "splice_no_more"
     SPLICE_FEERATE_ROSE = "splice_feerate_rose"
     SPLICE_COST_ROSE = "splice_cost_rose"
+    SPLICE_NO_ESTIMATE = "splice_no_estimate"
     # liquidity ads
     ADS_PRICE = "ads_price"
     ADS_COST = "ads_cost"

@@ -50,7 +50,9 @@ class SpliceSite:
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
     """All that a splice plan decides on. `rated_days` is how long the span is that sums are of; `rates` are None where
-    the node had no estimate lately; `in_flight_count` counts channels with a splice under way.
+    the node had no estimate lately; `now_perkw` is what it estimates at this moment for an opening, None: nothing;
+    `begun_ids` are the channels on which a splice of ours was begun of which the end isn't known, whether the node
+    lists it or not.
     """
 
     taken_at: float
@@ -59,7 +61,12 @@ class SpliceScene:
     reserve_msat: int
     rates: ChainRates | None
     rated_days: float
-    in_flight_count: int = 0
+    begun_ids: frozenset[str] = frozenset()
+    now_perkw: int | None = None
+
+    def under_way(self, channel: Channel) -> bool:
+        """Whether a splice is under way on a channel, or may be."""
+        return channel.splicing or channel.channel_id in self.begun_ids
 
 
 @dataclass(frozen=True, slots=True)

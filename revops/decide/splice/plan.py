@@ -67,7 +67,7 @@ class _Writer:
 
     def __post_init__(self) -> None:
         self.outputs = [one for one in self.scene.wallet.outputs if one.spendable]
-        self.count = self.scene.in_flight_count
+        self.count = sum(self.scene.under_way(one.channel) for one in self.scene.sites)
 
     def decide(self) -> Iterator[SpliceDecision]:
         """Yield all decisions."""
@@ -190,7 +190,7 @@ class _Writer:
     def _obstacle(self, site: SpliceSite) -> Reason | None:
         """What keeps a channel from being spliced now, whatever that would bring; None where nothing does."""
         channel, rates = site.channel, self.scene.rates
-        if channel.splicing:
+        if self.scene.under_way(channel):
             return why(ReasonCode.SPLICE_UNDER_WAY)
         if not channel.usable:
             return why(ReasonCode.NOT_USABLE, state=channel.state if channel.connected else "peer is not connected")
