@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from revops.cycle import budget, fees, profit, reconcile, status
+from revops.cycle import budget, fees, history, profit, reconcile, report, status
 from revops.cycle.verdict import splice_limits_in_force
 from revops.domain.budget import Category, Limit
 from revops.domain.decision import Outcome
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import ReasonCode
+from revops.report.blocks import Table
 from revops.report.status import status as rendered
 from revops.store import ledger
 from revops.store.open_channels import open_channels
@@ -43,10 +44,19 @@ def wealth_msat(bench: Bench) -> int:
     return int(in_wallet) + int(in_channels)
 
 
-def chain_costs_msat(bench: Bench) -> dict[str, int]:
-    """What `report pnl` says that each channel cost on the chain, in all."""
-    found = profit.run(bench.options, clock=bench.clock)
-    return {one.channel_id: one.line.chain_msat for one in found.channels if one.line.chain_msat}
+def splice_costs_msat(bench: Bench) -> dict[str, int]:
+    """What splices of each channel have cost, by `report pnl` and `history` alike, whose balances add up."""
+    pnl, life = profit.run(bench.options, clock=bench.clock), history.run(bench.options, clock=bench.clock)
+    assert pnl.balance is not None
+    assert life.balance is not None
+    assert (pnl.balance.unbooked_msat, life.balance.unbooked_msat) == (0, 0)
+    found = [{one.channel_id: one.line.splice_msat for one in page.channels} for page in (pnl, life)]
+    costs = [{name: msat for name, msat in one.items() if msat} for one in found]
+    assert costs[0] == costs[1]
+    assert sum(costs[0].values()) == pnl.total.splice_msat == life.total.splice_msat
+    listed = report.run(bench.options, clock=bench.clock).channels
+    assert all(one.lifetime_chain_msat >= costs[0].get(one.channel_id, 0) for one in listed)
+    return costs[0]
 
 
 def recorded(bench: Bench, channel_id: str) -> Any:
@@ -91,6 +101,12 @@ def test_what_the_budget_of_splices_holds_is_in_the_metrics_and_no_second_cost(b
     metrics = (tmp_path / "revops_node.prom").read_text()
     assert 'revops_splice_budget_limit_msat{node="node",window="weekly"} 20000.0' in metrics
     assert 'revops_splice_budget_spent_msat{node="node",window="daily"} 3000.0' in metrics
+    (table,) = [
+        block
+        for block in rendered(status.run(bench.options, bench.clock))
+        if isinstance(block, Table) and block.headings[0] == "splices"
+    ]
+    assert table.rows[0] == ("day", "5", "60 %", "3", "0", "2")
     # The ledger is the budget's; what a splice cost is told by the node's moves.
     assert profit.run(bench.options, clock=bench.clock).total.cost_msat == before.cost_msat
     assert reconcile.run(bench.options, bench.clock).agrees
@@ -99,20 +115,20 @@ def test_what_the_budget_of_splices_holds_is_in_the_metrics_and_no_second_cost(b
 @pytest.mark.parametrize("change_sat", [OUT_SAT, IN_SAT])
 def test_what_a_splice_cost_is_booked_once_to_its_channel_when_it_is_locked_in(bench: Bench, change_sat: int) -> None:
     bench.sync()
-    spliced, before_msat, costs = fullest(bench), wealth_msat(bench), chain_costs_msat(bench)
+    spliced, before_msat = fullest(bench), wealth_msat(bench)
+    assert splice_costs_msat(bench) == {}
     bench.node.splice_channel(spliced, change_sat, lock_in=False)
     bench.sync()
-    assert chain_costs_msat(bench) == costs, "nothing is booked before its moves are there"
+    assert splice_costs_msat(bench) == {}, "nothing is booked before its moves are there"
     assert reconcile.run(bench.options, bench.clock).agrees
     bench.node.lock_in_splice(spliced)
     bench.sync()
     cost_msat = before_msat - wealth_msat(bench)
     assert cost_msat > 0
-    assert chain_costs_msat(bench) == {**costs, spliced: costs.get(spliced, 0) + cost_msat}
+    assert splice_costs_msat(bench) == {spliced: cost_msat}
     assert reconcile.run(bench.options, bench.clock).agrees
-    again = chain_costs_msat(bench)
     bench.sync()
-    assert chain_costs_msat(bench) == again
+    assert splice_costs_msat(bench) == {spliced: cost_msat}, "once"
 
 
 def test_while_it_is_in_flight_what_leaves_counts_as_gone(bench: Bench, tmp_path: Path) -> None:
