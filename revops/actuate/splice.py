@@ -18,8 +18,9 @@ from typing import Final
 from revops.decide.splice.follow import Evidence, Verdict, follow, mismatch
 from revops.decide.splice.ready import Ready, obstacle
 from revops.domain.budget import Category
+from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import SpliceJob, SpliceStart, SpliceState
+from revops.domain.splice import SpliceJob, SpliceStart
 from revops.errors import BugError, DataError
 from revops.node.errors import NodeError
 from revops.node.parse_splices import transcript
@@ -61,11 +62,11 @@ class Splicer:
         """Given an open splice, what splices of its channel have cost by the node's records, and whether its peer has
         connected anew since it was begun, look at the channel and write down how it stands.
         """
-        state = self.reader.splice_state(job.channel_id)
-        verdict = follow(job, Evidence(state, costs_msat, reconnected, self.clock()))
+        channel = self.reader.channel(job.channel_id)
+        verdict = follow(job, Evidence(channel, costs_msat, reconnected, self.clock()))
         self._record(job, verdict)
-        if verdict.reconnect and state is not None:
-            self._reconnect(state.peer_id)
+        if verdict.reconnect and channel is not None:
+            self._reconnect(channel.peer_id)
         return SpliceOutcome(job.splice_key, verdict.reason)
 
     def begin(self, ready: Ready) -> SpliceOutcome:
@@ -73,11 +74,11 @@ class Splicer:
         known, TemporaryError where a newer run has taken over.
         """
         job = ready.job
-        state = self.reader.splice_state(job.channel_id)
-        reason = obstacle(state)
-        if reason is not None or state is None:
+        channel = self.reader.channel(job.channel_id)
+        reason = obstacle(channel)
+        if reason is not None or channel is None:
             return SpliceOutcome(job.splice_key, reason or why(ReasonCode.SPLICE_GONE))
-        start = self._start(ready, state)
+        start = self._start(ready, channel)
         try:
             with self.database.transaction(self.node_key) as tx:
                 reserve_key = ledger.reserve(
@@ -111,14 +112,14 @@ class Splicer:
             splices.mark_in_flight(tx, job.splice_key, txid)
         return self._check(job, ready, txid)
 
-    def _start(self, ready: Ready, state: SpliceState) -> SpliceStart:
+    def _start(self, ready: Ready, channel: Channel) -> SpliceStart:
         """What will be asked, and of which channel."""
-        if state.funding_txid is None:
-            raise DataError(f"listpeerchannels: no funding transaction of channel {state.channel_id}")
+        if channel.funding_txid is None:
+            raise DataError(f"listpeerchannels: no funding transaction of channel {channel.channel_id}")
         return SpliceStart(
             asked_at=self.clock(),
-            funding_txid=state.funding_txid,
-            capacity_msat=state.capacity_msat,
+            funding_txid=channel.funding_txid,
+            capacity_msat=channel.capacity_msat,
             amount_sat=ready.amount_sat,
             perkw=ready.perkw,
             weight=ready.weight,
@@ -140,9 +141,9 @@ class Splicer:
         """The node gave no transaction. Where it can't have made any, close the splice; else leave it open, and raise
         the error where even that isn't known.
         """
-        state = self.reader.splice_state(job.channel_id)
+        channel = self.reader.channel(job.channel_id)
         sure = error.code in REFUSALS and not error.outcome_unknown
-        verdict = follow(job, Evidence(state, {}, sure, self.clock()))
+        verdict = follow(job, Evidence(channel, {}, sure, self.clock()))
         if verdict.status == "failed":
             verdict = Verdict("failed", why(ReasonCode.SPLICE_REFUSED, message=str(error)))
         self._record(job, verdict)
@@ -161,8 +162,8 @@ class Splicer:
             worst_msat=ready.worst_msat,
             txid=txid,
         )
-        state = self.reader.splice_state(job.channel_id)
-        listed = () if state is None else state.inflight
+        channel = self.reader.channel(job.channel_id)
+        listed = () if channel is None else channel.splices
         wrong = mismatch(job, job.start, next((one for one in listed if one.txid == txid), None))
         fault = None if wrong is None else DataError(f"dev-splice: {wrong}; transaction {txid}")
         return SpliceOutcome(job.splice_key, begun, fault)

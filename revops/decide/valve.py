@@ -8,6 +8,9 @@ quarters ours advertises all that the node allows, and none less than `LEAST_HTL
 
 The step in force is read from the channel itself: nothing is remembered. What is within a twentieth of a step's figure
 counts as it, so that a node which sets a little less than it was asked for isn't asked for ever.
+
+With a splice in flight the balance, and what the channel could carry, are those before or after it, whichever are less:
+no payment passes that doesn't fit both.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def ceiling_msat(channel: Channel) -> int:
     """Given a channel, return the most that its node lets us advertise (lightningd/channel.c,
     htlc_max_possible_send): what is above our reserve, and what the peer lets be in flight.
     """
-    most_msat = max(channel.capacity_msat - channel.our_reserve_msat, 0)
+    most_msat = max(channel.least_capacity_msat - channel.our_reserve_msat, 0)
     limit_msat = channel.max_in_flight_out_msat
     return most_msat if limit_msat is None else min(most_msat, limit_msat)
 
@@ -48,14 +51,15 @@ def wanted_step(channel: Channel) -> Step | None:
     """
     most_msat, least_msat = ceiling_msat(channel), _least_msat(channel)
     in_force_msat = channel.local_terms.htlc_max_msat
-    if most_msat < least_msat or channel.capacity_msat <= 0:
+    if most_msat < least_msat or channel.least_capacity_msat <= 0:
         return None
     tolerance_msat = most_msat // TOLERANCE_SHARE
     for level in range(1, LEVEL_COUNT + 1):
         on_it = abs(_figure_msat(level, least_msat, most_msat) - in_force_msat) <= tolerance_msat
         if on_it and in_force_msat <= most_msat and _within_slack(level, channel.local_ratio):
             return None
-    level = min(max(-(-channel.local_msat * LEVEL_COUNT // channel.capacity_msat), 1), LEVEL_COUNT)
+    level = min(-(-local_msat * LEVEL_COUNT // size_msat) for local_msat, size_msat in channel.balances_msat)
+    level = min(max(level, 1), LEVEL_COUNT)
     return Step(level, _figure_msat(level, least_msat, most_msat))
 
 

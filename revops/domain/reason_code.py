@@ -8,6 +8,13 @@ from enum import StrEnum
 class ReasonCode(StrEnum):
     """Why. The values are stored: never change them, only add."""
 
+    # any channel: its splice in flight
+    SPLICE_COMING = "splice_coming"
+    SPLICE_LEAVING = "splice_leaving"
+    SPLICE_OF_PEER = "splice_of_peer"
+    SPLICE_SHORT = "splice_short"
+    SPLICE_SUPPLIES = "splice_supplies"
+    SPLICE_SLING = "splice_sling"
     # fees: what the strategy found
     FIRST_SEEN = "first_seen"
     EXTERNAL_CHANGE = "external_change"

@@ -119,31 +119,6 @@ class SplicePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Inflight:
-    """A splice that both sides have signed, or are about to, and that isn't locked in: its transaction, and what our
-    side of the channel gets by it, in sat. One out takes the amount and the fee from it, and is negative.
-    """
-
-    txid: str
-    splice_amount_sat: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpliceState:
-    """A channel as the node has it at this moment, as far as splices go: the transaction that funds it, and those that
-    wait for their depth.
-    """
-
-    channel_id: str
-    peer_id: str
-    state: str
-    connected: bool
-    capacity_msat: int
-    funding_txid: str | None
-    inflight: tuple[Inflight, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class SpliceStart:
     """What was asked of the node, when, and how the channel was then: by this our splice is told from another one.
     `worst_msat` is what it may cost at most: `weight`, more than which it can't have, at `perkw`, and change that is

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from revops.domain.splice import Inflight, SpliceDirection
+from revops.domain.splice import SpliceDirection
 from revops.errors import BugError
 from revops.node import parse_splices
 from revops.node.errors import NodeError
 from revops.node.writer import DryRunWriter
-from tests.builders import channel_id, node_id
+from tests.builders import channel_id
 
 IN, OUT = SpliceDirection.IN, SpliceDirection.OUT
 NAME = channel_id(1)
-SAMPLE = Path(__file__).parents[1] / "fixtures" / "node-samples" / "listpeerchannels.splice-inflight.json"
-
-
-def in_flight() -> dict[str, Any]:
-    """What a node said of a channel with a splice in flight."""
-    recording: dict[str, Any] = json.loads(SAMPLE.read_text(encoding="utf-8"))
-    reply: dict[str, Any] = recording.get("result", recording)
-    return reply
 
 
 def test_the_two_scripts() -> None:
@@ -82,32 +72,3 @@ def test_a_dry_run_without_its_lines_is_no_answer(reply: dict[str, object]) -> N
 def test_a_splice_without_its_transaction_is_no_answer(reply: dict[str, object]) -> None:
     with pytest.raises(NodeError, match="dev-splice"):
         parse_splices.spliced(reply)
-
-
-def test_a_channel_with_a_splice_in_flight() -> None:
-    reply = in_flight()
-    row = reply["channels"][0]
-    found = parse_splices.splice_state(reply, row["channel_id"])
-    assert found is not None
-    assert (found.state, found.connected, found.peer_id) == ("CHANNELD_AWAITING_SPLICE", True, row["peer_id"])
-    assert found.funding_txid == row["funding_txid"]
-    assert found.capacity_msat == row["total_msat"]
-    assert found.inflight == (Inflight(row["inflight"][0]["funding_txid"], 100_000),)
-    assert parse_splices.splice_state(reply, "ef" * 32) is None
-
-
-@pytest.mark.parametrize("amount", [None, "5", 1.5, True, 21 * 10**14 + 1])
-def test_an_amount_that_cant_be_true_is_no_amount(amount: Any) -> None:
-    reply = in_flight()
-    reply["channels"][0]["inflight"][0]["splice_amount"] = amount
-    with pytest.raises(NodeError, match="splice_amount"):
-        parse_splices.splice_state(reply, reply["channels"][0]["channel_id"])
-
-
-def test_a_channel_that_isnt_reestablished_takes_no_splice_yet() -> None:
-    reply = in_flight()
-    reply["channels"][0]["reestablished"] = False
-    found = parse_splices.splice_state(reply, reply["channels"][0]["channel_id"])
-    assert found is not None
-    assert not found.connected
-    assert node_id(1) != found.peer_id

@@ -52,7 +52,7 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         reader.channels,
         lambda: reader.channel_by_scid("1x1x1"),
         reader.features,
-        lambda: reader.splice_state(hash_),
+        lambda: reader.channel(hash_),
         lambda: writer.preview_splice(SpliceDirection.IN, hash_, 1, 2),
         lambda: writer.make_splice(SpliceDirection.OUT, hash_, 1, 2),
         lambda: writer.reconnect(node),

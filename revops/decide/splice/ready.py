@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from revops.decide.splice.cost import OUT_WEIGHT, in_weight, most_inputs, worst_msat
+from revops.domain.channel import Channel
 from revops.domain.decision import Outcome
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceScene, SpliceState, SpliceTerms
+from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceScene, SpliceTerms
 from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 
 
@@ -85,16 +86,16 @@ def _of_now(job: SpliceJob, plan: SplicePlan, scene: SpliceScene) -> _OfNow | Re
     return _OfNow(now.amount_sat, now.terms)
 
 
-def obstacle(state: SpliceState | None) -> Reason | None:
+def obstacle(channel: Channel | None) -> Reason | None:
     """Given the channel as the node has it just before it is asked, return what forbids that; None where nothing does.
 
     Of a splice in flight lightningd lets go, and of the connection, when it is asked for another: nothing may be asked
     of a channel that has one.
     """
-    if state is None:
+    if channel is None:
         return why(ReasonCode.SPLICE_GONE)
-    if state.inflight:
+    if channel.splicing:
         return why(ReasonCode.SPLICE_UNDER_WAY)
-    if state.state != "CHANNELD_NORMAL" or not state.connected:
-        return why(ReasonCode.NOT_USABLE, state=state.state if state.connected else "peer is not connected")
+    if not channel.usable:
+        return why(ReasonCode.NOT_USABLE, state=channel.state if channel.connected else "peer is not connected")
     return None
