@@ -174,3 +174,32 @@ class SpliceSummary:
     names: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
     waiting_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceRow:
+    """A splice that was begun, as a row of a page. `reserved_msat` is what it may still cost, None once it has ended;
+    `expected_gain_msat` what the plan expected of it, net of its cost.
+    """
+
+    channel: str
+    channel_id: str
+    direction: SpliceDirection
+    amount_sat: int
+    status: str
+    begun_at: float
+    finished_at: float | None
+    reserved_msat: int | None
+    cost_msat: int | None
+    expected_gain_msat: int
+    txid: str | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceRows:
+    """All that `revops splice list` shows, the latest first. `more` says that there are older ones."""
+
+    taken_at: float
+    splices: tuple[SpliceRow, ...]
+    more: bool

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from revops.cycle import splice_plan, splice_run, splice_scene, sync
+from revops.cycle import splice_list, splice_plan, splice_run, splice_scene, sync
 from revops.domain.reason import ReasonCode
 from revops.domain.splice import SplicePlan, SpliceScene, SpliceSummary
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
+from revops.report.splices import splice_list as page
+from revops.report.text import block_text
 from revops.sim.wallet import receive
 from tests.actuate.bench import HOUR, NODE_KEY, Bench, Killed, killing
 from tests.splice_records import told
@@ -128,6 +130,14 @@ def test_a_splice_in_from_plan_to_lock_in(place: Splices) -> None:
     assert 0 < place.booked_msat() == cost_msat <= job.start.worst_msat
     assert codes(place.run()) == []
     assert len(place.asked()) == 1
+    listed = splice_list.run(place.bench.options, 5, place.bench.clock)
+    [row] = listed.splices
+    assert (row.channel, row.status, row.cost_msat, row.reserved_msat) == (
+        after["short_channel_id"], "settled", cost_msat, None,
+    )  # fmt: skip
+    shown = "\n".join(block_text(block, whole=True) for block in page(listed))
+    assert "locked in" in shown
+    assert str(job.txid) in shown
 
 
 def test_a_splice_out_mends_the_reserve(place: Splices) -> None:
