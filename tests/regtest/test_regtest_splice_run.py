@@ -219,7 +219,7 @@ def test_a_peer_that_stands_still_and_goes_costs_nothing(scene: Scene) -> None:
     assert len(scene.plan()) == 1
     scene.bob.daemon.pause()
     try:
-        scene.drive("splice", "run", patience=4.0, code=75)
+        scene.drive("splice", "run", patience=4.0, code=69)
         assert [job["status"] for job in scene.jobs()] == ["sending"]
         assert scene.ledger_msat()[1] > 0
         assert scene.run(patience=3_600.0) == ["splice_unclear"]
