@@ -112,6 +112,14 @@ class Channel:
         return max((0, *(-one.local_change_msat for one in self.splices)))
 
     @property
+    def unsendable_msat(self) -> int:
+        """By how much less it can send than its balance of now allows, since a splice in flight takes from our side, or
+        lets our reserve grow.
+        """
+        changes = (one.local_change_msat - reserve_growth_msat(one, self.our_reserve_msat) for one in self.splices)
+        return -min((0, *changes))
+
+    @property
     def coming_msat(self) -> int:
         """What a splice in flight brings to our side, as far as it can be spent then; 0 where none does."""
         changes = (one.local_change_msat - reserve_growth_msat(one, self.our_reserve_msat) for one in self.splices)
@@ -167,11 +175,10 @@ def before_and_after(channel: Channel) -> Channel:
     """
     if not channel.splices:
         return channel
-    ours = (one.local_change_msat - reserve_growth_msat(one, channel.our_reserve_msat) for one in channel.splices)
     theirs = (one.remote_change_msat - reserve_growth_msat(one, channel.their_reserve_msat) for one in channel.splices)
     return replace(
         channel,
-        spendable_msat=max(channel.spendable_msat + min((0, *ours)), 0),
+        spendable_msat=max(channel.spendable_msat - channel.unsendable_msat, 0),
         receivable_msat=max(channel.receivable_msat + min((0, *theirs)), 0),
     )
 

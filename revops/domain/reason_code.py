@@ -80,6 +80,8 @@ class ReasonCode(StrEnum):
     OUT_OF_BOUNDS = "out_of_bounds"
     BASE_FEE = "base_fee"
     HTLC_MAX = "htlc_max"
+    HTLC_MAX_UNFIT = "htlc_max_unfit"
+    HTLC_MAX_OVERSIZED = "htlc_max_oversized"
     # fees: what the governor did
     DEAD_BAND = "dead_band"
     MIN_INTERVAL = "min_interval"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,14 @@ from revops.decide.peers import price_together
 from revops.decide.rebalance.judge import judge
 from revops.decide.rebalance.scene import Scene
 from revops.decide.recheck import revalidate
-from revops.decide.valve import LEVEL_COUNT, Step, ceiling_msat, wanted_step
+from revops.decide.valve import (
+    LEAST_HTLC_MAX_MSAT,
+    LEVEL_COUNT,
+    ceiling_msat,
+    oversized_msat,
+    unfit_msat,
+    wanted_step,
+)
 from revops.domain.channel import SPLICING_STATE, Channel, SpliceInFlight
 from revops.domain.decision import FeeDecision, Outcome
 from revops.domain.policy import FeesConfig, RebalanceConfig
@@ -173,29 +181,97 @@ def test_no_ratchet_counts_the_time_in_which_a_splice_leaves_nothing_to_sell() -
     assert open_one.state.idle_open_seconds > idle.idle_open_seconds
 
 
+def advertising(channel: Channel, htlc_max_sat: int) -> Channel:
+    return replace(channel, local_terms=make_terms(htlc_max_msat=htlc_max_sat * SAT))
+
+
 @pytest.mark.parametrize(
-    ("channel", "step"),
+    ("channel", "htlc_max_sat", "cut_sat"),
     [
-        # Below 2,000,000 sat and its reserve of 50,000 nothing larger fits.
-        (spliced(RICH, -3_000_000), Step(2, 975_000 * SAT)),
-        (spliced(make_channel(local_msat=5_000_000 * SAT), -3_000_000), Step(4, 1_950_000 * SAT)),
-        # Nothing larger fits yet.
-        (spliced(make_channel(local_msat=5_000_000 * SAT), 3_000_000), Step(4, 4_950_000 * SAT)),
-        (spliced(RICH, -4_000_000, -995_000), None),
+        # 950,000 sat fit before and after it: a quarter to spare.
+        (spliced(RICH, -3_000_000), 950_001, 712_500),
+        (spliced(RICH, -3_000_000), 950_000, None),
+        (spliced(RICH, -3_940_000), 950_000, 10_000),  # never less
+        (spliced(RICH, -3_950_000), 10_000, None),
+        # By the growth of our reserve alone: 100,000 sat.
+        (spliced(RICH, 0, 10_000_000), 3_850_001, 2_887_500),
+        # What comes takes nothing; what a splice doesn't touch is for the node to refuse.
+        (spliced(RICH, 3_000_000), 4_000_000, None),
+        (RICH, 4_000_000, None),
+        (spliced(RICH, -3_990_000, -999_000), 950_000, None),  # too small for any
     ],
 )
-def test_the_largest_payment_fits_after_it_too(channel: Channel, step: Step | None) -> None:
-    assert wanted_step(replace(channel, local_terms=make_terms(htlc_max_msat=10**10))) == step
+def test_a_largest_payment_that_does_not_fit_both_is_cut(
+    channel: Channel, htlc_max_sat: int, cut_sat: int | None
+) -> None:
+    assert unfit_msat(advertising(channel, htlc_max_sat)) == (None if cut_sat is None else cut_sat * SAT)
 
 
-@given(channel=channels())
-def test_the_valve_lets_nothing_through_that_does_not_fit_both(channel: Channel) -> None:
+@pytest.mark.parametrize(
+    ("channel", "htlc_max_sat", "most_sat"),
+    [
+        (spliced(RICH, -3_000_000), 2_000_001, 1_950_000),
+        (spliced(RICH, -3_000_000), 2_000_000, None),
+        # lightningd leaves it as it was when the splice is locked in.
+        (make_channel(capacity_msat=2_000_000 * SAT), 4_950_000, 1_980_000),
+        (make_channel(capacity_msat=2_000_000 * SAT, max_in_flight_out_msat=10**9), 4_950_000, 1_000_000),
+        (make_channel(capacity_msat=10_000 * SAT), 4_950_000, None),  # too small for any
+        (RICH, 4_950_000, None),
+    ],
+)
+def test_a_channel_advertises_no_more_than_it_holds(channel: Channel, htlc_max_sat: int, most_sat: int | None) -> None:
+    assert oversized_msat(advertising(channel, htlc_max_sat)) == (None if most_sat is None else most_sat * SAT)
+
+
+@pytest.mark.parametrize(
+    ("htlc_max", "htlc_max_sat", "new_sat", "code"),
+    [
+        ("valve", 1_000_000, 712_500, ReasonCode.HTLC_MAX_UNFIT),
+        ("valve", 700_000, None, None),  # the valve rests until it is locked in
+        ("keep", 4_950_000, 1_950_000, ReasonCode.HTLC_MAX_OVERSIZED),
+        ("keep", 1_000_000, None, None),
+    ],
+)
+def test_a_cut_does_not_wait_and_the_fee_that_has_to_stays(
+    htlc_max: Any, htlc_max_sat: int, new_sat: int | None, code: ReasonCode | None
+) -> None:
+    channel = advertising(spliced(RICH, -3_000_000), htlc_max_sat)
+    policy = FeesConfig(strategy="static", fixed_ppm=140, htlc_max=htlc_max)
+    decision = fee_decision(channel, policy, last_changed_at=NOW - HOUR, own_updates_last_day_count=9)
+    assert decision.new_htlc_max_msat == (None if new_sat is None else new_sat * SAT)
+    assert decision.says(ReasonCode.MIN_INTERVAL)
+    if code is None:
+        assert decision.outcome is Outcome.SKIP
+        return
+    assert decision.outcome is Outcome.CHANGE
+    assert decision.says(code)
+    assert (decision.new_ppm, decision.old_ppm, decision.state_if_sent) == (100, 100, decision.state)
+    free = fee_decision(channel, policy)
+    assert (free.outcome, free.new_ppm, free.new_htlc_max_msat) == (Outcome.CHANGE, 140, decision.new_htlc_max_msat)
+    outside = fee_decision(channel, replace_policy(policy, min_ppm=120), last_own_changed_at=NOW - HOUR)
+    assert outside.outcome is Outcome.SKIP, "a fee that may not be sent isn't"
+
+
+def replace_policy(policy: FeesConfig, **changes: Any) -> FeesConfig:
+    return msgspec.structs.replace(policy, **changes)
+
+
+@given(channel=channels(), htlc_max=st.sampled_from(("keep", "valve")))
+def test_what_is_let_through_fits_before_and_after(channel: Channel, htlc_max: Any) -> None:
     sizes = [channel.capacity_msat, *(one.capacity_msat for one in channel.splices)]
     assert all(ceiling_msat(channel) <= max(size - channel.our_reserve_msat, 0) for size in sizes)
+    for wished_msat in (unfit_msat(channel), oversized_msat(channel)):
+        if wished_msat is not None:
+            assert LEAST_HTLC_MAX_MSAT <= wished_msat <= ceiling_msat(channel)
+            cut = replace(channel, local_terms=replace(channel.local_terms, htlc_max_msat=wished_msat))
+            assert oversized_msat(cut) is None
+    cut_msat = unfit_msat(channel)
+    if cut_msat is not None:
+        cut = replace(channel, local_terms=replace(channel.local_terms, htlc_max_msat=cut_msat))
+        assert unfit_msat(cut) is None, "one cut is enough"
     step = wanted_step(channel)
-    if step is not None:
-        assert step.htlc_max_msat <= ceiling_msat(channel)
-        assert 1 <= step.level <= LEVEL_COUNT
+    assert step is None or channel.unsendable_msat == 0
+    assert step is None or (step.htlc_max_msat <= ceiling_msat(channel) and 1 <= step.level <= LEVEL_COUNT)
 
 
 # Rebalances.
