@@ -7,9 +7,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from revops.cycle.ads_input import DUAL_FUND, ads_input
 from revops.cycle.capital import capital_report
 from revops.cycle.classes import inputs
 from revops.cycle.session import Clock, Session, open_session
+from revops.decide.ads_funding import funding, leased
 from revops.decide.chain_floor import OLDEST_SECONDS
 from revops.decide.dead_capital import chain_rates, silent_days, standing
 from revops.decide.scoring import signals_of
@@ -21,6 +23,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
 from revops.domain.splice import SplicePlan, SpliceScene, SpliceSite
 from revops.domain.units import MSAT_PER_SAT
+from revops.domain.values import replace
 from revops.node.parse_features import Features
 from revops.node.version import parse_version
 from revops.store import decisions, samples, signals, splices
@@ -43,7 +46,10 @@ def run(options: CommonOptions, clock: Clock = time.time) -> SplicePlan:
         synced = session.sync()
         policy, classes = session.config.splice, session.config.classes
         stopped = session.suspensions(synced, spending=True)
-        scene = _scene(session, synced.view)
+        scene = scene_of(session, synced.view)
+        if session.config.ads.mode == "act" and session.reader.config_flag(DUAL_FUND):
+            lease = funding(ads_input(session, synced.view, stopped), scene.sites, session.config)
+            scene = replace(scene, lease=lease if lease is not None and lease.sold else None)
         suspended = (*_mode_reasons(session), *stopped)
         plan = make_plan(scene, policy, classes.min_open_days, suspended)
         session.count(decision.outcome for decision in plan.decisions)
@@ -66,8 +72,8 @@ def _mode_reasons(session: Session) -> tuple[Reason, ...]:
     return tuple(reasons)
 
 
-def _scene(session: Session, view: NodeView) -> SpliceScene:
-    """The node as it is, and what the records say of the capital in its channels."""
+def scene_of(session: Session, view: NodeView) -> SpliceScene:
+    """Given the node as it is, return it with what the records say of the capital in its channels."""
     config, now = session.config, view.taken_at
     features = session.reader.features()
     with session.database.read(session.node_key) as tx:
@@ -108,6 +114,7 @@ def _scene(session: Session, view: NodeView) -> SpliceScene:
         rates=rates,
         rated_days=rated_days,
         in_flight_count=sum(channel.splicing for channel in view.channels),
+        leased_ids=frozenset(channel.channel_id for channel in view.channels if leased(channel, view.node.blockheight)),
     )
 
 

@@ -65,6 +65,8 @@ class Channel:
     funding_txids: frozenset[str] = frozenset()
     #: What of it we lent to the peer, for a fee, when it was opened; None: nothing.
     lent_msat: int | None = None
+    #: What of it we put in when the peer opened it, for nothing; None: nothing.
+    given_msat: int | None = None
 
     @property
     def live(self) -> bool:

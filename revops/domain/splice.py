@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from revops.domain.ads import LeaseFunding
 from revops.domain.capital import CapitalRow
 from revops.domain.channel import Channel
 from revops.domain.dead_capital import ChainRates, Standing
@@ -45,7 +46,9 @@ class SpliceSite:
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
     """All that a splice plan decides on. `rated_days` is how long the span is that sums are of; `rates` are None where
-    the node had no estimate lately; `in_flight_count` counts channels with a splice under way.
+    the node had no estimate lately; `in_flight_count` counts channels with a splice under way. `lease` is what the
+    capital of one dead channel could be lent for, where others ask for as much as that costs; `leased_ids` are channels
+    in which we lend.
     """
 
     taken_at: float
@@ -55,6 +58,8 @@ class SpliceScene:
     rates: ChainRates | None
     rated_days: float
     in_flight_count: int = 0
+    lease: LeaseFunding | None = None
+    leased_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,11 @@ METHODS: Final[Mapping[str, Method]] = {
     "wait": Method(writes=False, commands=_LOOKING),
     "feerates": Method(writes=False, commands=_SYNCING | _DOCTOR),
     # settings of the node that bound what we send, and what it deletes of its own records
-    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR | _ADS),
+    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR | _ADS | {"splice plan"}),
     # which methods there are, and so which plugins: `plugin list` would tell, but `plugin` can stop them, too
     "help": Method(writes=False, commands=_DOCTOR),
     # which peers signal splicing
-    "listpeers": Method(writes=False, commands=frozenset({"splice plan"})),
+    "listpeers": Method(writes=False, commands=_ADS | {"splice plan"}),
     # fees: what others charge into a peer
     "listchannels": Method(writes=False, commands=frozenset({"fees adjust"})),
     "setchannel": Method(writes=True, commands=_FEES),

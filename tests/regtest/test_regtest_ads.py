@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from revops.cli.main import main
-from revops.cycle import ads
+from revops.cycle import ads_input
 from revops.domain.capital import RatioRange
 from tests.regtest.life import Life, agree, new_operator, new_street, profit
 from tests.regtest.network import Lightningd
@@ -57,7 +57,7 @@ def test_what_is_offered_is_leased_booked_and_promised(
     life.confirm(set())
     for name, value in {"HOME": operator.home, "REVOPS_CONFIG": operator.config_path, "REVOPS_ADS_MODE": "act"}.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(ads, "cost_of_capital", lambda *_: RatioRange(0.01, 0.02, 0.10))
+    monkeypatch.setattr(ads_input, "cost_of_capital", lambda *_: RatioRange(0.01, 0.02, 0.10))
     found = adjusted(capsys)["decision"]
     in_force = offered(alice)
     assert (found["outcome"], in_force["policy"], in_force["policy_mod"]) == ("change", "match", 100)
