@@ -210,6 +210,16 @@ def test_the_smallest_outputs_are_what_we_may_have_to_pay_with() -> None:
     assert funding_weight(wallet, 150 * SAT, 200) == 4 * 275 + 172
 
 
+def test_coins_of_a_splice_are_paid_for_by_who_leases() -> None:
+    """1,930 sat for a splice: (3,260 + 1,930) x 1.25 are 6,487.5 sat, so 6,488 and 2 for rounding."""
+    found = decided(make_input(spliced_msat=1_930 * SAT))
+    assert found.new.rates.fee_base_msat == 6_490 * SAT
+    assert found.cost_msat is not None
+    assert found.cost_msat - 9_028_117 == pytest.approx(1_930 * 1_250, abs=1)
+    assert ReasonCode.ADS_SPLICED in codes(found)
+    assert ReasonCode.ADS_SPLICED not in codes(decided())
+
+
 # ---- withdrawn
 
 
@@ -434,6 +444,72 @@ def test_no_run_of_leases_crosses_the_reserve(wallet: Wallet, reserve_sat: int, 
         if lent_msat >= terms.per_channel_min_msat:
             left_msat -= lent_msat + fee_msat
         assert left_msat >= reserve_sat * SAT
+
+
+STATUS = st.sampled_from(["confirmed", "unconfirmed", "spent", "immature"])
+COINS = st.lists(st.tuples(st.integers(0, 6_000_000_000), STATUS, st.booleans()), max_size=8)
+LENDING = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 5_000_000_000), st.integers(0, 5_000)), max_size=4)
+
+
+@given(
+    coins=COINS,
+    lending=LENDING,
+    perkw=PERKW,
+    limits=st.tuples(st.integers(0, 9_000_000), st.integers(0, 9_000_000), st.integers(10_000, 9_000_000)),
+    asked=st.lists(st.tuples(st.booleans(), st.integers(1, 9_000_000)), max_size=8),
+)
+def test_no_run_of_leases_goes_beyond_the_limits(
+    coins: list[tuple[int, str, bool]],
+    lending: list[tuple[int, int, int]],
+    perkw: int,
+    limits: tuple[int, int, int],
+    asked: list[tuple[bool, int]],
+) -> None:
+    """One peer leases as often as it is let, while what is in no block yet comes into one."""
+    outputs = tuple(WalletOutput(f"{n}", size, status, held) for n, (size, status, held) in enumerate(coins))
+    channels = [
+        make_channel(n, peer_id=node_id(peer), scid=f"{900_000 - age}x{n}x0", lent_msat=lent_msat)
+        for n, (peer, lent_msat, age) in enumerate(lending, 1)
+    ]
+    view = make_view(*channels, wallet=Wallet(outputs))
+    total_sat, peer_sat, lease_sat = limits
+    policy = AdsConfig(
+        max_total_sat=total_sat,
+        max_peer_sat=peer_sat,
+        max_lease_sat=lease_sat,
+        min_lease_sat=10_000,
+        max_feerate_sat_per_vb=10_000,
+    )
+    found = decided(make_input(view=view, feerates=(make_feerates(perkw),)), policy)
+    if found.new.withdrawn:
+        return
+    terms, free_msat = found.new, Wallet(outputs).spendable_msat
+    coming_msat = sum(size for size, status, _ in coins if status == "unconfirmed")
+    running = [(channel.peer_id, channel.lent_msat or 0) for channel, _ in running_leases(channels, 900_000)]
+    lent_msat = sum(amount_msat for _, amount_msat in running)
+    of_peer_msat = max((sum(b for a, b in running if a == peer) for peer, _ in running), default=0)
+    before_msat = of_peer_msat
+    for mined, asked_sat in asked:
+        if mined:
+            free_msat, coming_msat = free_msat + coming_msat, 0
+        take_msat = min(asked_sat * SAT, terms.per_channel_max_msat, free_msat - terms.reserve_tank_msat)
+        if take_msat >= terms.per_channel_min_msat:
+            free_msat, lent_msat, of_peer_msat = free_msat - take_msat, lent_msat + take_msat, of_peer_msat + take_msat
+            assert take_msat <= lease_sat * SAT
+    assert lent_msat <= max(total_sat * SAT, sum(amount for _, amount in running))
+    assert of_peer_msat <= max(peer_sat * SAT, before_msat)
+
+
+def test_what_has_no_block_yet_is_held_back() -> None:
+    """5,000,000 sat, and 3,000,000 that come: of both 4,000,000 may be lent to a peer, now or then."""
+    coins = (
+        WalletOutput("a:0", 5_000_000 * SAT, "confirmed", False),
+        WalletOutput("b:0", 3_000_000 * SAT, "unconfirmed", False),
+    )
+    found = decided(make_input(view=make_view(wallet=Wallet(coins))))
+    assert (found.lendable_msat, found.new.reserve_tank_msat) == (4_000_000 * SAT, 4_000_000 * SAT)
+    (reason,) = (one for one in found.reasons if one.code is ReasonCode.ADS_HELD_BACK)
+    assert (reason.numbers["now_sat"], reason.numbers["coming_sat"]) == (1_000_000, 3_000_000)
 
 
 @given(rates=RATES, amount_msat=st.integers(0, 10**15), perkw=PERKW, price_msat=st.integers(0, 10**15))

@@ -9,6 +9,7 @@ import json
 import time
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -186,9 +187,10 @@ def test_rates_follow_earnings_and_feerates_as_reckoned_by_hand(
     began_at = time.time()
     sync.run(CommonOptions(), clock=lambda: began_at)
     forward(street, 3)
-    for day in range(10):
-        at = began_at + day * DAY
-        sync.run(CommonOptions(), clock=lambda at=at: at)
+    at = began_at
+    for _ in range(9):
+        at += DAY
+        sync.run(CommonOptions(), clock=partial(float, at))
     # Balances are on record for whole days, from the first one's beginning on.
     days = Fraction(int(at) - int(began_at) // DAY * DAY, DAY)
     first = by_hand(alice, days, 1_000)
