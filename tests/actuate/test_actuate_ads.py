@@ -25,6 +25,7 @@ from revops.report import ads as page
 from revops.report import decision_list as decisions_page
 from revops.report.text import page as rendered
 from revops.sim.faults import FaultKind
+from revops.sim.graph import LeaseRates as SimRates
 from revops.store import ads as store_ads
 from revops.store.rollup import prune_other
 from tests.actuate.bench import DAY, NODE_KEY, Bench, open_bench
@@ -357,11 +358,77 @@ def test_a_refusal_changes_nothing_and_is_told(lender: Bench) -> None:
     assert decided(lender).outcome is Outcome.CHANGE
 
 
-def test_a_reply_that_is_no_echo_is_an_error(lender: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def statuses(bench: Bench) -> list[str]:
+    """What became of each change, the oldest first."""
+    found = rows(bench, "SELECT status FROM action WHERE method = 'funderupdate' ORDER BY action_key")
+    return [status for (status,) in found]
+
+
+def test_a_reply_that_is_no_echo_is_an_error_and_ends_the_offer(lender: Bench) -> None:
     lender.node.false_reply("funderupdate", {"reserve_tank_msat": 5_000})
-    with pytest.raises(DataError, match="something else than it was asked to"):
+    with pytest.raises(DataError, match="something else than it was asked to; nothing is offered now"):
         adjust(lender)
-    assert rows(lender, "SELECT status FROM action WHERE method = 'funderupdate'") == [("unknown",)]
+    assert statuses(lender) == ["unknown", "done"]
+    assert sent(lender)[-1]["policy"] == "fixed"
+    lender.node.false_reply("funderupdate", None)
+    assert decided(lender).outcome is Outcome.CHANGE
+
+
+def test_a_node_that_withdraws_nothing_is_left_to_the_operator(lender: Bench) -> None:
+    lender.node.false_reply("funderupdate", {"policy_mod": 7})
+    with pytest.raises(DataError, match="and goes on; look at it yourself"):
+        adjust(lender)
+    assert statuses(lender) == ["unknown", "unknown"]
+
+
+@pytest.mark.parametrize("changes", [{"policy": "all"}, {"policy_mod": -1}, {"reserve_tank_msat": "much"}])
+def test_a_reply_that_makes_no_sense_changes_nothing(lender: Bench, changes: dict[str, Any]) -> None:
+    lender.node.false_reply("funderupdate", changes)
+    with pytest.raises(RevopsError, match="funderupdate"):
+        adjust(lender)
+    assert sent(lender) == []
+
+
+def priced_alone(bench: Bench) -> AdsDecision:
+    """An offer at cost, since nobody's price counts."""
+    found = decided(bench)
+    assert not found.new.withdrawn
+    assert found.price_msat is not None
+    assert found.cost_msat is not None
+    assert found.cost_msat <= found.price_msat <= found.cost_msat + 300 * SAT
+    return found
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [SimRates(0, 0, 0, 0, 0), SimRates(2**32 - 1, 65_535, 65_535, 2**32 - 1, 65_535), SimRates(0, 0, 65_535, 0, 0)],
+    ids=["nothing", "all", "weight"],
+)
+def test_what_nobody_means_lifts_no_price(lender: Bench, rates: SimRates) -> None:
+    nodes = lender.node.world.graph.nodes
+    for node_id, node in nodes.items():
+        nodes[node_id] = replace(node, will_fund=rates)
+    (reason,) = (one for one in priced_alone(lender).reasons if one.code is ReasonCode.ADS_MARKET_THIN)
+    assert reason.numbers["offer_count"] == 0
+
+
+def test_an_announcement_that_cannot_be_read_is_no_market(lender: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    nodes = lender.node.world.graph.nodes
+    for node_id, node in nodes.items():
+        nodes[node_id] = replace(node, will_fund=SimRates(-1, -1, -1, -1, -1))
+    priced_alone(lender)
+    assert "priced without what others ask for" in caplog.text
+
+
+def test_estimates_that_are_gone_for_an_hour_withdraw(lender: Bench) -> None:
+    decided(lender)
+    lender.node.world.knobs.feerates_missing = True
+    lender.node.advance_by(1_800)
+    assert not decided(lender).new.withdrawn
+    lender.node.advance_by(1_900)
+    found = decided(lender)
+    assert (found.outcome, found.new) == (Outcome.CHANGE, WITHDRAWN)
+    assert ReasonCode.ADS_FEERATE_UNKNOWN in {reason.code for reason in found.reasons}
 
 
 # ---- the last gate

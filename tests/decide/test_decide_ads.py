@@ -152,6 +152,12 @@ def test_nobody_counts_twice_and_we_do_not_count() -> None:
     assert len(market_prices_msat(twice, OWN_ID, 2_000_000 * SAT, 0)) == 1
 
 
+def test_one_lessor_counts_once_however_often_it_announces() -> None:
+    many = [(node_id(1), make_rates(basis % 2_000)) for basis in range(200_000)]
+    found = decided(make_input(market=(*many, *market(*MEDIAN[1:])[1:])))
+    assert ReasonCode.ADS_MARKET_THIN in codes(found)
+
+
 @pytest.mark.parametrize(("ratio", "price"), [(0.0, 1), (0.5, 3), (0.74, 3), (0.75, 4), (1.0, 5)])
 def test_a_quantile_of_prices(ratio: float, price: int) -> None:
     assert anchor_msat([1, 2, 3, 4, 5], ratio) == price
