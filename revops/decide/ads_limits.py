@@ -114,6 +114,7 @@ def lendable(view: NodeView, reserve: ReserveConfig, policy: AdsConfig, most_per
     } | room
     bound, least_msat = min(bounds_msat.items(), key=lambda item: item[1])
     total_msat = _whole_sat(least_msat)
+    lease_msat = min(total_msat, policy.max_lease_sat * MSAT_PER_SAT)
     coming_msat = sum(one.amount_msat for one in view.wallet.outputs if one.status == "unconfirmed")
     limits_msat = _whole_sat(min(room.values()))
     # Rounded up: what is below the tank isn't lent.
@@ -134,11 +135,22 @@ def lendable(view: NodeView, reserve: ReserveConfig, policy: AdsConfig, most_per
     )
     return Lendable(
         total_msat=total_msat,
-        lease_msat=min(total_msat, policy.max_lease_sat * MSAT_PER_SAT),
+        lease_msat=lease_msat,
         tank_msat=tank_msat,
         weight=weight,
-        reasons=(reason, *held_back),
+        reasons=(reason, *held_back, *_change(view.wallet, lease_msat, reserve)),
     )
+
+
+def _change(wallet: Wallet, lease_msat: int, reserve: ReserveConfig) -> tuple[Reason, ...]:
+    """Coins go whole, and come back as change that has no block yet: of those that pay for a lease, the last one is as
+    much too large as it can be.
+    """
+    largest_msat = max((one.amount_msat for one in wallet.outputs if one.spendable), default=0)
+    left_msat = max(wallet.spendable_msat - lease_msat - largest_msat, 0)
+    if lease_msat <= 0 or left_msat >= reserve.onchain_sat * MSAT_PER_SAT:
+        return ()
+    return (why(ReasonCode.ADS_CHANGE, confirmed_sat=sat_floor(left_msat), reserve_sat=reserve.onchain_sat),)
 
 
 def lent_in_all(view: NodeView) -> int:

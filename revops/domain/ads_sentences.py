@@ -52,6 +52,11 @@ ADS: Final[Mapping[ReasonCode, str]] = {
         "of that {now_sat} sat at once: until {coming_sat} sat that come into the wallet have a block, they would be "
         "lent beyond the limits"
     ),
+    ReasonCode.ADS_CHANGE: (
+        "coins are spent whole: until the change of such a lease has a block, the wallet may hold as little as "
+        "{confirmed_sat} confirmed sat, its reserve is {reserve_sat}, and writing is suspended meanwhile. More and "
+        "smaller coins help"
+    ),
     ReasonCode.ADS_GIVEN: (
         "the channel {channel} was opened since liquidity is offered, with {given_sat} sat of ours and for nothing: "
         "lightningd charges no fee when a lessee raises the feerate of the opening. Nothing is offered until that "

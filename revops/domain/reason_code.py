@@ -201,6 +201,7 @@ class ReasonCode(StrEnum):
     ADS_CAPITAL_UNKNOWN = "ads_capital_unknown"
     ADS_OUT_OF_RANGE = "ads_out_of_range"
     ADS_HELD_BACK = "ads_held_back"
+    ADS_CHANGE = "ads_change"
     ADS_GIVEN = "ads_given"
     ADS_FEES_UNKNOWN = "ads_fees_unknown"
     ADS_FEES_ELSEWHERE = "ads_fees_elsewhere"

@@ -193,6 +193,22 @@ def test_how_much_may_be_lent(
     assert found.tank_msat + found.total_msat <= max(wallet_sat, 111_175) * SAT
 
 
+@pytest.mark.parametrize(
+    ("coins_sat", "confirmed_sat"),
+    [
+        ((5_000_000,), 0),
+        # 2,000,000 at once, and of the coins that pay for it the last one may be the largest.
+        ((2_500_000, 2_000_000, 500_000), 500_000),
+        ((1_000_000,) * 8, None),
+    ],
+)
+def test_change_that_has_no_block_yet_is_told(coins_sat: tuple[int, ...], confirmed_sat: int | None) -> None:
+    outputs = tuple(WalletOutput(f"{n}", size * SAT, "confirmed", False) for n, size in enumerate(coins_sat))
+    found = decided(make_input(view=make_view(wallet=Wallet(outputs))), onchain_sat=600_000)
+    told = [one.numbers["confirmed_sat"] for one in found.reasons if one.code is ReasonCode.ADS_CHANGE]
+    assert told == ([] if confirmed_sat is None else [confirmed_sat])
+
+
 def test_a_lease_ends_after_its_blocks() -> None:
     view = make_view(LENT, node=make_node(blockheight=899_000 + 4_175))
     assert running_leases(view.channels, view.node.blockheight) == [(LENT, 3_000_000 * SAT)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from revops.decide.ads import AdsInput, decide_ads
@@ -228,8 +228,8 @@ def test_what_is_leased_funds_no_winner_either() -> None:
 
 
 @given(
-    coins=st.lists(st.integers(0, 700_000), max_size=5),
-    local_sat=st.integers(0, 4_900_000),
+    coins=st.lists(st.integers(0, 300_000), max_size=4),
+    local_sat=st.integers(600_000, 4_900_000),
     perkw=st.integers(253, 5_000),
     yearly=st.floats(0, 1),
     reserve_sat=st.integers(0, 400_000),
@@ -243,8 +243,9 @@ def test_what_was_said_is_what_is_offered_once_the_splice_is_made(
     seen = make_input(*coins, perkw=perkw, capital=RatioRange(yearly, yearly, yearly))
     from_site = site(local_sat=local_sat)
     one = funding(seen, (from_site,), config)
-    assume(one is not None)
-    assert one is not None
+    event(f"funded: {one is not None}")
+    if one is None:
+        return
     assert one.amount_sat * SAT + 772 * config.splice.max_feerate_perkw <= from_site.channel.spendable_msat
     earned_msat = one.lease_msat * yearly * 28 / 365 + (1_304 + 772) * perkw
     assert one.price_msat >= earned_msat * 1.25 + 0.447 * perkw
