@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
@@ -13,6 +14,7 @@ from revops.cycle.splice_plan import scene_of
 from revops.decide.ads import decide_ads
 from revops.decide.ads_funding import funding, funding_reasons, wallet_short
 from revops.domain.ads import AdsDecision, AdsReport
+from revops.domain.decision import Outcome
 from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode, why
 from revops.domain.units import MSAT_PER_SAT
@@ -20,6 +22,7 @@ from revops.domain.values import replace
 from revops.store import decisions
 
 COMMAND: Final = decisions.ADS
+_log = logging.getLogger(__name__)
 
 
 def run(options: CommonOptions, clock: Clock = time.time) -> AdsReport:
@@ -51,7 +54,13 @@ def _adjust(session: Session, synced: Synced) -> AdsDecision:
     decision = decide_ads(seen, config.ads, config.fees, config.reserve, held)
     if wallet_short(seen, config.ads, config.reserve):
         found = funding(seen, scene_of(session, view).sites, config)
-        decision = replace(decision, funding=found, reasons=(*decision.reasons, *funding_reasons(found, config.ads)))
+        decision = replace(
+            decision, funding=found, reasons=(*decision.reasons, *funding_reasons(found, seen, config.ads))
+        )
+    if decision.outcome is not Outcome.SKIP:
+        for reason in decision.reasons:
+            if reason.code is ReasonCode.ADS_GIVEN:
+                _log.warning("%s", reason.sentence)
     session.count([decision.outcome])
     if session.run_key is not None:
         with session.database.transaction(session.node_key) as tx:

@@ -45,12 +45,21 @@ def wallet_short(seen: AdsInput, policy: AdsConfig, reserve: ReserveConfig) -> b
     return lent.lease_msat < least_msat <= min(room_msat(seen.view, policy).values())
 
 
+def coming(seen: AdsInput, policy: AdsConfig) -> bool:
+    """Given what is known and the limits, return whether the wallet may soon have what it lacks: a splice is under way,
+    or coins wait for a block. Another splice out would bring it twice.
+    """
+    waiting_msat = sum(one.amount_msat for one in seen.view.wallet.outputs if one.status == "unconfirmed")
+    splicing = any(channel.splicing for channel in seen.view.channels)
+    return splicing or waiting_msat >= policy.min_lease_sat * MSAT_PER_SAT
+
+
 def funding(seen: AdsInput, sites: Sequence[SpliceSite], config: Config) -> LeaseFunding | None:
     """Given what is known, the channels as a splice plan sees them, and the configuration, return the splice out by
     which the wallet could pay for a lease, of the dead channel that has most; None where the wallet isn't what lacks,
-    or no channel can give it.
+    where that may be on its way, or where no channel can give it.
     """
-    if not wallet_short(seen, config.ads, config.reserve):
+    if not wallet_short(seen, config.ads, config.reserve) or coming(seen, config.ads):
         return None
     rates = chain_rates(seen.feerates, seen.view.taken_at)
     height = seen.view.node.blockheight
@@ -109,9 +118,13 @@ def _by(channel: Channel, seen: AdsInput, rates: ChainRates, config: Config) -> 
     )
 
 
-def funding_reasons(found: LeaseFunding | None, policy: AdsConfig) -> tuple[Reason, ...]:
-    """Given how the wallet could get what it lacks (None: not at all), and the limits, return that as reasons."""
+def funding_reasons(found: LeaseFunding | None, seen: AdsInput, policy: AdsConfig) -> tuple[Reason, ...]:
+    """Given how the wallet could get what it lacks (None: not at all, or not now), what is known, and the limits,
+    return that as reasons.
+    """
     if found is None:
+        if coming(seen, policy):
+            return (why(ReasonCode.ADS_FUNDING_COMING),)
         return (why(ReasonCode.ADS_NO_FUNDING, min_lease_sat=policy.min_lease_sat),)
     rates = found.rates
     reasons = [

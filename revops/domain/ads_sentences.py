@@ -59,8 +59,8 @@ ADS: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.ADS_GIVEN: (
         "the channel {channel} was opened since liquidity is offered, with {given_sat} sat of ours and for nothing: "
-        "lightningd charges no fee when a lessee raises the feerate of the opening. Nothing is offered until that "
-        "channel is closed, or a lease would have ended"
+        "lightningd charges no fee when a lessee raises the feerate of the opening. Nothing is offered until the node "
+        "has forgotten that channel, closed, or a lease would have ended"
     ),
     ReasonCode.ADS_FEES_UNKNOWN: (
         "the node doesn't tell what it charges on a new channel (fee-base, fee-per-satoshi), so that nothing can be "
@@ -81,6 +81,9 @@ ADS: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ADS_FUNDING_UNSOLD: (
         "nobody is known to pay that: {offer_count} others announce a price, {market_sat} sat by their quantile; no "
         "splice is planned for it"
+    ),
+    ReasonCode.ADS_FUNDING_COMING: (
+        "a splice is under way, or coins come into the wallet: what lacks may be there soon"
     ),
     ReasonCode.ADS_NO_FUNDING: (
         "no channel with dead capital could give the wallet what a lease of {min_lease_sat} sat takes"

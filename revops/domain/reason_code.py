@@ -209,6 +209,7 @@ class ReasonCode(StrEnum):
     ADS_FUNDING = "ads_funding"
     ADS_FUNDING_PRICE = "ads_funding_price"
     ADS_FUNDING_UNSOLD = "ads_funding_unsold"
+    ADS_FUNDING_COMING = "ads_funding_coming"
     ADS_NO_FUNDING = "ads_no_funding"
     SPLICE_LEASE = "splice_lease"
     SPLICE_LEASED = "splice_leased"

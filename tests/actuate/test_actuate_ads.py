@@ -200,7 +200,7 @@ def bumped(bench: Bench, channel_id: str) -> None:
     channel.pushed_msat = 0
 
 
-def test_who_has_leased_for_nothing_ends_the_offer(lender: Bench) -> None:
+def test_who_has_leased_for_nothing_ends_the_offer(lender: Bench, caplog: pytest.LogCaptureFixture) -> None:
     decided(lender)
     lender.node.advance_by(60)
     taken = lender.node.lease(peer(lender), 1_000_000)
@@ -210,7 +210,10 @@ def test_who_has_leased_for_nothing_ends_the_offer(lender: Bench) -> None:
     assert (found.outcome, found.new) == (Outcome.CHANGE, WITHDRAWN)
     (reason,) = (one for one in found.reasons if one.code is ReasonCode.ADS_GIVEN)
     assert reason.numbers["given_sat"] == 1_000_000
+    assert reason.sentence in caplog.text
+    caplog.clear()
     assert decided(lender).outcome is Outcome.SKIP
+    assert "for nothing" not in caplog.text, "cron is told once"
     lender.node.advance_by(31 * DAY)
     assert not decided(lender).new.withdrawn
 

@@ -70,7 +70,7 @@ def test_a_funding_by_hand() -> None:
     assert (one.market_msat, one.offer_count, one.sold) == (18_165 * SAT, 5, True)
     assert one.rates == LeaseRates(6_490 * SAT, 50, 722, 1_000, 3)
     assert one.price_msat == (6_490 + 10_000 + 1_805) * SAT
-    codes = [reason.code for reason in funding_reasons(one, AdsConfig())]
+    codes = [reason.code for reason in funding_reasons(one, make_input(), AdsConfig())]
     assert codes == [ReasonCode.ADS_FUNDING, ReasonCode.ADS_FUNDING_PRICE]
 
 
@@ -133,7 +133,24 @@ def test_who_gives_nothing(overrides: Any, sites: tuple[SpliceSite, ...], sectio
 def test_a_wallet_that_can_pay_needs_nobody() -> None:
     assert not wallet_short(make_input(5_000_000), AdsConfig(), ReserveConfig())
     assert found(make_input(5_000_000), site()) is None
-    assert [one.code for one in funding_reasons(None, AdsConfig())] == [ReasonCode.ADS_NO_FUNDING]
+    assert [one.code for one in funding_reasons(None, make_input(1), AdsConfig())] == [ReasonCode.ADS_NO_FUNDING]
+
+
+@pytest.mark.parametrize(
+    ("size_sat", "state", "waits"),
+    [
+        (0, "CHANNELD_NORMAL", False),
+        (0, "CHANNELD_AWAITING_SPLICE", True),
+        (499_999, "CHANNELD_NORMAL", False),
+        (500_000, "CHANNELD_NORMAL", True),
+    ],
+)
+def test_what_may_be_on_its_way_is_waited_for(size_sat: int, state: str, waits: bool) -> None:
+    outputs = (*wallet(150_000).outputs, WalletOutput("ee:0", size_sat * SAT, "unconfirmed", False))
+    seen = make_input(view=make_view(make_channel(1, state=state), wallet=Wallet(outputs)))
+    assert (found(seen, site()) is None) is waits
+    code = ReasonCode.ADS_FUNDING_COMING if waits else ReasonCode.ADS_NO_FUNDING
+    assert [one.code for one in funding_reasons(None, seen, AdsConfig())] == [code]
 
 
 def test_the_dead_channel_that_has_most_gives() -> None:
@@ -150,7 +167,7 @@ def test_what_nobody_would_pay_is_said(market: Any, market_sat: int) -> None:
     one = found(make_input(150_000, market=market), site())
     assert one is not None
     assert not one.sold
-    reason = funding_reasons(one, AdsConfig())[-1]
+    reason = funding_reasons(one, make_input(), AdsConfig())[-1]
     assert (reason.code, reason.numbers["market_sat"]) == (ReasonCode.ADS_FUNDING_UNSOLD, market_sat)
 
 
