@@ -67,7 +67,7 @@ def _judge(session: Session, synced: Synced, planned: Iterable[SpliceJob]) -> _J
     """Make the plan of this moment, and compare."""
     stopped = session.suspensions(synced, spending=True)
     suspended = (*mode_reasons(session), *stopped)
-    scene = splice_scene(session, synced.view)
+    scene = splice_scene(session, synced.view, stopped)
     plan = make_plan(scene, session.config.splice, session.config.classes.min_open_days, suspended)
     found, refused = [], {}
     for job in planned:

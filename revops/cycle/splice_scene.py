@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from revops.cycle.ads_input import DUAL_FUND, ads_input
 from revops.cycle.capital import capital_report
 from revops.cycle.classes import inputs
 from revops.cycle.session import Session
+from revops.decide.ads_funding import funding, leased
 from revops.decide.chain_floor import OLDEST_SECONDS
 from revops.decide.dead_capital import chain_rates, silent_days, standing
 from revops.decide.scoring import signals_of
@@ -16,6 +18,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
 from revops.domain.splice import SpliceScene, SpliceSite
 from revops.domain.units import MSAT_PER_SAT
+from revops.domain.values import replace
 from revops.node.parse_features import Features
 from revops.node.version import parse_version
 from revops.store import samples, signals, splices_begun
@@ -42,8 +45,19 @@ def mode_reasons(session: Session) -> tuple[Reason, ...]:
     return tuple(reasons)
 
 
-def splice_scene(session: Session, view: NodeView) -> SpliceScene:
-    """The node as it is, and what the records say of the capital in its channels."""
+def splice_scene(session: Session, view: NodeView, stopped: tuple[Reason, ...]) -> SpliceScene:
+    """Given the node as it is, and what suspends spending, return it with what the records say of the capital in its
+    channels, and with what a dead one's could be lent for.
+    """
+    scene = scene_of(session, view)
+    if session.config.ads.mode != "act" or not session.reader.config_flag(DUAL_FUND):
+        return scene
+    lease = funding(ads_input(session, view, stopped), scene.sites, session.config)
+    return replace(scene, lease=lease if lease is not None and lease.sold else None)
+
+
+def scene_of(session: Session, view: NodeView) -> SpliceScene:
+    """Given the node as it is, return it with what the records say of the capital in its channels."""
     config, now = session.config, view.taken_at
     features = session.reader.features()
     with session.database.read(session.node_key) as tx:
@@ -85,6 +99,7 @@ def splice_scene(session: Session, view: NodeView) -> SpliceScene:
         rates=chain_rates(sampled, now),
         rated_days=rated_days,
         begun_ids=begun,
+        leased_ids=frozenset(channel.channel_id for channel in view.channels if leased(channel, view.node.blockheight)),
         now_perkw=next((one.opening_perkw for one in sampled if one.sampled_at == now), None),
     )
 

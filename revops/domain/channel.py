@@ -87,6 +87,8 @@ class Channel:
     funding_txid: str | None = None
     #: What of it we lent to the peer, for a fee, when it was opened; None: nothing.
     lent_msat: int | None = None
+    #: What of it we put in when the peer opened it, for nothing; None: nothing.
+    given_msat: int | None = None
     #: Splices in flight: several where one was replaced by another that pays more. One of them will be locked in.
     splices: tuple[SpliceInFlight, ...] = ()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from revops.domain.ads import LeaseFunding
 from revops.domain.capital import CapitalRow
 from revops.domain.channel import Channel
 from revops.domain.dead_capital import ChainRates, Standing
@@ -52,7 +53,8 @@ class SpliceScene:
     """All that a splice plan decides on. `rated_days` is how long the span is that sums are of; `rates` are None where
     the node had no estimate lately; `now_perkw` is what it estimates at this moment for an opening, None: nothing;
     `begun_ids` are the channels on which a splice of ours was begun of which the end isn't known, whether the node
-    lists it or not.
+    lists it or not. `lease` is what the capital of one dead channel could be lent for, where others ask for as much as
+    that costs; `leased_ids` are channels in which we lend.
     """
 
     taken_at: float
@@ -63,6 +65,8 @@ class SpliceScene:
     rated_days: float
     begun_ids: frozenset[str] = frozenset()
     now_perkw: int | None = None
+    lease: LeaseFunding | None = None
+    leased_ids: frozenset[str] = frozenset()
 
     def under_way(self, channel: Channel) -> bool:
         """Whether a splice is under way on a channel, or may be."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from revops.domain.channel import Channel, ClosedChannel, Htlc, SpliceInFlight, Terms, before_and_after
+from revops.domain.channel import SPLICING_STATE, Channel, ClosedChannel, Htlc, SpliceInFlight, Terms, before_and_after
 from revops.domain.units import MAX_MSAT
 from revops.node.fields import Fields
 
@@ -80,6 +80,7 @@ def _channel(row: Fields) -> Channel:
         funding_txids=frozenset(one.hash("funding_txid") for one in (row, *inflight) if "funding_txid" in one),
         funding_txid=row.maybe(row.hash, "funding_txid"),
         lent_msat=_lent(row),
+        given_msat=_given(row),
         splices=() if state.startswith(_OPENING) else tuple(_splices(row, inflight, capacity_msat)),
     )
     return before_and_after(found)
@@ -101,6 +102,19 @@ def _lent(row: Fields) -> int | None:
     """lightningd writes `fee_rcvd_msat` where the peer has paid us for what we put in, and nowhere else."""
     funding = row.maybe(row.child, "funding")
     return funding.msat("local_funds_msat") if funding is not None and "fee_rcvd_msat" in funding else None
+
+
+def _given(row: Fields) -> int | None:
+    """A lessee may raise the feerate of the transaction that opens the channel, and lightningd (up to v26.06 at least)
+    then puts in the same without a fee (openingd/dualopend.c, rbf_remote_start). After a splice `local_funds_msat` is
+    our balance, whoever put it in.
+    """
+    funding = row.maybe(row.child, "funding")
+    changes = row.rows("state_changes") if "state_changes" in row else ()
+    spliced = any(change.text("new_state") == SPLICING_STATE for change in changes)
+    if funding is None or spliced or row.text("opener") != "remote" or "fee_rcvd_msat" in funding:
+        return None
+    return funding.maybe(funding.msat, "local_funds_msat") or None
 
 
 def _limit(row: Fields, name: str) -> int | None:

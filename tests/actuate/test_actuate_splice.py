@@ -130,12 +130,12 @@ def test_a_splice_in_from_plan_to_lock_in(place: Splices) -> None:
     assert 0 < place.booked_msat() == cost_msat <= job.start.worst_msat
     assert codes(place.run()) == []
     assert len(place.asked()) == 1
-    listed = splice_list.run(place.bench.options, 5, place.bench.clock)
-    [row] = listed.splices
+    rows = splice_list.run(place.bench.options, 5, place.bench.clock)
+    [row] = rows.splices
     assert (row.channel, row.status, row.cost_msat, row.reserved_msat) == (
         after["short_channel_id"], "settled", cost_msat, None,
     )  # fmt: skip
-    shown = "\n".join(block_text(block, whole=True) for block in page(listed))
+    shown = "\n".join(block_text(block, whole=True) for block in page(rows))
     assert "locked in" in shown
     assert str(job.txid) in shown
 

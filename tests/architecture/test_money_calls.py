@@ -69,7 +69,13 @@ GUARDED: Final[dict[str, tuple[Place, frozenset[Place], str]]] = {
 OFFERED: Final[dict[str, tuple[Place, frozenset[Place], frozenset[Place]]]] = {
     "funderupdate": (
         Place("node/writer.py", "NodeWriter.offer_leases"),
-        frozenset({Place("actuate/ads.py", "AdsKeeper.in_force"), Place("actuate/ads.py", "AdsKeeper.apply")}),
+        frozenset(
+            {
+                Place("actuate/ads.py", "AdsKeeper.in_force"),
+                Place("actuate/ads.py", "AdsKeeper.apply"),
+                Place("actuate/ads.py", "AdsKeeper._send"),
+            }
+        ),
         frozenset({Place("store/ads.py", "")}),
     ),
 }

@@ -76,6 +76,32 @@ def test_a_channel_in_which_we_lend_is_one_whose_peer_has_paid_for_it() -> None:
         parse_channels.channels(listed)
 
 
+@pytest.mark.parametrize(
+    ("funding", "opener", "given_msat"),
+    [
+        ({"local_funds_msat": 5_000_000, "pushed_msat": 0}, "remote", 5_000_000),
+        ({"local_funds_msat": 0, "pushed_msat": 7_000}, "remote", None),
+        ({"local_funds_msat": 5_000_000, "fee_rcvd_msat": 7_000}, "remote", None),
+        ({"local_funds_msat": 5_000_000, "pushed_msat": 0}, "local", None),
+    ],
+)
+def test_what_we_put_in_for_nothing_is_known(funding: dict[str, int], opener: str, given_msat: int | None) -> None:
+    """A lease whose opening was bumped: we have put in as much, and nothing was paid."""
+    listed = reply("listpeerchannels")
+    row = listed["channels"][0]
+    row |= {"funding": funding | {"remote_funds_msat": 1_000_000}, "opener": opener}
+    assert parse_channels.channels(listed)[0][0].given_msat == given_msat
+    # A splice makes our balance of it, whoever brought it.
+    row["state_changes"] = [
+        {
+            "timestamp": "2026-11-22T13:01:05.355Z",
+            "old_state": "CHANNELD_NORMAL",
+            "new_state": "CHANNELD_AWAITING_SPLICE",
+        }
+    ]
+    assert parse_channels.channels(listed)[0][0].given_msat is None
+
+
 def test_a_splice_keeps_the_channel_its_birthday_and_its_life() -> None:
     (channel,), _ = parse_channels.channels(reply("listpeerchannels.splice"))
     assert channel.state == "CHANNELD_AWAITING_SPLICE"
