@@ -91,7 +91,8 @@ KEY_TEXTS: Final[Mapping[str, str]] = {
     ' are taken: "hold" keeps the fee, "raise" steps it up where payments of substance leave by it. Nothing is learnt'
     " from such a time.",
     "fees.htlc_max": 'The largest payment that we forward over a channel: "keep" leaves it alone, "valve" lets it'
-    " follow our balance in four steps, sent along with the fee. It reaches whatever channel has a strategy or a pin.",
+    " follow our balance in four steps, sent along with the fee. It reaches whatever channel has a strategy or a pin."
+    " One that is larger than the channel, as a splice out leaves it behind, is put right in either case.",
     "fees.zero_flow_hold_seconds": "Open time without revenue after which a fee isn't raised any more.",
     "fees.zero_flow_drop_seconds": "Open time without revenue after which a fee is lowered.",
     "fees.zero_flow_drop_ratio": "What such a drop leaves of the fee.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from revops.domain.channel import Channel, Htlc, Terms
+from revops.domain.channel import SPLICING_STATE, Channel, Htlc, SpliceInFlight, Terms, before_and_after
 from revops.domain.decision import FeeState
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
@@ -77,6 +77,14 @@ def make_channel(number: int = 1, **overrides: Any) -> Channel:
         max_accepted_htlcs=483,
     )
     return replace(base, **overrides)
+
+
+def spliced(channel: Channel, local_sat: int, remote_sat: int = 0, number: int = 1) -> Channel:
+    """A channel with a splice in flight, which changes either side's balance by so much; as it is parsed."""
+    capacity_msat = channel.capacity_msat + (local_sat + remote_sat) * SAT
+    splice = SpliceInFlight(f"{number:02x}" * 32, local_sat * SAT, remote_sat * SAT, capacity_msat)
+    state = SPLICING_STATE if channel.live else channel.state
+    return before_and_after(replace(channel, state=state, splices=(*channel.splices, splice)))
 
 
 def make_node(**overrides: Any) -> NodeInfo:

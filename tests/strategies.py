@@ -21,6 +21,7 @@ from tests.builders import (
     DAY,
     HOUR,
     NOW,
+    SAT,
     channel_id,
     make_channel,
     make_htlc,
@@ -28,6 +29,7 @@ from tests.builders import (
     make_view,
     make_wanted,
     node_id,
+    spliced,
 )
 
 STATES = (*sorted(LIVE_STATES), "CHANNELD_AWAITING_LOCKIN", "CHANNELD_SHUTTING_DOWN", "ONCHAIN")
@@ -72,7 +74,7 @@ def channels(draw: st.DrawFn, number: int = 1, peer_number: int | None = None) -
     local_msat = int(capacity_msat * draw(st.floats(0, 1)))
     channel = make_channel(number, capacity_msat=capacity_msat, local_msat=min(local_msat, capacity_msat))
     has_scid = draw(st.integers(0, 9)) > 0
-    return replace(
+    drawn = replace(
         channel,
         peer_id=node_id(number if peer_number is None else peer_number),
         scid=channel.scid if has_scid else None,
@@ -89,6 +91,11 @@ def channels(draw: st.DrawFn, number: int = 1, peer_number: int | None = None) -
         max_in_flight_in_msat=draw(st.one_of(st.none(), st.none(), amounts_msat)),
         htlcs=tuple(draw(st.lists(htlcs, max_size=3))),
     )
+    if draw(st.integers(0, 4)) > 0:
+        return drawn
+    ours_sat, theirs_sat = local_msat // SAT, (capacity_msat - local_msat) // SAT
+    changes = (draw(st.one_of(st.just(0), st.integers(-most, 10**7))) for most in (ours_sat, theirs_sat))
+    return spliced(drawn, *changes)
 
 
 @st.composite

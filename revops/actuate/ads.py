@@ -2,14 +2,16 @@
 
 The node forgets an offer when it stops, and somebody else may change it, so that what is in force is read before
 anything is decided. A call whose outcome isn't known (killed, connection lost) stays `pending`, and counts as offered;
-the next run closes it by what is in force then.
+the next run closes it by what is in force then. Where the node makes something else of a call, all is withdrawn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
+from revops.decide.ads import WITHDRAWN
 from revops.decide.ads_cost import checked
 from revops.domain.ads import AdsDecision, AdTerms
 from revops.domain.decision import Outcome
@@ -18,6 +20,8 @@ from revops.node.errors import NodeError
 from revops.node.writer import Writer
 from revops.store import actions, ads
 from revops.store.engine import Database
+
+_ELSE: Final = "funderupdate: the node offers something else than it was asked to"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +56,34 @@ class AdsKeeper:
             return None
         if decision.old is None:
             raise BugError("liquidity ads: what is in force wasn't asked for; nothing was sent")
+        found = self._send(self.run_key, decision.old, decision.new)
+        if isinstance(found, NodeError):
+            return found
+        if same(decision.new, found):
+            return None
+        if not found.withdrawn:
+            # What nobody decided may lend the reserve, or for nothing.
+            ended = self._send(self.run_key, found, WITHDRAWN)
+            if isinstance(ended, NodeError) or not ended.withdrawn:
+                return DataError(f"{_ELSE}, and goes on; look at it yourself (lightning-cli funderupdate)")
+        return DataError(f"{_ELSE}; nothing is offered now")
+
+    def _send(self, run_key: int, old: AdTerms, new: AdTerms) -> AdTerms | NodeError:
+        """Write a change down, ask for it, and write down what came of it; return what the node offers then, or the
+        error by which it refused.
+        """
         with self.database.transaction(self.node_key) as tx:
-            key = ads.begin_offer(tx, self.run_key, decision.old, decision.new, self.clock())
+            key = ads.begin_offer(tx, run_key, old, new, self.clock())
         try:
-            reply = self.writer.offer_leases(decision.new)
+            reply = self.writer.offer_leases(new)
         except NodeError as error:
             if error.code is None or error.outcome_unknown:
                 raise
             self._finish(key, "failed", {"error": str(error)})
             return error
-        right = same(decision.new, reply)
-        self._finish(key, "done" if right else "unknown", {"policy": reply.policy, "policy_mod": reply.policy_mod})
-        return None if right else DataError("funderupdate: the node offers something else than it was asked to")
+        status = "done" if same(new, reply) else "unknown"
+        self._finish(key, status, {"policy": reply.policy, "policy_mod": reply.policy_mod})
+        return reply
 
     def _finish(self, action_key: int, status: str, reply: dict[str, object]) -> None:
         with self.database.transaction(self.node_key) as tx:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from revops.decide.attempts import no_route_kind
+from revops.decide.in_flight import short
 from revops.decide.recheck import revalidate
 from revops.decide.route import RouteRefusedError, circular_route, inbound_end, route_fee_msat
 from revops.domain.channel import Channel
@@ -21,7 +22,7 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.rebalance import FailureKind
 from revops.domain.record import JobRecord
 from revops.domain.snapshot import NodeView
-from revops.domain.units import ppm_of_ceil, sat_floor, share_msat
+from revops.domain.units import ppm_of_ceil, share_msat
 from revops.node.errors import NodeError
 from revops.node.reader import Reader
 from revops.node.writer import Writer
@@ -199,14 +200,7 @@ class _Search:
         if fee_msat > limit_msat:
             return _too_dear(fee_msat, limit_msat)
         if route[0].amount_msat > source.spendable_msat:
-            return Refused(
-                why(
-                    ReasonCode.LIQUIDITY_CHANGED,
-                    side="the source",
-                    have_sat=sat_floor(source.spendable_msat),
-                    wanted_sat=sat_floor(route[0].amount_msat),
-                )
-            )
+            return Refused(short(source, "the source", source.spendable_msat, route[0].amount_msat))
         return Prepared(job, source, target, route, fee_msat, limit_msat - fee_msat, self.view.taken_at)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from revops.actuate.sling_records import newest
+from revops.decide.in_flight import keeps_sling_away, short
 from revops.decide.recheck import revalidate
 from revops.decide.sling import draw, marks_of
 from revops.decide.sling_pieces import MAX_HTLC_COUNT, Wanted
@@ -15,7 +16,6 @@ from revops.domain.rebalance import SourceOffer
 from revops.domain.record import JobRecord
 from revops.domain.sling import SlingOrder
 from revops.domain.snapshot import NodeView
-from revops.domain.units import sat_floor
 from revops.node.errors import NodeError
 from revops.node.faults import METHOD_NOT_FOUND
 from revops.node.reader import Reader
@@ -115,17 +115,17 @@ def _offers(
     channels = {channel.channel_id: channel for channel in view.channels}
     refused: Reason | None = None
     found: list[tuple[Channel, SourceOffer]] = []
+    spliced = keeps_sling_away(target, "the target")
+    if spliced is not None:
+        return spliced
     if target.receivable_msat < job.amount_msat:
-        return why(
-            ReasonCode.LIQUIDITY_CHANGED,
-            side="the target",
-            have_sat=sat_floor(target.receivable_msat),
-            wanted_sat=sat_floor(job.amount_msat),
-        )
+        return short(target, "the target", target.receivable_msat, job.amount_msat)
     for offer in job.sources:
         source = channels.get(offer.channel_id)
         # What each can give is drawn from what it has: here it is enough that it can pay at all.
         obstacle = revalidate(source, target, 1, busy, congested_since, view)
+        if obstacle is None and source is not None:
+            obstacle = keeps_sling_away(source, "the source")
         if obstacle is None and source is not None and source.scid is not None and source.peer_id != target.peer_id:
             found.append((source, offer))
         refused = refused or obstacle

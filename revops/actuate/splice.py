@@ -18,8 +18,9 @@ from typing import Final
 from revops.decide.splice.follow import Evidence, Verdict, follow, mismatch
 from revops.decide.splice.ready import Ready, obstacle
 from revops.domain.budget import Category
+from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import SpliceJob, SpliceStart, SpliceState
+from revops.domain.splice import SpliceJob, SpliceStart
 from revops.errors import BugError, DataError
 from revops.node.errors import NodeError
 from revops.node.parse_splices import transcript
@@ -61,11 +62,11 @@ class Splicer:
         """Given an open splice, what splices of its channel have cost by the node's records, and whether its peer has
         connected anew since it was begun, look at the channel and write down how it stands.
         """
-        state = self.reader.splice_state(job.channel_id)
-        verdict = follow(job, Evidence(state, costs_msat, reconnected, self.clock()))
+        channel = self.reader.channel(job.channel_id)
+        verdict = follow(job, Evidence(channel, costs_msat, reconnected, self.clock()))
         self._record(job, verdict)
-        if verdict.reconnect and state is not None:
-            self._reconnect(state.peer_id)
+        if verdict.reconnect and channel is not None:
+            self._reconnect(channel.peer_id)
         return SpliceOutcome(job.splice_key, verdict.reason)
 
     def begin(self, ready: Ready) -> SpliceOutcome:
@@ -73,12 +74,24 @@ class Splicer:
         known, TemporaryError where a newer run has taken over.
         """
         job = ready.job
-        state = self.reader.splice_state(job.channel_id)
-        reason = obstacle(state)
-        if reason is not None or state is None:
+        channel = self.reader.channel(job.channel_id)
+        reason = obstacle(channel)
+        if reason is not None or channel is None:
             return SpliceOutcome(job.splice_key, reason or why(ReasonCode.SPLICE_GONE))
+        start = self._start(ready, channel)
         try:
-            job = self._reserve(ready, state)
+            with self.database.transaction(self.node_key) as tx:
+                reserve_key = ledger.reserve(
+                    tx,
+                    run_key=self.run_key,
+                    job_key=None,
+                    amount_msat=start.worst_msat,
+                    at=start.asked_at,
+                    limits=self.limits,
+                    category=Category.SPLICE,
+                )
+                splices.mark_reserved(tx, job.splice_key, reserve_key, start)
+                job = splices.begun(tx, job.splice_key)
         except ledger.BudgetExceededError as exceeded:
             return SpliceOutcome(job.splice_key, exceeded.reason)
         refusal = self._preview(ready)
@@ -89,9 +102,9 @@ class Splicer:
             # A newer run may be following this splice at this moment: without the fence it would free what we begin.
             ledger.take_fence(tx, self.run_key)
             splices.mark_sending(tx, job.splice_key)
-            job = splices.splice(tx, job.splice_key)
+            job = splices.begun(tx, job.splice_key)
         try:
-            txid = self.writer.splice(job.direction, job.channel_id, ready.amount_sat, ready.perkw)
+            txid = self.writer.make_splice(job.direction, job.channel_id, ready.amount_sat, ready.perkw)
         except NodeError as error:
             return self._refused(job, error)
         with self.database.transaction(self.node_key) as tx:
@@ -99,31 +112,19 @@ class Splicer:
             splices.mark_in_flight(tx, job.splice_key, txid)
         return self._check(job, ready, txid)
 
-    def _reserve(self, ready: Ready, state: SpliceState) -> SpliceJob:
-        now = self.clock()
-        if state.funding_txid is None:
-            raise DataError(f"listpeerchannels: no funding transaction of channel {state.channel_id}")
-        start = SpliceStart(
-            asked_at=now,
-            funding_txid=state.funding_txid,
-            capacity_msat=state.capacity_msat,
+    def _start(self, ready: Ready, channel: Channel) -> SpliceStart:
+        """What will be asked, and of which channel."""
+        if channel.funding_txid is None:
+            raise DataError(f"listpeerchannels: no funding transaction of channel {channel.channel_id}")
+        return SpliceStart(
+            asked_at=self.clock(),
+            funding_txid=channel.funding_txid,
+            capacity_msat=channel.capacity_msat,
             amount_sat=ready.amount_sat,
             perkw=ready.perkw,
             weight=ready.weight,
             worst_msat=ready.worst_msat,
         )
-        with self.database.transaction(self.node_key) as tx:
-            reserve_key = ledger.reserve(
-                tx,
-                run_key=self.run_key,
-                job_key=None,
-                amount_msat=ready.worst_msat,
-                at=now,
-                limits=self.limits,
-                category=Category.SPLICE,
-            )
-            splices.mark_reserved(tx, ready.job.splice_key, reserve_key, start)
-            return splices.splice(tx, ready.job.splice_key)
 
     def _preview(self, ready: Ready) -> Reason | None:
         """Let the node say what it would do; return why that isn't what it is asked for, None where it is."""
@@ -140,9 +141,9 @@ class Splicer:
         """The node gave no transaction. Where it can't have made any, close the splice; else leave it open, and raise
         the error where even that isn't known.
         """
-        state = self.reader.splice_state(job.channel_id)
+        channel = self.reader.channel(job.channel_id)
         sure = error.code in REFUSALS and not error.outcome_unknown
-        verdict = follow(job, Evidence(state, {}, sure, self.clock()))
+        verdict = follow(job, Evidence(channel, {}, sure, self.clock()))
         if verdict.status == "failed":
             verdict = Verdict("failed", why(ReasonCode.SPLICE_REFUSED, message=str(error)))
         self._record(job, verdict)
@@ -161,8 +162,8 @@ class Splicer:
             worst_msat=ready.worst_msat,
             txid=txid,
         )
-        state = self.reader.splice_state(job.channel_id)
-        listed = () if state is None else state.inflight
+        channel = self.reader.channel(job.channel_id)
+        listed = () if channel is None else channel.splices
         wrong = mismatch(job, job.start, next((one for one in listed if one.txid == txid), None))
         fault = None if wrong is None else DataError(f"dev-splice: {wrong}; transaction {txid}")
         return SpliceOutcome(job.splice_key, begun, fault)

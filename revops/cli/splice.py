@@ -7,6 +7,7 @@ import click
 from revops.cli.groups import LazyGroup
 from revops.cli.options import Command, common
 from revops.cli.output import Output
+from revops.cli.rows import ListPage, last_option, row_options
 from revops.domain.options import CommonOptions
 from revops.report import splices
 
@@ -47,3 +48,15 @@ def run(options: CommonOptions) -> None:
     with output.working() as watched:
         summary = cycle.run(watched)
     output.news("splice run", summary, lambda: splices.splice_run(summary, dry_run=options.dry_run))
+
+
+@splice.command("list", cls=Command)
+@last_option(20)
+@row_options
+@common
+def listed(options: CommonOptions, count: int, page: ListPage) -> None:
+    """The splices that were begun, and what became of each, the latest first. Reads the database only."""
+    from revops.cycle import splice_list as cycle
+
+    value = cycle.run(options, count)
+    page.show(options, "splice list", value, "splices", splices.splice_list)

@@ -7,21 +7,21 @@ import time
 from typing import Final
 
 from revops.actuate.ads import AdsKeeper
-from revops.cycle.capital_cost import cost_of_capital
+from revops.cycle.ads_input import DUAL_FUND, ads_input
 from revops.cycle.ingest import Synced
 from revops.cycle.session import Clock, Session, open_session
-from revops.decide.ads import AdsInput, decide_ads
-from revops.decide.chain_floor import OLDEST_SECONDS
-from revops.domain.ads import AdsDecision, AdsReport, MarketOffer
+from revops.cycle.splice_scene import scene_of
+from revops.decide.ads import decide_ads
+from revops.decide.ads_funding import funding, funding_reasons, wallet_short
+from revops.domain.ads import AdsDecision, AdsReport
+from revops.domain.decision import Outcome
 from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode, why
 from revops.domain.units import MSAT_PER_SAT
-from revops.node.errors import NodeError
-from revops.store import ads, decisions, samples
+from revops.domain.values import replace
+from revops.store import decisions
 
 COMMAND: Final = decisions.ADS
-#: The switch of lightningd without which nobody can open a channel to us that we fund, too.
-DUAL_FUND: Final = "experimental-dual-fund"
 _log = logging.getLogger(__name__)
 
 
@@ -49,13 +49,18 @@ def _adjust(session: Session, synced: Synced) -> AdsDecision:
     keeper = AdsKeeper(session.database, session.node_key, session.run_key, session.writer, session.clock)
     suspended = session.suspensions(synced, spending=True)
     in_force = keeper.in_force() if _asks(session) else None
-    with session.database.read(session.node_key) as tx:
-        feerates = samples.feerates_since(tx, view.taken_at - OLDEST_SECONDS)
-        capital = cost_of_capital(tx, config, view.taken_at)
-        known = in_force or ads.last_terms(tx)
-    seen = AdsInput(view, capital, _market(session), feerates, suspended, known)
+    seen = ads_input(session, view, suspended, in_force)
     held = () if config.ads.mode == "act" else (why(ReasonCode.OBSERVE_MODE),)
     decision = decide_ads(seen, config.ads, config.fees, config.reserve, held)
+    if wallet_short(seen, config.ads, config.reserve):
+        found = funding(seen, scene_of(session, view).sites, config)
+        decision = replace(
+            decision, funding=found, reasons=(*decision.reasons, *funding_reasons(found, seen, config.ads))
+        )
+    if decision.outcome is not Outcome.SKIP:
+        for reason in decision.reasons:
+            if reason.code is ReasonCode.ADS_GIVEN:
+                _log.warning("%s", reason.sentence)
     session.count([decision.outcome])
     if session.run_key is not None:
         with session.database.transaction(session.node_key) as tx:
@@ -65,14 +70,3 @@ def _adjust(session: Session, synced: Synced) -> AdsDecision:
     if failure is not None:
         raise failure
     return decision
-
-
-def _market(session: Session) -> tuple[MarketOffer, ...]:
-    """What others ask for; nothing where the node doesn't tell: a withdrawal must not wait for gossip, and no price is
-    below our cost without it.
-    """
-    try:
-        return session.reader.lease_offers()
-    except NodeError as error:
-        _log.warning("%s; priced without what others ask for", error)
-        return ()

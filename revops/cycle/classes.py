@@ -73,6 +73,7 @@ def inputs(tx: Tx, policy: ClassesConfig, now: float) -> tuple[Judged, ...]:
                     silent_seconds=open_seconds(up, shut, silent_since_at, now),
                     value_ppm=channel.value_ppm,
                     connected_seconds=up.between(begun_at, now),
+                    splicing=channel.splicing,
                 ),
             )
         )

@@ -70,6 +70,7 @@ def dead_report(tx: Tx, policy: ClassesConfig, now: float, found: Sequence[Judge
         young_count=counts[Standing.YOUNG],
         unseen_count=counts[Standing.UNSEEN],
         unvalued_count=counts[Standing.UNVALUED],
+        splicing_count=counts[Standing.SPLICING],
         silent=tuple(sorted(silent, key=lambda one: (_ORDER[one.standing], -one.local_msat, one.name))),
         elsewhere=others,
         rates=chain,

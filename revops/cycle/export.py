@@ -8,8 +8,9 @@ from revops import __version__
 from revops.cycle.measures import read_measures
 from revops.cycle.reserves import read_reserve
 from revops.cycle.stability import recorded_stability
-from revops.cycle.verdict import read_verdict
+from revops.cycle.verdict import read_categories, read_verdict
 from revops.decide.standing import peer_records
+from revops.domain.budget import Category
 from revops.domain.policy import Config
 from revops.domain.reason import Reason
 from revops.domain.values import replace
@@ -69,5 +70,8 @@ def export_node(
         report = replace(queries.standing(tx, now, verdict), reserves=read_reserve(tx, config.reserve))
         stability = recorded_stability(tx, report.channels, report.synced_at)
         peers = peer_records(report.channels, signals.load(tx), now, stability)
-        measures = read_measures(tx, report.channels, now, config.rebalance.horizon_days)
+        splices = next((one for one in read_categories(tx, config, now) if one.category is Category.SPLICE), None)
+        measures = replace(
+            read_measures(tx, report.channels, now, config.rebalance.horizon_days), splice_budget=splices
+        )
     write_node_metrics(Path(config.metrics.textfile_dir), label_of(config), report, peers, measures)

@@ -22,7 +22,7 @@ def run(options: CommonOptions, clock: Clock = time.time) -> SplicePlan:
         synced = session.sync()
         policy, classes = session.config.splice, session.config.classes
         stopped = session.suspensions(synced, spending=True)
-        scene = splice_scene(session, synced.view)
+        scene = splice_scene(session, synced.view, stopped)
         suspended = (*mode_reasons(session), *stopped)
         plan = make_plan(scene, policy, classes.min_open_days, suspended)
         session.count(decision.outcome for decision in plan.decisions)

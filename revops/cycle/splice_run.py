@@ -67,7 +67,7 @@ def _judge(session: Session, synced: Synced, planned: Iterable[SpliceJob]) -> _J
     """Make the plan of this moment, and compare."""
     stopped = session.suspensions(synced, spending=True)
     suspended = (*mode_reasons(session), *stopped)
-    scene = splice_scene(session, synced.view)
+    scene = splice_scene(session, synced.view, stopped)
     plan = make_plan(scene, session.config.splice, session.config.classes.min_open_days, suspended)
     found, refused = [], {}
     for job in planned:
@@ -149,7 +149,7 @@ class _Work:
     def told(self) -> tuple[SpliceJob, ...]:
         """Each splice that this run looked at, as it stands now."""
         with self.session.database.read(self.session.node_key) as tx:
-            jobs = [splices_begun.splice(tx, key) for key in self.reasons]
+            jobs = [splices_begun.begun(tx, key) for key in self.reasons]
         return tuple(replace(job, reason=self.reasons[job.splice_key]) for job in jobs)
 
     def summary(self, suspended: tuple[Reason, ...]) -> SpliceSummary:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from revops.cycle.ads_input import DUAL_FUND, ads_input
 from revops.cycle.capital import capital_report
 from revops.cycle.classes import inputs
 from revops.cycle.session import Session
+from revops.decide.ads_funding import funding, leased
 from revops.decide.chain_floor import OLDEST_SECONDS
 from revops.decide.dead_capital import chain_rates, silent_days, standing
 from revops.decide.scoring import signals_of
@@ -16,9 +18,10 @@ from revops.domain.period import DAY_SECONDS
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
 from revops.domain.splice import SpliceScene, SpliceSite
+from revops.domain.values import replace
 from revops.node.parse_features import Features
 from revops.node.version import parse_version
-from revops.store import samples, signals
+from revops.store import samples, signals, splices_begun
 from revops.store.engine import Tx
 from revops.store.failures import failures
 from revops.store.keys import channel_keys
@@ -42,8 +45,19 @@ def mode_reasons(session: Session) -> tuple[Reason, ...]:
     return tuple(reasons)
 
 
-def splice_scene(session: Session, view: NodeView) -> SpliceScene:
-    """The node as it is, and what the records say of the capital in its channels."""
+def splice_scene(session: Session, view: NodeView, stopped: tuple[Reason, ...]) -> SpliceScene:
+    """Given the node as it is, and what suspends spending, return it with what the records say of the capital in its
+    channels, and with what a dead one's could be lent for.
+    """
+    scene = scene_of(session, view)
+    if session.config.ads.mode != "act" or not session.reader.config_flag(DUAL_FUND):
+        return scene
+    lease = funding(ads_input(session, view, stopped), scene.sites, session.config)
+    return replace(scene, lease=lease if lease is not None and lease.sold else None)
+
+
+def scene_of(session: Session, view: NodeView) -> SpliceScene:
+    """Given the node as it is, return it with what the records say of the capital in its channels."""
     config, now = session.config, view.taken_at
     features = session.reader.features()
     with session.database.read(session.node_key) as tx:
@@ -52,7 +66,8 @@ def splice_scene(session: Session, view: NodeView) -> SpliceScene:
         first_day = 0 if report.rated is None else report.rated.first_day
         rated_days = 0.0 if report.rated is None else report.rated.seconds / DAY_SECONDS
         refused = _refused(tx, first_day, int(now // DAY_SECONDS) + 1)
-        rates = chain_rates(samples.feerates_since(tx, now - OLDEST_SECONDS), now)
+        begun = frozenset(job.channel_id for job in splices_begun.open_splices(tx))
+        sampled = samples.feerates_since(tx, now - OLDEST_SECONDS)
         traffic = signals.load(tx)
     by_id = {one.channel.channel_id: one for one in judged}
     rows = {one.channel_id: one for one in report.channels}
@@ -82,9 +97,11 @@ def splice_scene(session: Session, view: NodeView) -> SpliceScene:
         wallet=view.wallet,
         # Until a block has a splice all of the wallet may be unconfirmed. What that suspends must end with it.
         reserve_msat=resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio),
-        rates=rates,
+        rates=chain_rates(sampled, now),
         rated_days=rated_days,
-        in_flight_count=sum(channel.splicing for channel in view.channels),
+        begun_ids=begun,
+        leased_ids=frozenset(channel.channel_id for channel in view.channels if leased(channel, view.node.blockheight)),
+        now_perkw=next((one.opening_perkw for one in sampled if one.sampled_at == now), None),
     )
 
 

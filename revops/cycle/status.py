@@ -85,6 +85,7 @@ def _channels(tx: Tx, known: Sequence[ChannelRecord], blockheight: int, now: flo
         asleep=sum(state.asleep_until_at is not None and state.asleep_until_at > now for state in asleep),
         deferred=decisions.outcomes_in_force(tx, decisions.FEES, now).get(Outcome.DEFER, 0),
         expiring=sum(channel.near_expiry_blocks(blockheight) is not None for channel in standing),
+        splicing=sum(channel.splicing for channel in standing),
     )
 
 

@@ -1,6 +1,6 @@
 """`ads adjust`, decided: what is offered to those who lease liquidity from us, or that nothing is.
 
-The price covers the cost (`ads_cost.py`), and isn't below what others ask for as much (`ads_market.py`) for no reason;
+The price covers the cost (`ads_cost.py`), and isn't below what others ask for as much (`ads_price.py`) for no reason;
 how much is lent is bounded (`ads_limits.py`). Whatever isn't known withdraws the offer: no figure, no lending.
 """
 
@@ -10,11 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from revops.decide.ads_cost import covers, lease_cost, least_msat, least_rates, lifted
-from revops.decide.ads_limits import MOST_FEERATE_TIMES, lendable, lent_in_all
-from revops.decide.ads_market import anchor_msat, market_prices_msat
+from revops.decide.ads_chain import chain_stops, dearest_perkw, sat_per_vb
+from revops.decide.ads_cost import covers, lease_cost
+from revops.decide.ads_limits import given, lendable, lent_in_all
+from revops.decide.ads_price import Market, quote
 from revops.decide.dead_capital import chain_rates
-from revops.domain.ads import NO_RATES, AdsDecision, AdTerms, LeaseCost, LeaseRates, Lendable, MarketOffer
+from revops.domain.ads import (
+    NO_RATES,
+    AdsDecision,
+    AdTerms,
+    LeaseCost,
+    LeaseRates,
+    Lendable,
+    MarketOffer,
+    StartingFees,
+)
 from revops.domain.capital import RatioRange
 from revops.domain.dead_capital import ChainRates
 from revops.domain.decision import Outcome
@@ -25,10 +35,6 @@ from revops.domain.snapshot import NodeView
 from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 from revops.domain.values import replace
 
-#: A rate from before that says nothing of what a lease costs that somebody takes now.
-OLDEST_RATE_SECONDS: Final = 3_600.0
-#: sat per 1000 weight units in 1 sat/vB.
-PERKW_PER_SAT_PER_VB: Final = 250
 #: Nothing is lent: fixed contributions of 0 sat, and no rates in the announcement.
 WITHDRAWN: Final = AdTerms(
     policy="fixed",
@@ -47,7 +53,9 @@ WITHDRAWN: Final = AdTerms(
 class AdsInput:
     """What is decided on. `capital` is what a sat earns elsewhere a year, None where nothing tells; `market` what nodes
     announce; `feerates` the samples of the last days, the oldest first; `suspended` why nothing may be lent;
-    `in_force` what the node does now, None where it isn't known.
+    `in_force` what the node does now, None where it isn't known; `starting` what it charges on a new channel, None
+    where it doesn't tell; `since_at` when liquidity was offered first (None: never); `spliced_msat` what the splices
+    cost that brought coins which still lie in the wallet.
     """
 
     view: NodeView
@@ -56,6 +64,14 @@ class AdsInput:
     feerates: Sequence[Feerates]
     suspended: tuple[Reason, ...]
     in_force: AdTerms | None
+    starting: StartingFees | None
+    since_at: float | None = None
+    spliced_msat: int = 0
+
+    @property
+    def others(self) -> Market:
+        """What others announce."""
+        return Market(self.market, self.view.node.node_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,53 +119,46 @@ def decide_ads(
 
 def _offer(seen: AdsInput, policy: AdsConfig, fees: FeesConfig, reserve: ReserveConfig) -> _Offer:
     """The whole way; the first thing that speaks against lending ends it."""
-    if seen.suspended:
-        return _Offer(None, seen.suspended)
+    stopped = seen.suspended or given(seen.view, seen.since_at)
+    if stopped:
+        return _Offer(None, stopped)
+    if seen.starting is None:
+        return _Offer(None, (why(ReasonCode.ADS_FEES_UNKNOWN),))
     rates = chain_rates(seen.feerates, seen.view.taken_at)
-    stopped = _chain_stops(rates, seen.view.taken_at, policy)
+    stopped = chain_stops(rates, seen.view.taken_at, policy)
     if rates is None or stopped:
         return _Offer(None, stopped)
-    lent = lendable(seen.view, reserve, policy, _dearest_perkw(seen.feerates[-1], rates))
+    lent = lendable(seen.view, reserve, policy, dearest_perkw(seen.feerates[-1], rates))
     if lent.lease_msat < policy.min_lease_sat * MSAT_PER_SAT:
         least = why(ReasonCode.ADS_TOO_LITTLE, lease_sat=sat_floor(lent.lease_msat), min_lease_sat=policy.min_lease_sat)
         return _Offer(None, (least, *lent.reasons), lent.total_msat)
-    cost = None if seen.capital is None else lease_cost(seen.capital, rates.unilateral_perkw, lent.weight, policy)
+    cost = (
+        None
+        if seen.capital is None
+        else lease_cost(seen.capital, rates.unilateral_perkw, lent.weight, policy, seen.spliced_msat)
+    )
     if cost is None:
         return _Offer(None, (why(ReasonCode.ADS_CAPITAL_UNKNOWN),), lent.total_msat)
-    return _priced(seen, lent, cost, rates, policy, fees)
-
-
-def _chain_stops(rates: ChainRates | None, now: float, policy: AdsConfig) -> tuple[Reason, ...]:
-    """Why nothing can be lent at today's feerates, or since nobody knows them."""
-    if rates is None or now - rates.sampled_at > OLDEST_RATE_SECONDS:
-        return (why(ReasonCode.ADS_FEERATE_UNKNOWN),)
-    dearest_perkw = max(rates.opening_perkw, rates.unilateral_perkw)
-    if dearest_perkw > policy.max_feerate_sat_per_vb * PERKW_PER_SAT_PER_VB:
-        limit = policy.max_feerate_sat_per_vb
-        return (why(ReasonCode.ADS_FEERATE_HIGH, sat_per_vb=_sat_per_vb(dearest_perkw), max_sat_per_vb=limit),)
-    return ()
-
-
-def _dearest_perkw(last: Feerates, rates: ChainRates) -> int:
-    """The dearest rate at which lightningd lets somebody open a channel with us."""
-    return max(last.blocks_2_perkw or 0, rates.opening_perkw, rates.unilateral_perkw) * MOST_FEERATE_TIMES
+    return _priced(seen, lent, cost, rates, policy, fees, seen.starting)
 
 
 def _priced(
-    seen: AdsInput, lent: Lendable, cost: LeaseCost, rates: ChainRates, policy: AdsConfig, fees: FeesConfig
+    seen: AdsInput,
+    lent: Lendable,
+    cost: LeaseCost,
+    rates: ChainRates,
+    policy: AdsConfig,
+    fees: FeesConfig,
+    starting: StartingFees,
 ) -> _Offer:
     """Rates for what may be lent: our cost, lifted to what others ask; those in force where they are as good."""
     perkw, amount_msat = rates.opening_perkw, lent.lease_msat
-    cost_msat = least_msat(cost, amount_msat, perkw, policy.risk_ratio)
-    prices_msat = market_prices_msat(seen.market, seen.view.node.node_id, amount_msat, perkw)
-    market_msat = anchor_msat(prices_msat, policy.market_quantile_ratio)
-    target_msat, market = _lift(cost_msat, market_msat, len(prices_msat), policy)
-    least = least_rates(cost, policy, fees)
-    wanted = None if least is None else lifted(least, amount_msat, perkw, target_msat)
-    if least is None or wanted is None:
-        return _Offer(None, (why(ReasonCode.ADS_OUT_OF_RANGE, cost_sat=sat_ceil(cost_msat)),), lent.total_msat)
-    kept = _kept(seen.in_force, least, wanted, amount_msat, perkw, policy)
-    chosen = kept or wanted
+    found = quote(cost, amount_msat, perkw, seen.others, policy, fees, starting)
+    if found.least is None or found.wanted is None:
+        reason = why(ReasonCode.ADS_OUT_OF_RANGE, cost_sat=sat_ceil(found.cost_msat))
+        return _Offer(None, (reason,), lent.total_msat)
+    kept = _kept(seen.in_force, found.least, found.wanted, amount_msat, perkw, policy)
+    chosen = kept or found.wanted
     price_msat = chosen.fee_msat(amount_msat, perkw)
     reasons = (
         why(
@@ -159,41 +168,25 @@ def _priced(
             basis=chosen.fee_basis,
             base_sat=sat_floor(chosen.fee_base_msat),
             weight=chosen.funding_weight,
-            sat_per_vb=_sat_per_vb(perkw),
+            sat_per_vb=sat_per_vb(perkw),
         ),
         why(
             ReasonCode.ADS_COST,
-            cost_sat=sat_ceil(cost_msat),
+            cost_sat=sat_ceil(found.cost_msat),
             capital_percent=round(cost.share_ratio * 100, 3),
             close_sat=sat_ceil(cost.close_msat),
             open_sat=sat_ceil(cost.weight * perkw),
             risk_percent=round(policy.risk_ratio * 100, 1),
         ),
-        market,
+        *((why(ReasonCode.ADS_SPLICED, splice_sat=sat_ceil(cost.splice_msat)),) if cost.splice_msat else ()),
+        found.lift,
         *lent.reasons,
         why(ReasonCode.ADS_PROMISE, promised_ppm=chosen.promised_ppm, base_msat=chosen.max_base_msat),
+        *((why(ReasonCode.ADS_FEES_ELSEWHERE, mode=fees.mode),) if fees.mode != "act" else ()),
         *((why(ReasonCode.ADS_DEAD_BAND, band_percent=round(policy.dead_band_ratio * 100, 1)),) if kept else ()),
     )
     terms = _settled(_terms(chosen, lent, policy), seen.in_force, policy)
-    return _Offer(terms, reasons, lent.total_msat, price_msat, cost_msat, market_msat)
-
-
-def _lift(cost_msat: int, market_msat: int | None, offer_count: int, policy: AdsConfig) -> tuple[int, Reason]:
-    """The price that is aimed at, and what the market has to do with it."""
-    if market_msat is None:
-        return cost_msat, why(ReasonCode.ADS_MARKET_THIN, offer_count=offer_count)
-    percent = round(policy.market_quantile_ratio * 100, 1)
-    market_sat = sat_floor(market_msat)
-    if market_msat <= cost_msat:
-        return cost_msat, why(
-            ReasonCode.ADS_MARKET_CHEAPER, market_sat=market_sat, percent=percent, offer_count=offer_count
-        )
-    most_msat = int(cost_msat * policy.market_most_ratio)
-    if market_msat > most_msat:
-        return most_msat, why(
-            ReasonCode.ADS_MARKET_CAPPED, market_sat=market_sat, offer_count=offer_count, times=policy.market_most_ratio
-        )
-    return market_msat, why(ReasonCode.ADS_MARKET, market_sat=market_sat, percent=percent, offer_count=offer_count)
+    return _Offer(terms, reasons, lent.total_msat, price_msat, found.cost_msat, found.market_msat)
 
 
 def _kept(
@@ -242,7 +235,3 @@ def _settled(terms: AdTerms, in_force: AdTerms | None, policy: AdsConfig) -> AdT
     if not (near_lease and near_tank and lease_msat >= terms.per_channel_min_msat):
         return terms
     return replace(terms, per_channel_max_msat=lease_msat, reserve_tank_msat=tank_msat)
-
-
-def _sat_per_vb(perkw: int) -> float:
-    return round(perkw / PERKW_PER_SAT_PER_VB, 2)

@@ -57,20 +57,22 @@ def young(seen: ClassInput, policy: ClassesConfig) -> bool:
 
 def is_dead(seen: ClassInput, policy: ClassesConfig) -> bool:
     """Given what is known of a channel, return whether its capital is dead by the predictor. One of which nobody has
-    judged yet what its next sat is worth never is.
+    judged yet what its next sat is worth never is, nor one with a splice in flight: what is to become of its capital is
+    decided.
     """
-    worthless = seen.value_ppm is not None and not wanted(seen)
-    return not young(seen, policy) and worthless and silent_days(seen) >= policy.dead_days
+    return standing(seen, policy) is Standing.DEAD
 
 
 def standing(seen: ClassInput, policy: ClassesConfig) -> Standing:
     """Given what is known of a channel, return how it stands to the predictor."""
-    if is_dead(seen, policy):
-        return Standing.DEAD
     if young(seen, policy):
         return Standing.YOUNG
     if silent_days(seen) >= policy.dead_days:
-        return Standing.UNVALUED if seen.value_ppm is None else Standing.WANTED
+        if seen.value_ppm is None:
+            return Standing.UNVALUED
+        if wanted(seen):
+            return Standing.WANTED
+        return Standing.SPLICING if seen.splicing else Standing.DEAD
     return Standing.UNSEEN if seen.quiet_seconds >= policy.dead_days * DAY_SECONDS else Standing.ALIVE
 
 

@@ -12,7 +12,7 @@ from revops.decide.occupancy import congestion
 from revops.decide.openness import could_sell
 from revops.decide.rails import apply_rails
 from revops.decide.strategies.base import Proposal, propose_price
-from revops.decide.valve import LEVEL_COUNT, wanted_step
+from revops.decide.valve import LEVEL_COUNT, oversized_msat, unfit_msat, wanted_step
 from revops.domain.channel import Channel
 from revops.domain.decision import FeeDecision
 from revops.domain.policy import FeesConfig
@@ -103,14 +103,27 @@ def decide_channel(
 
 
 def _valve(channel: Channel, policy: FeesConfig) -> tuple[int | None, tuple[Reason, ...]]:
-    """The largest payment that the valve should let through, and why; None where it stays."""
-    step = wanted_step(channel) if policy.htlc_max == "valve" else None
+    """The largest payment that should be let through, and why; None where it stays."""
+    old_sat, valve = sat_floor(channel.local_terms.htlc_max_msat), policy.htlc_max == "valve"
+    cut_msat = unfit_msat(channel) if valve else None
+    if cut_msat is not None:
+        fits_sat = sat_floor(channel.spendable_msat)
+        cut = why(ReasonCode.HTLC_MAX_UNFIT, old_sat=old_sat, new_sat=sat_floor(cut_msat), fits_sat=fits_sat)
+        return cut_msat, (cut,)
+    most_msat = oversized_msat(channel)
+    if most_msat is not None:
+        holds_sat = sat_floor(channel.least_capacity_msat)
+        put_right = why(
+            ReasonCode.HTLC_MAX_OVERSIZED, old_sat=old_sat, new_sat=sat_floor(most_msat), holds_sat=holds_sat
+        )
+        return most_msat, (put_right,)
+    step = wanted_step(channel) if valve else None
     if step is None:
         return None, ()
     reason = why(
         ReasonCode.HTLC_MAX,
         local_percent=channel.local_percent,
-        old_sat=sat_floor(channel.local_terms.htlc_max_msat),
+        old_sat=old_sat,
         new_sat=sat_floor(step.htlc_max_msat),
         level=step.level,
         level_count=LEVEL_COUNT,

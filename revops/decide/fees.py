@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from revops.decide import in_flight
 from revops.decide.chain_floor import chain_rate
 from revops.decide.experiment import reason_of
 from revops.decide.fee_channel import decide_alone
@@ -53,7 +54,8 @@ def decide_fees(snapshot: FeeSnapshot, policy: FeesConfig, suspended: tuple[Reas
         decisions += _safely(peer.members, peer.policy, decide)
     decisions.sort(key=lambda decision: decision.channel_id)
     decisions = cap(decisions, snapshot.updates_last_day_count, policy)
-    notes = {one.channel.channel_id: tuple(_notes(one)) for one in priced}
+    notes = {one.channel.channel_id: in_flight.notes(one.channel) for one in snapshot.inputs}
+    notes |= {one.channel.channel_id: (*_notes(one), *notes[one.channel.channel_id]) for one in priced}
     decisions = [_noted(decision, notes.get(decision.channel_id, ())) for decision in decisions]
     if suspended:
         decisions = [_suspend(decision, suspended) for decision in decisions]

@@ -17,6 +17,8 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import FeeInput
 from revops.domain.values import replace
 
+#: Why a largest payment is cut at once.
+_CUTS: Final = (ReasonCode.HTLC_MAX_UNFIT, ReasonCode.HTLC_MAX_OVERSIZED)
 _FIRST_FEES: Final = (
     ReasonCode.FIRST_FEE_PEER,
     ReasonCode.FIRST_FEE_STRATEGY,
@@ -38,7 +40,8 @@ def gate(
     A fee outside the bounds, or one to be put back, is corrected at once, unless we have just set it: then two tools
     are at war, or two rules by turns, and least interval and the channel's cap hold. A last change in the future (a
     clock that went back) counts as just now. A new channel's first fee doesn't wait for the interval; `forced` lets the
-    fee wait for nothing. A turn of the htlc_max valve is worth an announcement by itself, and waits like one. The
+    fee wait for nothing. A turn of the htlc_max valve is worth an announcement by itself, and waits like one; a largest
+    payment that doesn't fit the channel is cut at once, and leaves the fee as it is where that has to wait. The
     ratchet's last step down to the lower bound is as short as it is.
     """
     change_ppm = abs(decision.new_ppm - decision.old_ppm)
@@ -58,11 +61,11 @@ def gate(
     if last_changed_at is not None and now - last_changed_at < policy.min_interval_seconds:
         age_hours = round(max(now - last_changed_at, 0) / 3600, 1)
         interval_hours = round(policy.min_interval_seconds / 3600, 1)
-        return _skip(decision, why(ReasonCode.MIN_INTERVAL, age_hours=age_hours, interval_hours=interval_hours))
+        return _wait(decision, why(ReasonCode.MIN_INTERVAL, age_hours=age_hours, interval_hours=interval_hours))
     used_count = fee_input.own_updates_last_day_count
     if used_count >= policy.max_channel_updates_per_day:
         cap_count = policy.max_channel_updates_per_day
-        return _skip(decision, why(ReasonCode.CHANNEL_CAP, used_count=used_count, cap_count=cap_count))
+        return _wait(decision, why(ReasonCode.CHANNEL_CAP, used_count=used_count, cap_count=cap_count))
     return decision
 
 
@@ -83,8 +86,8 @@ def cap(decisions: list[FeeDecision], used_count: int, policy: FeesConfig) -> li
 
 
 def _urgency(decision: FeeDecision) -> int:
-    """What is out of bounds goes first, then what has no considered fee at all."""
-    return 2 if decision.says(ReasonCode.OUT_OF_BOUNDS) else int(_is_first(decision))
+    """What is out of bounds, or doesn't fit, goes first, then what has no considered fee at all."""
+    return 2 if decision.says(ReasonCode.OUT_OF_BOUNDS, *_CUTS) else int(_is_first(decision))
 
 
 def _ends_ratchet(decision: FeeDecision, policy: FeesConfig) -> bool:
@@ -94,6 +97,21 @@ def _ends_ratchet(decision: FeeDecision, policy: FeesConfig) -> bool:
 
 def _is_first(decision: FeeDecision) -> bool:
     return decision.says(*_FIRST_FEES)
+
+
+def _wait(decision: FeeDecision, reason: Reason) -> FeeDecision:
+    """The skip of a change that has to wait; of one that cuts the largest payment, that alone, if the fee in force may
+    be sent.
+    """
+    if not decision.says(*_CUTS) or decision.says(ReasonCode.OUT_OF_BOUNDS):
+        return _skip(decision, reason)
+    return replace(
+        decision,
+        new_ppm=decision.old_ppm,
+        expected_gain_msat=0,
+        state_if_sent=decision.state,
+        reasons=(*decision.reasons, reason),
+    )
 
 
 def _skip(decision: FeeDecision, *reasons: Reason) -> FeeDecision:

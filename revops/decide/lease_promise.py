@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from revops.decide.ads_limits import lease_end
+from revops.decide.ads_limits import AHEAD_BLOCKS, lease_end
 from revops.domain.ads import LEASE_BLOCKS, LeasePromise, LeaseRates, PastOffer
 from revops.domain.channel import Channel
 from revops.domain.policy import FeesConfig
@@ -20,6 +20,8 @@ from revops.domain.reason import Reason, ReasonCode, why
 
 #: A transaction that isn't mined for two weeks is given up (BOLT 2: 2016 blocks).
 LONGEST_OPENING_SECONDS: Final = 2_016 * 600.0
+#: As long as a lease may run from its block on.
+_LONGEST_BLOCKS: Final = LEASE_BLOCKS + AHEAD_BLOCKS
 
 
 def promise_on(channel: Channel, offers: Sequence[PastOffer], now: float, blockheight: int) -> LeasePromise | None:
@@ -29,7 +31,7 @@ def promise_on(channel: Channel, offers: Sequence[PastOffer], now: float, blockh
     if channel.lent_msat is None:
         return None
     end = lease_end(channel)
-    left_blocks = LEASE_BLOCKS if end is None else end - blockheight
+    left_blocks = _LONGEST_BLOCKS if end is None else end - blockheight
     if left_blocks <= 0:
         return None
     known = list(_offered(offers, _agreed_by(channel, now, left_blocks)))
@@ -44,16 +46,23 @@ def _agreed_by(channel: Channel, now: float, left_blocks: int) -> float:
     """When it was agreed on at the latest: it was usable from then on, or its block was mined."""
     if channel.opened_at is not None:
         return float(channel.opened_at)
-    return now - (LEASE_BLOCKS - left_blocks) * 600.0
+    return now - (_LONGEST_BLOCKS - left_blocks) * 600.0
 
 
 def _offered(offers: Sequence[PastOffer], until_at: float) -> Iterable[LeaseRates]:
-    """What stood at any time of the opening: what was offered in it, and last before it."""
+    """What stood at any time of the opening: what was offered in it, and last before it, and what the first change
+    after it found: a node that was started anew offers what its own configuration says until the next run.
+    """
     since_at = until_at - LONGEST_OPENING_SECONDS
     before = [offer for offer in offers if offer.at <= since_at]
     during = [offer for offer in offers if since_at < offer.at <= until_at]
-    for offer in (*before[-1:], *during):
+    after = [offer for offer in offers if offer.at > until_at]
+    for offer in before[-1:]:
         yield from offer.rates
+    for offer in during:
+        yield from (*offer.before, *offer.rates)
+    for offer in after[:1]:
+        yield from offer.before
 
 
 def bound_base(policy: FeesConfig, channel: Channel, promise: LeasePromise | None) -> FeesConfig:

@@ -70,13 +70,15 @@ def _merged(leader: FeeInput, members: tuple[FeeInput, ...]) -> FeeInput:
 
 
 def _one_channel(leader: Channel, channels: list[Channel]) -> Channel:
-    """Balances of pipes that are down don't count: nothing flows through them now."""
+    """Balances of pipes that are down don't count: nothing flows through them now. Nor does what splices in flight take
+    out of them: it can't be sold any more.
+    """
     usable = [channel for channel in channels if channel.usable] or channels
     return replace(
         leader,
         connected=any(channel.connected for channel in channels),
-        capacity_msat=sum(channel.capacity_msat for channel in usable),
-        local_msat=sum(channel.local_msat for channel in usable),
+        capacity_msat=sum(channel.least_capacity_msat for channel in usable),
+        local_msat=sum(max(channel.local_msat - channel.leaving_msat, 0) for channel in usable),
         spendable_msat=sum(channel.spendable_msat for channel in usable),
         receivable_msat=sum(channel.receivable_msat for channel in usable),
         our_reserve_msat=sum(channel.our_reserve_msat for channel in usable),
@@ -85,6 +87,7 @@ def _one_channel(leader: Channel, channels: list[Channel]) -> Channel:
         max_in_flight_out_msat=_limit(channel.max_in_flight_out_msat for channel in usable),
         max_in_flight_in_msat=_limit(channel.max_in_flight_in_msat for channel in usable),
         htlcs=tuple(htlc for channel in usable for htlc in channel.htlcs),
+        splices=(),
     )
 
 

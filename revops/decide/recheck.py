@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from revops.decide.in_flight import short
 from revops.decide.occupancy import left_alone
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
-from revops.domain.units import sat_floor
 
 
 def revalidate(
@@ -42,11 +42,6 @@ def revalidate(
         if congested is not None:
             return congested
         if have_msat < amount_msat:
-            return why(
-                ReasonCode.LIQUIDITY_CHANGED,
-                side=side,
-                have_sat=sat_floor(have_msat),
-                wanted_sat=sat_floor(amount_msat),
-            )
+            return short(channel, side, have_msat, amount_msat)
     count = sum(1 for other in view.channels if target is not None and other.live and other.peer_id == target.peer_id)
     return why(ReasonCode.SEVERAL_CHANNELS, channel_count=count) if count > 1 else None

@@ -81,14 +81,20 @@ MarketOffer = tuple[str, LeaseRates]
 
 @dataclass(frozen=True, slots=True)
 class LeaseCost:
-    """What a lease must earn: `share_ratio` of what is lent for the capital, and `close_msat` for the later close, both
-    without the margin for risk. Our part of the transaction that funds it weighs `weight` at most; the lessee pays for
-    it at that transaction's own feerate.
+    """What a lease must earn: `share_ratio` of what is lent for the capital, `close_msat` for the later close, and
+    `splice_msat` for the splice that brought the coins, all without the margin for risk. Our part of the transaction
+    that funds it weighs `weight` at most; the lessee pays for it at that transaction's own feerate.
     """
 
     share_ratio: float
     close_msat: int
     weight: int
+    splice_msat: int = 0
+
+    @property
+    def fixed_msat(self) -> int:
+        """What a lease of any size costs."""
+        return self.close_msat + self.splice_msat
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,48 @@ class Lendable:
 
 
 @dataclass(frozen=True, slots=True)
+class StartingFees:
+    """What the node charges for routing on a new channel, until somebody sets its fees."""
+
+    base_msat: int
+    ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseFunding:
+    """A lease that the wallet can't pay for, and a splice out of a channel with dead capital that would let it: how
+    much is to come out of the channel, how much of it can be lent, what that splice costs at today's feerate, and what
+    the lease must earn then (the splice included) and would be asked. `own_msat` of the cost is our part of the opening
+    and the later close. `sold` says that others ask for as much as it must earn, or more.
+    """
+
+    channel_id: str
+    name: str
+    amount_sat: int
+    lease_msat: int
+    splice_msat: int
+    rates: LeaseRates
+    price_msat: int
+    cost_msat: int
+    own_msat: int
+    market_msat: int | None
+    offer_count: int
+
+    @property
+    def sold(self) -> bool:
+        """Whether there is a market for it."""
+        return self.market_msat is not None and self.market_msat >= self.cost_msat
+
+
+@dataclass(frozen=True, slots=True)
 class PastOffer:
-    """What may have been offered from a moment on: what was sent then, and what stood there before."""
+    """A change of what is offered: what was sent at that moment, and what stood there until then. What the node refused
+    is in neither.
+    """
 
     at: float
     rates: tuple[LeaseRates, ...]
+    before: tuple[LeaseRates, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +170,8 @@ class LeasePromise:
 class AdsDecision:
     """What is offered from now on: `old` is what was in force (None: not known), `new` what shall be.
 
-    `price_msat` is what a lease of the largest size would bring at today's feerate, `cost_msat` what it must.
+    `price_msat` is what a lease of the largest size would bring at today's feerate, `cost_msat` what it must. `funding`
+    is how the wallet could get what it lacks for a lease.
     """
 
     taken_at: float
@@ -140,6 +184,7 @@ class AdsDecision:
     price_msat: int | None = None
     cost_msat: int | None = None
     market_msat: int | None = None
+    funding: LeaseFunding | None = None
 
 
 @dataclass(frozen=True, slots=True)

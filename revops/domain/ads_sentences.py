@@ -48,4 +48,47 @@ ADS: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.ADS_OUT_OF_RANGE: (
         "a lease costs {cost_sat} sat, by rates for which an announcement has no room: nothing is offered"
     ),
+    ReasonCode.ADS_HELD_BACK: (
+        "of that {now_sat} sat at once: until {coming_sat} sat that come into the wallet have a block, they would be "
+        "lent beyond the limits"
+    ),
+    ReasonCode.ADS_CHANGE: (
+        "coins are spent whole: until the change of such a lease has a block, the wallet may hold as little as "
+        "{confirmed_sat} confirmed sat, its reserve is {reserve_sat}, and writing is suspended meanwhile. More and "
+        "smaller coins help"
+    ),
+    ReasonCode.ADS_GIVEN: (
+        "the channel {channel} was opened since liquidity is offered, with {given_sat} sat of ours and for nothing: "
+        "lightningd charges no fee when a lessee raises the feerate of the opening. Nothing is offered until the node "
+        "has forgotten that channel, closed, or a lease would have ended"
+    ),
+    ReasonCode.ADS_FEES_UNKNOWN: (
+        "the node doesn't tell what it charges on a new channel (fee-base, fee-per-satoshi), so that nothing can be "
+        "promised: nothing is offered"
+    ),
+    ReasonCode.ADS_SPLICED: (
+        "{splice_sat} sat of that, before the margin, are what the splice took whose coins lie in the wallet: a lease "
+        "may be paid from them"
+    ),
+    ReasonCode.ADS_FUNDING: (
+        "the channel {channel} does nothing with its capital: a splice of {amount_sat} sat out of it would cost "
+        "{splice_sat} sat, and let {lease_sat} sat be lent; `revops splice plan` plans it if nobody needs it more"
+    ),
+    ReasonCode.ADS_FUNDING_PRICE: (
+        "{price_sat} sat would be asked for that, which costs {cost_sat} sat with the splice: {basis} of 10,000 of it, "
+        "{base_sat} sat, and a weight of {weight}"
+    ),
+    ReasonCode.ADS_FUNDING_UNSOLD: (
+        "nobody is known to pay that: {offer_count} others announce a price, {market_sat} sat by their quantile; no "
+        "splice is planned for it"
+    ),
+    ReasonCode.ADS_FUNDING_COMING: (
+        "a splice is under way, or coins come into the wallet: what lacks may be there soon"
+    ),
+    ReasonCode.ADS_NO_FUNDING: (
+        "no channel with dead capital could give the wallet what a lease of {min_lease_sat} sat takes"
+    ),
+    ReasonCode.ADS_FEES_ELSEWHERE: (
+        'revops doesn\'t set fees (fees.mode = "{mode}"): whoever does must keep what is promised'
+    ),
 }

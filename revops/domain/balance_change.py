@@ -36,6 +36,6 @@ class BalanceChange:
     @property
     def unbooked_msat(self) -> int:
         """What has changed balances already and is in no line yet, or the other way round: a close that isn't swept, an
-        opening that isn't locked in, a payment under way at midnight.
+        opening or a splice that isn't locked in, a payment under way at midnight.
         """
         return self.change_msat - self.net_msat - self.own_msat

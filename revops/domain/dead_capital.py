@@ -11,7 +11,8 @@ from revops.domain.profit_class import ProfitClass
 
 class Standing(StrEnum):
     """How a channel stands to the predictor. WANTED is silent, but its next sat has a value; of UNVALUED that was never
-    judged; UNSEEN was silent by the calendar, but too few days with open hours of it are on record.
+    judged; UNSEEN was silent by the calendar, but too few days with open hours of it are on record; SPLICING would be
+    dead, but its capital is being moved: it has a splice in flight.
     """
 
     DEAD = "dead"
@@ -19,6 +20,7 @@ class Standing(StrEnum):
     WANTED = "wanted"
     UNVALUED = "unvalued"
     UNSEEN = "unseen"
+    SPLICING = "splicing"
     ALIVE = "alive"
 
 
@@ -117,6 +119,7 @@ class DeadReport:
     elsewhere: Elsewhere | None
     rates: ChainRates | None
     rated: Span | None = None
+    splicing_count: int = 0
 
     @property
     def capital_msat(self) -> int:

@@ -153,6 +153,14 @@ FEES: Final[Mapping[ReasonCode, str]] = {
         "{local_percent} % is ours: largest payment {old_sat} -> {new_sat} sat, step {level} of {level_count}"
     ),
     ReasonCode.DEAD_BAND: "a change of {change_ppm} ppm is not worth an announcement (dead band {band_ppm})",
+    ReasonCode.HTLC_MAX_UNFIT: (
+        "largest payment {old_sat} -> {new_sat} sat: no more than {fits_sat} fit before and after the splice in flight,"
+        " and the peer disconnects at one that doesn't"
+    ),
+    ReasonCode.HTLC_MAX_OVERSIZED: (
+        "largest payment {old_sat} -> {new_sat} sat: the channel holds {holds_sat}, and others drop an announcement of"
+        " more than that"
+    ),
     ReasonCode.CHANNEL_CAP: "{used_count} of {cap_count} updates a day of this channel are used",
     ReasonCode.MIN_INTERVAL: "last changed {age_hours} h ago, least interval {interval_hours} h",
     ReasonCode.DAILY_CAP: "{used_count} of {cap_count} updates a day are used; this one ranks {rank}",

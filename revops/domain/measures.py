@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from revops.domain.budget import CategoryState
 from revops.domain.node import Feerates
 from revops.domain.reconciliation import Reconciliation
 from revops.domain.recorder import RecorderRecord
@@ -87,6 +88,8 @@ class Measures:
     size: DatabaseSize | None = None
     #: What was read of the companion plugin; None where its spool was never looked for.
     recorder: RecorderRecord | None = None
+    #: None where no limit is set for splices, and nothing was spent on them.
+    splice_budget: CategoryState | None = None
 
 
 #: Nothing is known.

@@ -50,7 +50,7 @@ def occupancy(channel: Channel, direction: Direction) -> Occupancy:
     outward = direction == "out"
     reserve_msat = channel.our_reserve_msat if outward else channel.their_reserve_msat
     stated_msat = channel.max_in_flight_out_msat if outward else channel.max_in_flight_in_msat
-    most_msat = max(channel.capacity_msat - reserve_msat, 0)
+    most_msat = max(channel.least_capacity_msat - reserve_msat, 0)
     return Occupancy(
         htlc_count=len(htlcs),
         slot_count=channel.max_accepted_htlcs,

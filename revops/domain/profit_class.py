@@ -40,7 +40,7 @@ class OpenChannel:
     `opened_at` is None for one that is older than the node can tell. `value_ppm` is what its marginal sat is worth
     (None: no fee decision has looked at it yet) as of `value_at`, `last_settled_at` when a forward last went through it
     in either direction (None: never). `balances_msat` is our balance at the end of each UTC day on record, `fee_ppm`
-    the fee in force at the last sync.
+    the fee in force at the last sync. `splicing`: it had a splice in flight then.
     """
 
     channel_id: str
@@ -59,6 +59,7 @@ class OpenChannel:
     balances_msat: Mapping[int, int]
     value_at: float | None = None
     fee_ppm: int | None = None
+    splicing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class ClassInput:
     and `open_seconds` of these were open hours, in which a typical payment could have left. `silent_seconds` are the
     open hours since anything last settled over it in either direction, as far as the records reach; `quiet_seconds` has
     passed since then by the calendar (infinite where nothing ever has). `value_ppm` is None where no fee decision has
-    looked at the channel yet.
+    looked at the channel yet. `splicing`: it has a splice in flight.
     """
 
     channel_id: str
@@ -83,6 +84,7 @@ class ClassInput:
     quiet_seconds: float
     value_ppm: float | None = 0.0
     connected_seconds: float = 0.0
+    splicing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,13 @@ from enum import StrEnum
 class ReasonCode(StrEnum):
     """Why. The values are stored: never change them, only add."""
 
+    # any channel: its splice in flight
+    SPLICE_COMING = "splice_coming"
+    SPLICE_LEAVING = "splice_leaving"
+    SPLICE_OF_PEER = "splice_of_peer"
+    SPLICE_SHORT = "splice_short"
+    SPLICE_SUPPLIES = "splice_supplies"
+    SPLICE_SLING = "splice_sling"
     # fees: what the strategy found
     FIRST_SEEN = "first_seen"
     EXTERNAL_CHANGE = "external_change"
@@ -73,6 +80,8 @@ class ReasonCode(StrEnum):
     OUT_OF_BOUNDS = "out_of_bounds"
     BASE_FEE = "base_fee"
     HTLC_MAX = "htlc_max"
+    HTLC_MAX_UNFIT = "htlc_max_unfit"
+    HTLC_MAX_OVERSIZED = "htlc_max_oversized"
     # fees: what the governor did
     DEAD_BAND = "dead_band"
     MIN_INTERVAL = "min_interval"
@@ -200,6 +209,7 @@ class ReasonCode(StrEnum):
     SPLICE_NO_MORE = "splice_no_more"
     SPLICE_FEERATE_ROSE = "splice_feerate_rose"
     SPLICE_COST_ROSE = "splice_cost_rose"
+    SPLICE_NO_ESTIMATE = "splice_no_estimate"
     # liquidity ads
     ADS_PRICE = "ads_price"
     ADS_COST = "ads_cost"
@@ -216,3 +226,16 @@ class ReasonCode(StrEnum):
     ADS_FEERATE_UNKNOWN = "ads_feerate_unknown"
     ADS_CAPITAL_UNKNOWN = "ads_capital_unknown"
     ADS_OUT_OF_RANGE = "ads_out_of_range"
+    ADS_HELD_BACK = "ads_held_back"
+    ADS_CHANGE = "ads_change"
+    ADS_GIVEN = "ads_given"
+    ADS_FEES_UNKNOWN = "ads_fees_unknown"
+    ADS_FEES_ELSEWHERE = "ads_fees_elsewhere"
+    ADS_SPLICED = "ads_spliced"
+    ADS_FUNDING = "ads_funding"
+    ADS_FUNDING_PRICE = "ads_funding_price"
+    ADS_FUNDING_UNSOLD = "ads_funding_unsold"
+    ADS_FUNDING_COMING = "ads_funding_coming"
+    ADS_NO_FUNDING = "ads_no_funding"
+    SPLICE_LEASE = "splice_lease"
+    SPLICE_LEASED = "splice_leased"

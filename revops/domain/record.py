@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from revops.domain.channel import SPLICING_STATE
 from revops.domain.decision import BudgetVerdict, FeeState
 from revops.domain.demand import DemandFigures
 from revops.domain.experiment import Experiment
@@ -225,6 +226,11 @@ class ChannelRecord:
     #: What was paid for liquidity that is leased, by the peer to us and by us.
     lifetime_lease_earned_msat: int = 0
     lifetime_lease_paid_msat: int = 0
+
+    @property
+    def splicing(self) -> bool:
+        """Whether it had a splice in flight at the last sync."""
+        return self.open and self.state == SPLICING_STATE
 
     @property
     def lifetime_net_msat(self) -> int:

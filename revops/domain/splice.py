@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from revops.domain.ads import LeaseFunding
 from revops.domain.capital import CapitalRow
 from revops.domain.channel import Channel
 from revops.domain.dead_capital import ChainRates, Standing
@@ -50,8 +51,10 @@ class SpliceSite:
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
     """All that a splice plan decides on. `reserve_msat` must stay in the wallet; `rated_days` is how long the span is
-    that sums are of; `rates` are None where the node had no estimate lately; `in_flight_count` counts channels with a
-    splice under way.
+    that sums are of; `rates` are None where the node had no estimate lately; `now_perkw` is what it estimates at this
+    moment for an opening, None: nothing; `begun_ids` are the channels on which a splice of ours was begun of which the
+    end isn't known, whether the node lists it or not. `lease` is what the capital of one dead channel could be lent
+    for, where others ask for as much as that costs; `leased_ids` are channels in which we lend.
     """
 
     taken_at: float
@@ -60,7 +63,14 @@ class SpliceScene:
     reserve_msat: int
     rates: ChainRates | None
     rated_days: float
-    in_flight_count: int = 0
+    begun_ids: frozenset[str] = frozenset()
+    now_perkw: int | None = None
+    lease: LeaseFunding | None = None
+    leased_ids: frozenset[str] = frozenset()
+
+    def under_way(self, channel: Channel) -> bool:
+        """Whether a splice is under way on a channel, or may be."""
+        return channel.splicing or channel.channel_id in self.begun_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +120,6 @@ class SplicePlan:
     def jobs(self) -> tuple[SpliceDecision, ...]:
         """Those that may be executed."""
         return tuple(one for one in self.decisions if one.outcome is Outcome.CHANGE)
-
-
-@dataclass(frozen=True, slots=True)
-class Inflight:
-    """A splice that both sides have signed, or are about to, and that isn't locked in: its transaction, and what our
-    side of the channel gets by it, in sat. One out takes the amount and the fee from it, and is negative.
-    """
-
-    txid: str
-    splice_amount_sat: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpliceState:
-    """A channel as the node has it at this moment, as far as splices go: the transaction that funds it, and those that
-    wait for their depth.
-    """
-
-    channel_id: str
-    peer_id: str
-    state: str
-    connected: bool
-    capacity_msat: int
-    funding_txid: str | None
-    inflight: tuple[Inflight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +178,32 @@ class SpliceSummary:
     names: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
     waiting_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceRow:
+    """A splice that was begun, as a row of a page. `reserved_msat` is what it may still cost, None once it has ended;
+    `expected_gain_msat` what the plan expected of it, net of its cost.
+    """
+
+    channel: str
+    channel_id: str
+    direction: SpliceDirection
+    amount_sat: int
+    status: str
+    begun_at: float
+    finished_at: float | None
+    reserved_msat: int | None
+    cost_msat: int | None
+    expected_gain_msat: int
+    txid: str | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpliceRows:
+    """All that `revops splice list` shows, the latest first. `more` says that there are older ones."""
+
+    taken_at: float
+    splices: tuple[SpliceRow, ...]
+    more: bool

@@ -57,6 +57,12 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
         "for {winner}, where each sat would bring {gain_ppm} ppm in {horizon_days} days, and for which the wallet "
         "lacks {lacking_sat} sat; getting them there costs {in_cost_msat:sat} sat more"
     ),
+    ReasonCode.SPLICE_LEASE: (
+        "for a lease of {lease_sat} sat out of the wallet, which lacks them: {price_sat} sat would be asked, it costs "
+        "{cost_sat} with this splice, and by {offer_count} offers others ask {market_sat}; if nobody takes it, nothing "
+        "is earned"
+    ),
+    ReasonCode.SPLICE_LEASED: "it was leased, which binds what we put in until the lease ends",
     ReasonCode.SPLICE_NO_USE: "dead capital, but no channel that could use it lacks funds",
     ReasonCode.SPLICE_PLAN_FULL: "{splice_count} splices are planned or under way already (max_splices)",
     ReasonCode.SPLICE_OLD_NODE: "lightningd {version} has no splice that can be trusted: v26.06 is the first",
@@ -92,6 +98,7 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SPLICE_FEERATE_ROSE: (
         "the feerate is {perkw} sat per 1000 weight by now, this splice may pay {max_perkw} at most: left for later"
     ),
+    ReasonCode.SPLICE_NO_ESTIMATE: "the node estimates no feerate now: at an old one it might never be confirmed",
     ReasonCode.SPLICE_COST_ROSE: (
         "it may cost {cost_msat:sat} sat by now ({weight} weight, if the node takes the smallest coins), the plan "
         "allows {max_cost_msat:sat}: left for later"

@@ -42,7 +42,8 @@ class CommandStanding:
 @dataclass(frozen=True, slots=True)
 class ChannelCounts:
     """How many channels are open, how many of their peers are away, how many are asleep (their fee is left alone, by
-    the strategy), how many wait for a change of fee that was put off, and on how many an HTLC is near its end.
+    the strategy), how many wait for a change of fee that was put off, on how many an HTLC is near its end, and how many
+    have a splice in flight.
     """
 
     open: int
@@ -50,6 +51,7 @@ class ChannelCounts:
     asleep: int
     deferred: int
     expiring: int
+    splicing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

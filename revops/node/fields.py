@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from revops.domain.ids import is_channel_id, is_node_id, is_scid
-from revops.domain.units import clamp_msat
+from revops.domain.units import MAX_MSAT, MSAT_PER_SAT, clamp_msat
 from revops.node.errors import NodeError, garbage
 
 T = TypeVar("T")
 
 _MAX_INDEX: Final = 2**63 - 1
 _MAX_U64: Final = 2**64 - 1
+_MAX_SAT: Final = MAX_MSAT // MSAT_PER_SAT
 _SCIDD: Final = re.compile(r"([0-9]+x[0-9]+x[0-9]+)/([01])")
 #: Lone surrogates can't be written as UTF-8, and PostgreSQL takes no NUL: neither belongs in a text.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -56,11 +57,15 @@ class Fields:
         """Return a whole number from 0 to 2^63-1."""
         return self._whole(name, _MAX_INDEX)
 
-    def _whole(self, name: str, high: int) -> int:
+    def signed_sat_as_msat(self, name: str) -> int:
+        """Return an amount in sat that may be below 0, in msat: at most the supply of bitcoin, either way."""
+        return self._whole(name, _MAX_SAT, -_MAX_SAT) * MSAT_PER_SAT
+
+    def _whole(self, name: str, high: int, low: int = 0) -> int:
         value = self._need(name)
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.wrong(name, f"is {_kind(value)}, not a whole number")
-        if not 0 <= value <= high:
+        if not low <= value <= high:
             raise self.wrong(name, "is out of range")
         return value
 

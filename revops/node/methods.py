@@ -51,11 +51,11 @@ METHODS: Final[Mapping[str, Method]] = {
     "wait": Method(writes=False, commands=_LOOKING),
     "feerates": Method(writes=False, commands=_SYNCING | _DOCTOR),
     # settings of the node that bound what we send, and what it deletes of its own records
-    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR | _ADS),
+    "listconfigs": Method(writes=False, commands=_ROUTING | _DOCTOR | _ADS | _SPLICE | {"splice plan"}),
     # which methods there are, and so which plugins: `plugin list` would tell, but `plugin` can stop them, too
     "help": Method(writes=False, commands=_DOCTOR),
     # which peers signal splicing
-    "listpeers": Method(writes=False, commands=_SPLICE | {"splice plan"}),
+    "listpeers": Method(writes=False, commands=_SPLICE | _ADS | {"splice plan"}),
     # splices: the call that bounds the feerate, and what ends a negotiation of which nothing is heard
     "dev-splice": Method(writes=True, commands=_SPLICE),
     "disconnect": Method(writes=True, commands=_SPLICE),

@@ -7,17 +7,20 @@ whatever its state (lightningd/peer_control.c, json_add_channel).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from revops.domain.channel import Channel, ClosedChannel, Htlc, Terms
+from revops.domain.channel import SPLICING_STATE, Channel, ClosedChannel, Htlc, SpliceInFlight, Terms, before_and_after
 from revops.domain.units import MAX_MSAT
 from revops.node.fields import Fields
 
 #:  States before there is a channel: opening_common.c json_add_uncommitted_channel, dual_open_control.c
 #: json_add_unsaved_channel.
 _UNCOMMITTED_STATES: Final = frozenset({"OPENINGD", "DUALOPEND_OPEN_INIT"})
+#: Candidates of an opening that both sides fund are listed as splices are (dual_open_control.c), and are none.
+_OPENING: Final = "DUALOPEND_"
 _SIDES: Final = ("local", "remote")
 
 
@@ -47,19 +50,20 @@ def channels(reply: dict[str, object]) -> tuple[tuple[Channel, ...], int]:
 def _channel(row: Fields) -> Channel:
     updates = row.child("updates")
     alias = row.maybe(row.child, "alias")
-    inflight = row.rows("inflight") if "inflight" in row else ()
-    return Channel(
+    inflight = tuple(row.rows("inflight")) if "inflight" in row else ()
+    capacity_msat, state = row.msat("total_msat"), row.text("state")
+    found = Channel(
         channel_id=row.channel_id("channel_id"),
         peer_id=row.node_id("peer_id"),
         scid=row.maybe(row.scid, "short_channel_id"),
         alias_local=alias.maybe(alias.scid, "local") if alias else None,
         alias_remote=alias.maybe(alias.scid, "remote") if alias else None,
         direction=row.maybe(row.bit, "direction"),
-        state=row.text("state"),
+        state=state,
         opener=row.one_of("opener", _SIDES),
         private=row.flag("private"),
         connected=_connected(row),
-        capacity_msat=row.msat("total_msat"),
+        capacity_msat=capacity_msat,
         local_msat=row.msat("to_us_msat"),
         spendable_msat=row.msat("spendable_msat"),
         receivable_msat=row.msat("receivable_msat"),
@@ -74,14 +78,43 @@ def _channel(row: Fields) -> Channel:
         max_in_flight_out_msat=_limit(row, "their_max_htlc_value_in_flight_msat"),
         max_in_flight_in_msat=_limit(row, "our_max_htlc_value_in_flight_msat"),
         funding_txids=frozenset(one.hash("funding_txid") for one in (row, *inflight) if "funding_txid" in one),
+        funding_txid=row.maybe(row.hash, "funding_txid"),
         lent_msat=_lent(row),
+        given_msat=_given(row),
+        splices=() if state.startswith(_OPENING) else tuple(_splices(row, inflight, capacity_msat)),
     )
+    return before_and_after(found)
+
+
+def _splices(row: Fields, inflight: tuple[Fields, ...], capacity_msat: int) -> Iterator[SpliceInFlight]:
+    """Splices that aren't locked in. Until one is, `total_msat` and balances are those before it, and the funding
+    transaction is; `splice_amount`, in sat, is what our side gains. What the peer's does follows from the size.
+    """
+    present_txid = row.maybe(row.hash, "funding_txid")
+    for one in inflight:
+        txid, after_msat = one.hash("funding_txid"), one.msat("total_funding_msat")
+        local_change_msat = one.signed_sat_as_msat("splice_amount")
+        if txid != present_txid:
+            yield SpliceInFlight(txid, local_change_msat, after_msat - capacity_msat - local_change_msat, after_msat)
 
 
 def _lent(row: Fields) -> int | None:
     """lightningd writes `fee_rcvd_msat` where the peer has paid us for what we put in, and nowhere else."""
     funding = row.maybe(row.child, "funding")
     return funding.msat("local_funds_msat") if funding is not None and "fee_rcvd_msat" in funding else None
+
+
+def _given(row: Fields) -> int | None:
+    """A lessee may raise the feerate of the transaction that opens the channel, and lightningd (up to v26.06 at least)
+    then puts in the same without a fee (openingd/dualopend.c, rbf_remote_start). After a splice `local_funds_msat` is
+    our balance, whoever put it in.
+    """
+    funding = row.maybe(row.child, "funding")
+    changes = row.rows("state_changes") if "state_changes" in row else ()
+    spliced = any(change.text("new_state") == SPLICING_STATE for change in changes)
+    if funding is None or spliced or row.text("opener") != "remote" or "fee_rcvd_msat" in funding:
+        return None
+    return funding.maybe(funding.msat, "local_funds_msat") or None
 
 
 def _limit(row: Fields, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Splices: the script that asks for one, what the node says it would do, what it did, and how a channel stands.
+"""Splices: the script that asks for one, what the node says it would do, and what it did.
 
 `dev-splice` is the one call that bounds the feerate and does all of a splice by itself: a run that is killed in it
 leaves no negotiation behind that nobody goes on with, as the calls of single steps would. It compiles a script, so that
@@ -11,9 +11,8 @@ import re
 from typing import Final
 
 from revops.domain.ids import is_channel_id
-from revops.domain.splice import Inflight, SpliceDirection, SpliceState
+from revops.domain.splice import SpliceDirection
 from revops.errors import BugError
-from revops.node.errors import garbage
 from revops.node.fields import Fields
 
 _METHOD: Final = "dev-splice"
@@ -62,32 +61,3 @@ def previewed(reply: dict[str, object]) -> tuple[str, ...]:
 def spliced(reply: dict[str, object]) -> str:
     """Given the reply to a splice, return its transaction."""
     return Fields(_METHOD, reply).hash("txid")
-
-
-def splice_state(reply: dict[str, object], channel_id: str) -> SpliceState | None:
-    """Given the reply of listpeerchannels, return how a channel stands; None where the node doesn't list it."""
-    for row in Fields("listpeerchannels", reply).rows("channels"):
-        if row.maybe(row.channel_id, "channel_id") == channel_id:
-            return _state(row, channel_id)
-    return None
-
-
-def _state(row: Fields, channel_id: str) -> SpliceState:
-    """A channel that isn't reestablished takes no splice yet."""
-    inflight = row.rows("inflight") if "inflight" in row else ()
-    return SpliceState(
-        channel_id=channel_id,
-        peer_id=row.node_id("peer_id"),
-        state=row.text("state"),
-        connected=row.flag("peer_connected") and (row.maybe(row.flag, "reestablished") is not False),
-        capacity_msat=row.msat("total_msat"),
-        funding_txid=row.maybe(row.hash, "funding_txid"),
-        inflight=tuple(Inflight(one.hash("funding_txid"), _amount(one)) for one in inflight),
-    )
-
-
-def _amount(row: Fields) -> int:
-    value = row.values.get("splice_amount")
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MOST_SAT:
-        raise garbage(row.method, f"field {row.path}splice_amount is missing, or no amount in sat")
-    return value

@@ -18,7 +18,6 @@ from revops.domain.listed import ChannelMove, Forward
 from revops.domain.node import Feerates, NodeEvent, NodeInfo, Wallet
 from revops.domain.payment import Invoice, PathStep, Payment
 from revops.domain.sling import SentPayment, SlingJob, SlingTask
-from revops.domain.splice import SpliceState
 from revops.node import (
     parse_ads,
     parse_channels,
@@ -27,7 +26,6 @@ from revops.node import (
     parse_forwards,
     parse_gossip,
     parse_node,
-    parse_splices,
 )
 from revops.node.errors import NodeError, garbage
 from revops.node.parse_features import Features
@@ -51,7 +49,7 @@ class Reader(Protocol):
     def info(self) -> NodeInfo: ...
     def channels(self) -> tuple[Channel, ...]: ...
     def channel_by_scid(self, scid: str) -> Channel | None: ...
-    def splice_state(self, channel_id: str) -> SpliceState | None: ...
+    def channel(self, channel_id: str) -> Channel | None: ...
     def features(self) -> Features: ...
     def closed_channels(self) -> tuple[ClosedChannel, ...]: ...
     def peer(self, node_id: str) -> PeerInfo: ...
@@ -116,9 +114,9 @@ class NodeReader(PaymentReading, SlingReading):
             raise garbage("listpeerchannels", f"lists {len(found)} channels for one short_channel_id")
         return found[0] if found else None
 
-    def splice_state(self, channel_id: str) -> SpliceState | None:
-        """Given a channel, return how it stands as far as splices go; None where the node doesn't list it."""
-        return parse_splices.splice_state(self._rpc.call("listpeerchannels"), channel_id)
+    def channel(self, channel_id: str) -> Channel | None:
+        """Given a channel's id, return it as it is now; None where the node doesn't list it."""
+        return next((one for one in self.channels() if one.channel_id == channel_id), None)
 
     def features(self) -> Features:
         """Return which features we signal, and our peers."""

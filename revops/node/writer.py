@@ -44,7 +44,7 @@ class Writer(Protocol):
     def preview_splice(
         self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int
     ) -> tuple[str, ...]: ...
-    def splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str: ...
+    def make_splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str: ...
     def reconnect(self, peer_id: str) -> None: ...
     def create_invoice(self, label: str, amount_msat: int, description: str, expiry_seconds: int) -> Invoice: ...
     def delete_invoice(self, label: str) -> bool: ...
@@ -93,9 +93,9 @@ class NodeWriter:
         the node says that it would do. It does nothing.
         """
         text = parse_splices.script(direction, channel_id, amount_sat, perkw)
-        return parse_splices.previewed(self._rpc.call("dev-splice", {"script_or_json": text, "dryrun": True}))
+        return parse_splices.previewed(self._run_script({"script_or_json": text, "dryrun": True}))
 
-    def splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str:
+    def make_splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str:
         """Given the same, make the splice; return its transaction. The wallet, or with a splice out the channel, pays
         the fee on top.
 
@@ -103,8 +103,10 @@ class NodeWriter:
         isn't the end of it where the signatures were under way: look at the channel.
         """
         text = parse_splices.script(direction, channel_id, amount_sat, perkw)
-        reply = self._rpc.call("dev-splice", {"script_or_json": text}, timeout_seconds=_SPLICE_SECONDS)
-        return parse_splices.spliced(reply)
+        return parse_splices.spliced(self._run_script({"script_or_json": text}))
+
+    def _run_script(self, params: dict[str, object]) -> dict[str, object]:
+        return self._rpc.call("dev-splice", params, timeout_seconds=_SPLICE_SECONDS)
 
     def reconnect(self, peer_id: str) -> None:
         """Given a peer, close the connection to it. lightningd connects again by itself, as there is a channel."""
@@ -223,7 +225,7 @@ class DryRunWriter:
         """Return what a node says that does what it is asked."""
         return parse_splices.transcript(direction, channel_id, amount_sat, perkw)
 
-    def splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str:
+    def make_splice(self, direction: SpliceDirection, channel_id: str, amount_sat: int, perkw: int) -> str:
         """Return a transaction that there never was."""
         text = parse_splices.script(direction, channel_id, amount_sat, perkw)
         return hashlib.sha256(f"dry run {text}".encode()).hexdigest()

@@ -21,6 +21,7 @@ _WHY: Final = {
     Standing.WANTED: "payments want it: its next sat has a value",
     Standing.UNVALUED: "not judged yet what its next sat is worth",
     Standing.UNSEEN: "usable for too few days on record",
+    Standing.SPLICING: "a splice is in flight",
 }
 #: Longer than this nobody waits for.
 _MOST_DAYS: Final = 36_500
@@ -63,6 +64,7 @@ def _others(value: DeadReport) -> Iterator[Block]:
         (value.young_count, _WHY[Standing.YOUNG]),
         (value.wanted_count, "silent, but payments want it"),
         (value.unvalued_count, "silent, but not judged yet"),
+        (value.splicing_count, "silent, with a splice in flight"),
         (value.unseen_count, "silent by the calendar, but usable for too few days on record to tell"),
     )
     told = [f"{count:,} {why}" for count, why in groups if count]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from revops.domain.decision import Outcome
-from revops.domain.splice import UNDER_WAY, SpliceDecision, SpliceJob, SplicePlan, SpliceSummary
+from revops.domain.splice import UNDER_WAY, SpliceDecision, SpliceJob, SplicePlan, SpliceRow, SpliceRows, SpliceSummary
 from revops.domain.text import counted
 from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Legend, Line, Table
@@ -61,6 +61,31 @@ def splice_run(summary: SpliceSummary, *, dry_run: bool) -> Iterator[Block]:
         yield Line(f"waiting: {counted(summary.waiting_count, 'planned splice')}, one is begun in a run")
     if dry_run and any(job.status in UNDER_WAY for job in summary.jobs):
         yield Line("a run looks first at how those under way stand")
+
+
+def splice_list(value: SpliceRows) -> Iterator[Block]:
+    """Given splices that were begun, render a row each."""
+    if value.splices:
+        headings = (
+            "begun", "channel", "splice", ">amount sat", "status", ">cost sat", ">reserved sat", "transaction", "why",
+        )  # fmt: skip
+        yield Table("", headings, tuple(_listed_row(one) for one in value.splices))
+    more = "; there are older ones: --last N" if value.more else ""
+    yield Line(f"{counted(len(value.splices), 'splice')}{more}")
+
+
+def _listed_row(one: SpliceRow) -> tuple[str, ...]:
+    return (
+        instant(one.begun_at),
+        one.channel,
+        str(one.direction),
+        f"{one.amount_sat:,}",
+        one.status,
+        "" if one.cost_msat is None else cost(one.cost_msat),
+        "" if one.reserved_msat is None else cost(one.reserved_msat),
+        one.txid or "",
+        one.why or "",
+    )
 
 
 def _done_row(job: SpliceJob, names: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from revops.domain.budget import Category, WindowState
+from revops.domain.budget import Category, CategoryState, WindowState
 from revops.domain.instants import is_ahead
 from revops.domain.reason import Reason
 from revops.domain.status import CommandStanding, Earnings, Status
@@ -19,7 +19,8 @@ from revops.report.words import by_turns
 _EARNINGS: Final = ("", ">earned", ">leases", ">rebalance costs", ">chain costs", ">paid for leases", ">net")
 #: crontab.example lets no run last longer.
 _LONGEST_RUN_SECONDS: Final = 3_600.0
-_BUDGET: Final = ("rebalancing", ">limit", ">used", ">spent", ">reserved", ">left")
+_BUDGET: Final = (">limit", ">used", ">spent", ">reserved", ">left")
+_SPENT_ON: Final = {Category.REBALANCE: "rebalancing", Category.SPLICE: "splices"}
 #: What each command does next, beyond that it runs.
 _FEES, _PLAN, _RUN = "fees adjust", "rebalance plan", "rebalance run"
 
@@ -38,10 +39,11 @@ def status(value: Status) -> Iterator[Block]:
     yield Table("Earned and spent (sat, UTC days)", _headings(value), tuple(_rows(value)))
     yield Line(f"net by day, 30 days to today: {sparkline(value.net_by_day_msat)}")
     yield Line("")
-    yield Table(
-        "May be spent (sat)", ("rebalancing", ">limit", ">used", ">spent", ">reserved", ">left"), _budget(value)
-    )
+    for number, one in enumerate(value.budget.categories):
+        yield Table("" if number else "May be spent (sat)", (_SPENT_ON[one.category], *_BUDGET), _budget(value, one))
     yield Line(_funds(value))
+    if value.channels.splicing:
+        yield Line(f"splices in flight: {counted(value.channels.splicing, 'channel')}, `revops report channels`")
     yield Line("")
     if value.commands:
         rows = tuple(_command(one, value) for one in value.commands)
@@ -122,8 +124,7 @@ def _rows(value: Status) -> Iterator[tuple[str, ...]]:
         yield (name, *cells[:-1], net)
 
 
-def _budget(value: Status) -> tuple[tuple[str, ...], ...]:
-    one = next(one for one in value.budget.categories if one.category is Category.REBALANCE)
+def _budget(value: Status, one: CategoryState) -> tuple[tuple[str, ...], ...]:
     return tuple(_window(window, suspended=bool(value.budget.suspended)) for window in (one.daily, one.weekly))
 
 

@@ -45,7 +45,9 @@ _RAILS: Final = frozenset(
     }
 )
 #: What is sent where the fee rate stays.
-_BESIDE_THE_RATE: Final = frozenset({ReasonCode.BASE_FEE, ReasonCode.HTLC_MAX})
+_BESIDE_THE_RATE: Final = frozenset(
+    {ReasonCode.BASE_FEE, ReasonCode.HTLC_MAX, ReasonCode.HTLC_MAX_UNFIT, ReasonCode.HTLC_MAX_OVERSIZED}
+)
 _STATES: Final = {"CHANNELD_NORMAL": "normal", "CHANNELD_AWAITING_SPLICE": "splicing"}
 
 

@@ -39,15 +39,21 @@ def last_terms(tx: Tx) -> AdTerms | None:
 def past_offers(tx: Tx) -> tuple[PastOffer, ...]:
     """Return what may ever have been offered, the oldest first: a call whose end isn't known counts."""
     return tuple(
-        PastOffer(action.created_at, tuple(rates for rates in _both(action) if not rates.empty))
+        PastOffer(
+            action.created_at,
+            () if action.status == _REFUSED else _offered(action, "terms"),
+            _offered(action, "found"),
+        )
         for action in calls_of(tx, METHOD)
     )
 
 
-def _both(action: ActionRecord) -> tuple[LeaseRates, ...]:
-    """What stood there before a change, and what took its place unless the node refused it."""
-    names = ("found",) if action.status == _REFUSED else ("found", "terms")
-    return tuple(_read(action, name).rates for name in names)
+def _offered(action: ActionRecord, name: str) -> tuple[LeaseRates, ...]:
+    """The rates that stood before a change ("found"), or were to take their place ("terms"); none where it was
+    withdrawn.
+    """
+    rates = _read(action, name).rates
+    return () if rates.empty else (rates,)
 
 
 def _read(action: ActionRecord, name: str) -> AdTerms:

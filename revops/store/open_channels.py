@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Executable, bindparam, select
 
-from revops.domain.channel import LIVE_STATES
+from revops.domain.channel import LIVE_STATES, SPLICING_STATE
 from revops.domain.profit_class import OpenChannel
 from revops.store.engine import NODE, Tx
 from revops.store.tables import EVER, balance_day, channel, channel_signal, flow_sum, peer
@@ -42,6 +42,7 @@ def _channel(row: Any, balances: Mapping[int, int]) -> OpenChannel:
         balances_msat=balances,
         value_at=row.value_at,
         fee_ppm=row.fee_ppm,
+        splicing=row.state == SPLICING_STATE,
     )
 
 
@@ -49,7 +50,7 @@ def _channel(row: Any, balances: Mapping[int, int]) -> OpenChannel:
 def _channels() -> Executable:
     names = (
         "channel_key", "channel_id", "scid", "alias_local", "opener", "connected", "capacity_msat", "local_msat",
-        "our_reserve_msat", "opened_at", "last_stable_connection_at", "fee_ppm",
+        "our_reserve_msat", "opened_at", "last_stable_connection_at", "fee_ppm", "state",
     )  # fmt: skip
     own, of_peer = channel.c, peer.c
     signal, ever = channel_signal.c, flow_sum.c

@@ -41,7 +41,7 @@ def open_splices(tx: Tx) -> tuple[SpliceJob, ...]:
     return tuple(job_of(row) for status in UNDER_WAY for row in tx.execute(_open(), b_status=status).all())
 
 
-def splice(tx: Tx, splice_key: int) -> SpliceJob:
+def begun(tx: Tx, splice_key: int) -> SpliceJob:
     """Given a splice's key, return it. Raise BugError where there is none."""
     row = tx.execute(_one(), b_splice=splice_key).one_or_none()
     if row is None:

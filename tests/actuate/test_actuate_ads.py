@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from revops.actuate.ads import AdsKeeper
-from revops.cycle import ads, decision_list
+from revops.cycle import ads, ads_input, decision_list
 from revops.decide.ads import WITHDRAWN
 from revops.domain.ads import AdsDecision, AdsReport, AdTerms, LeaseRates, MarketOffer
 from revops.domain.capital import RatioRange
@@ -25,6 +25,7 @@ from revops.report import ads as page
 from revops.report import decision_list as decisions_page
 from revops.report.text import page as rendered
 from revops.sim.faults import FaultKind
+from revops.sim.graph import LeaseRates as SimRates
 from revops.store import ads as store_ads
 from revops.store.rollup import prune_other
 from tests.actuate.bench import DAY, NODE_KEY, Bench, open_bench
@@ -33,11 +34,12 @@ SAT = 1_000
 CAPITAL = RatioRange(0.01, 0.02, 0.10)
 #: The wallet of the simulated node: 5,000,000 and 1,250,000 sat, and more that is reserved or not confirmed.
 WALLET_SAT = 6_250_000
+UNCONFIRMED_SAT = 300_000
 
 
 @pytest.fixture
 def capital(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ads, "cost_of_capital", lambda *_: CAPITAL)
+    monkeypatch.setattr(ads_input, "cost_of_capital", lambda *_: CAPITAL)
 
 
 @pytest.fixture
@@ -87,7 +89,8 @@ def test_an_offer_comes_into_force_and_stays(lender: Bench) -> None:
     assert funder.rates is not None
     assert funder.rates.fee_basis == first.new.rates.fee_basis
     assert funder.per_channel_max_sat == 2_000_000
-    assert funder.reserve_tank_sat == WALLET_SAT - 4_000_000
+    # What has no block yet could be lent as well once it has one.
+    assert funder.reserve_tank_sat == WALLET_SAT + UNCONFIRMED_SAT - 4_000_000
     again = decided(lender)
     assert (again.outcome, again.new, sent(lender)) == (Outcome.SKIP, first.new, [])
 
@@ -111,7 +114,7 @@ def test_somebody_leases_and_less_is_left(lender: Bench) -> None:
     second = decided(lender)
     assert second.lent_msat == 2_000_000 * SAT
     assert second.lendable_msat == 2_000_000 * SAT  # max_peer_sat of 4,000,000
-    lender.node.advance_by(29 * DAY)
+    lender.node.advance_by(31 * DAY)
     assert decided(lender).lent_msat == 0
 
 
@@ -190,6 +193,58 @@ def test_without_a_known_return_nothing_is_offered(lender: Bench, monkeypatch: p
     assert ReasonCode.ADS_CAPITAL_UNKNOWN in {reason.code for reason in found.reasons}
 
 
+def bumped(bench: Bench, channel_id: str) -> None:
+    """The lessee has raised the opening's feerate: lightningd puts in as much, and charges nothing."""
+    channel = bench.node.world.channels[channel_id]
+    channel.leased, channel.to_us_msat = False, channel.to_us_msat - channel.pushed_msat
+    channel.pushed_msat = 0
+
+
+def test_who_has_leased_for_nothing_ends_the_offer(lender: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    decided(lender)
+    lender.node.advance_by(60)
+    taken = lender.node.lease(peer(lender), 1_000_000)
+    assert taken is not None
+    bumped(lender, taken)
+    found = decided(lender)
+    assert (found.outcome, found.new) == (Outcome.CHANGE, WITHDRAWN)
+    (reason,) = (one for one in found.reasons if one.code is ReasonCode.ADS_GIVEN)
+    assert reason.numbers["given_sat"] == 1_000_000
+    assert reason.sentence in caplog.text
+    caplog.clear()
+    assert decided(lender).outcome is Outcome.SKIP
+    assert "for nothing" not in caplog.text, "cron is told once"
+    lender.node.advance_by(31 * DAY)
+    assert not decided(lender).new.withdrawn
+
+
+def test_what_was_given_before_anything_was_offered_ends_nothing(lender: Bench) -> None:
+    funder = lender.node.world.funder
+    lender.node.handle(
+        "funderupdate", {"policy": "match", "policy_mod": 100, "lease_fee_basis": 0, "lease_fee_base_msat": 0}
+    )
+    given = lender.node.lease(peer(lender), 1_000_000)
+    assert given is not None
+    bumped(lender, given)
+    lender.node.world.funder = funder
+    lender.node.advance_by(60)
+    assert not decided(lender).new.withdrawn
+    assert not decided(lender).new.withdrawn
+
+
+def test_a_node_that_hides_its_fees_promises_nothing(lender: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NodeReader, "config_int", lambda *_: None)
+    found = decided(lender)
+    assert found.new.withdrawn
+    assert [one.code for one in found.reasons] == [ReasonCode.ADS_FEES_UNKNOWN, ReasonCode.ADS_IN_FORCE]
+
+
+def test_who_sets_no_fees_is_told_of_the_promise(lender: Bench) -> None:
+    assert ReasonCode.ADS_FEES_ELSEWHERE not in {one.code for one in decided(lender).reasons}
+    lender.settings["fees"]["mode"] = "observe"
+    assert ReasonCode.ADS_FEES_ELSEWHERE in {one.code for one in decided(lender).reasons}
+
+
 # ---- what changes nothing
 
 
@@ -264,7 +319,7 @@ def test_the_command_has_a_file_of_its_own(lender: Bench) -> None:
 
 def offers(bench: Bench) -> list[tuple[LeaseRates, ...]]:
     with bench.database.read(NODE_KEY) as tx:
-        return [one.rates for one in store_ads.past_offers(tx)]
+        return [(*one.before, *one.rates) for one in store_ads.past_offers(tx)]
 
 
 def test_what_was_offered_is_on_record_for_ever(lender: Bench) -> None:
@@ -306,11 +361,77 @@ def test_a_refusal_changes_nothing_and_is_told(lender: Bench) -> None:
     assert decided(lender).outcome is Outcome.CHANGE
 
 
-def test_a_reply_that_is_no_echo_is_an_error(lender: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def statuses(bench: Bench) -> list[str]:
+    """What became of each change, the oldest first."""
+    found = rows(bench, "SELECT status FROM action WHERE method = 'funderupdate' ORDER BY action_key")
+    return [status for (status,) in found]
+
+
+def test_a_reply_that_is_no_echo_is_an_error_and_ends_the_offer(lender: Bench) -> None:
     lender.node.false_reply("funderupdate", {"reserve_tank_msat": 5_000})
-    with pytest.raises(DataError, match="something else than it was asked to"):
+    with pytest.raises(DataError, match="something else than it was asked to; nothing is offered now"):
         adjust(lender)
-    assert rows(lender, "SELECT status FROM action WHERE method = 'funderupdate'") == [("unknown",)]
+    assert statuses(lender) == ["unknown", "done"]
+    assert sent(lender)[-1]["policy"] == "fixed"
+    lender.node.false_reply("funderupdate", None)
+    assert decided(lender).outcome is Outcome.CHANGE
+
+
+def test_a_node_that_withdraws_nothing_is_left_to_the_operator(lender: Bench) -> None:
+    lender.node.false_reply("funderupdate", {"policy_mod": 7})
+    with pytest.raises(DataError, match="and goes on; look at it yourself"):
+        adjust(lender)
+    assert statuses(lender) == ["unknown", "unknown"]
+
+
+@pytest.mark.parametrize("changes", [{"policy": "all"}, {"policy_mod": -1}, {"reserve_tank_msat": "much"}])
+def test_a_reply_that_makes_no_sense_changes_nothing(lender: Bench, changes: dict[str, Any]) -> None:
+    lender.node.false_reply("funderupdate", changes)
+    with pytest.raises(RevopsError, match="funderupdate"):
+        adjust(lender)
+    assert sent(lender) == []
+
+
+def priced_alone(bench: Bench) -> AdsDecision:
+    """An offer at cost, since nobody's price counts."""
+    found = decided(bench)
+    assert not found.new.withdrawn
+    assert found.price_msat is not None
+    assert found.cost_msat is not None
+    assert found.cost_msat <= found.price_msat <= found.cost_msat + 300 * SAT
+    return found
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [SimRates(0, 0, 0, 0, 0), SimRates(2**32 - 1, 65_535, 65_535, 2**32 - 1, 65_535), SimRates(0, 0, 65_535, 0, 0)],
+    ids=["nothing", "all", "weight"],
+)
+def test_what_nobody_means_lifts_no_price(lender: Bench, rates: SimRates) -> None:
+    nodes = lender.node.world.graph.nodes
+    for node_id, node in nodes.items():
+        nodes[node_id] = replace(node, will_fund=rates)
+    (reason,) = (one for one in priced_alone(lender).reasons if one.code is ReasonCode.ADS_MARKET_THIN)
+    assert reason.numbers["offer_count"] == 0
+
+
+def test_an_announcement_that_cannot_be_read_is_no_market(lender: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    nodes = lender.node.world.graph.nodes
+    for node_id, node in nodes.items():
+        nodes[node_id] = replace(node, will_fund=SimRates(-1, -1, -1, -1, -1))
+    priced_alone(lender)
+    assert "priced without what others ask for" in caplog.text
+
+
+def test_estimates_that_are_gone_for_an_hour_withdraw(lender: Bench) -> None:
+    decided(lender)
+    lender.node.world.knobs.feerates_missing = True
+    lender.node.advance_by(1_800)
+    assert not decided(lender).new.withdrawn
+    lender.node.advance_by(1_900)
+    found = decided(lender)
+    assert (found.outcome, found.new) == (Outcome.CHANGE, WITHDRAWN)
+    assert ReasonCode.ADS_FEERATE_UNKNOWN in {reason.code for reason in found.reasons}
 
 
 # ---- the last gate
@@ -352,22 +473,25 @@ def test_nothing_is_sent_that_breaks_a_limit(bench: Bench, changes: dict[str, An
 
 
 def test_a_leased_channel_keeps_its_promise(lender: Bench) -> None:
-    """Offered while fees went up to 2,000 ppm at most; then the operator lets them go up to 5,000."""
+    """Offered while fees went up to 2,000 ppm at most; then the operator lets them go up to 5,000. The base that is
+    promised is what a new channel charges.
+    """
     lender.settings["fees"] |= {"max_ppm": 2_000, "strategy": "static", "fixed_ppm": 4_000}
     decided(lender)
     lender.node.advance_by(60)
     leased = lender.node.lease(peer(lender), 1_000_000)
     assert leased is not None
-    lender.settings["fees"] |= {"max_ppm": 5_000, "base_msat": 300}
+    lender.settings["fees"] |= {"max_ppm": 5_000, "base_msat": 3_000}
     plan = lender.fees()
     (decision,) = (one for one in plan.decisions if one.channel_id == leased)
-    assert (decision.new_ppm, decision.new_base_msat) == (20, 0) or decision.new_ppm <= 2_000
+    assert decision.new_ppm <= 2_000
+    assert decision.new_base_msat <= 1_000
     lender.node.advance_by(9 * 3_600)
     for _ in range(3):
         lender.fees()
         lender.node.advance_by(13 * 3_600)
     in_force = lender.node.channel(leased).local
     assert in_force.fee_ppm <= 2_000
-    assert in_force.fee_base_msat == 0
+    assert in_force.fee_base_msat == 1_000
     free = [one.local.fee_ppm for key, one in lender.node.world.channels.items() if key != leased]
     assert max(free) > 2_000

@@ -69,6 +69,21 @@ def test_all_is_moved_and_booked_at_what_it_cost(bench: SlingBench) -> None:
     bench.check(final=True)
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_nothing_is_ordered_on_a_channel_with_a_splice_in_flight(bench: SlingBench, side: str) -> None:
+    """sling would forget the job when it is locked in, and takes all for spendable that the node lists so."""
+    bench.order_plan(sources=1)
+    job = bench.job()
+    spliced = job.source_channel_id if side == "source" else job.target_channel_id
+    bench.node.splice_channel(spliced, 100_000, lock_in=False)
+    bench.run()
+    ended = bench.job()
+    assert (ended.status, bench.calls("sling-once")) == ("failed", [])
+    assert ended.reason is not None
+    assert (ended.reason.code, ended.reason.numbers) == (ReasonCode.SPLICE_SLING, {"side": f"the {side}"})
+    bench.check(final=True)
+
+
 def test_sources_keep_what_the_order_says(bench: SlingBench) -> None:
     bench.order_plan(sources=3, amount_msat=8 * AMOUNT_MSAT, max_fees_msat=(8 * 200_000,))
     before = {one.scid: one.to_us_msat for one in bench.channels()}

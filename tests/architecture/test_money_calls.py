@@ -39,7 +39,8 @@ REVIEWED: Final[dict[str, str]] = {
     "invoice": "lets others pay us; a payment to it is a sendpay", "delinvoice": "so that nobody pays it any more",
     "clboss-unmanage": "what CLBOSS leaves alone: it spends less by that; given back, what it spent before",
     "sling-stop": "ends what sling-once began: a cure",
-    "sendpay": "guarded", "sling-once": "guarded", "funderupdate": "offered",
+    "disconnect": "ends a negotiation that hangs: the peers connect again",
+    "sendpay": "guarded", "sling-once": "guarded", "dev-splice": "guarded", "funderupdate": "offered",
 }  # fmt: skip
 
 #: What moves money: the function that makes the call, who may call that, and the category of its reservation.
@@ -54,13 +55,27 @@ GUARDED: Final[dict[str, tuple[Place, frozenset[Place], str]]] = {
         frozenset({Place("actuate/sling.py", "SlingExecutor.start")}),
         "rebalance",
     ),
+    # Whoever has it run a script, in a dry run too: what that would do costs nothing, and comes after the reservation.
+    "dev-splice": (
+        Place("node/writer.py", "NodeWriter._run_script"),
+        frozenset(
+            {Place("node/writer.py", "NodeWriter.preview_splice"), Place("node/writer.py", "NodeWriter.make_splice")}
+        ),
+        "splice",
+    ),
 }
 #: What lends our money to whoever takes the offer: the function that makes the call, who may call that, and what else
 #: may name it. Nothing of it is spent, and nobody reserves: what is lent is bounded before, in `actuate/ads.py`.
 OFFERED: Final[dict[str, tuple[Place, frozenset[Place], frozenset[Place]]]] = {
     "funderupdate": (
         Place("node/writer.py", "NodeWriter.offer_leases"),
-        frozenset({Place("actuate/ads.py", "AdsKeeper.in_force"), Place("actuate/ads.py", "AdsKeeper.apply")}),
+        frozenset(
+            {
+                Place("actuate/ads.py", "AdsKeeper.in_force"),
+                Place("actuate/ads.py", "AdsKeeper.apply"),
+                Place("actuate/ads.py", "AdsKeeper._send"),
+            }
+        ),
         frozenset({Place("store/ads.py", "")}),
     ),
 }

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from revops.cli.main import main
 from revops.cycle import classes as cycle
 from revops.cycle import dead_capital, demo
+from revops.domain.dead_capital import Standing
 from revops.domain.node import Feerates, NodeEvent
 from revops.domain.options import CommonOptions
 from revops.domain.policy import ClassesConfig
@@ -178,6 +179,27 @@ def test_dead_capital_what_it_ties_up_and_what_moving_it_takes(place: Path) -> N
     assert found.elsewhere.low_ratio == 0.0, "what it sourced was earned, and is counted, at the other's exit"
     assert ours.elsewhere_msat == int(2_500_000 * SAT * found.elsewhere.median_ratio)
     assert ours.payback_days == pytest.approx((772 * 400 + 658 * 500) / ours.elsewhere_msat * 365)
+
+
+def test_capital_that_a_splice_moves_already_is_not_called_dead(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        closing(Database.open(f"sqlite:///{place.parent / 'db'}")) as database,
+        database.transaction(database.known_nodes()[0].node_key) as tx,
+    ):
+        row = tables.channel.c.channel_id == channel_id(3)
+        tx.connection.execute(update(tables.channel).where(row).values(state="CHANNELD_AWAITING_SPLICE"))
+    found = dead_capital.run(CommonOptions(config_path=place, environment={}), clock=lambda: NOW)
+    assert {one.name for one in found.dead} == {scid(4), scid(9)}
+    assert found.splicing_count == 1
+    assert [one.standing for one in found.silent if one.name == scid(3)] == [Standing.SPLICING]
+    monkeypatch.setattr(dead_capital.run, "__defaults__", (lambda: NOW,))
+    text = told(capsys, place, "report", "dead")
+    (line,) = [line for line in text.splitlines() if line.startswith(scid(3))]
+    assert line.rstrip().endswith("a splice is in flight")
+    assert "1 silent, with a splice in flight" in " ".join(text.split())
+    assert f"lightning-cli close {scid(4)} 0" in text, "nobody is told to close what is being spliced"
 
 
 def test_the_page_of_dead_capital_is_advice(

@@ -49,6 +49,10 @@ def seen(silent_days: float, **overrides: Any) -> ClassInput:
         (seen(90, age_seconds=29.9 * DAY), Standing.YOUNG),
         (seen(90, value_ppm=1.0), Standing.WANTED),
         (seen(90, value_ppm=0.99), Standing.DEAD),
+        # Its capital is being moved already; what it would not have been anyway it isn't called.
+        (seen(90, splicing=True), Standing.SPLICING),
+        (seen(29, splicing=True), Standing.ALIVE),
+        (seen(90, splicing=True, value_ppm=1.0), Standing.WANTED),
         (seen(90, value_ppm=None), Standing.UNVALUED),  # nobody has judged it yet: not worthless
         (seen(29, value_ppm=None), Standing.ALIVE),
         (seen(90, value_ppm=None, age_seconds=1.0), Standing.YOUNG),

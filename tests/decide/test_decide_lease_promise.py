@@ -45,13 +45,27 @@ def offer(days_before_opening: float, *thousandths: int, base_msat: int = 0) -> 
 def test_what_was_promised(offers: list[PastOffer], ppm: int | None) -> None:
     found = promise_on(LEASED, offers, NOW, HEIGHT)
     assert found is not None
-    assert (found.ppm, found.left_blocks) == (ppm, 4_032 - 1_000)
+    assert (found.ppm, found.left_blocks) == (ppm, 4_032 + 144 - 1_000)
     assert (found.base_msat is None) == (ppm is None)
 
 
 def test_the_lowest_base_counts() -> None:
     found = promise_on(LEASED, [offer(3, 2, base_msat=7), offer(2, 9, base_msat=5)], NOW, HEIGHT)
-    assert found == LeasePromise(5, 2_000, 3_032)
+    assert found == LeasePromise(5, 2_000, 3_176)
+
+
+def test_what_a_change_found_may_have_been_taken_before_it() -> None:
+    """The node was started anew, and offered what its own configuration says until the next run came by."""
+    ours, own = offer(20, 3), offer(0, 1).rates
+    late = PastOffer(int(OPENED_AT) + 3_600, offer(0, 3).rates, own)
+    found = promise_on(LEASED, [ours, late, offer(-5, 4)], NOW, HEIGHT)
+    assert found is not None
+    assert found.ppm == 1_000
+    # What the second change after it found was offered later.
+    later = PastOffer(int(OPENED_AT) + 7_200, offer(0, 3).rates, own)
+    found = promise_on(LEASED, [ours, offer(-0.01, 4), later], NOW, HEIGHT)
+    assert found is not None
+    assert found.ppm == 3_000
 
 
 @pytest.mark.parametrize(
@@ -59,7 +73,7 @@ def test_the_lowest_base_counts() -> None:
     [
         (make_channel(), HEIGHT),
         (replace(LEASED, lent_msat=None), HEIGHT),
-        (LEASED, 899_000 + 4_032),
+        (LEASED, 899_000 + 4_032 + 144),
         (LEASED, 2_000_000),
     ],
 )
@@ -76,7 +90,7 @@ def test_a_lease_without_a_date_is_dated_by_its_block() -> None:
     assert found is not None
     assert found.ppm == 3_000
     waiting = promise_on(replace(undated, scid=None), [after], NOW, HEIGHT)
-    assert waiting == LeasePromise(0, 1_000, 4_032)
+    assert waiting == LeasePromise(0, 1_000, 4_176)
     assert LONGEST_OPENING_SECONDS == 14 * DAY
 
 

@@ -258,8 +258,16 @@ def test_a_full_plan_says_so() -> None:
     found = plan_of(winner(1), winner(2), policy=SpliceConfig(mode="act", max_splices=1))
     assert [found[channel_id(number)].outcome for number in (1, 2)] == [Outcome.CHANGE, Outcome.DEFER]
     assert codes(found[channel_id(2)])[-1] == "splice_plan_full"
-    under_way = plan_of(winner(1), in_flight_count=2)[channel_id(1)]
+    waiting = (winner(number, channel={"state": "CHANNELD_AWAITING_SPLICE"}) for number in (2, 3))
+    under_way = plan_of(winner(1), *waiting)[channel_id(1)]
     assert (under_way.outcome, codes(under_way)[-1]) == (Outcome.DEFER, "splice_plan_full")
+
+
+def test_a_channel_on_which_a_splice_may_be_going_on_gets_no_other() -> None:
+    """Also where the node lists none: it was asked, and no answer is known."""
+    found = plan_of(winner(1), dead(2), wallet=wallet(50_000), begun_ids=frozenset({channel_id(1), channel_id(2)}))
+    assert {codes(one)[0] for one in found.values()} == {"splice_under_way", "splice_no_use"}
+    assert plan_of(winner(1), winner(2), begun_ids=frozenset({channel_id(2)}))[channel_id(1)].outcome is Outcome.CHANGE
 
 
 def test_dead_capital_goes_where_funds_are_lacking() -> None:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.splice.follow import PATIENCE_SECONDS, Evidence, Verdict, follow, matches, mismatch
+from revops.domain.channel import Channel, SpliceInFlight
 from revops.domain.reason import ReasonCode
-from revops.domain.splice import Inflight, SpliceDirection, SpliceJob, SpliceStart, SpliceState, SpliceTerms
+from revops.domain.splice import SpliceDirection, SpliceJob, SpliceStart, SpliceTerms
 from revops.errors import DataError
-from tests.builders import NOW, SAT, channel_id, node_id
+from tests.builders import NOW, SAT, channel_id, make_channel
 
 OLD, OURS, OTHER = "aa" * 32, "bb" * 32, "cc" * 32
 CAPACITY_MSAT = 5_000_000 * SAT
@@ -30,20 +31,24 @@ def job(status: str = "sending", direction: SpliceDirection = IN, **changed: Any
     return replace(base, **changed)
 
 
-def state(**changed: Any) -> SpliceState:
-    base = SpliceState(channel_id(1), node_id(1), "CHANNELD_NORMAL", True, CAPACITY_MSAT, OLD)
+def state(**changed: Any) -> Channel:
+    base = make_channel(1, capacity_msat=CAPACITY_MSAT, funding_txid=OLD)
     return replace(base, **changed)
 
 
-def waiting(txid: str = OURS, amount_sat: int = 300_000) -> SpliceState:
-    return state(state="CHANNELD_AWAITING_SPLICE", inflight=(Inflight(txid, amount_sat),))
+def flight(txid: str, amount_sat: int) -> SpliceInFlight:
+    return SpliceInFlight(txid, amount_sat * SAT, 0, CAPACITY_MSAT + amount_sat * SAT)
 
 
-def locked(txid: str = OURS, grown_sat: int = 300_000) -> SpliceState:
+def waiting(txid: str = OURS, amount_sat: int = 300_000) -> Channel:
+    return state(state="CHANNELD_AWAITING_SPLICE", splices=(flight(txid, amount_sat),))
+
+
+def locked(txid: str = OURS, grown_sat: int = 300_000) -> Channel:
     return state(funding_txid=txid, capacity_msat=CAPACITY_MSAT + grown_sat * SAT)
 
 
-def told(one: SpliceJob, now: SpliceState | None, *, after: float = 60.0, again: bool = False, **costs: int) -> Verdict:
+def told(one: SpliceJob, now: Channel | None, *, after: float = 60.0, again: bool = False, **costs: int) -> Verdict:
     found = {OURS: costs["ours"]} if "ours" in costs else {}
     return follow(one, Evidence(now, found, again, NOW + after))
 
@@ -77,7 +82,7 @@ def told(one: SpliceJob, now: SpliceState | None, *, after: float = 60.0, again:
     ],
 )
 def test_each_state_has_its_answer(
-    one: SpliceJob, now: SpliceState | None, more: dict[str, Any], status: str, code: ReasonCode
+    one: SpliceJob, now: Channel | None, more: dict[str, Any], status: str, code: ReasonCode
 ) -> None:
     verdict = told(one, now, **more)
     assert (verdict.status, verdict.reason.code) == (status, code)
@@ -110,8 +115,8 @@ def test_a_negotiation_that_hangs_is_ended_by_a_new_connection_and_not_before_it
     ],
 )
 def test_ours_is_told_by_its_amount(direction: SpliceDirection, amount_sat: int, ours: bool) -> None:
-    assert matches(direction, START, amount_sat) is ours
-    assert (mismatch(job(direction=direction), START, Inflight(OURS, amount_sat)) is None) is ours
+    assert matches(direction, START, amount_sat * SAT) is ours
+    assert (mismatch(job(direction=direction), START, flight(OURS, amount_sat)) is None) is ours
 
 
 def test_what_the_node_doesnt_list_is_a_mismatch() -> None:
@@ -128,12 +133,12 @@ states = st.one_of(
     st.none(),
     st.builds(
         lambda funding, grown, inflight, connected: state(
-            funding_txid=funding, capacity_msat=CAPACITY_MSAT + grown * SAT, inflight=inflight, connected=connected
+            funding_txid=funding, capacity_msat=CAPACITY_MSAT + grown * SAT, splices=inflight, connected=connected
         ),
         st.sampled_from([OLD, OURS, OTHER]),
         st.sampled_from([0, 300_000, -300_500, 7]),
         st.lists(
-            st.builds(Inflight, st.sampled_from([OURS, OTHER]), st.sampled_from([300_000, -300_500, 0])), max_size=2
+            st.builds(flight, st.sampled_from([OURS, OTHER]), st.sampled_from([300_000, -300_500, 0])), max_size=2
         ).map(tuple),
         st.booleans(),
     ),
@@ -145,14 +150,14 @@ states = st.one_of(
     st.floats(0, 1e8),
 )  # fmt: skip
 def test_nothing_is_freed_that_may_still_come(
-    status: str, direction: SpliceDirection, now: SpliceState | None, booked: bool, again: bool, after: float
+    status: str, direction: SpliceDirection, now: Channel | None, booked: bool, again: bool, after: float
 ) -> None:
     one = job(status, direction)
     verdict = follow(one, Evidence(now, {OURS: 1_500_000} if booked else {}, again, NOW + after))
     assert verdict.status in {"sending", "in_flight", "settled", "failed"}
     if verdict.status != "failed" or now is None:
         return
-    assert not any(found.txid == one.txid for found in now.inflight), "it is listed, and waits for its depth"
+    assert not any(found.txid == one.txid for found in now.splices), "it is listed, and waits for its depth"
     assert not (now.funding_txid == OURS and status == "in_flight"), "it funds the channel"
     if status == "sending":
         assert again or now.funding_txid != OLD, "the negotiation may be going on"

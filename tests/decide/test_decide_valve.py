@@ -30,6 +30,7 @@ from tests.builders import (
 from tests.strategies import channels, fee_inputs, fees_policies
 
 VALVE = make_climb(htlc_max="valve")
+TURNS = {ReasonCode.HTLC_MAX, ReasonCode.HTLC_MAX_UNFIT, ReasonCode.HTLC_MAX_OVERSIZED}
 #: 5,000,000 sat less 1 %.
 MOST_MSAT = 4_950_000 * SAT
 QUARTER_MSAT = 1_237_500 * SAT
@@ -96,10 +97,12 @@ def test_a_balance_at_the_edge_of_a_step_turns_nothing(percents: list[float], st
 def test_only_the_valve_touches_the_largest_payment(fee_input: Any, policy: FeesConfig) -> None:
     decision = decide_fees(make_fee_snapshot(fee_input), policy).decisions[0]
     assert decision.old_htlc_max_msat == fee_input.channel.local_terms.htlc_max_msat
-    told = [reason for reason in decision.reasons if reason.code is ReasonCode.HTLC_MAX]
+    told = [reason.code for reason in decision.reasons if reason.code in TURNS]
     assert len(told) == (decision.new_htlc_max_msat is not None)
-    if policy.htlc_max == "keep":
-        assert decision.new_htlc_max_msat is None
+    if policy.htlc_max == "keep" and told:
+        # But for one that is beyond what the channel holds.
+        assert told == [ReasonCode.HTLC_MAX_OVERSIZED]
+        assert fee_input.channel.local_terms.htlc_max_msat > fee_input.channel.least_capacity_msat
 
 
 def drained(**overrides: Any) -> Any:

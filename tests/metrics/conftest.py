@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from revops.domain.budget import Category, CategoryState, Limit, WindowState
 from revops.domain.decision import BudgetVerdict, WindowBudget
 from revops.domain.demand import DemandFigures
 from revops.domain.forward import Flow
@@ -103,6 +104,11 @@ def measures(channel: ChannelRecord, recorder: RecorderRecord) -> Measures:
         ),
         size=DatabaseSize(8_192_000, 4_096),
         recorder=recorder,
+        splice_budget=CategoryState(
+            Category.SPLICE,
+            WindowState("day", Limit(7_000_000), 1_500_001, 2_000_002),
+            WindowState("week", Limit(9_000_000), 3_500_003, 2_000_002),
+        ),
     )
 
 

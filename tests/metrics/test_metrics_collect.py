@@ -89,6 +89,7 @@ EXPECTED_NODE: dict[str, dict[tuple[str, ...], float]] = {
     "revops_channel_htlc_value_used_ratio": {(*CHANNEL, "out"): 0.25, (*CHANNEL, "in"): 0.125},
     "revops_channel_htlc_expiry_blocks": {CHANNEL: 900_144 - 900_123},
     "revops_channel_connected": {CHANNEL: 1},
+    "revops_channel_splice_in_flight": {CHANNEL: 0},
     "revops_channel_forwarded_in_msat_total": {CHANNEL: 7_000_000_005},
     "revops_channel_forwarded_out_msat_total": {CHANNEL: 8_000_000_006},
     "revops_channel_forwards_settled_in_total": {CHANNEL: 71},
@@ -120,6 +121,10 @@ EXPECTED_MEASURED: dict[str, dict[tuple[str, ...], float]] = {
     "revops_rebalance_failures_total": EXPECTED_NODE["revops_rebalance_failures_total"]
     | {("main", "no_route"): 4, ("main", "other"): 3},
     "revops_node_rebalanced_msat_total": {("main",): 6_000_000},
+    "revops_splice_budget_limit_msat": {("main", "daily"): 7_000_000, ("main", "weekly"): 9_000_000},
+    "revops_splice_budget_spent_msat": {("main", "daily"): 1_500_001, ("main", "weekly"): 3_500_003},
+    "revops_splice_budget_reserved_msat": {("main", "daily"): 2_000_002, ("main", "weekly"): 2_000_002},
+    "revops_splice_budget_left_msat": {("main", "daily"): 3_499_997, ("main", "weekly"): 3_499_995},
     "revops_node_rebalances_total": {("main",): 28},
     "revops_channel_rebalance_fees_msat_total": {CHANNEL: 55_011},
     "revops_channel_price_open_seconds": {CHANNEL: 9_000},
@@ -317,6 +322,12 @@ def test_closed_channels_are_left_out(report: Report, channel: ChannelRecord) ->
 def test_a_disconnected_channel_says_so(report: Report, channel: ChannelRecord) -> None:
     found = series(node_families("main", replace(report, channels=(replace(channel, connected=False),))))
     assert found["revops_channel_connected"] == {CHANNEL: 0}
+
+
+def test_a_channel_with_a_splice_in_flight_says_so(report: Report, channel: ChannelRecord) -> None:
+    spliced = replace(channel, state="CHANNELD_AWAITING_SPLICE")
+    found = series(node_families("main", replace(report, channels=(spliced,))))
+    assert found["revops_channel_splice_in_flight"] == {CHANNEL: 1}
 
 
 def test_channels_with_one_name_go_by_their_ids(report: Report, channel: ChannelRecord) -> None:

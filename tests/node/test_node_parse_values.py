@@ -76,12 +76,100 @@ def test_a_channel_in_which_we_lend_is_one_whose_peer_has_paid_for_it() -> None:
         parse_channels.channels(listed)
 
 
+@pytest.mark.parametrize(
+    ("funding", "opener", "given_msat"),
+    [
+        ({"local_funds_msat": 5_000_000, "pushed_msat": 0}, "remote", 5_000_000),
+        ({"local_funds_msat": 0, "pushed_msat": 7_000}, "remote", None),
+        ({"local_funds_msat": 5_000_000, "fee_rcvd_msat": 7_000}, "remote", None),
+        ({"local_funds_msat": 5_000_000, "pushed_msat": 0}, "local", None),
+    ],
+)
+def test_what_we_put_in_for_nothing_is_known(funding: dict[str, int], opener: str, given_msat: int | None) -> None:
+    """A lease whose opening was bumped: we have put in as much, and nothing was paid."""
+    listed = reply("listpeerchannels")
+    row = listed["channels"][0]
+    row |= {"funding": funding | {"remote_funds_msat": 1_000_000}, "opener": opener}
+    assert parse_channels.channels(listed)[0][0].given_msat == given_msat
+    # A splice makes our balance of it, whoever brought it.
+    row["state_changes"] = [
+        {
+            "timestamp": "2026-11-22T13:01:05.355Z",
+            "old_state": "CHANNELD_NORMAL",
+            "new_state": "CHANNELD_AWAITING_SPLICE",
+        }
+    ]
+    assert parse_channels.channels(listed)[0][0].given_msat is None
+
+
 def test_a_splice_keeps_the_channel_its_birthday_and_its_life() -> None:
     (channel,), _ = parse_channels.channels(reply("listpeerchannels.splice"))
     assert channel.state == "CHANNELD_AWAITING_SPLICE"
     assert channel.usable
     assert channel.opened_at == 1_795_352_465
     assert channel.last_stable_connection_at == 1_795_352_525
+
+
+def test_a_splice_in_flight_tells_what_comes_and_what_fits_meanwhile() -> None:
+    (channel,), _ = parse_channels.channels(reply("listpeerchannels.splice"))
+    (splice,) = channel.splices
+    assert splice.txid == "f9c252ffadaa2c3f1e95f319b50567227637cfa54a71e36f9998eafc51043819"
+    assert (splice.local_change_msat, splice.remote_change_msat) == (100_000_000, 0)
+    assert splice.capacity_msat == 2_399_801_000
+    assert (channel.capacity_msat, channel.local_msat) == (2_299_801_000, 1_359_943_319), "those before it"
+    # The reserve grows from 22,998 to 23,998.01 sat, on either side.
+    assert (channel.spendable_msat, channel.coming_msat) == (1_332_639_319, 98_999_990)
+    assert channel.receivable_msat == 916_859_681 - 1_000_010
+
+
+def test_what_leaves_by_a_splice_cannot_be_sent_whoever_takes_it() -> None:
+    listed = reply("listpeerchannels.splice")
+    (splice,) = listed["channels"][0]["inflight"]
+    splice |= {"splice_amount": -1_000_000, "total_funding_msat": 1_299_801_000}
+    (channel,), _ = parse_channels.channels(listed)
+    assert channel.leaving_msat == 1_000_000_000
+    assert (channel.spendable_msat, channel.receivable_msat) == (332_639_319, 916_859_681)
+    splice |= {"splice_amount": 0, "total_funding_msat": 1_799_801_000}
+    (channel,), _ = parse_channels.channels(listed)
+    assert [one.remote_change_msat for one in channel.splices] == [-500_000_000]
+    assert (channel.spendable_msat, channel.receivable_msat) == (1_332_639_319, 416_859_681)
+
+
+def test_the_present_funding_and_candidates_of_an_opening_are_no_splices() -> None:
+    listed = reply("listpeerchannels.splice")
+    row = listed["channels"][0]
+    present = {**row["inflight"][0], "funding_txid": row["funding_txid"]}
+    for state, inflight in (("CHANNELD_NORMAL", [present]), ("DUALOPEND_AWAITING_LOCKIN", row["inflight"])):
+        (channel,), _ = parse_channels.channels({"channels": [{**row, "state": state, "inflight": inflight}]})
+        assert channel.splices == ()
+        assert (channel.spendable_msat, channel.receivable_msat) == (1_332_639_319, 916_859_681)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("splice_amount", None, "is null, not a whole number"),
+        ("splice_amount", "100000", "is a text, not a whole number"),
+        ("splice_amount", True, "is true or false, not a whole number"),
+        ("splice_amount", 21 * 10**14 + 1, "is out of range"),
+        ("splice_amount", -21 * 10**14 - 1, "is out of range"),
+        ("total_funding_msat", -1, "is out of range"),
+        ("funding_txid", "ff", "is not 32 bytes of hex"),
+    ],
+)
+def test_a_splice_that_cannot_be_read_is_an_error_with_its_field(name: str, value: object, problem: str) -> None:
+    listed = reply("listpeerchannels.splice")
+    listed["channels"][0]["inflight"][0][name] = value
+    with pytest.raises(NodeError, match=rf"listpeerchannels.*channels\[0\]\.inflight\[0\]\.{name} {problem}"):
+        parse_channels.channels(listed)
+
+
+@pytest.mark.parametrize("name", ["splice_amount", "total_funding_msat"])
+def test_a_splice_without_its_amounts_is_an_error(name: str) -> None:
+    listed = reply("listpeerchannels.splice")
+    del listed["channels"][0]["inflight"][0][name]
+    with pytest.raises(NodeError, match=rf"inflight\[0\]\.{name} is missing"):
+        parse_channels.channels(listed)
 
 
 def changed(**fields: object) -> dict[str, object]:

@@ -16,6 +16,7 @@ import pytest
 from revops.domain.ads import AdTerms, LeaseRates
 from revops.domain.payment import Hop
 from revops.domain.sling import SlingOrder
+from revops.domain.splice import SpliceDirection
 from revops.node.errors import NodeError
 from revops.node.methods import METHODS
 from revops.node.reader import NodeReader
@@ -51,6 +52,10 @@ def requests() -> list[tuple[str, dict[str, Any]]]:
         reader.channels,
         lambda: reader.channel_by_scid("1x1x1"),
         reader.features,
+        lambda: reader.channel(hash_),
+        lambda: writer.preview_splice(SpliceDirection.IN, hash_, 1, 2),
+        lambda: writer.make_splice(SpliceDirection.OUT, hash_, 1, 2),
+        lambda: writer.reconnect(node),
         reader.closed_channels,
         lambda: reader.peer(node),
         lambda: reader.channels_into(node),

@@ -155,9 +155,9 @@ class Lightningd:
         """End it."""
         self.daemon.stop()
 
-    def start(self) -> None:
-        """Start it once more, on the same data."""
-        self.daemon = Daemon(self.name, self._arguments, self.folder)
+    def start(self, *flags: str) -> None:
+        """Start it once more, on the same data, with further flags: of one that is there twice the last counts."""
+        self.daemon = Daemon(self.name, [*self._arguments, *flags], self.folder)
 
     def channels(self) -> list[dict[str, Any]]:
         """Return its channels, in whatever state."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from revops.domain.budget import Category
 from revops.domain.period import Span
 from revops.domain.price_history import NOTHING, PriceSum
 from revops.domain.profit import ProfitLine, SpanProfit, total_of
@@ -133,6 +134,14 @@ def test_the_budget_shows_how_far_it_is_used(spent_msat: int, percent: int, tone
     category = make_category(day=make_window("day", 100, spent_msat - spent_msat // 2, spent_msat // 2))
     tile = tiles(make_review(categories=(category,)))[-1]
     assert (tile.meters[0].percent, tile.meters[0].tone) == (percent, tone)
+
+
+def test_splices_have_a_budget_of_their_own() -> None:
+    rebalances = make_category()
+    splices = replace(rebalances, category=Category.SPLICE, daily=make_window("day", 80, 40_000))
+    *_, first, second = tiles(make_review(categories=(rebalances, splices)))
+    assert (first.label, second.label, second.value) == ("Budget used", "Budget of splices used", "50 %")
+    assert second.notes == ("40 sat left for the next splice",)
 
 
 def test_a_budget_of_nothing_is_used_up_by_anything() -> None:

@@ -12,8 +12,9 @@ from sqlalchemy import insert, select, update
 from revops.decide.chain_costs import chain_costs
 from revops.domain.balance_change import BalanceChange
 from revops.domain.forward import ChainMove
+from revops.domain.splice import SpliceDirection
 from revops.store import chain_costs as booked
-from revops.store import channels, forwards, moves, profits
+from revops.store import channels, forwards, moves, profits, splices, tables
 from revops.store.balance_change import balance_change
 from revops.store.closes import final_txids, is_close, unbooked_txids, unswept
 from revops.store.engine import Database, Tx
@@ -22,11 +23,12 @@ from revops.store.profit_rows import channel_profits
 from revops.store.tables import chain_move, node
 from tests.builders import DAY, NOW, channel_id
 from tests.store.rows import make_closed, make_forward, make_move, new_node, record
+from tests.store.test_store_splices import plan, splice
 
 TODAY = int(NOW // DAY)
 NOON = int((TODAY + 0.5) * DAY)
 BOOK = partial(chain_costs, opening={})
-OPEN_TX, SEND_TX, COIN_TX, CLOSE_TX = ("a1" * 32, "b2" * 32, "c3" * 32, "d4" * 32)
+OPEN_TX, SEND_TX, COIN_TX, CLOSE_TX, SPLICE_TX = ("a1" * 32, "b2" * 32, "c3" * 32, "d4" * 32, "e5" * 32)
 
 
 def chain(
@@ -96,6 +98,29 @@ def test_the_change_of_all_balances_is_the_sum_of_its_lines(database: Database, 
     )
     assert found.unbooked_msat == 0
     assert line.income_msat == 100, "nothing of it is routing income"
+
+
+def test_what_a_splice_takes_out_is_no_deposit_before_it_is_locked_in(database: Database, node_key: int) -> None:
+    """The wallet has it from the first block on; of what the channel gave the node tells when it is locked in."""
+    home = chain(8, "wallet", 2_000_000, "deposit", f"{SPLICE_TX}:1", at=NOON + 1)
+    locked_in = [
+        chain(9, channel_id(1), 6_000_000, "channel_close", f"{OPEN_TX}:0", spent_by=SPLICE_TX, extra=("splice",)),
+        chain(10, channel_id(1), 3_999_800, "channel_open", f"{SPLICE_TX}:0", extra=("opener",)),
+    ]
+    with database.transaction(node_key) as tx:
+        fill(tx)
+        before = changed(tx, None, None)
+        splices.add_plan(tx, 1, plan(splice(1, SpliceDirection.OUT)))
+        job = tables.splice_job.c.node_key == tx.node_key
+        tx.connection.execute(update(tables.splice_job).where(job).values(status="in_flight", txid=SPLICE_TX))
+        moves.ingest_chain_moves(tx, [home], partial(chain_costs, opening={SPLICE_TX: {channel_id(1)}}))
+        waiting = changed(tx, None, None)
+        moves.ingest_chain_moves(tx, locked_in, partial(chain_costs, opening={SPLICE_TX: {channel_id(1)}}))
+        done = changed(tx, None, None)
+    assert (waiting.deposited_msat, waiting.net_msat) == (before.deposited_msat, before.net_msat)
+    assert waiting.unbooked_msat == 2_000_000
+    assert (done.deposited_msat, done.net_msat) == (before.deposited_msat, before.net_msat - 200)
+    assert done.unbooked_msat == 0
 
 
 def test_a_close_that_nobody_sweeps_is_named_and_is_no_cost(database: Database, node_key: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from revops.decide.in_flight import notes
 from revops.decide.rebalance import wording
 from revops.decide.rebalance.offers import fitting_msat
 from revops.decide.rebalance.priced import Priced
@@ -43,7 +44,7 @@ def job(
         amount_msat=best.amount_msat,
         max_fee_msat=most_msat,
         expected_gain_msat=best.gain_msat,
-        reasons=wording.weighed(best, wanted_msat, terms),
+        reasons=(*wording.weighed(best, wanted_msat, terms), *notes(target)),
         sources=offers,
         terms=terms,
     )
@@ -98,4 +99,5 @@ def _amount_bound(scene: Scene, target: Channel, taken: Priced, wanted_msat: int
 
 def skip(target: Channel, reason: Reason) -> RebalanceDecision:
     """Given a target and why it isn't filled, return that."""
-    return RebalanceDecision(target.channel_id, target.name, None, None, Outcome.SKIP, 0, 0, 0, (reason,))
+    reasons = (reason, *notes(target))
+    return RebalanceDecision(target.channel_id, target.name, None, None, Outcome.SKIP, 0, 0, 0, reasons)

@@ -5,7 +5,9 @@ passed. It may only be tightened: nothing that has become better since moves mor
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
+from revops.decide.in_flight import short, supplied
 from revops.decide.rebalance.obstacles import kept_out, permission_reason
 from revops.decide.rebalance.offers import fitting_msat, last_hop_ppm, risk_ppm
 from revops.decide.rebalance.priced import Priced, price
@@ -18,6 +20,9 @@ from revops.domain.rebalance import RebalanceTerms, SourceOffer
 from revops.domain.record import JobRecord
 from revops.domain.units import MSAT_PER_SAT, PPM, ppm_of, sat_floor
 
+#: What is no news of a target that gets liquidity by a splice.
+_SUPPLIED: Final = frozenset({ReasonCode.FULL_ENOUGH, ReasonCode.WORTH_GONE, ReasonCode.GAIN_TOO_SMALL})
+
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
@@ -29,7 +34,8 @@ class _Judged:
 
 def judge(scene: Scene, job: JobRecord) -> JobRecord | Reason:
     """Given the scene of now and a job as it is stored, return it with the amount, sources and limits that still hold,
-    none above the stored ones; or why it gains nothing any more, with the figures.
+    none above the stored ones; or why it gains nothing any more, with the figures: where a splice has been begun that
+    brings to the target what it needs, that.
 
     The waits after failures don't count: another attempt by another way is part of the job. Of one that was stored
     without its terms there is nothing to judge but who may take part.
@@ -39,6 +45,13 @@ def judge(scene: Scene, job: JobRecord) -> JobRecord | Reason:
         return _permitted(scene, job)
     if target is None:
         return why(ReasonCode.NOT_USABLE, state="the target is gone")
+    found = _judged(scene, job, job.terms, target)
+    if isinstance(found, Reason) and found.code in _SUPPLIED and target.coming_msat > 0:
+        return supplied(target, scene.worth(target).at_ppm(target.spendable_after_msat))
+    return found
+
+
+def _judged(scene: Scene, job: JobRecord, terms: RebalanceTerms, target: Channel) -> JobRecord | Reason:
     obstacle = target_obstacle(scene, target)
     if obstacle is not None:
         return obstacle
@@ -47,7 +60,7 @@ def judge(scene: Scene, job: JobRecord) -> JobRecord | Reason:
     if not judged:
         return next((one for one in found if isinstance(one, Reason)), why(ReasonCode.NO_SOURCE))
     best = max(judged, key=lambda one: one.now.gain_msat)
-    return _tightened(scene, job, job.terms, target, best.now.amount_msat, judged)
+    return _tightened(scene, job, terms, target, best.now.amount_msat, judged)
 
 
 def _permitted(scene: Scene, job: JobRecord) -> JobRecord | Reason:
@@ -78,8 +91,8 @@ def _at_source(scene: Scene, job: JobRecord, planned: SourceOffer, target: Chann
     most_msat = min(job.amount_msat, room_msat, spare_msat) // MSAT_PER_SAT * MSAT_PER_SAT
     if most_msat < least_msat:
         side = "the source" if spare_msat < room_msat else "the target"
-        have_sat, wanted_sat = sat_floor(min(room_msat, spare_msat)), sat_floor(max(least_msat, job.amount_msat))
-        return why(ReasonCode.LIQUIDITY_CHANGED, side=side, have_sat=have_sat, wanted_sat=wanted_sat)
+        narrow = source if spare_msat < room_msat else target
+        return short(narrow, side, min(room_msat, spare_msat), max(least_msat, job.amount_msat))
     quoted_ppm = (planned.quoted_fee_msat or 0) / max(job.amount_msat, 1) * PPM
     route_ppm = max(quoted_ppm, last_hop_ppm(target, most_msat))
     cost_ppm = route_ppm + risk_ppm(scene, source, target)

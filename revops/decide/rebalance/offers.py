@@ -67,8 +67,8 @@ def offer_of(scene: Scene, source: Channel, target: Channel, amount_msat: int, c
     """Given a pair, an amount and the chance of its sale, return what just that amount promises, good or bad."""
     there, here = scene.worth(target), scene.worth(source)
     pair_risk_ppm = risk_ppm(scene, source, target)
-    target_ppm = there.mean_ppm(target.spendable_msat, target.spendable_msat + amount_msat)
-    source_ppm = here.mean_ppm(source.spendable_msat - amount_msat, source.spendable_msat)
+    target_ppm = there.mean_ppm(target.spendable_after_msat, target.spendable_after_msat + amount_msat)
+    source_ppm = here.mean_ppm(source.spendable_after_msat - amount_msat, source.spendable_after_msat)
     room_ppm = room_low_ppm(scene, source, source_ppm)
     sale_ppm = sale_low_ppm(chance, scene.sale_ppm(target)) + room_ppm - max(source_ppm, 0.0)
     gain_ppm = (target_ppm - pair_risk_ppm - source_ppm) / (1.0 + scene.policy.min_return_ratio)
@@ -90,7 +90,9 @@ def risk_ppm(scene: Scene, source: Channel, target: Channel) -> float:
     """
     there, here = scene.worth(target), scene.worth(source)
     hang_ratio = scene.attempts.hang_ratio(source.channel_id, target.channel_id)
-    at_stake_ppm = max(there.at_ppm(target.spendable_msat), 0.0) + max(here.at_ppm(source.spendable_msat), 0.0)
+    at_stake_ppm = max(there.at_ppm(target.spendable_after_msat), 0.0) + max(
+        here.at_ppm(source.spendable_after_msat), 0.0
+    )
     return hang_ratio * at_stake_ppm * HANG_DAYS / scene.policy.horizon_days
 
 
@@ -119,8 +121,8 @@ def fitting_msat(scene: Scene, source: Channel, target: Channel, most_msat: int,
     least_ppm = cost_ppm * (1.0 + scene.policy.min_return_ratio)
 
     def gains(amount_msat: float) -> bool:
-        given_ppm = here.at_ppm(source.spendable_msat - amount_msat)
-        return there.at_ppm(target.spendable_msat + amount_msat) - given_ppm > least_ppm
+        given_ppm = here.at_ppm(source.spendable_after_msat - amount_msat)
+        return there.at_ppm(target.spendable_after_msat + amount_msat) - given_ppm > least_ppm
 
     return int(_last_true(gains, most_msat)) // MSAT_PER_SAT * MSAT_PER_SAT
 

@@ -42,7 +42,11 @@ class Room:
 
 
 class Scene:
-    """A snapshot and a policy. Figures are worked out when they are asked for, and once."""
+    """A snapshot and a policy. Figures are worked out when they are asked for, and once.
+
+    What a sat is worth on a channel with a splice in flight goes by its balance after it: what comes by it needs no
+    refill, what leaves by it is gone. What it can give and get fits before and after it.
+    """
 
     def __init__(self, snapshot: RebalanceSnapshot, policy: RebalanceConfig) -> None:
         self.snapshot, self.policy, self.now = snapshot, policy, snapshot.view.taken_at
@@ -104,7 +108,7 @@ class Scene:
 
     def _passing(self, channel: Channel) -> Passing:
         flow, signals, days = self.flow(channel), self.signals(channel), self.policy.horizon_days
-        free_msat = max(sendable_msat(channel) - channel.spendable_msat, 0)
+        free_msat = max(sendable_msat(channel) - channel.spendable_after_msat, 0)
         return Passing(
             channel_id=channel.channel_id,
             in_msat=flow.in_msat,
@@ -112,7 +116,7 @@ class Scene:
             blocked_ratio=chance_of_need(signals.inflow, signals.demand, free_msat, days),
             out_msat=flow.out_msat,
             income_ppm=self.income_ppm(channel),
-            sold_ppm=self._curve(channel).at_ppm(channel.spendable_msat),
+            sold_ppm=self._curve(channel).at_ppm(channel.spendable_after_msat),
         )
 
     def worth(self, channel: Channel) -> Worth:
@@ -152,7 +156,8 @@ class Scene:
         """Given a target and an amount that would be bought for it, return the chance that it is sold."""
         signals, flow = self.signals(target), self.flow(target)
         levels = (
-            target.spendable_msat + int(amount_msat * (place + 0.5) / _CHANCE_POINTS) for place in range(_CHANCE_POINTS)
+            target.spendable_after_msat + int(amount_msat * (place + 0.5) / _CHANCE_POINTS)
+            for place in range(_CHANCE_POINTS)
         )
         days = self.policy.horizon_days
         chances = [chance_of_need(signals.demand, signals.inflow, level, days) for level in levels]
@@ -166,7 +171,7 @@ class Scene:
         if known is None:
             signals, flow, days = self.signals(source), self.flow(source), self.policy.horizon_days
             amount_msat = min(self.spare_msat(source), self.policy.max_amount_sat * MSAT_PER_SAT)
-            free_msat = max(sendable_msat(source) - source.spendable_msat, 0)
+            free_msat = max(sendable_msat(source) - source.spendable_after_msat, 0)
             levels = (free_msat + int(amount_msat * (place + 0.5) / _CHANCE_POINTS) for place in range(_CHANCE_POINTS))
             chances = [chance_of_need(signals.inflow, signals.demand, level, days) for level in levels]
             own_lots = min(flow.in_msat / max(amount_msat, 1), flow.in_count / PAYMENTS_PER_LOT)
@@ -202,8 +207,10 @@ class Scene:
         """Given a target, return each bound on what it may get, by its name in words; the least of them counts."""
         bounds_msat = {
             f"max_amount_sat = {self.policy.max_amount_sat:,}": self.policy.max_amount_sat * MSAT_PER_SAT,
-            "how far its band fills it (high_ratio)": int(target.capacity_msat * self.band(target).high_ratio)
-            - target.local_msat,
+            "how far its band fills it (high_ratio)": min(
+                int(size_msat * self.band(target).high_ratio) - local_msat
+                for local_msat, size_msat in target.balances_msat
+            ),
             "what it can receive": target.receivable_msat - target.capacity_msat // MARGIN_SHARE,
         }
         if target.remote_terms is not None:
@@ -212,5 +219,6 @@ class Scene:
 
     def spare_msat(self, source: Channel) -> int:
         """Given a source, return the most that it may give: down to its band, and what it can send."""
-        above_msat = source.local_msat - int(source.capacity_msat * self.band(source).low_ratio)
+        low_ratio = self.band(source).low_ratio
+        above_msat = min(local_msat - int(size_msat * low_ratio) for local_msat, size_msat in source.balances_msat)
         return max(min(above_msat, source.spendable_msat - source.capacity_msat // MARGIN_SHARE), 0)

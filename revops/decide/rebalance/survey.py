@@ -55,7 +55,9 @@ def _sources(scene: Scene) -> list[Channel]:
     ]
 
     def key(channel: Channel) -> tuple[float, int, str]:
-        given_ppm = scene.worth(channel).mean_ppm(channel.spendable_msat - least_msat, channel.spendable_msat)
+        given_ppm = scene.worth(channel).mean_ppm(
+            channel.spendable_after_msat - least_msat, channel.spendable_after_msat
+        )
         return round(given_ppm, 1), -scene.spare_msat(channel), channel.channel_id
 
     return sorted(able, key=key)
@@ -161,12 +163,12 @@ def _nothing_gains(scene: Scene, target: Channel, sources: Sequence[Channel]) ->
     nothing = why_nothing(scene, target)
     if nothing:
         return nothing[0]
-    worth_ppm = scene.worth(target).at_ppm(target.spendable_msat)
+    worth_ppm = scene.worth(target).at_ppm(target.spendable_after_msat)
     others = [one for one in sources if one.peer_id != target.peer_id]
     if not others:
         least_sat = sat_floor(scene.least_msat(target))
         return why(ReasonCode.NOBODY_SPARES, worth_ppm=round(worth_ppm), min_sat=least_sat)
-    given_ppm = {one.channel_id: scene.worth(one).at_ppm(one.spendable_msat) for one in others}
+    given_ppm = {one.channel_id: scene.worth(one).at_ppm(one.spendable_after_msat) for one in others}
     source = min(others, key=lambda one: (given_ppm[one.channel_id], one.channel_id))
     source_ppm = given_ppm[source.channel_id]
     last_ppm = last_hop_ppm(target, scene.least_msat(target))

@@ -92,8 +92,10 @@ class Worth:
 
 
 def sendable_msat(channel: Channel) -> int:
-    """Given a channel, return what it could send if all of it were ours; never 0."""
-    return max(channel.capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
+    """Given a channel, return what it could send if all of it were ours, once its splice in flight is locked in, if it
+    has one; never 0.
+    """
+    return max(channel.capacity_after_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
 
 
 def worth(

@@ -33,19 +33,19 @@ def explained(scene: Scene, decision: RebalanceDecision) -> RebalanceDecision:
 def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
     """Given a channel, return why a sat more is worth nothing there; empty where it is worth something."""
     curve = scene.worth(channel)
-    worth_ppm = curve.at_ppm(channel.spendable_msat)
+    worth_ppm = curve.at_ppm(channel.spendable_after_msat)
     if worth_ppm >= _NOTHING_PPM:
         return ()
-    if worth_ppm <= -_NOTHING_PPM and curve.taken_ppm(channel.spendable_msat) >= _NOTHING_PPM:
+    if worth_ppm <= -_NOTHING_PPM and curve.taken_ppm(channel.spendable_after_msat) >= _NOTHING_PPM:
         return (why(ReasonCode.ROOM_SHORT, worth_ppm=round(worth_ppm)),)
     figures, income_ppm = scene.snapshot.figures.get(channel.channel_id), scene.income_ppm(channel)
     signals, days = scene.signals(channel), scene.policy.horizon_days
     notes: tuple[Reason, ...] = ()
     if figures is not None and not is_fresh(figures, scene.now):
         notes = (why(ReasonCode.FIGURES_STALE, days=round((scene.now - figures.judged_at) / 86_400, 1)),)
-    sold_ppm = income_ppm * chance_of_need(signals.demand, signals.inflow, channel.spendable_msat, days)
+    sold_ppm = income_ppm * chance_of_need(signals.demand, signals.inflow, channel.spendable_after_msat, days)
     if figures is not None and is_fresh(figures, scene.now):
-        curve_ppm = value_at(figures.values_ppm, channel.spendable_msat / sendable_msat(channel))
+        curve_ppm = value_at(figures.values_ppm, channel.spendable_after_msat / sendable_msat(channel))
         sold_ppm = min(sold_ppm, curve_ppm) if scene.at_ceiling(channel) else curve_ppm
         dearer = not scene.at_ceiling(channel) and marginal_revenue_ppm(income_ppm, figures) < _NOTHING_PPM
         if dearer and sold_ppm >= _NOTHING_PPM:
@@ -75,7 +75,7 @@ def why_nothing(scene: Scene, channel: Channel) -> tuple[Reason, ...]:
     plenty = why(
         ReasonCode.PLENTY,
         worth_ppm=round(worth_ppm),
-        have_sat=sat_floor(channel.spendable_msat),
+        have_sat=sat_floor(channel.spendable_after_msat),
         wanted_sat=sat_floor(int(wanted_msat)),
         enters_sat=sat_floor(int(enters_msat)),
         horizon_days=days,

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from revops.domain.channel import Channel, SpliceInFlight
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import Inflight, SpliceDirection, SpliceJob, SpliceStart, SpliceState
+from revops.domain.splice import SpliceDirection, SpliceJob, SpliceStart
 from revops.domain.units import MSAT_PER_SAT
 from revops.errors import DataError
 
@@ -34,7 +35,7 @@ class Evidence:
     the node was asked.
     """
 
-    state: SpliceState | None
+    channel: Channel | None
     costs_msat: Mapping[str, int]
     reconnected: bool
     at: float
@@ -68,28 +69,28 @@ def follow(job: SpliceJob, seen: Evidence) -> Verdict:
 
 def _heard(job: SpliceJob, start: SpliceStart, txid: str, seen: Evidence) -> Verdict:
     """The transaction is known."""
-    state, cost_msat = seen.state, seen.costs_msat.get(txid)
+    channel, cost_msat = seen.channel, seen.costs_msat.get(txid)
     hours = round((seen.at - start.asked_at) / 3_600, 1)
-    if state is not None and any(one.txid == txid for one in state.inflight):
+    if channel is not None and any(one.txid == txid for one in channel.splices):
         waits = why(ReasonCode.SPLICE_WAITS, txid=txid, hours=hours, reserved_msat=start.worst_msat)
         return Verdict("in_flight", waits, txid)
-    if state is not None and state.funding_txid == start.funding_txid:
+    if channel is not None and channel.funding_txid == start.funding_txid:
         return Verdict("failed", why(ReasonCode.SPLICE_DROPPED, txid=txid), txid)
     if cost_msat is not None:
         locked = why(ReasonCode.SPLICE_LOCKED, amount_sat=start.amount_sat, cost_msat=cost_msat, txid=txid)
         return Verdict("settled", locked, txid, cost_msat)
-    if state is None:
+    if channel is None:
         # Closed, and forgotten: what the splice was to cost at most is what it may have cost.
         assumed = why(ReasonCode.SPLICE_ASSUMED, txid=txid, cost_msat=start.worst_msat)
         return Verdict("settled", assumed, txid, start.worst_msat)
-    if state.funding_txid == txid:
+    if channel.funding_txid == txid:
         return Verdict("in_flight", why(ReasonCode.SPLICE_UNBOOKED, txid=txid, reserved_msat=start.worst_msat), txid)
     return Verdict("failed", why(ReasonCode.SPLICE_OVERTAKEN, txid=txid), txid)
 
 
 def _unheard(start: SpliceStart, seen: Evidence) -> Verdict:
     """No transaction is known: it was asked for, and no splice of that amount is to be seen."""
-    if seen.state is None or seen.state.funding_txid != start.funding_txid or seen.reconnected:
+    if seen.channel is None or seen.channel.funding_txid != start.funding_txid or seen.reconnected:
         return Verdict("failed", why(ReasonCode.SPLICE_NOT_MADE))
     waited_seconds = seen.at - start.asked_at
     unclear = why(
@@ -98,37 +99,39 @@ def _unheard(start: SpliceStart, seen: Evidence) -> Verdict:
         patience_minutes=round(PATIENCE_SECONDS / 60),
         reserved_msat=start.worst_msat,
     )
-    return Verdict("sending", unclear, reconnect=waited_seconds >= PATIENCE_SECONDS and seen.state.connected)
+    return Verdict("sending", unclear, reconnect=waited_seconds >= PATIENCE_SECONDS and seen.channel.connected)
 
 
 def _ours(direction: SpliceDirection, start: SpliceStart, seen: Evidence) -> str | None:
     """Which transaction is the one that was asked for, if any is to be seen."""
-    state = seen.state
-    if state is None:
+    channel = seen.channel
+    if channel is None:
         return next(iter(seen.costs_msat), None)
-    for one in state.inflight:
-        if matches(direction, start, one.splice_amount_sat):
+    for one in channel.splices:
+        if matches(direction, start, one.local_change_msat):
             return one.txid
-    grown_sat = (state.capacity_msat - start.capacity_msat) // MSAT_PER_SAT
-    if state.funding_txid != start.funding_txid and matches(direction, start, grown_sat):
-        return state.funding_txid
+    grown_msat = channel.capacity_msat - start.capacity_msat
+    if channel.funding_txid != start.funding_txid and matches(direction, start, grown_msat):
+        return channel.funding_txid
     return None
 
 
-def matches(direction: SpliceDirection, start: SpliceStart, splice_amount_sat: int) -> bool:
-    """Given what was asked for, and by how much a splice makes the channel larger, return whether that is it: into a
-    channel goes the amount, out of it amount and fee.
+def matches(direction: SpliceDirection, start: SpliceStart, change_msat: int) -> bool:
+    """Given what was asked for, and what a splice brings to our side (below 0: takes from it), return whether that is
+    it: into a channel goes the amount, out of it amount and fee.
     """
+    asked_msat = start.amount_sat * MSAT_PER_SAT
     if direction is SpliceDirection.IN:
-        return splice_amount_sat == start.amount_sat
-    fee_sat = -splice_amount_sat - start.amount_sat
-    return 0 <= fee_sat * MSAT_PER_SAT <= start.worst_msat
+        return change_msat == asked_msat
+    return 0 <= -change_msat - asked_msat <= start.worst_msat
 
 
-def mismatch(job: SpliceJob, start: SpliceStart, found: Inflight | None) -> str | None:
+def mismatch(job: SpliceJob, start: SpliceStart, found: SpliceInFlight | None) -> str | None:
     """Given a splice and what the node lists of its transaction, return what is wrong with that; None where nothing."""
     if found is None:
         return "the node doesn't list the splice that it says it made"
-    if not matches(job.direction, start, found.splice_amount_sat):
-        return f"the node has made a splice of {found.splice_amount_sat} sat, {start.amount_sat} were asked for"
+    if not matches(job.direction, start, found.local_change_msat):
+        return (
+            f"the node's splice changes our side by {found.local_change_msat} msat, {start.amount_sat} sat were asked"
+        )
     return None

@@ -4,7 +4,7 @@ Channels that want more are served out of the wallet, those first in which a sat
 holds after all of them. Change of a splice is no confirmed money until that confirms: the next one is paid from what is
 left without it. Where the wallet lacks funds, channels with dead capital give them to it, a splice of their own, and
 the next plan puts them where they are wanted: so what they bring is what they would bring there, less both
-transactions.
+transactions. Where nobody wants them, one may give what a lease takes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from revops.decide.splice.cost import (
     too_dear,
     worst_msat,
 )
+from revops.decide.splice.lease import lease_terms
 from revops.decide.splice.winners import Want, is_loser, want
 from revops.domain.decision import Outcome
 from revops.domain.node import WalletOutput
@@ -67,7 +68,7 @@ class _Writer:
 
     def __post_init__(self) -> None:
         self.outputs = [one for one in self.scene.wallet.outputs if one.spendable]
-        self.count = self.scene.in_flight_count
+        self.count = sum(self.scene.under_way(one.channel) for one in self.scene.sites)
 
     def decide(self) -> Iterator[SpliceDecision]:
         """Yield all decisions."""
@@ -125,8 +126,10 @@ class _Writer:
             spendable_sat=sat_floor(site.channel.spendable_msat),
         )
         lack = self.lacking[0] if self.lacking else None
+        if site.channel.channel_id in self.scene.leased_ids:
+            return _skip(site, why(ReasonCode.SPLICE_LEASED), dead)
         if lack is None:
-            return _skip(site, why(ReasonCode.SPLICE_NO_USE))
+            return self._lend(site, dead)
         obstacle = self._obstacle(site)
         if obstacle is not None:
             return _skip(site, obstacle, dead)
@@ -159,6 +162,19 @@ class _Writer:
             self.lacking = [one for one in self.lacking if one.sat >= self.policy.min_amount_sat]
         return decided
 
+    def _lend(self, site: SpliceSite, dead: Reason) -> SpliceDecision:
+        """A splice out of a dead channel, for a lease."""
+        lease = self.scene.lease
+        if lease is None or lease.channel_id != site.channel.channel_id:
+            return _skip(site, why(ReasonCode.SPLICE_NO_USE))
+        obstacle = self._obstacle(site)
+        if obstacle is not None:
+            return _skip(site, obstacle, dead)
+        terms, reasons = lease_terms(lease, self._perkw(), self.policy)
+        if terms is None:
+            return _skip(site, *reasons, dead)
+        return self._planned(site, SpliceDirection.OUT, lease.amount_sat, terms, terms.cost_msat, (dead, *reasons))
+
     def _planned(
         self,
         site: SpliceSite,
@@ -190,7 +206,7 @@ class _Writer:
     def _obstacle(self, site: SpliceSite) -> Reason | None:
         """What keeps a channel from being spliced now, whatever that would bring; None where nothing does."""
         channel, rates = site.channel, self.scene.rates
-        if channel.splicing:
+        if self.scene.under_way(channel):
             return why(ReasonCode.SPLICE_UNDER_WAY)
         if not channel.usable:
             return why(ReasonCode.NOT_USABLE, state=channel.state if channel.connected else "peer is not connected")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from revops.decide.splice.cost import OUT_WEIGHT, in_weight, most_inputs, worst_msat
+from revops.domain.channel import Channel
 from revops.domain.decision import Outcome
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
-from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceScene, SpliceState
+from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceScene, SpliceTerms
 from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 
 
@@ -31,21 +32,14 @@ def ready(job: SpliceJob, plan: SplicePlan, scene: SpliceScene, policy: SpliceCo
     """Given a planned splice, the plan of this moment and what it was made of, return what may be begun, or why
     nothing may.
     """
-    if job.expires_at <= scene.taken_at:
-        lifetime_minutes = round((job.expires_at - job.created_at) / 60)
-        age_minutes = round((scene.taken_at - job.created_at) / 60)
-        return why(ReasonCode.PLAN_EXPIRED, age_minutes=age_minutes, lifetime_minutes=lifetime_minutes)
-    now = next((one for one in plan.decisions if one.channel_id == job.channel_id), None)
-    if now is None:
-        return why(ReasonCode.SPLICE_GONE)
-    if now.outcome is not Outcome.CHANGE or now.terms is None:
-        # What keeps it from that: of a channel that is skipped it stands first, of a splice that waits last.
-        return now.reasons[0 if now.outcome is Outcome.SKIP else -1]
-    if now.direction is not job.direction:
-        return why(ReasonCode.SPLICE_NO_MORE)
-    perkw = 0 if scene.rates is None else scene.rates.opening_perkw
+    now = _of_now(job, plan, scene)
+    if isinstance(now, Reason):
+        return now
+    perkw = scene.now_perkw
+    if not perkw:
+        return why(ReasonCode.SPLICE_NO_ESTIMATE)
     limit_perkw = min(job.max_feerate_perkw, now.terms.max_feerate_perkw, policy.max_feerate_perkw)
-    if not 0 < perkw <= limit_perkw:
+    if perkw > limit_perkw:
         return why(ReasonCode.SPLICE_FEERATE_ROSE, perkw=perkw, max_perkw=limit_perkw)
     outputs = [one for one in scene.wallet.outputs if one.spendable]
     amount_sat = min(job.amount_sat, now.amount_sat)
@@ -69,16 +63,39 @@ def ready(job: SpliceJob, plan: SplicePlan, scene: SpliceScene, policy: SpliceCo
     return Ready(job, amount_sat, perkw, weight, cost_msat)
 
 
-def obstacle(state: SpliceState | None) -> Reason | None:
+@dataclass(frozen=True, slots=True)
+class _OfNow:
+    amount_sat: int
+    terms: SpliceTerms
+
+
+def _of_now(job: SpliceJob, plan: SplicePlan, scene: SpliceScene) -> _OfNow | Reason:
+    """What a plan of this moment would do on the same channel, or why it wouldn't."""
+    if job.expires_at <= scene.taken_at:
+        lifetime_minutes = round((job.expires_at - job.created_at) / 60)
+        age_minutes = round((scene.taken_at - job.created_at) / 60)
+        return why(ReasonCode.PLAN_EXPIRED, age_minutes=age_minutes, lifetime_minutes=lifetime_minutes)
+    now = next((one for one in plan.decisions if one.channel_id == job.channel_id), None)
+    if now is None:
+        return why(ReasonCode.SPLICE_GONE)
+    if now.outcome is not Outcome.CHANGE or now.terms is None:
+        # What keeps it from that: of a channel that is skipped it stands first, of a splice that waits last.
+        return now.reasons[0 if now.outcome is Outcome.SKIP else -1]
+    if now.direction is not job.direction:
+        return why(ReasonCode.SPLICE_NO_MORE)
+    return _OfNow(now.amount_sat, now.terms)
+
+
+def obstacle(channel: Channel | None) -> Reason | None:
     """Given the channel as the node has it just before it is asked, return what forbids that; None where nothing does.
 
     Of a splice in flight lightningd lets go, and of the connection, when it is asked for another: nothing may be asked
     of a channel that has one.
     """
-    if state is None:
+    if channel is None:
         return why(ReasonCode.SPLICE_GONE)
-    if state.inflight:
+    if channel.splicing:
         return why(ReasonCode.SPLICE_UNDER_WAY)
-    if state.state != "CHANNELD_NORMAL" or not state.connected:
-        return why(ReasonCode.NOT_USABLE, state=state.state if state.connected else "peer is not connected")
+    if not channel.usable:
+        return why(ReasonCode.NOT_USABLE, state=channel.state if channel.connected else "peer is not connected")
     return None

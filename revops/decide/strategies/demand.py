@@ -146,7 +146,7 @@ def _outlook(offer: FeeInput, seen: Evidence, belief: Belief, policy: FeesConfig
         [expected_msat] = demand_per_day(seen.windows, offer.signals, at_fee, now)
         volume_msat = shown_per_day(volume_msat, expected_msat, offer.signals)
     signals, channel = offer.signals, offer.channel
-    sendable_msat = max(channel.capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
+    sendable_msat = max(channel.least_capacity_msat - channel.our_reserve_msat - channel.their_reserve_msat, 1)
     inflow_msat, step_msat = signals.inflow.msat_per_day, payment_msat(signals)
 
     def values(times: float) -> list[float]:

@@ -82,6 +82,12 @@ class ChannelMetric(Enum):
         "Blocks until the first of the channel's HTLCs expires, negative afterwards; absent without HTLCs.",
     )
     CONNECTED = state("revops_channel_connected", CHANNEL, "Whether the channel's peer is connected (1) or not (0).")
+    SPLICING = state(
+        "revops_channel_splice_in_flight",
+        CHANNEL,
+        "Whether a splice of the channel waits to be locked in (1) or not (0): what can be sent or received then fits "
+        "before and after it.",
+    )
     FORWARDED_IN = total(
         "revops_channel_forwarded_in_msat_total",
         CHANNEL,

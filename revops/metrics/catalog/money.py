@@ -55,6 +55,26 @@ class MoneyMetric(Enum):
         "revops_budget_reserved_msat", BUDGET, "Held for payments that are not known to be final, whatever their age."
     )
     BUDGET_LEFT = state("revops_budget_left_msat", BUDGET, "What may still be reserved in the window; never negative.")
+    SPLICE_BUDGET_LIMIT = state(
+        "revops_splice_budget_limit_msat",
+        BUDGET,
+        "What splices may cost on the chain in the window.",
+    )
+    SPLICE_BUDGET_SPENT = state(
+        "revops_splice_budget_spent_msat",
+        BUDGET,
+        "Cost on the chain of splices settled in the window.",
+    )
+    SPLICE_BUDGET_RESERVED = state(
+        "revops_splice_budget_reserved_msat",
+        BUDGET,
+        "Held for splices that are not known to be final.",
+    )
+    SPLICE_BUDGET_LEFT = state(
+        "revops_splice_budget_left_msat",
+        BUDGET,
+        "What may still be reserved for splices; never negative.",
+    )
     SPENDING_LEFT = state(
         "revops_spending_left_msat",
         NODE,

@@ -11,7 +11,7 @@ from revops.domain.measures import NOTHING_MEASURED, Measures
 from revops.domain.record import PeerRecord, Report
 from revops.metrics.collect.channel import channel_samples
 from revops.metrics.collect.families import Family, Row, in_order, samples_of
-from revops.metrics.collect.money import books_rows, budget_rows, rebalance_rows, reserve_rows
+from revops.metrics.collect.money import books_rows, budget_rows, rebalance_rows, reserve_rows, splice_budget_rows
 from revops.metrics.collect.node import decision_rows, measured_rows, state_rows, totals_rows
 from revops.metrics.collect.peer import peer_rows
 from revops.metrics.collect.recorder import recorder_rows
@@ -29,6 +29,7 @@ def node_families(
     rows: list[Row] = [*state_rows(report), *totals_rows(report.lifetime), *decision_rows(measures.tallies)]
     rows += [*measured_rows(measures), *rebalance_rows(report.lifetime, measures)]
     rows += [*books_rows(report.books), *budget_rows(report.budget)]
+    rows += splice_budget_rows(measures.splice_budget)
     rows += [row for one in report.reserves for row in reserve_rows(one)]
     rows += [row for peer in peers if peer.channel_count for row in peer_rows(peer)]
     rows += recorder_rows(measures.recorder)

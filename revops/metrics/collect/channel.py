@@ -26,6 +26,7 @@ _CHANNEL_VALUES: Final[tuple[tuple[Metric, Callable[[ChannelRecord], float | Non
     (ChannelMetric.VALUE, lambda channel: channel.value_ppm),
     (ChannelMetric.HTLCS, lambda channel: channel.htlc_count),
     (ChannelMetric.CONNECTED, lambda channel: int(channel.connected)),
+    (ChannelMetric.SPLICING, lambda channel: int(channel.splicing)),
     (ChannelMetric.FORWARDED_IN, lambda channel: channel.lifetime.in_msat),
     (ChannelMetric.FORWARDED_OUT, lambda channel: channel.lifetime.out_msat),
     (ChannelMetric.FORWARDS_IN, lambda channel: channel.lifetime.in_count),

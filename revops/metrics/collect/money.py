@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from revops.domain.budget import CategoryState
 from revops.domain.decision import BudgetVerdict
 from revops.domain.measures import JOBS, Measures
 from revops.domain.reason import ReasonCode
@@ -73,6 +74,21 @@ def budget_rows(verdict: BudgetVerdict) -> list[Row]:
         (MoneyMetric.SPENDING_SUSPENDED, (code,), float(code in active)) for code in sorted(active.union(SUSPENSIONS))
     ]
     return rows
+
+
+def splice_budget_rows(budget: CategoryState | None) -> list[Row]:
+    """Given the budget of splices (None: it was never set nor used), return the rows of both windows."""
+    windows = () if budget is None else (("daily", budget.daily), ("weekly", budget.weekly))
+    return [
+        row
+        for name, window in windows
+        for row in (
+            (MoneyMetric.SPLICE_BUDGET_LIMIT, (name,), window.limit.limit_msat),
+            (MoneyMetric.SPLICE_BUDGET_SPENT, (name,), window.spent_msat),
+            (MoneyMetric.SPLICE_BUDGET_RESERVED, (name,), window.reserved_msat),
+            (MoneyMetric.SPLICE_BUDGET_LEFT, (name,), window.left_msat),
+        )
+    ]
 
 
 def reserve_rows(standing: ReserveStanding) -> list[Row]:

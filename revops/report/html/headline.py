@@ -47,7 +47,8 @@ class Tile:
 
 def tiles(review: Review) -> tuple[Tile, ...]:
     """Given a review, return its figures, the most important first."""
-    return (_net(review.profit, review.before), *_parts(review.profit), _funds(review), _budget(review.categories))
+    budgets = map(_budget, review.categories)
+    return (_net(review.profit, review.before), *_parts(review.profit), _funds(review), *budgets)
 
 
 def _net(profit: ProfitReport, before: ProfitReport | None) -> Tile:
@@ -122,14 +123,15 @@ def _parts(profit: ProfitReport) -> Iterator[Tile]:
     yield Tile("Return on capital", "-" if ratio is None else percent(ratio), "a year", (capital,))
 
 
-def _budget(categories: tuple[CategoryState, ...]) -> Tile:
-    one = next(one for one in categories if one.category is Category.REBALANCE)
+def _budget(one: CategoryState) -> Tile:
+    rebalances = one.category is Category.REBALANCE
     used = max(_used_ratio(one.daily), _used_ratio(one.weekly))
     meters = tuple(_meter(label, window) for label, window in (("day", one.daily), ("week", one.weekly)))
     is_set = one.daily.limit.limit_msat > 0 and one.weekly.limit.limit_msat > 0
-    left = f"{income(one.left_msat)} sat left for the next payment"
+    left = f"{income(one.left_msat)} sat left for the next {'payment' if rebalances else 'splice'}"
     notes = (left if is_set else "a limit is 0: nothing may be spent",)
-    return Tile("Budget used", f"{min(int(100 * used), 999)} %", "of the tighter limit", notes, meters=meters)
+    label = "Budget used" if rebalances else "Budget of splices used"
+    return Tile(label, f"{min(int(100 * used), 999)} %", "of the tighter limit", notes, meters=meters)
 
 
 def _used_ratio(window: WindowState) -> float:
