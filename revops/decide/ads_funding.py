@@ -144,7 +144,9 @@ def funding_reasons(found: LeaseFunding | None, seen: AdsInput, policy: AdsConfi
             weight=rates.funding_weight,
         ),
     ]
-    if not found.sold:
-        market_sat = 0 if found.market_msat is None else sat_floor(found.market_msat)
+    if found.market_msat is None:
+        reasons.append(why(ReasonCode.ADS_MARKET_THIN, offer_count=found.offer_count))
+    elif not found.sold:
+        market_sat = sat_floor(found.market_msat)
         reasons.append(why(ReasonCode.ADS_FUNDING_UNSOLD, offer_count=found.offer_count, market_sat=market_sat))
     return tuple(reasons)
