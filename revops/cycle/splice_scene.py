@@ -100,8 +100,6 @@ def scene_of(session: Session, view: NodeView) -> SpliceScene:
         rates=chain_rates(sampled, now),
         rated_days=rated_days,
         begun_ids=begun,
-        channels_msat=view.spendable_msat,
-        channels_reserve_msat=resume_level_msat(config.reserve.offchain_sat, config.reserve.resume_ratio),
         leased_ids=frozenset(channel.channel_id for channel in view.channels if leased(channel, view.node.blockheight)),
         now_perkw=next((one.opening_perkw for one in sampled if one.sampled_at == now), None),
     )

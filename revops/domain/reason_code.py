@@ -188,7 +188,6 @@ class ReasonCode(StrEnum):
     SPLICE_WALLET = "splice_wallet"
     SPLICE_WALLET_SHORT = "splice_wallet_short"
     SPLICE_CHANGE = "splice_change"
-    SPLICE_CHANNELS_SHORT = "splice_channels_short"
     SPLICE_DEAD = "splice_dead"
     SPLICE_FUNDS = "splice_funds"
     SPLICE_NO_USE = "splice_no_use"

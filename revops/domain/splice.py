@@ -50,12 +50,11 @@ class SpliceSite:
 
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
-    """All that a splice plan decides on. `reserve_msat` must stay in the wallet, and `channels_reserve_msat` of the
-    `channels_msat` that usable channels can send; `rated_days` is how long the span is that sums are of; `rates` are
-    None where the node had no estimate lately; `now_perkw` is what it estimates at this moment for an opening, None:
-    nothing; `begun_ids` are the channels on which a splice of ours was begun of which the end isn't known, whether the
-    node lists it or not. `lease` is what the capital of one dead channel could be lent for, where others ask for as
-    much as that costs; `leased_ids` are channels in which we lend.
+    """All that a splice plan decides on. `reserve_msat` must stay in the wallet; `rated_days` is how long the span is
+    that sums are of; `rates` are None where the node had no estimate lately; `now_perkw` is what it estimates at this
+    moment for an opening, None: nothing; `begun_ids` are the channels on which a splice of ours was begun of which the
+    end isn't known, whether the node lists it or not. `lease` is what the capital of one dead channel could be lent
+    for, where others ask for as much as that costs; `leased_ids` are channels in which we lend.
     """
 
     taken_at: float
@@ -66,8 +65,6 @@ class SpliceScene:
     rated_days: float
     begun_ids: frozenset[str] = frozenset()
     now_perkw: int | None = None
-    channels_msat: int = 0
-    channels_reserve_msat: int = 0
     lease: LeaseFunding | None = None
     leased_ids: frozenset[str] = frozenset()
 

@@ -50,9 +50,6 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
         "until it is confirmed the wallet has {confirmed_sat} confirmed sat, less than its reserve of {reserve_sat}: "
         "writing is suspended meanwhile"
     ),
-    ReasonCode.SPLICE_CHANNELS_SHORT: (
-        "it would leave {left_sat} sat that channels can send, less than their reserve of {reserve_sat}"
-    ),
     ReasonCode.SPLICE_DEAD: (
         "dead capital: nothing went through it for {silent_days} usable days; {spendable_sat} sat can leave"
     ),

@@ -28,7 +28,6 @@ from tests.decide.splice_scenes import MIN_DAYS, POLICY, RATES, WORTH, dead, sce
 #: Turned away: 2,000,000 sat in 30 days, so 6,000,000 within 90; a splice moves 5,000,000 at most.
 WANTED_SAT = 5_000_000
 LOW = why(ReasonCode.RESERVE_LOW, where="the wallet", have_sat=1, floor_sat=2, resume_sat=3)
-LOW_CHANNELS = why(ReasonCode.RESERVE_LOW, where="the channels", have_sat=1, floor_sat=2, resume_sat=3)
 SYNCING = why(ReasonCode.NODE_SYNCING, warning="behind")
 
 
@@ -315,7 +314,6 @@ def test_several_dead_channels_give_no_more_than_is_lacking() -> None:
         ((why(ReasonCode.OBSERVE_MODE),), Outcome.DEFER, Outcome.DEFER),
         ((SYNCING,), Outcome.DEFER, Outcome.DEFER),
         ((LOW,), Outcome.DEFER, Outcome.CHANGE),  # a splice out mends it
-        ((LOW_CHANNELS,), Outcome.DEFER, Outcome.DEFER),  # and makes this worse
     ],
 )
 def test_what_suspends_splices(reasons: tuple[Reason, ...], into: Outcome, out: Outcome) -> None:
@@ -323,20 +321,6 @@ def test_what_suspends_splices(reasons: tuple[Reason, ...], into: Outcome, out: 
     assert ample.outcome is into
     assert ample.terms is not None, "what it would be is told all the same"
     assert plan_of(winner(1), dead(2), wallet=wallet(50_000), suspended=reasons)[channel_id(2)].outcome is out
-
-
-def test_a_splice_out_leaves_the_channels_their_reserve() -> None:
-    policy = SpliceConfig(mode="act", max_splices=10)
-    held = {"wallet": wallet(50_000), "channels_msat": 6_000_000 * SAT, "policy": policy}
-    sites = (winner(1), dead(2), dead(3))
-    ample = plan_of(*sites, channels_reserve_msat=1_000_000 * SAT, **held)
-    assert [ample[channel_id(number)].outcome for number in (2, 3)] == [Outcome.CHANGE, Outcome.CHANGE]
-    # The first leaves 3,553,860 sat, the second would leave 1,107,720.
-    short = plan_of(*sites, channels_reserve_msat=1_200_000 * SAT, **held)
-    assert [short[channel_id(number)].outcome for number in (2, 3)] == [Outcome.CHANGE, Outcome.DEFER]
-    assert codes(short[channel_id(3)])[-1] == "splice_channels_short"
-    none = plan_of(*sites, channels_reserve_msat=4_000_000 * SAT, **held)
-    assert [none[channel_id(number)].outcome for number in (2, 3)] == [Outcome.DEFER, Outcome.DEFER]
 
 
 def test_the_plan_holds_each_channel_once_and_is_good_for_a_while() -> None:

@@ -25,7 +25,6 @@ from revops.decide.splice.cost import (
 )
 from revops.decide.splice.lease import lease_terms
 from revops.decide.splice.winners import Want, is_loser, want
-from revops.decide.suspend import ONCHAIN, WHERE
 from revops.domain.decision import Outcome
 from revops.domain.node import WalletOutput
 from revops.domain.policy import SpliceConfig
@@ -33,7 +32,8 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceDecision, SpliceDirection, SplicePlan, SpliceScene, SpliceSite, SpliceTerms
 from revops.domain.units import MSAT_PER_SAT, PPM, sat_ceil, sat_floor
 
-_RESERVE = frozenset({ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING})
+#: What is no obstacle for a splice out to the wallet: it mends it.
+_CURED = frozenset({ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING})
 
 
 def make_plan(
@@ -65,7 +65,6 @@ class _Writer:
     outputs: list[WalletOutput] = field(init=False)
     lacking: list[_Lack] = field(init=False, default_factory=list)
     count: int = field(init=False)
-    leaving_msat: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.outputs = [one for one in self.scene.wallet.outputs if one.spendable]
@@ -187,7 +186,7 @@ class _Writer:
         taken: Sequence[WalletOutput] = (),
     ) -> SpliceDecision:
         """A splice, unless the plan is full, or something suspends it."""
-        waits = self.suspended if direction is SpliceDirection.IN else tuple(self._against_out(amount_sat, terms))
+        waits = tuple(one for one in self.suspended if direction is SpliceDirection.IN or one.code not in _CURED)
         if self.count >= self.policy.max_splices:
             waits = (why(ReasonCode.SPLICE_PLAN_FULL, splice_count=self.count), *waits)
         else:
@@ -203,19 +202,6 @@ class _Writer:
             terms=terms,
             reasons=(*reasons, *waits),
         )
-
-    def _against_out(self, amount_sat: int, terms: SpliceTerms) -> Iterator[Reason]:
-        """What suspends a splice out: all but a wallet that is short, which it mends; and a reserve of the channels
-        that it would cross.
-        """
-        yield from (one for one in self.suspended if not _wallet_is_short(one))
-        leaving_msat = self.leaving_msat + amount_sat * MSAT_PER_SAT + terms.max_cost_msat
-        left_msat, reserve_msat = self.scene.channels_msat - leaving_msat, self.scene.channels_reserve_msat
-        if reserve_msat > 0 and left_msat < reserve_msat:
-            left_sat = max(sat_floor(left_msat), 0)
-            yield why(ReasonCode.SPLICE_CHANNELS_SHORT, left_sat=left_sat, reserve_sat=sat_ceil(reserve_msat))
-            return
-        self.leaving_msat = leaving_msat
 
     def _obstacle(self, site: SpliceSite) -> Reason | None:
         """What keeps a channel from being spliced now, whatever that would bring; None where nothing does."""
@@ -250,10 +236,6 @@ class _Writer:
         confirmed_msat = have_msat - sum(one.amount_msat for one in taken)
         if confirmed_msat < self.scene.reserve_msat:
             yield why(ReasonCode.SPLICE_CHANGE, confirmed_sat=sat_floor(confirmed_msat), reserve_sat=reserve_sat)
-
-
-def _wallet_is_short(reason: Reason) -> bool:
-    return reason.code in _RESERVE and reason.numbers.get("where") == WHERE[ONCHAIN]
 
 
 def _skip(site: SpliceSite, *reasons: Reason) -> SpliceDecision:
