@@ -126,7 +126,8 @@ class SplicePlan:
 class SpliceStart:
     """What was asked of the node, when, and how the channel was then: by this our splice is told from another one.
     `worst_msat` is what it may cost at most: `weight`, more than which it can't have, at `perkw`, and change that is
-    too small to be paid out.
+    too small to be paid out. What the node's events up to `event_index` tell happened before it was asked, whatever
+    the clock said.
     """
 
     asked_at: float
@@ -136,6 +137,7 @@ class SpliceStart:
     perkw: int
     weight: int
     worst_msat: int
+    event_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,14 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
         "locked in, but the node hasn't written down yet what transaction {txid} has cost; {reserved_msat:sat} sat "
         "stay reserved"
     ),
-    ReasonCode.SPLICE_DROPPED: "the node has let go of transaction {txid} unsigned: nothing was moved or paid",
+    ReasonCode.SPLICE_DROPPED: (
+        "the node doesn't list transaction {txid} any more, {hours} hours after it was asked for; but it was signed, "
+        "and the peer may still send it. {reserved_msat:sat} sat stay reserved, and the channel gets no other splice, "
+        "until another transaction spends what funds it, as closing it does"
+    ),
     ReasonCode.SPLICE_OVERTAKEN: "another splice was locked in, so that transaction {txid} can't be: nothing was paid",
     ReasonCode.SPLICE_ASSUMED: (
-        "the channel is gone, and no record says what transaction {txid} has cost: booked at the most, "
+        "the channel is gone, and no record says what the splice (transaction {txid}) has cost: booked at the most, "
         "{cost_msat:sat} sat"
     ),
     ReasonCode.SPLICE_NOT_MADE: "the node made no such splice: nothing was moved or paid",
