@@ -96,6 +96,7 @@ def scene_of(session: Session, view: NodeView) -> SpliceScene:
         sites=tuple(sites),
         wallet=view.wallet,
         reserve_msat=config.reserve.onchain_sat * MSAT_PER_SAT,
+        channels_free_msat=view.spendable_msat - config.reserve.offchain_sat * MSAT_PER_SAT,
         rates=chain_rates(sampled, now),
         rated_days=rated_days,
         begun_ids=begun,

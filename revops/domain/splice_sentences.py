@@ -46,6 +46,9 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SPLICE_WALLET_SHORT: (
         "the wallet has {free_sat} sat above its reserve of {reserve_sat}, {wanted_sat} are wanted: it waits for funds"
     ),
+    ReasonCode.SPLICE_CHANNELS_SHORT: (
+        "what the channels can send is {free_sat} sat above its reserve (offchain_sat): too little to take that out"
+    ),
     ReasonCode.SPLICE_CHANGE: (
         "until it is confirmed the wallet has {confirmed_sat} confirmed sat, less than its reserve of {reserve_sat}: "
         "writing is suspended meanwhile"

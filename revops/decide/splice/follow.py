@@ -75,10 +75,9 @@ def follow(job: SpliceJob, seen: Evidence) -> Verdict:
 def _known(txid: str | None, seen: Evidence) -> bool:
     """Whether the node's records know the transaction. Else what it said may not be true, or another pays more."""
     channel = seen.channel
-    known = set(seen.costs_msat)
-    if channel is not None:
-        known |= {channel.funding_txid, *(one.txid for one in channel.splices)}
-    return txid in known
+    if txid in seen.costs_msat:
+        return True
+    return channel is not None and txid in {channel.funding_txid, *(one.txid for one in channel.splices)}
 
 
 def _heard(job: SpliceJob, start: SpliceStart, txid: str, seen: Evidence) -> Verdict:
