@@ -18,7 +18,7 @@ from revops.decide.ads_price import quote
 from revops.decide.dead_capital import chain_rates
 from revops.decide.splice.cost import OUT_WEIGHT
 from revops.decide.splice.winners import is_loser
-from revops.decide.suspend import ONCHAIN, WHERE, resume_level_msat
+from revops.decide.suspend import lacks_wallet, resume_level_msat
 from revops.domain.ads import LeaseFunding
 from revops.domain.channel import Channel
 from revops.domain.dead_capital import ChainRates
@@ -28,13 +28,11 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceSite
 from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 
-_RESERVE = frozenset({ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING})
-
 
 def wallet_short(seen: AdsInput, policy: AdsConfig, reserve: ReserveConfig) -> bool:
     """Given what is known and the limits, return whether nothing but the wallet stands against a lease."""
     rates = chain_rates(seen.feerates, seen.view.taken_at)
-    others = [one for one in seen.suspended if one.code not in _RESERVE or one.numbers.get("where") != WHERE[ONCHAIN]]
+    others = [one for one in seen.suspended if not lacks_wallet(one)]
     if others or given(seen.view, seen.since_at) or seen.starting is None or seen.capital is None or rates is None:
         return False
     if chain_stops(rates, seen.view.taken_at, policy):
