@@ -26,7 +26,7 @@ from revops.node.errors import NodeError
 from revops.node.parse_splices import transcript
 from revops.node.reader import Reader
 from revops.node.writer import Writer
-from revops.store import ledger
+from revops.store import events, ledger
 from revops.store import splices_begun as splices
 from revops.store.engine import Database
 
@@ -78,7 +78,8 @@ class Splicer:
         reason = obstacle(channel)
         if reason is not None or channel is None:
             return SpliceOutcome(job.splice_key, reason or why(ReasonCode.SPLICE_GONE))
-        start = self._start(ready, channel)
+        with self.database.read(self.node_key) as tx:
+            start = self._start(ready, channel, events.latest_index(tx))
         try:
             with self.database.transaction(self.node_key) as tx:
                 reserve_key = ledger.reserve(
@@ -112,7 +113,7 @@ class Splicer:
             splices.mark_in_flight(tx, job.splice_key, txid)
         return self._check(job, ready, txid)
 
-    def _start(self, ready: Ready, channel: Channel) -> SpliceStart:
+    def _start(self, ready: Ready, channel: Channel, event_index: int) -> SpliceStart:
         """What will be asked, and of which channel."""
         if channel.funding_txid is None:
             raise DataError(f"listpeerchannels: no funding transaction of channel {channel.channel_id}")
@@ -124,6 +125,7 @@ class Splicer:
             perkw=ready.perkw,
             weight=ready.weight,
             worst_msat=ready.worst_msat,
+            event_index=event_index,
         )
 
     def _preview(self, ready: Ready) -> Reason | None:
@@ -143,7 +145,7 @@ class Splicer:
         """
         channel = self.reader.channel(job.channel_id)
         sure = error.code in REFUSALS and not error.outcome_unknown
-        verdict = follow(job, Evidence(channel, {}, sure, self.clock()))
+        verdict = follow(job, Evidence(channel, {}, reconnected=False, at=self.clock(), refused=sure))
         if verdict.status == "failed":
             verdict = Verdict("failed", why(ReasonCode.SPLICE_REFUSED, message=str(error)))
         self._record(job, verdict)

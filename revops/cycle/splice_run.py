@@ -27,9 +27,10 @@ from revops.errors import RevopsError
 from revops.store import events, ledger, splices, splices_begun
 
 COMMAND = "splice run"
-#: A connection that is made so soon after the node was asked may be older than what it was asked: it proves nothing.
-GRACE_SECONDS = 120
-_UNCLEAR = frozenset({ReasonCode.SPLICE_UNCLEAR, ReasonCode.SPLICE_ASSUMED})
+#: A connection that is made so soon after a splice was begun may be older than what was asked of the node, once it had
+#: said what it would do: both may take 90 seconds, and the database its time. It proves nothing.
+GRACE_SECONDS = 300
+_UNCLEAR = frozenset({ReasonCode.SPLICE_UNCLEAR, ReasonCode.SPLICE_DROPPED, ReasonCode.SPLICE_ASSUMED})
 _log = logging.getLogger(__name__)
 
 
@@ -113,8 +114,9 @@ class _Work:
         for job in left:
             with session.database.read(session.node_key) as tx:
                 costs_msat = splices_begun.costs_msat(tx, job)
-                since = 0.0 if job.start is None else job.start.asked_at + GRACE_SECONDS
-                reconnected = events.connected_since(tx, job.channel_id, since)
+                reconnected = job.start is not None and events.connected_since(
+                    tx, job.channel_id, job.start.asked_at + GRACE_SECONDS, job.start.event_index
+                )
             self._guarded(partial(self.splicer.follow, job, costs_msat, reconnected=reconnected))
 
     def begin_one(self, synced: Synced) -> tuple[Reason, ...]:

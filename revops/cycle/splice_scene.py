@@ -97,6 +97,8 @@ def scene_of(session: Session, view: NodeView) -> SpliceScene:
         wallet=view.wallet,
         # Until a block has a splice all of the wallet may be unconfirmed. What that suspends must end with it.
         reserve_msat=resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio),
+        channels_free_msat=view.spendable_msat
+        - resume_level_msat(config.reserve.offchain_sat, config.reserve.resume_ratio),
         rates=chain_rates(sampled, now),
         rated_days=rated_days,
         begun_ids=begun,

@@ -18,7 +18,7 @@ from revops.decide.ads_price import quote
 from revops.decide.dead_capital import chain_rates
 from revops.decide.splice.cost import OUT_WEIGHT
 from revops.decide.splice.winners import is_loser
-from revops.decide.suspend import ONCHAIN, WHERE, resume_level_msat
+from revops.decide.suspend import lacks_wallet, resume_level_msat
 from revops.domain.ads import LeaseFunding
 from revops.domain.channel import Channel
 from revops.domain.dead_capital import ChainRates
@@ -28,13 +28,11 @@ from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceSite
 from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 
-_RESERVE = frozenset({ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING})
-
 
 def wallet_short(seen: AdsInput, policy: AdsConfig, reserve: ReserveConfig) -> bool:
     """Given what is known and the limits, return whether nothing but the wallet stands against a lease."""
     rates = chain_rates(seen.feerates, seen.view.taken_at)
-    others = [one for one in seen.suspended if one.code not in _RESERVE or one.numbers.get("where") != WHERE[ONCHAIN]]
+    others = [one for one in seen.suspended if not lacks_wallet(one)]
     if others or given(seen.view, seen.since_at) or seen.starting is None or seen.capital is None or rates is None:
         return False
     if chain_stops(rates, seen.view.taken_at, policy):
@@ -86,10 +84,10 @@ def _by(channel: Channel, seen: AdsInput, rates: ChainRates, config: Config) -> 
     there_msat = channel.spendable_msat - OUT_WEIGHT * config.splice.max_feerate_perkw
     coin = WalletOutput("spliced", max(there_msat, 0), "confirmed", reserved=False)
     weight = funding_weight(Wallet((*seen.view.wallet.outputs, coin)), room, most_perkw)
-    # A wallet that is below its reserve lends nothing until it is well above, and lends down to there.
+    free_msat = seen.view.wallet.spendable_msat - config.reserve.onchain_sat * MSAT_PER_SAT - weight * most_perkw
+    # A wallet that is below its reserve lends nothing until it is well above.
     resume_msat = resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio)
-    free_msat = seen.view.wallet.spendable_msat - resume_msat - weight * most_perkw
-    wanted_msat = room - free_msat
+    wanted_msat = max(room - free_msat, resume_msat - seen.view.wallet.spendable_msat)
     amount_sat = min(sat_floor(there_msat), sat_ceil(wanted_msat), config.splice.max_amount_sat)
     lease_msat = sat_floor(min(room, amount_sat * MSAT_PER_SAT + free_msat)) * MSAT_PER_SAT
     enough = seen.view.wallet.spendable_msat + amount_sat * MSAT_PER_SAT >= resume_msat
@@ -143,7 +141,9 @@ def funding_reasons(found: LeaseFunding | None, seen: AdsInput, policy: AdsConfi
             weight=rates.funding_weight,
         ),
     ]
-    if not found.sold:
-        market_sat = 0 if found.market_msat is None else sat_floor(found.market_msat)
+    if found.market_msat is None:
+        reasons.append(why(ReasonCode.ADS_MARKET_THIN, offer_count=found.offer_count))
+    elif not found.sold:
+        market_sat = sat_floor(found.market_msat)
         reasons.append(why(ReasonCode.ADS_FUNDING_UNSOLD, offer_count=found.offer_count, market_sat=market_sat))
     return tuple(reasons)

@@ -110,6 +110,12 @@ def funds_reasons(
     return tuple(one.reason for one in standings if one.reason is not None)
 
 
+def lacks_wallet(reason: Reason) -> bool:
+    """Given what suspends writing, return whether that is the wallet's reserve: what fills the wallet is a cure."""
+    low = reason.code in {ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING}
+    return low and reason.numbers.get("where") == WHERE[ONCHAIN]
+
+
 def syncing_reasons(view: NodeView) -> tuple[Reason, ...]:
     """Given the node, return why its view of the chain can't be trusted yet; empty when it is in sync."""
     warning = view.node.sync_warning

@@ -8,8 +8,9 @@ from typing import Final
 from revops.domain.values import replace
 
 #: States in which a channel forwards payments. A splice in flight keeps the channel usable.
+NORMAL_STATE: Final = "CHANNELD_NORMAL"
 SPLICING_STATE: Final = "CHANNELD_AWAITING_SPLICE"
-LIVE_STATES: Final = frozenset({"CHANNELD_NORMAL", SPLICING_STATE})
+LIVE_STATES: Final = frozenset({NORMAL_STATE, SPLICING_STATE})
 #: Each side keeps 1 % of the capacity after a splice as its reserve (BOLT 2, "Channel Splicing").
 RESERVE_SHARE: Final = 100
 

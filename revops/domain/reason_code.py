@@ -187,6 +187,7 @@ class ReasonCode(StrEnum):
     SPLICE_UNDER_WAY = "splice_under_way"
     SPLICE_WALLET = "splice_wallet"
     SPLICE_WALLET_SHORT = "splice_wallet_short"
+    SPLICE_CHANNELS_SHORT = "splice_channels_short"
     SPLICE_CHANGE = "splice_change"
     SPLICE_DEAD = "splice_dead"
     SPLICE_FUNDS = "splice_funds"

@@ -50,17 +50,19 @@ class SpliceSite:
 
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
-    """All that a splice plan decides on. `reserve_msat` must stay in the wallet; `rated_days` is how long the span is
-    that sums are of; `rates` are None where the node had no estimate lately; `now_perkw` is what it estimates at this
-    moment for an opening, None: nothing; `begun_ids` are the channels on which a splice of ours was begun of which the
-    end isn't known, whether the node lists it or not. `lease` is what the capital of one dead channel could be lent
-    for, where others ask for as much as that costs; `leased_ids` are channels in which we lend.
+    """All that a splice plan decides on. `reserve_msat` must stay in the wallet; `channels_free_msat` is what the
+    usable channels can send above their reserve (below 0: they lack it); `rated_days` is how long the span is that sums
+    are of; `rates` are None where the node had no estimate lately; `now_perkw` is what it estimates at this moment for
+    an opening, None: nothing; `begun_ids` are the channels on which a splice of ours was begun of which the end isn't
+    known, whether the node lists it or not. `lease` is what the capital of one dead channel could be lent for, where
+    others ask for as much as that costs; `leased_ids` are channels in which we lend.
     """
 
     taken_at: float
     sites: tuple[SpliceSite, ...]
     wallet: Wallet
     reserve_msat: int
+    channels_free_msat: int
     rates: ChainRates | None
     rated_days: float
     begun_ids: frozenset[str] = frozenset()
@@ -126,7 +128,8 @@ class SplicePlan:
 class SpliceStart:
     """What was asked of the node, when, and how the channel was then: by this our splice is told from another one.
     `worst_msat` is what it may cost at most: `weight`, more than which it can't have, at `perkw`, and change that is
-    too small to be paid out.
+    too small to be paid out. What the node's events up to `event_index` tell happened before it was asked, whatever
+    the clock said.
     """
 
     asked_at: float
@@ -136,6 +139,7 @@ class SpliceStart:
     perkw: int
     weight: int
     worst_msat: int
+    event_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

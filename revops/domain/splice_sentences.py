@@ -46,6 +46,9 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SPLICE_WALLET_SHORT: (
         "the wallet has {free_sat} sat above its reserve of {reserve_sat}, {wanted_sat} are wanted: it waits for funds"
     ),
+    ReasonCode.SPLICE_CHANNELS_SHORT: (
+        "what the channels can send is {free_sat} sat above its reserve (offchain_sat): too little to take that out"
+    ),
     ReasonCode.SPLICE_CHANGE: (
         "until it is confirmed the wallet has {confirmed_sat} confirmed sat, less than its reserve of {reserve_sat}: "
         "writing is suspended meanwhile"
@@ -81,10 +84,14 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
         "locked in, but the node hasn't written down yet what transaction {txid} has cost; {reserved_msat:sat} sat "
         "stay reserved"
     ),
-    ReasonCode.SPLICE_DROPPED: "the node has let go of transaction {txid} unsigned: nothing was moved or paid",
+    ReasonCode.SPLICE_DROPPED: (
+        "the node doesn't list transaction {txid} any more, {hours} hours after it was asked for; but it was signed, "
+        "and the peer may still send it. {reserved_msat:sat} sat stay reserved, and the channel gets no other splice, "
+        "until another transaction spends what funds it, as closing it does"
+    ),
     ReasonCode.SPLICE_OVERTAKEN: "another splice was locked in, so that transaction {txid} can't be: nothing was paid",
     ReasonCode.SPLICE_ASSUMED: (
-        "the channel is gone, and no record says what transaction {txid} has cost: booked at the most, "
+        "the channel is gone, and no record says what the splice (transaction {txid}) has cost: booked at the most, "
         "{cost_msat:sat} sat"
     ),
     ReasonCode.SPLICE_NOT_MADE: "the node made no such splice: nothing was moved or paid",

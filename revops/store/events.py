@@ -181,9 +181,20 @@ def prune_events(tx: Tx, before_at: float) -> int:
     return tx.connection.execute(delete(peer_event).where(*doomed)).rowcount
 
 
-def connected_since(tx: Tx, channel_id: str, since_at: float) -> bool:
-    """Given a channel and a moment, return whether its peer is known to have connected after it."""
-    return tx.execute(_connected(), b_channel=channel_id, b_since=since_at).first() is not None
+def latest_index(tx: Tx) -> int:
+    """Return the index of the newest event on record; 0 where there is none."""
+    return int(tx.execute(_latest()).scalar() or 0)
+
+
+@cache
+def _latest() -> Executable:
+    return select(func.max(peer_event.c.created_index)).where(peer_event.c.node_key == NODE)
+
+
+def connected_since(tx: Tx, channel_id: str, since_at: float, after_index: int) -> bool:
+    """Given a channel, a moment and an event, return whether its peer is known to have connected after both."""
+    asked = {"b_channel": channel_id, "b_since": since_at, "b_after": after_index}
+    return tx.execute(_connected(), **asked).first() is not None
 
 
 @cache
@@ -191,4 +202,5 @@ def _connected() -> Executable:
     row, of = peer_event.c, channel.c
     its_peer = select(of.peer_key).where(of.node_key == NODE, of.channel_id == bindparam("b_channel"))
     mine = (row.node_key == NODE, row.peer_key.in_(its_peer), row.kind == "connect")
-    return select(row.created_index).where(*mine, row.happened_at > bindparam("b_since")).limit(1)
+    later = (row.happened_at > bindparam("b_since"), row.created_index > bindparam("b_after"))
+    return select(row.created_index).where(*mine, *later).limit(1)

@@ -174,6 +174,7 @@ def test_a_dry_run_asks_and_writes_nothing(place: Splices) -> None:
         ("splice", {"max_feerate_perkw": 253}, ReasonCode.SPLICE_FEERATE),
         ("splice", {"min_return_ratio": 100.0}, ReasonCode.SPLICE_TOO_DEAR),
         ("reserve", {"onchain_sat": 10**9}, ReasonCode.SPLICE_WALLET_SHORT),
+        ("reserve", {"offchain_sat": 10**9}, ReasonCode.RESERVE_LOW),
     ],
 )
 def test_what_has_changed_since_the_plan_stops_it_and_is_said(
@@ -281,10 +282,59 @@ def test_wherever_a_run_dies_the_next_goes_on(place: Splices, monkeypatch: pytes
 
 def test_the_budget_holds_whatever_happens(place: Splices) -> None:
     place.bench.settings["splice"] |= {"daily_sat": 2_000, "weekly_sat": 2_000}
-    for _ in range(8):
+    said: set[ReasonCode] = set()
+    for _ in range(10):
         place.plan()
-        place.run()
-        place.later(2 * HOUR)
+        said |= set(codes(place.run()))
         settled_msat, reserved_msat = place.ledger_msat()
         assert settled_msat + reserved_msat <= 2_000_000
-    assert codes(place.run()) == [ReasonCode.BUDGET_EXHAUSTED] or place.jobs()[-1][1] in {"settled", "expired"}
+        place.later(2 * HOUR)
+    assert {ReasonCode.SPLICE_BEGUN, ReasonCode.SPLICE_LOCKED, ReasonCode.BUDGET_EXHAUSTED} <= said
+
+
+def test_a_false_name_of_the_transaction_frees_nothing(place: Splices) -> None:
+    place.plan()
+    place.bench.node.false_reply("dev-splice", {"txid": "ab" * 32})
+    with pytest.raises(DataError, match="doesn't list"):
+        place.run()
+    reserved_msat = place.ledger_msat()[1]
+    place.later(HOUR / 10)
+    assert codes(place.run()) == [ReasonCode.SPLICE_WAITS]
+    assert place.ledger_msat() == (0, reserved_msat)
+    place.later()
+    assert codes(place.run()) == [ReasonCode.SPLICE_LOCKED]
+    assert place.ledger_msat() == (place.booked_msat(), 0)
+
+
+def test_one_that_was_signed_and_dropped_keeps_its_reservation(place: Splices) -> None:
+    """A peer that has our signatures makes lightningd forget the splice, and may send it whenever it likes."""
+    place.plan()
+    place.run()
+    reserved_msat = place.ledger_msat()[1]
+    place.bench.node.world.channels[place.wanted].splice = None
+    for _ in range(3):
+        place.later(24 * HOUR)
+        place.plan()
+        summary = place.run()
+        assert codes(summary)[0] is ReasonCode.SPLICE_DROPPED
+        assert summary.jobs[0].status == "in_flight"
+        assert place.ledger_msat() == (0, reserved_msat)
+    assert len(place.asked()) == 1, "what it spends may be spent already"
+
+
+def test_a_clock_that_was_behind_makes_no_old_connection_a_new_one(place: Splices) -> None:
+    """The node goes on with a splice whose run was killed; its peer has connected since the time that the run saw."""
+    place.plan()
+    bench, peer_id = place.bench, place.channel(place.wanted)["peer_id"]
+    bench.node.disconnect_peer(peer_id)
+    place.later(60.0)
+    bench.node.connect_peer(peer_id)
+    place.later(60.0)
+    bench.node.trouble_splice("hangs")
+    bench.clock_offset = -2 * HOUR
+    with pytest.raises(NodeError):
+        place.run()
+    bench.clock_offset = 0.0
+    place.later(10.0)
+    assert codes(place.run()) == [ReasonCode.SPLICE_UNCLEAR]
+    assert place.ledger_msat()[1] > 0

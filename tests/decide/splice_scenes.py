@@ -56,5 +56,5 @@ def wallet(*amounts_sat: int) -> Wallet:
 
 def scene(*sites: SpliceSite, **overrides: Any) -> SpliceScene:
     """A wallet of two outputs, 20,000,000 sat, a reserve of 100,000, and 30 days on record."""
-    base = SpliceScene(NOW, sites, wallet(18_000_000, 2_000_000), 100_000 * SAT, RATES, 30.0)
+    base = SpliceScene(NOW, sites, wallet(18_000_000, 2_000_000), 100_000 * SAT, 10**12, RATES, 30.0)
     return replace(base, **overrides)

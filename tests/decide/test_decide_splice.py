@@ -50,7 +50,7 @@ def test_weights_are_no_less_than_those_of_real_splices() -> None:
     assert OUT_WEIGHT == 772 >= 42 + 386 + 2 * 172
     assert in_weight(1) >= 42 + 386 + 230 + 2 * 172
     assert in_weight(1) >= 998, "one of lightningd v26.06.6, out of a taproot output"
-    assert in_weight(3) - in_weight(2) == 277 >= WALLET_INPUT_WEIGHT, "to_remote with anchors is wider than P2WPKH"
+    assert in_weight(3) - in_weight(2) == 387 >= WALLET_INPUT_WEIGHT, "to_remote with anchors, as lightningd reckons it"
 
 
 def test_the_largest_outputs_pay_first_and_for_the_fee_too() -> None:
@@ -184,10 +184,10 @@ def test_a_splice_in_with_all_that_it_rests_on() -> None:
         2_000 * SAT, 5_000 * SAT, 10_000 * SAT,
     )  # fmt: skip
     # The node may take both outputs, and may lose change below 546 sat.
-    assert (terms.weight, terms.cost_msat, terms.max_feerate_perkw) == (772 + 2 * 277, 530_400, 600)
-    assert terms.max_cost_msat == 1_326 * 600 + 546_000
-    assert terms.payback_days == pytest.approx(530.4 / 5_000 * 90)
-    assert decided.expected_gain_msat == 5_000 * SAT - 530_400
+    assert (terms.weight, terms.cost_msat, terms.max_feerate_perkw) == (772 + 2 * 387, 618_400, 600)
+    assert terms.max_cost_msat == 1_546 * 600 + 546_000
+    assert terms.payback_days == pytest.approx(618.4 / 5_000 * 90)
+    assert decided.expected_gain_msat == 5_000 * SAT - 618_400
     assert codes(decided) == ["splice_binds", "splice_worth", "splice_cost", "splice_wallet"]
     assert all(one.sentence for one in decided.reasons)
 
@@ -219,8 +219,8 @@ def test_an_absurd_feerate_stops_all_splices(perkw: int) -> None:
 
 
 def test_the_wallet_keeps_its_reserve() -> None:
-    enough = 100_000 + WANTED_SAT + 1_176
-    for have_sat, amount_sat in ((enough, WANTED_SAT), (enough - 1, WANTED_SAT - 1), (1_000_000, 898_824)):
+    enough = 100_000 + WANTED_SAT + 1_242
+    for have_sat, amount_sat in ((enough, WANTED_SAT), (enough - 1, WANTED_SAT - 1), (1_100_000, 998_758)):
         decided = plan_of(winner(1), wallet=wallet(have_sat))[channel_id(1)]
         assert (decided.outcome, decided.amount_sat) == (Outcome.CHANGE, amount_sat)
         assert codes(decided)[-1] == "splice_change", "all of it is change until it confirms"
@@ -251,7 +251,7 @@ def test_the_best_comes_first_and_change_pays_for_nothing_more() -> None:
     first, second = found[channel_id(2)], found[channel_id(1)]
     assert (first.outcome, first.amount_sat) == (Outcome.CHANGE, WANTED_SAT)
     assert second.outcome is Outcome.CHANGE
-    assert second.amount_sat == 1_500_000 - 100_000 - 1_176, "the change of the first isn't there yet"
+    assert second.amount_sat == 1_500_000 - 100_000 - 1_242, "the change of the first isn't there yet"
 
 
 def test_a_full_plan_says_so() -> None:
@@ -279,7 +279,7 @@ def test_dead_capital_goes_where_funds_are_lacking() -> None:
     assert out.terms is not None
     assert out.terms.weight == OUT_WEIGHT
     assert out.terms.gain_msat == out.amount_sat  # 1,000 ppm of it, in msat
-    assert out.expected_gain_msat == out.terms.gain_msat - 308_800 - 419_600, "less what getting it there costs"
+    assert out.expected_gain_msat == out.terms.gain_msat - 308_800 - 463_600, "less what getting it there costs"
     assert codes(out) == ["splice_dead", "splice_funds", "splice_cost"]
     assert "700001x1x0" in out.reasons[1].sentence
 
@@ -390,3 +390,38 @@ def test_no_plan_crosses_a_limit(found: SpliceScene, most: int) -> None:
         else:
             assert one.amount_sat * SAT + one.terms.max_cost_msat <= channels[one.channel_id].spendable_msat
     assert spent_msat == 0 or found.wallet.spendable_msat - spent_msat >= found.reserve_msat
+
+
+CHANNELS_LOW = why(ReasonCode.RESERVE_LOW, where="the channels", have_sat=1, floor_sat=2, resume_sat=3)
+
+
+def test_a_splice_out_is_no_cure_for_channels_that_lack_their_reserve() -> None:
+    sites = (winner(1), dead(2))
+    cured = plan_of(*sites, wallet=wallet(50_000), suspended=(LOW,))[channel_id(2)]
+    assert cured.outcome is Outcome.CHANGE
+    for suspended in ((CHANNELS_LOW,), (LOW, CHANNELS_LOW)):
+        waits = plan_of(*sites, wallet=wallet(50_000), suspended=suspended)[channel_id(2)]
+        assert (waits.outcome, waits.reasons[-1]) == (Outcome.DEFER, CHANNELS_LOW)
+
+
+@pytest.mark.parametrize("free_sat", [-5, 0, 13_859, 13_860, 2_000_000, 2_450_000])
+def test_the_channels_keep_their_reserve(free_sat: int) -> None:
+    """The fee, 3,860 sat at most, leaves them with it."""
+    policy = SpliceConfig(mode="act", min_amount_sat=10_000)
+    out = plan_of(winner(1), dead(2), wallet=wallet(50_000), channels_free_msat=free_sat * SAT, policy=policy)
+    decided = out[channel_id(2)]
+    if free_sat < 13_860:
+        assert (decided.outcome, codes(decided)[0]) == (Outcome.SKIP, "splice_channels_short")
+    elif free_sat == 13_860:
+        assert codes(decided)[0] == "splice_too_dear", "there is enough, but not for a gain"
+    else:
+        assert (decided.outcome, decided.amount_sat) == (Outcome.CHANGE, free_sat - 3_860)
+        assert decided.terms is not None
+        assert decided.amount_sat * SAT + decided.terms.max_cost_msat <= free_sat * SAT
+
+
+def test_two_splices_out_leave_the_channels_their_reserve_together() -> None:
+    found = plan_of(winner(1), winner(2), dead(3), dead(4), wallet=wallet(50_000), channels_free_msat=4_700_000 * SAT)
+    taken = [one for one in found.values() if one.direction is SpliceDirection.OUT and one.outcome is Outcome.CHANGE]
+    assert sum(one.amount_sat * SAT + one.terms.max_cost_msat for one in taken if one.terms) <= 4_700_000 * SAT
+    assert len(taken) == 2

@@ -48,9 +48,17 @@ def locked(txid: str = OURS, grown_sat: int = 300_000) -> Channel:
     return state(funding_txid=txid, capacity_msat=CAPACITY_MSAT + grown_sat * SAT)
 
 
-def told(one: SpliceJob, now: Channel | None, *, after: float = 60.0, again: bool = False, **costs: int) -> Verdict:
-    found = {OURS: costs["ours"]} if "ours" in costs else {}
-    return follow(one, Evidence(now, found, again, NOW + after))
+def told(
+    one: SpliceJob,
+    now: Channel | None,
+    *,
+    after: float = 60.0,
+    again: bool = False,
+    refused: bool = False,
+    **costs: int,
+) -> Verdict:
+    found = {{"ours": OURS, "other": OTHER, "old": OLD}[name]: cost_msat for name, cost_msat in costs.items()}
+    return follow(one, Evidence(now, found, again, NOW + after, refused))
 
 
 @pytest.mark.parametrize(
@@ -66,17 +74,36 @@ def told(one: SpliceJob, now: Channel | None, *, after: float = 60.0, again: boo
         (job(), state(connected=False), {"after": 9e9}, "sending", ReasonCode.SPLICE_UNCLEAR),
         (job(), state(), {"again": True}, "failed", ReasonCode.SPLICE_NOT_MADE),
         (job(), waiting(amount_sat=300_001), {}, "sending", ReasonCode.SPLICE_UNCLEAR),
-        (job(), waiting(amount_sat=0), {"again": True}, "failed", ReasonCode.SPLICE_NOT_MADE),
-        (job(), locked(OTHER, 7), {}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        (job(), state(), {"refused": True}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        (job(), state(state="CHANNELD_SHUTTING_DOWN"), {"refused": True}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        # its state says that some splice was signed, so ours may have been
+        (job(), state(state="CHANNELD_AWAITING_SPLICE"), {"again": True}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), state(state="CHANNELD_AWAITING_SPLICE"), {"refused": True}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), waiting(amount_sat=0), {"again": True}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), state(state="ONCHAIN"), {"again": True}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        # listed, and not signed
+        (job(), replace(waiting(), state="CHANNELD_NORMAL"), {}, "sending", ReasonCode.SPLICE_UNCLEAR),
+        (job(), locked(OTHER, 7), {}, "sending", ReasonCode.SPLICE_UNBOOKED),
+        (job(), locked(OTHER, 7), {"other": 0}, "failed", ReasonCode.SPLICE_NOT_MADE),
         (job(), None, {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
-        (job(), None, {}, "failed", ReasonCode.SPLICE_NOT_MADE),
+        (job(), None, {}, "settled", ReasonCode.SPLICE_ASSUMED),
+        (job(), None, {"old": 700_000, "other": 0}, "settled", ReasonCode.SPLICE_ASSUMED),
+        # the peer put in funds of its own, or another splice of the peer's came after ours
+        (job(), locked(OURS, 900_000), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
+        (job(), locked(OTHER, 7), {"old": 1, "ours": 1_500_000, "other": 0}, "settled", ReasonCode.SPLICE_LOCKED),
         # its transaction is known
         (job("in_flight"), waiting(), {"again": True, "after": 9e9}, "in_flight", ReasonCode.SPLICE_WAITS),
         (job("in_flight"), locked(), {}, "in_flight", ReasonCode.SPLICE_UNBOOKED),
         (job("in_flight"), locked(), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
         (job("in_flight"), locked(OTHER, 9), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
         (job("in_flight"), locked(OTHER, 9), {}, "failed", ReasonCode.SPLICE_OVERTAKEN),
-        (job("in_flight"), state(), {}, "failed", ReasonCode.SPLICE_DROPPED),
+        # signed, and let go of: the peer may still send it
+        (job("in_flight"), state(), {"again": True, "after": 9e9}, "in_flight", ReasonCode.SPLICE_DROPPED),
+        (job("in_flight"), state(state="ONCHAIN"), {}, "in_flight", ReasonCode.SPLICE_DROPPED),
+        # the name that the node said isn't the one that it lists
+        (job("in_flight", txid=OTHER), waiting(), {}, "in_flight", ReasonCode.SPLICE_WAITS),
+        (job("in_flight", txid=OTHER), locked(), {}, "in_flight", ReasonCode.SPLICE_UNBOOKED),
+        (job("in_flight", txid=OTHER), locked(), {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
         (job("in_flight"), None, {"ours": 1_500_000}, "settled", ReasonCode.SPLICE_LOCKED),
         (job("in_flight"), None, {}, "settled", ReasonCode.SPLICE_ASSUMED),
     ],
@@ -87,7 +114,8 @@ def test_each_state_has_its_answer(
     verdict = told(one, now, **more)
     assert (verdict.status, verdict.reason.code) == (status, code)
     assert verdict.reason.sentence
-    assert (verdict.txid == OURS) == (status in {"in_flight", "settled"} or one.status == "in_flight")
+    heard = verdict.reason.code is not ReasonCode.SPLICE_ASSUMED or one.status == "in_flight"
+    assert (verdict.txid == OURS) == ((heard and status in {"in_flight", "settled"}) or one.status == "in_flight")
     if status == "settled":
         assert verdict.cost_msat == more.get("ours", START.worst_msat)
 
@@ -98,6 +126,9 @@ def test_a_negotiation_that_hangs_is_ended_by_a_new_connection_and_not_before_it
     ]  # fmt: skip
     assert not told(job(), state(connected=False), after=PATIENCE_SECONDS).reconnect
     assert not told(job(), waiting(), after=PATIENCE_SECONDS).reconnect
+    unsigned = replace(waiting(), state="CHANNELD_NORMAL")
+    assert told(job(), unsigned, after=PATIENCE_SECONDS).reconnect
+    assert not told(job(), unsigned, after=PATIENCE_SECONDS, again=True).reconnect, "once is enough"
     assert not told(job("in_flight"), waiting(), after=PATIENCE_SECONDS).reconnect
 
 
@@ -132,9 +163,14 @@ def test_a_record_that_lacks_what_it_promises_is_refused(lacking: dict[str, Any]
 states = st.one_of(
     st.none(),
     st.builds(
-        lambda funding, grown, inflight, connected: state(
-            funding_txid=funding, capacity_msat=CAPACITY_MSAT + grown * SAT, splices=inflight, connected=connected
+        lambda name, funding, grown, inflight, connected: state(
+            state=name,
+            funding_txid=funding,
+            capacity_msat=CAPACITY_MSAT + grown * SAT,
+            splices=inflight,
+            connected=connected,
         ),
+        st.sampled_from(["CHANNELD_NORMAL", "CHANNELD_AWAITING_SPLICE", "ONCHAIN"]),
         st.sampled_from([OLD, OURS, OTHER]),
         st.sampled_from([0, 300_000, -300_500, 7]),
         st.lists(
@@ -153,11 +189,16 @@ def test_nothing_is_freed_that_may_still_come(
     status: str, direction: SpliceDirection, now: Channel | None, booked: bool, again: bool, after: float
 ) -> None:
     one = job(status, direction)
-    verdict = follow(one, Evidence(now, {OURS: 1_500_000} if booked else {}, again, NOW + after))
+    costs_msat = {OTHER: 0} | ({OURS: 1_500_000} if booked else {})
+    verdict = follow(one, Evidence(now, costs_msat, again, NOW + after))
     assert verdict.status in {"sending", "in_flight", "settled", "failed"}
-    if verdict.status != "failed" or now is None:
+    if verdict.status != "failed":
         return
+    assert now is not None, "nobody knows what it cost"
     assert not any(found.txid == one.txid for found in now.splices), "it is listed, and waits for its depth"
     assert not (now.funding_txid == OURS and status == "in_flight"), "it funds the channel"
-    if status == "sending":
-        assert again or now.funding_txid != OLD, "the negotiation may be going on"
+    assert not booked or now.funding_txid == OLD, "it has cost something"
+    if now.funding_txid == OLD:
+        assert status == "sending", "it is signed, and nothing else spends what it spends"
+        assert again, "the negotiation may be going on"
+        assert now.state == "CHANNELD_NORMAL", "something was signed"

@@ -50,7 +50,7 @@ def test_what_still_holds_may_be_begun() -> None:
     job = planned(scene(winner(1)))
     found = judged(job, now(winner(1)))
     assert isinstance(found, Ready)
-    assert (found.amount_sat, found.perkw, found.weight) == (job.amount_sat, 400, 772 + 2 * 277)
+    assert (found.amount_sat, found.perkw, found.weight) == (job.amount_sat, 400, 772 + 2 * 387)
     assert found.worst_msat == found.weight * 400 + 546 * SAT <= job.max_cost_msat
     out = planned(scene(winner(1), dead(2), wallet=wallet(50_000)))
     given_up = judged(out, now(winner(1), dead(2), wallet=wallet(50_000)))

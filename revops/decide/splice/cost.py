@@ -21,9 +21,10 @@ from revops.domain.splice import SpliceDirection, SpliceTerms
 from revops.domain.units import MSAT_PER_SAT
 
 OUT_WEIGHT: Final = MUTUAL_WEIGHT
-#: An input of the wallet of the widest kind: what a peer's force-close left us on a channel with anchors (BOLT 3,
-#: "Bitcoin Transaction Weight of `to_remote`"): outpoint and sequence, a signature, and a script of 37 bytes.
-WIDEST_INPUT_WEIGHT: Final = 4 * 41 + 1 + 74 + 38
+#: An input of the wallet of the widest kind: what a peer's force-close left us on a channel with anchors. It weighs 277
+#: (BOLT 3, "Bitcoin Transaction Weight of `to_remote`"), but lightningd takes it for one of two keys, as a channel's,
+#: and pays for that (bitcoin/psbt.c, psbt_input_get_weight): measured on v26.06.6.
+WIDEST_INPUT_WEIGHT: Final = 4 * 41 + 1 + 222
 #: lightningd pays out no change below this.
 DUST_MSAT: Final = 546 * MSAT_PER_SAT
 #: Today's feerate may rise by this until the splice is made, without a new plan.

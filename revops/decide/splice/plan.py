@@ -25,15 +25,13 @@ from revops.decide.splice.cost import (
 )
 from revops.decide.splice.lease import lease_terms
 from revops.decide.splice.winners import Want, is_loser, want
+from revops.decide.suspend import lacks_wallet
 from revops.domain.decision import Outcome
 from revops.domain.node import WalletOutput
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceDecision, SpliceDirection, SplicePlan, SpliceScene, SpliceSite, SpliceTerms
 from revops.domain.units import MSAT_PER_SAT, PPM, sat_ceil, sat_floor
-
-#: What is no obstacle for a splice out to the wallet: it mends it.
-_CURED = frozenset({ReasonCode.RESERVE_LOW, ReasonCode.RESERVE_RECOVERING})
 
 
 def make_plan(
@@ -63,11 +61,13 @@ class _Writer:
     min_days: int
     suspended: tuple[Reason, ...]
     outputs: list[WalletOutput] = field(init=False)
+    channels_free_msat: int = field(init=False)
     lacking: list[_Lack] = field(init=False, default_factory=list)
     count: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.outputs = [one for one in self.scene.wallet.outputs if one.spendable]
+        self.channels_free_msat = self.scene.channels_free_msat
         self.count = sum(self.scene.under_way(one.channel) for one in self.scene.sites)
 
     def decide(self) -> Iterator[SpliceDecision]:
@@ -135,7 +135,10 @@ class _Writer:
             return _skip(site, obstacle, dead)
         in_cost_msat = in_weight(1) * self._perkw()
         most_cost_msat = OUT_WEIGHT * self.policy.max_feerate_perkw
-        amount_sat = min(lack.sat, max(sat_floor(site.channel.spendable_msat - most_cost_msat), 0))
+        there_msat = min(site.channel.spendable_msat, self.channels_free_msat)
+        amount_sat = min(lack.sat, max(sat_floor(there_msat - most_cost_msat), 0))
+        if self.channels_free_msat < self.policy.min_amount_sat * MSAT_PER_SAT + most_cost_msat:
+            return _skip(site, self._channels_short(), dead)
         if amount_sat < self.policy.min_amount_sat:
             small = why(ReasonCode.SPLICE_TOO_SMALL, amount_sat=amount_sat, min_sat=self.policy.min_amount_sat)
             return _skip(site, small, dead)
@@ -173,6 +176,8 @@ class _Writer:
         terms, reasons = lease_terms(lease, self._perkw(), self.policy)
         if terms is None:
             return _skip(site, *reasons, dead)
+        if self.channels_free_msat < lease.amount_sat * MSAT_PER_SAT + terms.max_cost_msat:
+            return _skip(site, self._channels_short(), dead)
         return self._planned(site, SpliceDirection.OUT, lease.amount_sat, terms, terms.cost_msat, (dead, *reasons))
 
     def _planned(
@@ -186,12 +191,15 @@ class _Writer:
         taken: Sequence[WalletOutput] = (),
     ) -> SpliceDecision:
         """A splice, unless the plan is full, or something suspends it."""
-        waits = tuple(one for one in self.suspended if direction is SpliceDirection.IN or one.code not in _CURED)
+        # A splice out fills a wallet that is below its reserve; for the channels it is no cure.
+        waits = tuple(one for one in self.suspended if direction is SpliceDirection.IN or not lacks_wallet(one))
         if self.count >= self.policy.max_splices:
             waits = (why(ReasonCode.SPLICE_PLAN_FULL, splice_count=self.count), *waits)
         else:
             self.count += 1
             self.outputs = [one for one in self.outputs if one not in taken]
+            if direction is SpliceDirection.OUT:
+                self.channels_free_msat -= amount_sat * MSAT_PER_SAT + terms.max_cost_msat
         return SpliceDecision(
             channel_id=site.channel.channel_id,
             name=site.channel.name,
@@ -226,6 +234,9 @@ class _Writer:
     def _free_sat(self) -> int:
         """What the wallet has left above its reserve."""
         return max(sat_floor(sum(one.amount_msat for one in self.outputs) - self.scene.reserve_msat), 0)
+
+    def _channels_short(self) -> Reason:
+        return why(ReasonCode.SPLICE_CHANNELS_SHORT, free_sat=max(sat_floor(self.channels_free_msat), 0))
 
     def _from_wallet(self, amount_sat: int, terms: SpliceTerms, taken: Sequence[WalletOutput]) -> Iterator[Reason]:
         """What the wallet keeps, at most of the cost, and what of that is confirmed meanwhile."""
