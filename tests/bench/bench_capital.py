@@ -48,10 +48,10 @@ def main() -> None:
         print(table(read(arguments.show)))
         return
     jobs = chosen(arguments)
-    outcomes = [] if arguments.save is None or not arguments.save.exists() else read(arguments.save)
+    made_of = commit()
+    outcomes = kept(arguments.save, made_of)
     known = {(one.family, one.seed, one.arm, one.days) for one in outcomes}
     jobs = [job for job in jobs if (job.family, job.seed, job.arm, job.days) not in known]
-    made_of = commit()
     with closing(run_all(jobs, live, arguments.jobs)) as running:
         for one in running:
             outcomes.append(one)
@@ -85,9 +85,7 @@ def table(outcomes: Sequence[CapitalOutcome]) -> str:
         met[one.family, one.seed].add(one.arm)
     arms = {one.arm for one in outcomes}
     whole = [one for one in outcomes if met[one.family, one.seed] == arms]
-    head = (
-        f"{'':9} {'family':14} worlds   neither  difference a year, percent of capital        routing  leases   costs"
-    )
+    head = f"{'':5} {'family':14} worlds more less neither  difference, % of capital a year   routing  leases   costs"
     rows = [row(one) for one in differences(whole)]
     return "\n".join((head, *rows))
 
@@ -95,11 +93,12 @@ def table(outcomes: Sequence[CapitalOutcome]) -> str:
 def row(one: Difference) -> str:
     """One line of the table."""
     found = one.difference
-    interval = "" if found.low is None or found.high is None else f"({100 * found.low:+.3f} to {100 * found.high:+.3f})"
+    low, high = found.low, found.high
+    interval = "" if low is None or high is None else f"({100 * low:+.3f} to {100 * high:+.3f})"
     return (
-        f"{one.arm:9} {one.family or 'all':14} {one.world_count:6} {100 * one.off_ratio:8.3f}  "
-        f"{100 * found.value:+8.3f} {interval:20} {one.verdict if interval else '':20} {100 * one.routing_ratio:+7.3f} "
-        f"{100 * one.lease_ratio:+7.3f} {-100 * one.cost_ratio:+7.3f}"
+        f"{one.arm:5} {one.family or 'all':14} {one.world_count:6} {one.more_count:4} {one.less_count:4} "
+        f"{100 * one.off_ratio:7.3f}  {100 * found.value:+7.3f} {interval:23} "
+        f"{100 * one.routing_ratio:+7.3f} {100 * one.lease_ratio:+7.3f} {-100 * one.cost_ratio:+7.3f}"
     )
 
 
@@ -121,6 +120,16 @@ def save(path: Path, outcomes: Sequence[CapitalOutcome], made_of: str | None) ->
         "outcomes": [asdict(one) for one in outcomes],
     }
     path.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def kept(path: Path | None, made_of: str | None) -> list[CapitalOutcome]:
+    """Given where outcomes are kept, and the commit that runs, return those to go on from; ValueError for others'."""
+    if path is None or not path.exists():
+        return []
+    of = json.loads(path.read_text(encoding="utf-8"))["commit"]
+    if of != made_of:
+        raise ValueError(f"{path}: is of commit {of}, this is {made_of}")
+    return read(path)
 
 
 def read(path: Path) -> list[CapitalOutcome]:

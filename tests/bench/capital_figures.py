@@ -22,25 +22,20 @@ WHOLE: Final = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """An arm against doing neither, in one family, or in all (None): yearly ratios per sat of capital, and means of
-    what makes the difference.
+    """An arm against doing neither, in one family, or in all (None): yearly ratios per sat of capital, in how many
+    worlds it makes more, and less, and means of what makes the difference.
     """
 
     family: str | None
     arm: str
     world_count: int
+    more_count: int
+    less_count: int
     off_ratio: float
     difference: Estimate
     routing_ratio: float
     lease_ratio: float
     cost_ratio: float
-
-    @property
-    def verdict(self) -> str:
-        """Whether it can be told from chance that the arm makes more, or less."""
-        if not self.difference.excludes(0.0):
-            return "not told from chance"
-        return "more" if self.difference.value > 0 else "less"
 
 
 def differences(outcomes: Sequence[CapitalOutcome]) -> list[Difference]:
@@ -63,6 +58,8 @@ def _of_arm(arm: str, outcomes: Sequence[CapitalOutcome], sample: Sample) -> Ite
             family=family,
             arm=arm,
             world_count=len(pairs),
+            more_count=sum(on.yearly_ratio(on.net_msat) > off.yearly_ratio(off.net_msat) for on, off in pairs),
+            less_count=sum(on.yearly_ratio(on.net_msat) < off.yearly_ratio(off.net_msat) for on, off in pairs),
             off_ratio=fmean(off.yearly_ratio(off.net_msat) for _, off in pairs),
             difference=found,
             routing_ratio=fmean(
