@@ -52,3 +52,11 @@ def test_the_page_names_each_family_that_loses(found: dict[str | None, Differenc
         if family is not None and one.difference.value < 0:
             said = f"{family} by {-100 * one.difference.value:.3f} points"
             assert said in WORDS, f"tests/bench/README.md doesn't say: {said}"
+
+
+def test_the_page_says_what_it_is_without_the_family_that_spreads_most(outcomes: list[CapitalOutcome]) -> None:
+    rest = differences([one for one in outcomes if one.family != "idle"])[0].difference
+    assert rest.low is not None
+    assert rest.high is not None
+    said = f"it is {100 * rest.value:+.3f} ({100 * rest.low:+.3f} to {100 * rest.high:+.3f})"
+    assert said in WORDS, f"tests/bench/README.md doesn't say: {said}"
