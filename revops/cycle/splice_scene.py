@@ -12,6 +12,7 @@ from revops.decide.ads_funding import funding, leased
 from revops.decide.chain_floor import OLDEST_SECONDS
 from revops.decide.dead_capital import chain_rates, silent_days, standing
 from revops.decide.scoring import signals_of
+from revops.decide.suspend import resume_level_msat
 from revops.domain.forward import ForwardStatus
 from revops.domain.period import DAY_SECONDS
 from revops.domain.reason import Reason, ReasonCode, why
@@ -95,7 +96,8 @@ def scene_of(session: Session, view: NodeView) -> SpliceScene:
         taken_at=now,
         sites=tuple(sites),
         wallet=view.wallet,
-        reserve_msat=config.reserve.onchain_sat * MSAT_PER_SAT,
+        # Until a block has a splice all of the wallet may be unconfirmed. What that suspends must end with it.
+        reserve_msat=resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio),
         channels_free_msat=view.spendable_msat - config.reserve.offchain_sat * MSAT_PER_SAT,
         rates=chain_rates(sampled, now),
         rated_days=rated_days,

@@ -8,7 +8,6 @@ then, and `splice plan` plans the splice where others ask for as much as that le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from revops.decide.ads import AdsInput
@@ -19,7 +18,7 @@ from revops.decide.ads_price import quote
 from revops.decide.dead_capital import chain_rates
 from revops.decide.splice.cost import OUT_WEIGHT
 from revops.decide.splice.winners import is_loser
-from revops.decide.suspend import lacks_wallet
+from revops.decide.suspend import lacks_wallet, resume_level_msat
 from revops.domain.ads import LeaseFunding
 from revops.domain.channel import Channel
 from revops.domain.dead_capital import ChainRates
@@ -87,7 +86,7 @@ def _by(channel: Channel, seen: AdsInput, rates: ChainRates, config: Config) -> 
     weight = funding_weight(Wallet((*seen.view.wallet.outputs, coin)), room, most_perkw)
     free_msat = seen.view.wallet.spendable_msat - config.reserve.onchain_sat * MSAT_PER_SAT - weight * most_perkw
     # A wallet that is below its reserve lends nothing until it is well above.
-    resume_msat = math.ceil(config.reserve.onchain_sat * MSAT_PER_SAT * (1 + config.reserve.resume_ratio))
+    resume_msat = resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio)
     wanted_msat = max(room - free_msat, resume_msat - seen.view.wallet.spendable_msat)
     amount_sat = min(sat_floor(there_msat), sat_ceil(wanted_msat), config.splice.max_amount_sat)
     lease_msat = sat_floor(min(room, amount_sat * MSAT_PER_SAT + free_msat)) * MSAT_PER_SAT
@@ -142,7 +141,9 @@ def funding_reasons(found: LeaseFunding | None, seen: AdsInput, policy: AdsConfi
             weight=rates.funding_weight,
         ),
     ]
-    if not found.sold:
-        market_sat = 0 if found.market_msat is None else sat_floor(found.market_msat)
+    if found.market_msat is None:
+        reasons.append(why(ReasonCode.ADS_MARKET_THIN, offer_count=found.offer_count))
+    elif not found.sold:
+        market_sat = sat_floor(found.market_msat)
         reasons.append(why(ReasonCode.ADS_FUNDING_UNSOLD, offer_count=found.offer_count, market_sat=market_sat))
     return tuple(reasons)

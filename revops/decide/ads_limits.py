@@ -138,17 +138,17 @@ def lendable(view: NodeView, reserve: ReserveConfig, policy: AdsConfig, most_per
         lease_msat=lease_msat,
         tank_msat=tank_msat,
         weight=weight,
-        reasons=(reason, *held_back, *_change(view.wallet, lease_msat, reserve)),
+        reasons=(reason, *held_back, *_change(view.wallet, lease_msat, reserve, policy)),
     )
 
 
-def _change(wallet: Wallet, lease_msat: int, reserve: ReserveConfig) -> tuple[Reason, ...]:
+def _change(wallet: Wallet, lease_msat: int, reserve: ReserveConfig, policy: AdsConfig) -> tuple[Reason, ...]:
     """Coins go whole, and come back as change that has no block yet: of those that pay for a lease, the last one is as
     much too large as it can be.
     """
     largest_msat = max((one.amount_msat for one in wallet.outputs if one.spendable), default=0)
     left_msat = max(wallet.spendable_msat - lease_msat - largest_msat, 0)
-    if lease_msat <= 0 or left_msat >= reserve.onchain_sat * MSAT_PER_SAT:
+    if lease_msat < policy.min_lease_sat * MSAT_PER_SAT or left_msat >= reserve.onchain_sat * MSAT_PER_SAT:
         return ()
     return (why(ReasonCode.ADS_CHANGE, confirmed_sat=sat_floor(left_msat), reserve_sat=reserve.onchain_sat),)
 

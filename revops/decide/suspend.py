@@ -58,7 +58,7 @@ def reserve_standings(funds: Funds, reserve: ReserveConfig, since: Mapping[str, 
 def _standing(
     place: str, where: str, have_msat: int, floor_sat: int, resume_ratio: float, since_at: float | None
 ) -> ReserveStanding:
-    floor_msat, resume_msat = floor_sat * MSAT_PER_SAT, _resume_msat(floor_sat, resume_ratio)
+    floor_msat, resume_msat = floor_sat * MSAT_PER_SAT, resume_level_msat(floor_sat, resume_ratio)
     have_sat, resume_sat, reason = sat_floor(have_msat), sat_ceil(resume_msat), None
     if have_msat < floor_msat:
         reason = why(ReasonCode.RESERVE_LOW, where=where, have_sat=have_sat, floor_sat=floor_sat, resume_sat=resume_sat)
@@ -69,8 +69,10 @@ def _standing(
     return ReserveStanding(place, have_msat, floor_msat, resume_msat, since_at, reason)
 
 
-def _resume_msat(floor_sat: int, resume_ratio: float) -> int:
-    """What lets writing go on, rounded up: floats lose msat beyond 2^53."""
+def resume_level_msat(floor_sat: int, resume_ratio: float) -> int:
+    """Given a floor, and what must be there beyond it once it was passed, return what lets writing go on, in msat,
+    rounded up: floats lose msat beyond 2^53.
+    """
     return math.ceil(floor_sat * MSAT_PER_SAT * (1 + Fraction(repr(resume_ratio))))
 
 

@@ -72,15 +72,16 @@ ADS: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.ADS_FUNDING: (
         "the channel {channel} does nothing with its capital: a splice of {amount_sat} sat out of it would cost "
-        "{splice_sat} sat, and let {lease_sat} sat be lent; `revops splice plan` plans it if nobody needs it more"
+        "{splice_sat} sat, and let {lease_sat} sat be lent. `revops splice plan` plans it where others ask for as much "
+        "as that costs, no channel needs it more, and ads.mode is act"
     ),
     ReasonCode.ADS_FUNDING_PRICE: (
         "{price_sat} sat would be asked for that, which costs {cost_sat} sat with the splice: {basis} of 10,000 of it, "
         "{base_sat} sat, and a weight of {weight}"
     ),
     ReasonCode.ADS_FUNDING_UNSOLD: (
-        "nobody is known to pay that: {offer_count} others announce a price, {market_sat} sat by their quantile; no "
-        "splice is planned for it"
+        "others lend as much for {market_sat} sat, by {offer_count} offers: nobody is known to pay that, and no splice "
+        "is planned for it"
     ),
     ReasonCode.ADS_FUNDING_COMING: (
         "a splice is under way, or coins come into the wallet: what lacks may be there soon"

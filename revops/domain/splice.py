@@ -50,12 +50,12 @@ class SpliceSite:
 
 @dataclass(frozen=True, slots=True)
 class SpliceScene:
-    """All that a splice plan decides on. `channels_free_msat` is what the usable channels can send above their reserve
-    (below 0: they lack it); `rated_days` is how long the span is that sums are of; `rates` are None where
-    the node had no estimate lately; `now_perkw` is what it estimates at this moment for an opening, None: nothing;
-    `begun_ids` are the channels on which a splice of ours was begun of which the end isn't known, whether the node
-    lists it or not. `lease` is what the capital of one dead channel could be lent for, where others ask for as much as
-    that costs; `leased_ids` are channels in which we lend.
+    """All that a splice plan decides on. `reserve_msat` must stay in the wallet; `channels_free_msat` is what the
+    usable channels can send above their reserve (below 0: they lack it); `rated_days` is how long the span is that sums
+    are of; `rates` are None where the node had no estimate lately; `now_perkw` is what it estimates at this moment for
+    an opening, None: nothing; `begun_ids` are the channels on which a splice of ours was begun of which the end isn't
+    known, whether the node lists it or not. `lease` is what the capital of one dead channel could be lent for, where
+    others ask for as much as that costs; `leased_ids` are channels in which we lend.
     """
 
     taken_at: float

@@ -114,7 +114,7 @@ def _given(row: Fields) -> int | None:
     spliced = any(change.text("new_state") == SPLICING_STATE for change in changes)
     if funding is None or spliced or row.text("opener") != "remote" or "fee_rcvd_msat" in funding:
         return None
-    return funding.maybe(funding.msat, "local_funds_msat") or None
+    return funding.msat("local_funds_msat") or None
 
 
 def _limit(row: Fields, name: str) -> int | None:

@@ -8,7 +8,7 @@ pages.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from revops.sim.build_graph import add_graph
@@ -37,6 +37,7 @@ class Role:
     hold_median_seconds: float = 1.5
     burst_factor: float = 1.0
     size_factor: float = 1.0
+    capacity_factor: float = 1.0
 
 
 SINK = Role(Family.EXPONENTIAL, 1.6, 0.25, "local")
@@ -47,7 +48,23 @@ STEEP = Role(Family.STEP, 1.2, 0.5, "local", size_factor=0.7)
 BURST = Role(Family.ISOELASTIC, 0.25, 0.4, "local", burst_factor=15.0)
 SLOW = Role(Family.ISOELASTIC, 0.8, 0.8, "remote", failure_ratio=0.2, hold_median_seconds=15.0)
 EXCHANGE = Role(Family.ISOELASTIC, 2.0, 1.2, "local", size_factor=1.8)
+#: A small channel through which much would go, at one price: more than fits, so that it runs empty whatever is asked.
+TIGHT = Role(Family.STEP, 3.0, 1.5, "local", size_factor=1.5, capacity_factor=0.2)
+#: Much of ours, and nobody comes.
+IDLE = replace(DEAD, share=1e-6, entry_weight=1e-9, capacity_factor=1.5)
 ROLES = (SINK, BALANCED, SOURCE, EXCHANGE, DEAD, STEEP, BALANCED, BURST, SOURCE, SLOW, SINK, BALANCED)
+NAMED_ROLES = {
+    "sink": SINK,
+    "source": SOURCE,
+    "balanced": BALANCED,
+    "dead": DEAD,
+    "idle": IDLE,
+    "steep": STEEP,
+    "burst": BURST,
+    "slow": SLOW,
+    "exchange": EXCHANGE,
+    "tight": TIGHT,
+}
 
 
 def build_world(config: SimConfig) -> World:
@@ -61,7 +78,8 @@ def build_world(config: SimConfig) -> World:
         config.initial_fee_ppm if config.initial_fee_ppm is not None else round(market * rng.lognormvariate(-0.1, 0.5))
         for market in markets
     ]
-    roles = [ROLES[number % len(ROLES)] for number in range(peer_count)]
+    kinds = [NAMED_ROLES[name] for name in config.roles] or ROLES
+    roles = [kinds[number % len(kinds)] for number in range(peer_count)]
     total_share = sum(role.share for role in roles)
     for number, (role, market) in enumerate(zip(roles, markets, strict=True)):
         share = role.share / total_share
@@ -123,7 +141,8 @@ def add_channel(world: World, number: int, peer_number: int, role: Role, ppm: in
     """Open channel `number` with a peer. Amounts are whole sat, as a funding output is."""
     config = world.config
     peer = list(world.peers.values())[peer_number]
-    capacity_sat = round(min(100_000_000, max(600_000, rng.lognormvariate(math.log(config.median_capacity_sat), 0.9))))
+    median_sat = config.median_capacity_sat * role.capacity_factor
+    capacity_sat = round(min(100_000_000, max(600_000, rng.lognormvariate(math.log(median_sat), 0.9))))
     ours_sat, pushed_sat = funds_sat(role, capacity_sat, number, rng)
     age_days = rng.uniform(8.0, 400.0)
     opened_at = int(world.now_at - age_days * DAY_SECONDS)

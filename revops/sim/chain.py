@@ -16,22 +16,20 @@ if TYPE_CHECKING:
     from revops.sim.state import World
 
 BLOCK_SECONDS = 600.0
-# ln(perkw) that the walk returns to: 250 perkw is 1 sat/vB.
-CALM_LOG_PERKW = math.log(500.0)
 SPIKE_RATIO = 0.002
 
 
 def start_chain(world: World) -> None:
     """Draw the first feerate and schedule the first block."""
     rng = world.rng("chain")
-    world.feerate_perkw = round(math.exp(rng.normalvariate(CALM_LOG_PERKW, 0.4)))
+    world.feerate_perkw = round(math.exp(rng.normalvariate(math.log(world.config.calm_perkw), 0.4)))
     world.schedule(world.now_at + rng.expovariate(1 / BLOCK_SECONDS), mine_block, rng)
 
 
 def mine_block(world: World, rng: Random) -> None:
     """Add a block: the feerate moves, waiting outputs confirm, splices lock in."""
     world.height += 1
-    step = 0.02 * (CALM_LOG_PERKW - math.log(world.feerate_perkw)) + rng.normalvariate(0.0, 0.08)
+    step = 0.02 * (math.log(world.config.calm_perkw) - math.log(world.feerate_perkw)) + rng.normalvariate(0.0, 0.08)
     spike, spike_size = rng.random(), rng.uniform(1.0, 3.0)
     if spike < SPIKE_RATIO:
         step += spike_size

@@ -38,8 +38,10 @@ class SimConfig:
     runs the market for that long before `start_at`: the node has a past. `initial_fee_ppm` gives each channel the same
     first fee; None draws one near the market price. Of forwards `stuck_ratio`, of our own payments
     `own_stuck_ratio` hang for long. `sling_version` is the version of the plugin sling, None where it isn't installed;
-    `dual_fund` whether others can open channels to us that we fund, too. So many lessors announce rates, and so many
-    lessees a day look for the cheapest.
+    `dual_fund` whether others can open channels to us that we fund, too. So many lessors announce rates, about so many
+    times lightningd's defaults, and so many lessees a day look for the cheapest. `roles` are kinds of peers by name
+    (`build.NAMED_ROLES`), in turn; none: a bit of everything. `coins_sat` is what the wallet may spend, `calm_perkw`
+    the feerate that the chain returns to.
     """
 
     seed: int = 1
@@ -54,6 +56,9 @@ class SimConfig:
     hub_count: int = 8
     median_payment_sat: int = 15_000
     median_capacity_sat: int = 6_000_000
+    roles: tuple[str, ...] = ()
+    coins_sat: tuple[int, ...] = (5_000_000, 1_250_000)
+    calm_perkw: int = 500
     initial_fee_ppm: int | None = None
     outages_per_day: float = 0.4
     ping_interval_seconds: float = 3_600.0
@@ -63,6 +68,7 @@ class SimConfig:
     sling_version: str | None = None
     dual_fund: bool = False
     lessor_count: int = 0
+    lessor_price_ratio: float = 1.0
     leases_per_day: float = 0.0
 
 

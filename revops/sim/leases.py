@@ -34,13 +34,13 @@ CLOSING_RATIO = 0.6
 
 def start_leases(world: World) -> None:
     """Let lessors announce, and schedule the first lessee."""
-    config = world.config
+    config, ratio = world.config, world.config.lessor_price_ratio
     rng = world.rng("lessors")
     others = [node for node in world.graph.nodes.values() if node.node_id != world.node_id]
     for number, node in enumerate(others[: config.lessor_count]):
         rates = LeaseRates(
-            fee_base_sat=round(USUAL_BASE_SAT * math.exp(rng.normalvariate(0, 0.5))),
-            fee_basis=round(USUAL_BASIS * math.exp(rng.normalvariate(0, 0.4))),
+            fee_base_sat=round(ratio * USUAL_BASE_SAT * math.exp(rng.normalvariate(0, 0.5))),
+            fee_basis=round(ratio * USUAL_BASIS * math.exp(rng.normalvariate(0, 0.4))),
         )
         # Every fifth one asks for nothing, or for everything.
         chosen = ABSURD[number // 5 % 2] if number % 5 == 4 else rates

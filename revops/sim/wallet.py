@@ -22,6 +22,7 @@ FUNDING_INPUT_WEIGHT = 386
 OUTPUT_WEIGHT = 172
 #: lightningd makes no change below this (its dust limit); the fee gets it.
 LEAST_CHANGE_MSAT = 546_000
+RESERVED_SAT = 700_000
 
 
 def tx_fee_msat(perkw: int, *, wallet_inputs: int = 0, funding_inputs: int = 0, outputs: int = 1) -> int:
@@ -31,11 +32,11 @@ def tx_fee_msat(perkw: int, *, wallet_inputs: int = 0, funding_inputs: int = 0, 
 
 
 def open_wallet(world: World) -> None:
-    """Give the wallet four outputs: two free ones, one reserved, one not yet confirmed."""
-    for number, sat in enumerate((5_000_000, 1_250_000, 700_000)):
+    """Give the wallet its free outputs, one that is reserved, and one that isn't confirmed yet."""
+    for number, sat in enumerate((*world.config.coins_sat, RESERVED_SAT)):
         output = add_output(world, f"wallet:{number}", sat * 1000, world.height - 2_000 + number)
         record_deposit(world, output, int(world.now_at) - 1_200_000 + number)
-    world.outputs[2].reserved_to_height = world.height + 50_000
+    output.reserved_to_height = world.height + 50_000
     add_output(world, "wallet:incoming", 300_000_000, None)
 
 

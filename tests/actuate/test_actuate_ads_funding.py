@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from revops.cycle import ads, ads_input, splice_plan
+from revops.cycle import ads, ads_input, splice_plan, splice_scene
 from revops.domain.ads import AdsDecision
 from revops.domain.capital import RatioRange
 from revops.domain.dead_capital import Standing
@@ -32,7 +32,7 @@ LACKING_SAT = 6_000_000
 def poor(template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """A lender whose wallet holds no more than a little above its reserve, and whose channels all lie dead."""
     monkeypatch.setattr(ads_input, "cost_of_capital", lambda *_: RatioRange(0.01, 0.02, 0.10))
-    monkeypatch.setattr(splice_plan, "standing", lambda *_: Standing.DEAD)
+    monkeypatch.setattr(splice_scene, "standing", lambda *_: Standing.DEAD)
     with open_bench(template, dual_fund=True, lessor_count=10) as bench:
         bench.settings |= {"ads": {"mode": "act"}, "splice": {"mode": "act"}}
         bench.node.world.feerate_perkw = 1_000
@@ -94,7 +94,7 @@ def test_nothing_is_planned_for_a_lease_that_is_not_to_be(poor: Bench, spoil: An
 
 
 def test_a_node_without_dual_funding_has_no_use_for_leases(template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splice_plan, "standing", lambda *_: Standing.DEAD)
+    monkeypatch.setattr(splice_scene, "standing", lambda *_: Standing.DEAD)
     with open_bench(template) as bench:
         bench.settings |= {"ads": {"mode": "act"}, "splice": {"mode": "act"}}
         assert for_leases(planned(bench)) == []

@@ -40,6 +40,7 @@ WRITING: dict[str, Callable[[Bench], object]] = {
 ELSEWHERE = {
     "rebalance plan": "the routing layer by which it asks for prices (test_actuate_quotes.py)",
     "clboss release": "gives back what was taken (test_actuate_clboss.py)",
+    "splice run": "a splice out is a cure for the wallet (test_actuate_splice.py)",
     "ads adjust": "withdraws what it has offered: a cure (test_actuate_ads.py)",
 }
 

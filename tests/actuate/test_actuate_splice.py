@@ -175,6 +175,7 @@ def test_a_dry_run_asks_and_writes_nothing(place: Splices) -> None:
         ("splice", {"max_feerate_perkw": 253}, ReasonCode.SPLICE_FEERATE),
         ("splice", {"min_return_ratio": 100.0}, ReasonCode.SPLICE_TOO_DEAR),
         ("reserve", {"onchain_sat": 10**9}, ReasonCode.SPLICE_WALLET_SHORT),
+        ("reserve", {"offchain_sat": 10**9}, ReasonCode.RESERVE_LOW),
     ],
 )
 def test_what_has_changed_since_the_plan_stops_it_and_is_said(

@@ -22,6 +22,7 @@ from revops.report.splices import splice_plan as page
 from revops.report.text import block_text
 from revops.sim.config import SimConfig
 from revops.sim.server import SimServer
+from revops.sim.wallet import free_outputs
 from revops.sim.world import SimulatedNode
 from revops.store import signals, splices, tables
 from revops.store.engine import Database
@@ -127,6 +128,18 @@ def test_a_splice_under_way_means_none(place: Place) -> None:
     found = {one.channel_id: one for one in place.plan().decisions}
     assert found[wanted].reasons[0].code is ReasonCode.SPLICE_UNDER_WAY
     assert found[wanted].outcome is Outcome.SKIP
+
+
+def test_what_lets_writing_go_on_stays_in_the_wallet(place: Place) -> None:
+    """Until a block has the splice nothing may be confirmed: at the floor alone all would stay suspended after it."""
+    wanted = place.make_wanted()
+    text = place.config.read_text(encoding="utf-8").replace("onchain_sat = 100000", "onchain_sat = 4_000_000")
+    place.config.write_text(text, encoding="utf-8")
+    [one] = [one for one in place.plan().decisions if one.channel_id == wanted]
+    free_sat = sum(coin.amount_msat for coin in free_outputs(place.world.world)) // SAT
+    assert one.terms is not None
+    assert one.amount_sat > 1_000_000
+    assert free_sat - one.amount_sat - one.terms.max_cost_msat // SAT in (4_400_000, 4_400_001)
 
 
 def test_observing_is_the_default_and_stores_no_splice(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,15 +160,20 @@ def test_the_dead_channel_that_has_most_gives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("market", "market_sat"),
-    [(MARKET[:4], 0), (tuple((node, LeaseRates(SAT, 10, 1, 0, 1)) for node, _ in MARKET), 2_003)],
-)
-def test_what_nobody_would_pay_is_said(market: Any, market_sat: int) -> None:
+    ("market", "code", "number"),
+    [
+        (MARKET[:4], ReasonCode.ADS_MARKET_THIN, ("offer_count", 4)),
+        # 10 of 10,000 of 2,000,000 sat, and a weight of 1.
+        (tuple((node, LeaseRates(SAT, 10, 1, 0, 1)) for node, _ in MARKET), ReasonCode.ADS_FUNDING_UNSOLD,
+         ("market_sat", 2_003)),
+    ],
+)  # fmt: skip
+def test_what_nobody_would_pay_is_said(market: Any, code: ReasonCode, number: tuple[str, int]) -> None:
     one = found(make_input(150_000, market=market), site())
     assert one is not None
     assert not one.sold
     reason = funding_reasons(one, make_input(), AdsConfig())[-1]
-    assert (reason.code, reason.numbers["market_sat"]) == (ReasonCode.ADS_FUNDING_UNSOLD, market_sat)
+    assert (reason.code, reason.numbers[number[0]]) == (code, number[1])
 
 
 def test_a_lease_that_is_over_binds_no_capital() -> None:

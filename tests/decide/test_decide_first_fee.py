@@ -211,11 +211,12 @@ def test_whatever_is_known_a_first_fee_is_within_bounds_and_given_once(
     if decision.outcome is not Outcome.CHANGE:
         return
     assert policy.min_ppm <= decision.new_ppm <= policy.max_ppm
+    terms = replace(channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=policy.base_msat)
+    if decision.new_htlc_max_msat is not None:
+        terms = replace(terms, htlc_max_msat=decision.new_htlc_max_msat)
     sent = replace(
         fresh,
-        channel=replace(
-            channel, local_terms=replace(channel.local_terms, fee_ppm=decision.new_ppm, fee_base_msat=policy.base_msat)
-        ),
+        channel=replace(channel, local_terms=terms),
         state=decision.state_if_sent,
         last_changed_at=NOW,
         last_own_changed_at=NOW,

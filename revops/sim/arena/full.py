@@ -67,7 +67,7 @@ def run_full(
     check_judged(policy)
     started = time.perf_counter()
     watch = Stopwatch()
-    with _place() as folder, _few_collections(), watch.watching() if profile else nullcontext():
+    with place() as folder, few_collections(), watch.watching() if profile else nullcontext():
         cycles = FullCycles(world, folder, policy, spending)
         result = run_policy(world, cycles, Bridge)
         rebalance_count = cycles.close()
@@ -81,9 +81,8 @@ class FullCycles:
     def __init__(self, world: World, folder: Path, policy: FeesConfig, spending: Spending | None) -> None:
         self.count = 0
         self._world, self._folder, self._spends = world, folder, spending is not None
-        self._options = CommonOptions(config_path=folder / "config.toml", environment={})
+        self._options = write_config(folder, _sections(policy, spending))
         self._server: SimServer | None = None
-        _write_config(folder, policy, spending)
 
     def __call__(self, market: Market, records: Records, now: float) -> None:
         """The runs of one moment. Raise UnequalError where market and node differ before or after them."""
@@ -131,7 +130,7 @@ class FullCycles:
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
+def few_collections() -> Iterator[None]:
     """Look for garbage in circles seldom, as a run from the crontab does (`__main__.py`), and not among what is there
     already.
     """
@@ -146,7 +145,8 @@ def _few_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _place() -> Iterator[Path]:
+def place() -> Iterator[Path]:
+    """A folder for one node's files, in memory where there is one; it is gone afterwards."""
     parent = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="revops-simulate-", dir=parent) as name:
         folder = Path(name)
@@ -154,18 +154,25 @@ def _place() -> Iterator[Path]:
         yield folder
 
 
-def _write_config(folder: Path, policy: FeesConfig, spending: Spending | None) -> None:
-    """The file names what isn't the default, as an operator's does."""
-    sections: dict[str, Section] = {
+def _sections(policy: FeesConfig, spending: Spending | None) -> dict[str, Section]:
+    sections: dict[str, Section] = {"fees": msgspec.structs.replace(policy, mode="act")}
+    if spending is not None:
+        sections |= {"rebalance": msgspec.structs.replace(spending.rebalance, mode="act"), "budget": spending.budget}
+    return sections
+
+
+def write_config(folder: Path, sections: Mapping[str, Section]) -> CommonOptions:
+    """Given a node's folder and what its operator has set, write the configuration; return the flags that name it. It
+    names what isn't the default, as an operator's does.
+    """
+    whole: dict[str, Section] = {
         "node": NodeConfig(rpc_path=str(folder / "rpc"), name="arena"),
         "database": DatabaseConfig(url=f"sqlite:///{folder}/revops.sqlite3"),
         "metrics": MetricsConfig(textfile_dir=str(folder / "metrics")),
-        "fees": msgspec.structs.replace(policy, mode="act"),
+        **sections,
     }
-    if spending is not None:
-        sections |= {"rebalance": msgspec.structs.replace(spending.rebalance, mode="act"), "budget": spending.budget}
     lines = []
-    for section, values in sections.items():
+    for section, values in whole.items():
         lines.append(f"[{section}]")
         for key in msgspec.structs.fields(values):
             value = getattr(values, key.name)
@@ -174,3 +181,4 @@ def _write_config(folder: Path, policy: FeesConfig, spending: Spending | None) -
     path = folder / "config.toml"
     path.write_text("\n".join(lines))
     path.chmod(0o600)
+    return CommonOptions(config_path=path, environment={})
