@@ -185,6 +185,9 @@ class Splicer:
             if verdict.status == "settled":
                 cost_msat = verdict.cost_msat
                 ledger.settle(tx, job.reserve_key, cost_msat, now, self.run_key)
+                if job.start is not None and cost_msat > job.start.worst_msat:
+                    numbers = (job.splice_key, cost_msat, job.start.worst_msat)
+                    _log.warning("splice %d has cost %d msat: more than the %d that were reserved", *numbers)
             else:
                 ledger.release(tx, job.reserve_key, now, self.run_key)
             splices.finish(tx, job.splice_key, verdict.status, now, verdict.reason, verdict.txid, cost_msat)

@@ -360,3 +360,17 @@ def test_a_wallet_that_changes_before_the_node_is_asked_stops_it(
     expected = ReasonCode.SPLICE_COST_ROSE if change == "small coins come" else ReasonCode.SPLICE_WALLET_SHORT
     assert codes(place.run()) == [expected]
     assert (place.asked(), place.jobs(), place.ledger_msat()) == ([], [("in", "released", None)], (0, 0))
+
+
+def test_one_that_has_cost_more_than_was_reserved_is_booked_and_told(
+    place: Splices, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.plan()
+    worst_msat = place.run().jobs[0].start.worst_msat  # type: ignore[union-attr]  # it was begun
+    with place.bench.database.transaction(NODE_KEY) as tx:
+        change = "UPDATE splice_job SET start_json = replace(start_json, :was, :is_now)"
+        tx.connection.execute(text(change), {"was": f'"worst_msat":{worst_msat}', "is_now": '"worst_msat":1000'})
+    place.later()
+    assert codes(place.run()) == [ReasonCode.SPLICE_LOCKED]
+    assert place.ledger_msat() == (place.booked_msat(), 0)
+    assert "more than the 1000 that were reserved" in caplog.text
