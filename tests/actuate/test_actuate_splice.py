@@ -16,6 +16,7 @@ from revops.domain.reason import ReasonCode
 from revops.domain.splice import SplicePlan, SpliceScene, SpliceSummary
 from revops.errors import DataError, RevopsError
 from revops.node.errors import NodeError
+from revops.node.writer import NodeWriter
 from revops.report.splices import splice_list as page
 from revops.report.text import block_text
 from revops.sim.wallet import receive
@@ -338,3 +339,24 @@ def test_a_clock_that_was_behind_makes_no_old_connection_a_new_one(place: Splice
     place.later(10.0)
     assert codes(place.run()) == [ReasonCode.SPLICE_UNCLEAR]
     assert place.ledger_msat()[1] > 0
+
+
+@pytest.mark.parametrize("change", ["small coins come", "coins go"])
+def test_a_wallet_that_changes_before_the_node_is_asked_stops_it(
+    place: Splices, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Each coin that the node draws costs, and its funder lends coins without asking."""
+    place.plan()
+    world, preview = place.bench.node.world, NodeWriter.preview_splice
+
+    def meanwhile(*arguments: Any) -> tuple[str, ...]:
+        for number in range(30 if change == "small coins come" else 0):
+            receive(world, f"{64 + number:02x}" * 32, 0, 20_000_000)
+        for output in world.outputs if change == "coins go" else ():
+            output.reserved_to_height = world.height + 72
+        return preview(*arguments)
+
+    monkeypatch.setattr(NodeWriter, "preview_splice", meanwhile)
+    expected = ReasonCode.SPLICE_COST_ROSE if change == "small coins come" else ReasonCode.SPLICE_WALLET_SHORT
+    assert codes(place.run()) == [expected]
+    assert (place.asked(), place.jobs(), place.ledger_msat()) == ([], [("in", "released", None)], (0, 0))
