@@ -18,7 +18,6 @@ from revops.domain.period import DAY_SECONDS
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
 from revops.domain.splice import SpliceScene, SpliceSite
-from revops.domain.units import MSAT_PER_SAT
 from revops.domain.values import replace
 from revops.node.parse_features import Features
 from revops.node.version import parse_version
@@ -98,7 +97,8 @@ def scene_of(session: Session, view: NodeView) -> SpliceScene:
         wallet=view.wallet,
         # Until a block has a splice all of the wallet may be unconfirmed. What that suspends must end with it.
         reserve_msat=resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio),
-        channels_free_msat=view.spendable_msat - config.reserve.offchain_sat * MSAT_PER_SAT,
+        channels_free_msat=view.spendable_msat
+        - resume_level_msat(config.reserve.offchain_sat, config.reserve.resume_ratio),
         rates=chain_rates(sampled, now),
         rated_days=rated_days,
         begun_ids=begun,

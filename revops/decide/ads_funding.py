@@ -84,10 +84,10 @@ def _by(channel: Channel, seen: AdsInput, rates: ChainRates, config: Config) -> 
     there_msat = channel.spendable_msat - OUT_WEIGHT * config.splice.max_feerate_perkw
     coin = WalletOutput("spliced", max(there_msat, 0), "confirmed", reserved=False)
     weight = funding_weight(Wallet((*seen.view.wallet.outputs, coin)), room, most_perkw)
-    free_msat = seen.view.wallet.spendable_msat - config.reserve.onchain_sat * MSAT_PER_SAT - weight * most_perkw
-    # A wallet that is below its reserve lends nothing until it is well above.
+    # A wallet that is below its reserve lends nothing until it is well above, and lends down to there.
     resume_msat = resume_level_msat(config.reserve.onchain_sat, config.reserve.resume_ratio)
-    wanted_msat = max(room - free_msat, resume_msat - seen.view.wallet.spendable_msat)
+    free_msat = seen.view.wallet.spendable_msat - resume_msat - weight * most_perkw
+    wanted_msat = room - free_msat
     amount_sat = min(sat_floor(there_msat), sat_ceil(wanted_msat), config.splice.max_amount_sat)
     lease_msat = sat_floor(min(room, amount_sat * MSAT_PER_SAT + free_msat)) * MSAT_PER_SAT
     enough = seen.view.wallet.spendable_msat + amount_sat * MSAT_PER_SAT >= resume_msat

@@ -2,9 +2,10 @@
 
 Between two runs nobody watches: the plugin funder lends by itself as long as the wallet holds more than its reserve
 tank. It lends what lies above at most, and pays its part of the transaction besides; what is left after any number of
-leases so lies above the tank less one such part. The tank is therefore the reserve and that part, at the dearest
-feerate that lightningd lets an opener choose. What waits for a block could be lent too once it has one: the tank holds
-it back, so that what is lent stays within the limits.
+leases so lies above the tank less one such part. The tank is therefore that part, at the dearest feerate that
+lightningd lets an opener choose, and of the reserve as much as lets writing go on once it was passed: until a block has
+a lease our change isn't confirmed, and what that suspends must end with it. What waits for a block could be lent too
+once it has one: the tank holds it back, so that what is lent stays within the limits.
 
 Two things no tank can help: the plugin looks at the wallet before it reserves coins, so that two that open in the same
 instant may be lent the same coins' worth twice; and coins that nobody knew of may come in.
@@ -16,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
+from revops.decide.suspend import resume_level_msat
 from revops.domain.ads import LEASE_BLOCKS, Lendable
 from revops.domain.channel import Channel
 from revops.domain.node import Wallet
@@ -108,7 +110,7 @@ def lendable(view: NodeView, reserve: ReserveConfig, policy: AdsConfig, most_per
     room = room_msat(view, policy)
     spendable_msat = view.wallet.spendable_msat
     weight = funding_weight(view.wallet, min(policy.max_lease_sat * MSAT_PER_SAT, spendable_msat), most_perkw)
-    floor_msat = reserve.onchain_sat * MSAT_PER_SAT + weight * most_perkw
+    floor_msat = resume_level_msat(reserve.onchain_sat, reserve.resume_ratio) + weight * most_perkw
     bounds_msat = {
         "what the wallet holds above the reserve and the dearest transaction": spendable_msat - floor_msat
     } | room

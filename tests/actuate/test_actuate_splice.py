@@ -197,11 +197,11 @@ def test_wherever_a_run_dies_the_next_goes_on(place: Splices, monkeypatch: pytes
 
 def test_the_budget_holds_whatever_happens(place: Splices) -> None:
     place.bench.settings["splice"] |= {"daily_sat": 2_000, "weekly_sat": 2_000}
-    for _ in range(8):
+    said: set[ReasonCode] = set()
+    for _ in range(10):
         place.plan()
-        place.run()
-        place.later(2 * HOUR)
+        said |= set(codes(place.run()))
         settled_msat, reserved_msat = place.ledger_msat()
         assert settled_msat + reserved_msat <= 2_000_000
-    place.plan()
-    assert codes(place.run()) == [ReasonCode.BUDGET_EXHAUSTED]
+        place.later(2 * HOUR)
+    assert {ReasonCode.SPLICE_BEGUN, ReasonCode.SPLICE_LOCKED, ReasonCode.BUDGET_EXHAUSTED} <= said

@@ -171,8 +171,8 @@ LENT = make_channel(7, scid="899000x1x0", lent_msat=3_000_000 * SAT)
 @pytest.mark.parametrize(
     ("wallet_sat", "policy", "channels", "total_sat", "lease_sat", "bound"),
     [
-        # 1,000,000 - 100,000 - 447 x 25,000 msat
-        (1_000_000, {}, (), 888_825, 888_825, "reserve"),
+        # 1,000,000 - 1.1 x 100,000 - 447 x 25,000 msat
+        (1_000_000, {}, (), 878_825, 878_825, "reserve"),
         (100_000, {}, (), 0, 0, "reserve"),
         (0, {}, (), 0, 0, "reserve"),
         (50_000_000, {"max_peer_sat": 20_000_000}, (), 10_000_000, 2_000_000, "max_total_sat"),
@@ -189,8 +189,8 @@ def test_how_much_may_be_lent(
     found = lendable(view, ReserveConfig(), AdsConfig(**policy), 25_000)
     assert (found.total_msat, found.lease_msat) == (total_sat * SAT, lease_sat * SAT)
     assert bound in str(found.reasons[0].numbers["bound"])
-    assert found.tank_msat >= (100_000 + 11_175) * SAT
-    assert found.tank_msat + found.total_msat <= max(wallet_sat, 111_175) * SAT
+    assert found.tank_msat >= (110_000 + 11_175) * SAT
+    assert found.tank_msat + found.total_msat <= max(wallet_sat, 121_175) * SAT
 
 
 @pytest.mark.parametrize(

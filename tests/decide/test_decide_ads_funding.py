@@ -54,8 +54,8 @@ def found(seen: AdsInput, *sites: SpliceSite, **sections: Any) -> LeaseFunding |
 def test_a_funding_by_hand() -> None:
     """A wallet of 150,000 sat and a reserve of 100,000, 10 sat/vB, and a dead channel of 4,000,000 sat.
 
-    Two coins may pay for it: 2 x 275 + 172 = 722. At ten times 10 sat/vB they take 18,050 sat, so that 31,950 sat are
-    free, and a lease of 2,000,000 lacks 1,968,050. The splice weighs 772, which is 1,930 sat.
+    Two coins may pay for it: 2 x 275 + 172 = 722. At ten times 10 sat/vB they take 18,050 sat, so that 21,950 sat are
+    free above the reserve and a tenth, and a lease of 2,000,000 lacks 1,978,050. The splice weighs 772: 1,930 sat.
 
     The lease costs 3,068.5 sat for the capital, 3,260 for the close, 1,930 for the splice, a quarter more of these, and
     1,805 for the opening: 12,128.1 sat. Its base fee is (3,260 + 1,930) x 1.25 = 6,487.5, so 6,488, and 2 for rounding.
@@ -63,7 +63,7 @@ def test_a_funding_by_hand() -> None:
     """
     one = found(make_input(150_000), site())
     assert one is not None
-    assert (one.channel_id, one.amount_sat, one.lease_msat) == (channel_id(2), 1_968_050, 2_000_000 * SAT)
+    assert (one.channel_id, one.amount_sat, one.lease_msat) == (channel_id(2), 1_978_050, 2_000_000 * SAT)
     assert one.splice_msat == 1_930 * SAT
     assert one.cost_msat == 12_128_117
     assert one.own_msat == (3_260 + 1_805) * SAT
@@ -78,13 +78,13 @@ def test_a_wallet_below_its_reserve_is_filled_first() -> None:
     seen = make_input(20_000, suspended=(low("the wallet"),))
     one = found(seen, site())
     assert one is not None
-    # 80,000 sat to the reserve, and 18,050 for the dearest opening.
-    assert (one.amount_sat, one.lease_msat) == (2_098_050, 2_000_000 * SAT)
-    # Beyond the reserve by a tenth and more: a wallet that recovers lends nothing.
+    # 80,000 sat to the reserve, a tenth of it beyond, and 18,050 for the dearest opening.
+    assert (one.amount_sat, one.lease_msat) == (2_108_050, 2_000_000 * SAT)
+    # Up to where writing goes on: a wallet that recovers lends nothing.
     reserve = ReserveConfig(onchain_sat=1_000_000, resume_ratio=1.0)
     one = found(make_input(20_000, suspended=(low("the wallet"),)), site(), reserve=reserve, ads=small(500_000))
     assert one is not None
-    assert (one.amount_sat, one.lease_msat) == (1_980_000, 500_000 * SAT)
+    assert (one.amount_sat, one.lease_msat) == (2_498_050, 500_000 * SAT)
     assert found(seen, site(local_sat=1_900_000), reserve=reserve, ads=small(500_000)) is None
 
 
@@ -97,7 +97,7 @@ def test_what_there_is_may_be_less_than_the_largest_lease() -> None:
     assert one is not None
     # 50,000 of the channel's are its reserve, and 3,860 sat are kept for the dearest splice.
     assert one.amount_sat == 946_140
-    assert one.lease_msat == (946_140 + 31_950) * SAT
+    assert one.lease_msat == (946_140 + 21_950) * SAT
 
 
 @pytest.mark.parametrize(
