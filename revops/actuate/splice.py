@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from revops.decide.splice.follow import Evidence, Verdict, follow, mismatch
-from revops.decide.splice.ready import Ready, obstacle
+from revops.decide.splice.ready import Ready, obstacle, unpaid
 from revops.domain.budget import Category
 from revops.domain.channel import Channel
 from revops.domain.reason import Reason, ReasonCode, why
@@ -95,7 +95,7 @@ class Splicer:
                 job = splices.begun(tx, job.splice_key)
         except ledger.BudgetExceededError as exceeded:
             return SpliceOutcome(job.splice_key, exceeded.reason)
-        refusal = self._preview(ready)
+        refusal = self._preview(ready) or unpaid(ready, self.reader.wallet())
         if refusal is not None:
             self._record(job, Verdict("released", refusal))
             return SpliceOutcome(job.splice_key, refusal)
@@ -185,6 +185,9 @@ class Splicer:
             if verdict.status == "settled":
                 cost_msat = verdict.cost_msat
                 ledger.settle(tx, job.reserve_key, cost_msat, now, self.run_key)
+                if job.start is not None and cost_msat > job.start.worst_msat:
+                    numbers = (job.splice_key, cost_msat, job.start.worst_msat)
+                    _log.warning("splice %d has cost %d msat: more than the %d that were reserved", *numbers)
             else:
                 ledger.release(tx, job.reserve_key, now, self.run_key)
             splices.finish(tx, job.splice_key, verdict.status, now, verdict.reason, verdict.txid, cost_msat)

@@ -107,7 +107,7 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ),
     ReasonCode.SPLICE_NO_ESTIMATE: "the node estimates no feerate now: at an old one it might never be confirmed",
     ReasonCode.SPLICE_COST_ROSE: (
-        "it may cost {cost_msat:sat} sat by now ({weight} weight, if the node takes the smallest coins), the plan "
-        "allows {max_cost_msat:sat}: left for later"
+        "it may cost {cost_msat:sat} sat by now ({weight} weight, if the node takes the smallest coins), "
+        "{max_cost_msat:sat} are allowed: left for later"
     ),
 }

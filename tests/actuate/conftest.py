@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.actuate.bench import Bench, make_template, open_bench
+from tests.actuate.splice_bench import Splices
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,3 +31,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(template: Path) -> Iterator[Bench]:
     with open_bench(template) as opened:
         yield opened
+
+
+@pytest.fixture
+def place(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Splices:
+    return Splices(bench, monkeypatch)

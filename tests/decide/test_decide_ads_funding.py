@@ -215,6 +215,16 @@ def test_a_splice_for_a_lease_is_planned_where_nobody_else_wants_it() -> None:
     ]  # fmt: skip
 
 
+def test_a_splice_for_a_lease_leaves_the_channels_their_reserve() -> None:
+    """The fee may come to half as much again as today's: 463.2 sat."""
+    lease = found(make_input(150_000, perkw=400), site(), ads=AdsConfig(mode="act"))
+    assert lease is not None
+    enough_msat = lease.amount_sat * SAT + 463_200
+    assert decided(plan(site(), lease=lease, channels_free_msat=enough_msat), 2).outcome is Outcome.CHANGE
+    one = decided(plan(site(), lease=lease, channels_free_msat=enough_msat - 1), 2)
+    assert (one.outcome, one.reasons[0].code) == (Outcome.SKIP, ReasonCode.SPLICE_CHANNELS_SHORT)
+
+
 def test_a_channel_that_lacks_funds_comes_first() -> None:
     lease = found(make_input(150_000, perkw=400), site())
     made = plan(winner(1), site(), lease=lease)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revops.decide.splice.plan import make_plan
-from revops.decide.splice.ready import Ready, obstacle, ready
+from revops.decide.splice.ready import Ready, obstacle, ready, unpaid
 from revops.domain.dead_capital import ChainRates
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
@@ -106,6 +106,26 @@ def test_the_reserve_is_looked_at_once_more() -> None:
     said = ready(job, plan, short, POLICY)
     assert isinstance(said, Reason)
     assert said.code is ReasonCode.SPLICE_WALLET_SHORT
+
+
+@pytest.mark.parametrize(
+    ("coins_sat", "code"),
+    [
+        ((18_000_000, 2_000_000), None),
+        ((18_000_000,), None),  # fewer can be drawn
+        ((5_101_165,), None),  # the amount, 1,164.4 sat that it may cost, and the reserve
+        ((5_101_164,), ReasonCode.SPLICE_WALLET_SHORT),
+        ((18_000_000, 2_000_000, 10_000), ReasonCode.SPLICE_COST_ROSE),
+    ],
+)
+def test_the_wallet_is_looked_at_just_before(coins_sat: tuple[int, ...], code: ReasonCode | None) -> None:
+    found = judged(planned(scene(winner(1))), now(winner(1)))
+    assert isinstance(found, Ready)
+    said = unpaid(found, wallet(*coins_sat))
+    assert (None if said is None else said.code) is code
+    out = judged(planned(scene(winner(1), dead(2), wallet=wallet(50_000))), now(winner(1), dead(2), wallet=wallet(50)))
+    assert isinstance(out, Ready)
+    assert unpaid(out, wallet()) is None, "the channel pays"
 
 
 @pytest.mark.parametrize(

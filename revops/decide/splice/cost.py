@@ -18,7 +18,7 @@ from revops.domain.node import WalletOutput
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceDirection, SpliceTerms
-from revops.domain.units import MSAT_PER_SAT
+from revops.domain.units import MSAT_PER_SAT, sat_floor
 
 OUT_WEIGHT: Final = MUTUAL_WEIGHT
 #: An input of the wallet of the widest kind: what a peer's force-close left us on a channel with anchors. It weighs 277
@@ -121,6 +121,11 @@ def cost_reason(terms: SpliceTerms, perkw: int) -> Reason:
         max_perkw=terms.max_feerate_perkw,
         max_cost_msat=terms.max_cost_msat,
     )
+
+
+def channels_short(free_msat: int) -> Reason:
+    """Given what the channels can send above their reserve, say that it is too little."""
+    return why(ReasonCode.SPLICE_CHANNELS_SHORT, free_sat=max(sat_floor(free_msat), 0))
 
 
 def too_dear(amount_sat: int, gain_msat: float, cost_msat: int, policy: SpliceConfig) -> Reason:

@@ -3,8 +3,8 @@
 Channels that want more are served out of the wallet, those first in which a sat brings most, as long as the reserve
 holds after all of them. Change of a splice is no confirmed money until that confirms: the next one is paid from what is
 left without it. Where the wallet lacks funds, channels with dead capital give them to it, a splice of their own, and
-the next plan puts them where they are wanted: so what they bring is what they would bring there, less both
-transactions. Where nobody wants them, one may give what a lease takes.
+the next plan puts them where they are wanted: what they bring is that, less both transactions. Where nobody wants
+them, one may give what a lease takes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from revops.decide.splice.cost import (
     OUT_WEIGHT,
+    channels_short,
     cost_reason,
     feerate_limit_perkw,
     in_weight,
@@ -133,21 +134,20 @@ class _Writer:
         obstacle = self._obstacle(site)
         if obstacle is not None:
             return _skip(site, obstacle, dead)
-        in_cost_msat = in_weight(1) * self._perkw()
+        perkw = self._perkw()
+        in_cost_msat = in_weight(1) * perkw
         most_cost_msat = OUT_WEIGHT * self.policy.max_feerate_perkw
-        there_msat = min(site.channel.spendable_msat, self.channels_free_msat)
-        amount_sat = min(lack.sat, max(sat_floor(there_msat - most_cost_msat), 0))
+        free_msat = min(site.channel.spendable_msat, self.channels_free_msat) - most_cost_msat
+        amount_sat = min(lack.sat, max(sat_floor(free_msat), 0))
         if self.channels_free_msat < self.policy.min_amount_sat * MSAT_PER_SAT + most_cost_msat:
-            return _skip(site, self._channels_short(), dead)
+            return _skip(site, channels_short(self.channels_free_msat), dead)
         if amount_sat < self.policy.min_amount_sat:
             small = why(ReasonCode.SPLICE_TOO_SMALL, amount_sat=amount_sat, min_sat=self.policy.min_amount_sat)
             return _skip(site, small, dead)
-        terms = terms_of(
-            SpliceDirection.OUT, lack.of.gain, amount_sat, OUT_WEIGHT, self._perkw(), self.policy, in_cost_msat
-        )
+        terms = terms_of(SpliceDirection.OUT, lack.of.gain, amount_sat, OUT_WEIGHT, perkw, self.policy, in_cost_msat)
         gain_msat = amount_sat * MSAT_PER_SAT * lack.of.gain.middle_ratio
         if terms is None:
-            cost_msat = OUT_WEIGHT * self._perkw() + in_cost_msat
+            cost_msat = OUT_WEIGHT * perkw + in_cost_msat
             return _skip(site, too_dear(amount_sat, gain_msat, cost_msat, self.policy), dead)
         funds = why(
             ReasonCode.SPLICE_FUNDS,
@@ -157,7 +157,7 @@ class _Writer:
             lacking_sat=lack.sat,
             in_cost_msat=in_cost_msat,
         )
-        reasons = (dead, funds, cost_reason(terms, self._perkw()))
+        reasons = (dead, funds, cost_reason(terms, perkw))
         cost_msat = terms.cost_msat + in_cost_msat
         decided = self._planned(site, SpliceDirection.OUT, amount_sat, terms, cost_msat, reasons)
         if decided.outcome is Outcome.CHANGE:
@@ -177,7 +177,7 @@ class _Writer:
         if terms is None:
             return _skip(site, *reasons, dead)
         if self.channels_free_msat < lease.amount_sat * MSAT_PER_SAT + terms.max_cost_msat:
-            return _skip(site, self._channels_short(), dead)
+            return _skip(site, channels_short(self.channels_free_msat), dead)
         return self._planned(site, SpliceDirection.OUT, lease.amount_sat, terms, terms.cost_msat, (dead, *reasons))
 
     def _planned(
@@ -234,9 +234,6 @@ class _Writer:
     def _free_sat(self) -> int:
         """What the wallet has left above its reserve."""
         return max(sat_floor(sum(one.amount_msat for one in self.outputs) - self.scene.reserve_msat), 0)
-
-    def _channels_short(self) -> Reason:
-        return why(ReasonCode.SPLICE_CHANNELS_SHORT, free_sat=max(sat_floor(self.channels_free_msat), 0))
 
     def _from_wallet(self, amount_sat: int, terms: SpliceTerms, taken: Sequence[WalletOutput]) -> Iterator[Reason]:
         """What the wallet keeps, at most of the cost, and what of that is confirmed meanwhile."""

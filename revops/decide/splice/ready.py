@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from revops.decide.splice.cost import OUT_WEIGHT, in_weight, most_inputs, worst_msat
 from revops.domain.channel import Channel
 from revops.domain.decision import Outcome
+from revops.domain.node import Wallet, WalletOutput
 from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.splice import SpliceDirection, SpliceJob, SplicePlan, SpliceScene, SpliceTerms
@@ -19,13 +20,14 @@ from revops.domain.units import MSAT_PER_SAT, sat_ceil, sat_floor
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A splice that may be begun: how much, at which feerate, and what it may cost at most."""
+    """A splice that may be begun: how much, at which feerate, what it may cost at most, what the wallet must keep."""
 
     job: SpliceJob
     amount_sat: int
     perkw: int
     weight: int
     worst_msat: int
+    reserve_msat: int
 
 
 def ready(job: SpliceJob, plan: SplicePlan, scene: SpliceScene, policy: SpliceConfig) -> Ready | Reason:
@@ -41,26 +43,43 @@ def ready(job: SpliceJob, plan: SplicePlan, scene: SpliceScene, policy: SpliceCo
     limit_perkw = min(job.max_feerate_perkw, now.terms.max_feerate_perkw, policy.max_feerate_perkw)
     if perkw > limit_perkw:
         return why(ReasonCode.SPLICE_FEERATE_ROSE, perkw=perkw, max_perkw=limit_perkw)
-    outputs = [one for one in scene.wallet.outputs if one.spendable]
     amount_sat = min(job.amount_sat, now.amount_sat)
     weight = OUT_WEIGHT
     if job.direction is SpliceDirection.IN:
-        weight = in_weight(most_inputs(outputs, amount_sat * MSAT_PER_SAT, perkw))
+        weight = in_weight(most_inputs(_coins(scene.wallet), amount_sat * MSAT_PER_SAT, perkw))
     cost_msat = worst_msat(job.direction, weight, perkw)
     # What was planned and recorded is a promise: a plan of now may ask for less, never for more.
     most_msat = min(job.max_cost_msat, now.terms.max_cost_msat)
     if cost_msat > most_msat:
         return why(ReasonCode.SPLICE_COST_ROSE, cost_msat=cost_msat, max_cost_msat=most_msat, weight=weight)
-    if job.direction is SpliceDirection.IN:
-        left_msat = sum(one.amount_msat for one in outputs) - amount_sat * MSAT_PER_SAT - cost_msat
-        if left_msat < scene.reserve_msat:
-            return why(
-                ReasonCode.SPLICE_WALLET_SHORT,
-                free_sat=max(sat_floor(left_msat - scene.reserve_msat) + amount_sat, 0),
-                reserve_sat=sat_ceil(scene.reserve_msat),
-                wanted_sat=amount_sat,
-            )
-    return Ready(job, amount_sat, perkw, weight, cost_msat)
+    found = Ready(job, amount_sat, perkw, weight, cost_msat, scene.reserve_msat)
+    return unpaid(found, scene.wallet) or found
+
+
+def unpaid(found: Ready, wallet: Wallet) -> Reason | None:
+    """Given a splice that may be begun, and the wallet as it is just before the node is asked, return what forbids it:
+    coins may have come, of which the node draws more than were reckoned with, or gone. None where nothing does.
+    """
+    if found.job.direction is not SpliceDirection.IN:
+        return None
+    coins, amount_msat = _coins(wallet), found.amount_sat * MSAT_PER_SAT
+    weight = in_weight(most_inputs(coins, amount_msat, found.perkw))
+    if weight > found.weight:
+        cost_msat = worst_msat(SpliceDirection.IN, weight, found.perkw)
+        return why(ReasonCode.SPLICE_COST_ROSE, cost_msat=cost_msat, max_cost_msat=found.worst_msat, weight=weight)
+    left_msat = sum(one.amount_msat for one in coins) - amount_msat - found.worst_msat
+    if left_msat >= found.reserve_msat:
+        return None
+    return why(
+        ReasonCode.SPLICE_WALLET_SHORT,
+        free_sat=max(sat_floor(left_msat - found.reserve_msat) + found.amount_sat, 0),
+        reserve_sat=sat_ceil(found.reserve_msat),
+        wanted_sat=found.amount_sat,
+    )
+
+
+def _coins(wallet: Wallet) -> tuple[WalletOutput, ...]:
+    return tuple(one for one in wallet.outputs if one.spendable)
 
 
 @dataclass(frozen=True, slots=True)
