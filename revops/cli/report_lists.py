@@ -42,8 +42,8 @@ def channels(options: CommonOptions, window_days: int | None, closed: bool, page
 @row_options
 @common
 def decisions(options: CommonOptions, count: int, page: ListPage) -> None:
-    """What was decided of fees and rebalances, and why: changes, what was put off, and what was left alone. Reads the
-    database only.
+    """What was decided of fees, rebalances, splices and ads, and why: changes, what was put off, and what was left
+    alone. Reads the database only.
 
     For example: revops report decisions --where outcome=change --where 'command=fees adjust'
     """

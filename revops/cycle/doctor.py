@@ -138,6 +138,7 @@ def _node(look: _Look, config: Config) -> Iterator[Finding]:
     for check in (node.version, node.chain, node.replies, node.autoclean):
         yield from check(facts)
     yield from node.plugins(facts, config)
+    yield from node.ads(facts, config)
 
 
 def _records(look: _Look, config: Config) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from revops.cycle.ads_input import DUAL_FUND
 from revops.domain.health import Fault, NodeFacts
 from revops.errors import ConfigError, RevopsError
 from revops.node.errors import UNREACHABLE, NodeError
@@ -46,6 +47,7 @@ def node_facts(rpc: Rpc, now: float) -> NodeFacts | Fault:
         info = reader.info()
         faults = tuple(_probed(reader, now))
         methods = _methods(reader)
+        dual_fund = reader.config_flag(DUAL_FUND)
         settings = {name: value for name in AUTOCLEAN if (value := reader.config_int(name)) is not None}
     except NodeError as error:
         return Fault(str(error), error.exit_code)
@@ -62,6 +64,7 @@ def node_facts(rpc: Rpc, now: float) -> NodeFacts | Fault:
         settings=settings,
         sling_version=sling_version,
         sling_fault=sling_fault,
+        dual_fund=dual_fund,
     )
 
 

@@ -5,9 +5,10 @@ sent to the node.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from revops.cycle.session import Clock, open_session
-from revops.cycle.splice_scene import mode_reasons, splice_scene
+from revops.cycle.splice_scene import budget_reasons, mode_reasons, splice_scene
 from revops.decide.splice.plan import make_plan
 from revops.domain.options import CommonOptions
 from revops.domain.splice import SplicePlan
@@ -31,4 +32,4 @@ def run(options: CommonOptions, clock: Clock = time.time) -> SplicePlan:
                 splices.expire(tx, scene.taken_at)
                 splices.add_plan(tx, session.run_key, plan)
                 decisions.record_splice_plan(tx, session.run_key, plan)
-        return plan
+        return replace(plan, reasons=(*plan.reasons, *budget_reasons(policy)))

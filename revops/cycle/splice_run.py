@@ -15,10 +15,11 @@ from functools import partial
 from revops.actuate.splice import SpliceOutcome, Splicer
 from revops.cycle.ingest import Synced
 from revops.cycle.session import Clock, Session, open_session
-from revops.cycle.splice_scene import mode_reasons, splice_scene
+from revops.cycle.splice_scene import budget_reasons, mode_reasons, splice_scene
 from revops.cycle.verdict import splice_limits_in_force
 from revops.decide.splice.plan import make_plan
 from revops.decide.splice.ready import Ready, ready
+from revops.domain.budget import Category
 from revops.domain.options import CommonOptions
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
@@ -77,7 +78,7 @@ def _judge(session: Session, synced: Synced, planned: Iterable[SpliceJob]) -> _J
             found.append(one)
         else:
             refused[job.splice_key] = one
-    return _Judged(tuple(found), refused, suspended)
+    return _Judged(tuple(found), refused, (*suspended, *budget_reasons(session.config.splice)))
 
 
 class _Work:
@@ -167,14 +168,18 @@ def _dry_run(session: Session, synced: Synced) -> SpliceSummary:
     if planned:
         judged = _judge(session, synced, planned)
         reasons = judged.reasons
-        would = {one.job.splice_key: _would(one) for one in judged.ready[:1]}
+        would = {one.job.splice_key: _would(session, one) for one in judged.ready[:1]}
         would |= judged.refused
         told += [replace(job, reason=would[job.splice_key]) for job in planned if job.splice_key in would]
     return _summary(session, synced.view, tuple(told), reasons, len(planned) + len(left) - len(told))
 
 
-def _would(one: Ready) -> Reason:
-    return why(
+def _would(session: Session, one: Ready) -> Reason:
+    """What a run would do with it: begin it, unless the ledger refuses what it may cost."""
+    limits_msat = splice_limits_in_force(session.config.splice)
+    with session.database.read(session.node_key) as tx:
+        refusal = ledger.refusal(tx, one.worst_msat, session.clock(), limits_msat, Category.SPLICE)
+    return refusal or why(
         ReasonCode.SPLICE_WOULD,
         amount_sat=one.amount_sat,
         perkw=one.perkw,

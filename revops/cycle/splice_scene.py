@@ -15,6 +15,7 @@ from revops.decide.scoring import signals_of
 from revops.decide.suspend import resume_level_msat
 from revops.domain.forward import ForwardStatus
 from revops.domain.period import DAY_SECONDS
+from revops.domain.policy import SpliceConfig
 from revops.domain.reason import Reason, ReasonCode, why
 from revops.domain.snapshot import NodeView
 from revops.domain.splice import SpliceScene, SpliceSite
@@ -43,6 +44,12 @@ def mode_reasons(session: Session) -> tuple[Reason, ...]:
     if series is not None and series < OLDEST_VERSION:
         reasons.append(why(ReasonCode.SPLICE_OLD_NODE, version=session.info.version))
     return tuple(reasons)
+
+
+def budget_reasons(splice: SpliceConfig) -> tuple[Reason, ...]:
+    """Why none will be begun in mode act although it is planned: nobody has named what it may cost."""
+    unset = splice.mode == "act" and not (splice.daily_sat and splice.weekly_sat)
+    return (why(ReasonCode.SPLICE_NO_BUDGET),) if unset else ()
 
 
 def splice_scene(session: Session, view: NodeView, stopped: tuple[Reason, ...]) -> SpliceScene:

@@ -44,7 +44,9 @@ ADS: Final[Mapping[ReasonCode, str]] = {
         "the chain costs {sat_per_vb} sat/vB, more than max_feerate_sat_per_vb = {max_sat_per_vb}: nothing is offered"
     ),
     ReasonCode.ADS_FEERATE_UNKNOWN: "the node has no estimate of feerates: nothing is offered",
-    ReasonCode.ADS_CAPITAL_UNKNOWN: "it isn't known what capital earns elsewhere: nothing is offered",
+    ReasonCode.ADS_CAPITAL_UNKNOWN: (
+        "it isn't known what capital earns elsewhere (`revops report capital` says what lacks): nothing is offered"
+    ),
     ReasonCode.ADS_OUT_OF_RANGE: (
         "a lease costs {cost_sat} sat, by rates for which an announcement has no room: nothing is offered"
     ),

@@ -105,6 +105,7 @@ class NodeFacts:
     settings: Mapping[str, int] = field(default_factory=dict)
     sling_version: str | None = None
     sling_fault: str | None = None
+    dual_fund: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,7 @@ class ReasonCode(StrEnum):
     SPLICE_FEERATE_ROSE = "splice_feerate_rose"
     SPLICE_COST_ROSE = "splice_cost_rose"
     SPLICE_NO_ESTIMATE = "splice_no_estimate"
+    SPLICE_NO_BUDGET = "splice_no_budget"
     # liquidity ads
     ADS_PRICE = "ads_price"
     ADS_COST = "ads_cost"

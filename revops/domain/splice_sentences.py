@@ -42,9 +42,12 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SPLICE_NO_FEERATE: "the node had no estimate of feerates in the last 3 days: what it costs isn't known",
     ReasonCode.SPLICE_UNSUPPORTED: "its peer, or this node, doesn't signal splicing (option_splice)",
     ReasonCode.SPLICE_UNDER_WAY: "a splice is under way on it: one at a time",
-    ReasonCode.SPLICE_WALLET: "out of the wallet, which keeps {left_sat} sat, reserve is {reserve_sat}",
+    ReasonCode.SPLICE_WALLET: (
+        "out of the wallet, which keeps {left_sat} sat; {reserve_sat} must stay (its reserve and resume_ratio more)"
+    ),
     ReasonCode.SPLICE_WALLET_SHORT: (
-        "the wallet has {free_sat} sat above its reserve of {reserve_sat}, {wanted_sat} are wanted: it waits for funds"
+        "the wallet has {free_sat} sat above the {reserve_sat} that must stay (its reserve and resume_ratio more), "
+        "{wanted_sat} are wanted: it waits for funds"
     ),
     ReasonCode.SPLICE_CHANNELS_SHORT: (
         "what the channels can send is {free_sat} sat above its reserve (offchain_sat): too little to take that out"
@@ -69,6 +72,9 @@ SPLICES: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.SPLICE_NO_USE: "dead capital, but no channel that could use it lacks funds",
     ReasonCode.SPLICE_PLAN_FULL: "{splice_count} splices are planned or under way already (max_splices)",
     ReasonCode.SPLICE_OLD_NODE: "lightningd {version} has no splice that can be trusted: v26.06 is the first",
+    ReasonCode.SPLICE_NO_BUDGET: (
+        "splice.daily_sat or splice.weekly_sat is 0: no splice is begun until both name what it may cost"
+    ),
     ReasonCode.SPLICE_NEVER_SENT: "nothing was asked of the node: its reservation is free again",
     ReasonCode.SPLICE_BEGUN: (
         "begun: {amount_sat} sat at {perkw} sat per 1000 weight, at most {worst_msat:sat} sat; transaction {txid}"

@@ -8,6 +8,7 @@ from revops.domain.ads import AdsDecision, AdsReport
 from revops.domain.decision import Outcome
 from revops.report.amounts import income
 from revops.report.blocks import Block, Line
+from revops.report.words import told
 
 
 def adjusted(value: AdsReport, *, dry_run: bool) -> Iterator[Block]:
@@ -17,7 +18,7 @@ def adjusted(value: AdsReport, *, dry_run: bool) -> Iterator[Block]:
         yield Line("this node can't lend liquidity: lightningd runs without experimental-dual-fund; nothing was done")
         return
     yield Line(_headline(decision, dry_run=dry_run))
-    for reason in decision.reasons:
+    for reason in told(decision.reasons):
         yield Line(f"  - {reason.sentence}")
     if value.compared_with_records and decision.old is not None and not decision.old.withdrawn:
         yield Line("what was offered last may still stand: the node wasn't asked, since asking it announces it anew")

@@ -42,7 +42,7 @@ def check(value: BudgetCheck) -> Iterator[Block]:
     if reserved:
         yield Table("Reserved", ("for", ">sat", "since", "state"), tuple(reserved))
     yield from suspensions(value.suspended, value.reserves)
-    yield Line(f"left for the next payment: {_left_sat(value):,} sat; synced {age(value.synced_at, value.taken_at)}")
+    yield Line(f"left for the next rebalance: {_left_sat(value):,} sat; synced {age(value.synced_at, value.taken_at)}")
 
 
 def nothing_left(value: BudgetCheck) -> str:
@@ -54,8 +54,8 @@ def nothing_left(value: BudgetCheck) -> str:
     limited = limited_by(tight, one.category)
     unset = "" if one.daily.limit.sum_msat and one.weekly.limit.sum_msat else _UNSET
     return (
-        f"nothing is left to reserve: {tight.window} limit {income(tight.limit.limit_msat)} sat ({limited}), "
-        f"spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}{unset}"
+        f"nothing is left to reserve for a rebalance: {tight.window} limit {income(tight.limit.limit_msat)} sat "
+        f"({limited}), spent {cost(tight.spent_msat)}, reserved {cost(tight.reserved_msat)}{unset}"
     )
 
 

@@ -8,9 +8,9 @@ from typing import Final
 from revops.domain.decision_list import DecisionsReport
 from revops.domain.record import DecisionRecord
 from revops.domain.text import counted
-from revops.report.amounts import age, income, instant
+from revops.report.amounts import age, instant
 from revops.report.blocks import Block, Line, Table
-from revops.report.words import OUTCOMES, fee_step
+from revops.report.words import OUTCOMES, amount_moved, fee_step
 
 _HEADINGS: Final = ("last", ">times", "command", "channel", "outcome", "what", "why")
 
@@ -26,7 +26,7 @@ def decisions(value: DecisionsReport) -> Iterator[Block]:
 def what(decision: DecisionRecord) -> str:
     """Given a decision, return what it is about: an amount, or a fee's step; "" where it is about neither."""
     if decision.amount_msat:
-        return f"{income(decision.amount_msat)} sat"
+        return amount_moved(decision)
     if decision.new_ppm is None or decision.old_ppm is None:
         return ""
     return fee_step(decision.outcome, decision.old_ppm, decision.new_ppm)

@@ -53,5 +53,5 @@ def reserved_row(category: Category, held: OpenReservation, now: float) -> tuple
         what = f"rebalance {held.job_key}"
     else:
         what = str(category)
-    lost = "no open job knows of it: please report this" if category is Category.REBALANCE else "open"
+    lost = "no open job knows of it: please report this" if category is Category.REBALANCE else "open: `splice list`"
     return what, to_the_msat(held.amount_msat), age(held.reserved_at, now), held.status or lost

@@ -7,14 +7,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from revops.domain.decision import Outcome
+from revops.domain.reason import ReasonCode
 from revops.domain.splice import UNDER_WAY, SpliceDecision, SpliceJob, SplicePlan, SpliceRow, SpliceRows, SpliceSummary
 from revops.domain.text import counted
 from revops.report.amounts import cost, income, instant
 from revops.report.blocks import Block, Legend, Line, Table
 from revops.report.jobs import named
 from revops.report.summaries import counts, grouped, sentences
+from revops.report.words import OUTCOMES, told
 
 _UNKNOWN = "?"
+_UNDER_WAY = (
+    "in_flight: signed, and not locked in yet; reserved or sending: `revops splice run` finds out what became of it. "
+    "Reserved: the most that it may cost; it counts against splice.daily_sat and weekly_sat until the cost is known"
+)
 
 
 def splice_plan(plan: SplicePlan, *, each_skip: bool, dry_run: bool) -> Iterator[Block]:
@@ -35,7 +41,7 @@ def splice_plan(plan: SplicePlan, *, each_skip: bool, dry_run: bool) -> Iterator
             "cost, with its bounds; of a splice out, what its sats bring where they go"
         )
     if others and each_skip:
-        rows = tuple((one.name, str(one.outcome), sentences(one.reasons)) for one in others)
+        rows = tuple((one.name, OUTCOMES[one.outcome], sentences(one.reasons)) for one in others)
         yield Table("", ("channel", "outcome", "why"), rows)
     elif others:
         yield from grouped(others)
@@ -43,9 +49,12 @@ def splice_plan(plan: SplicePlan, *, each_skip: bool, dry_run: bool) -> Iterator
         yield Legend(reason.sentence)
     yield Line(counts([one.outcome for one in plan.decisions], "to splice"))
     if plan.jobs and dry_run:
-        yield Line("a dry run stores nothing")
+        yield Line("a dry run stores nothing: `revops splice plan` makes a plan that `revops splice run` carries out")
     elif plan.jobs:
-        yield Line(f"good until {instant(plan.expires_at)}; nothing was sent to the node")
+        until = instant(plan.expires_at)
+        yield Line(f"good until {until}; nothing was sent to the node: `revops splice run` begins one splice a run")
+    elif wanted and any(one.code is ReasonCode.OBSERVE_MODE for one in plan.reasons):
+        yield Line('when you agree, set splice.mode = "act", and a budget: splice.daily_sat and splice.weekly_sat')
 
 
 def splice_run(summary: SpliceSummary, *, dry_run: bool) -> Iterator[Block]:
@@ -69,7 +78,11 @@ def splice_list(value: SpliceRows) -> Iterator[Block]:
         headings = (
             "begun", "channel", "splice", ">amount sat", "status", ">cost sat", ">reserved sat", "transaction", "why",
         )  # fmt: skip
-        yield Table("", headings, tuple(_listed_row(one) for one in value.splices))
+        rows = tuple(_listed_row(one) for one in value.splices)
+        told_count = len(headings) if any(row[-1] for row in rows) else len(headings) - 1
+        yield Table("", headings[:told_count], tuple(row[:told_count] for row in rows))
+    if any(one.status in UNDER_WAY for one in value.splices):
+        yield Legend(_UNDER_WAY)
     more = "; there are older ones: --last N" if value.more else ""
     yield Line(f"{counted(len(value.splices), 'splice')}{more}")
 
@@ -120,6 +133,6 @@ def _row(one: SpliceDecision) -> tuple[str, ...]:
         str(one.direction),
         f"{one.amount_sat:,}",
         *figures,
-        "planned" if one.outcome is Outcome.CHANGE else str(one.outcome),
-        sentences(one.reasons),
+        "planned" if one.outcome is Outcome.CHANGE else OUTCOMES[one.outcome],
+        sentences(told(one.reasons)),
     )

@@ -89,7 +89,7 @@ def budget(verdict: BudgetVerdict, reserves: Sequence[ReserveStanding] = ()) -> 
     yield Table("", ("budget", ">limit sat", ">spent sat", ">reserved sat", ">left sat"), rows)
     yield from suspensions(verdict.suspended, reserves)
     left_sat = 0 if verdict.suspended else min(_left_sat(verdict.daily), _left_sat(verdict.weekly))
-    yield Line(f"left for the next payment: {left_sat:,} sat")
+    yield Line(f"left for the next rebalance: {left_sat:,} sat")
 
 
 def _window_row(window: WindowBudget) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from typing import Final
 from revops.domain.decision import Outcome
 from revops.domain.experiment import Experiment
 from revops.domain.reason import Reason, ReasonCode
+from revops.domain.record import DecisionRecord
 from revops.domain.snapshot import FeePin
-from revops.report.amounts import instant
+from revops.report.amounts import income, instant
 
 #: What became of a decision, in the words of all pages.
 OUTCOMES: Final[Mapping[str, str]] = {Outcome.CHANGE: "change", Outcome.DEFER: "put off", Outcome.SKIP: "left alone"}
@@ -55,17 +56,17 @@ def deciding(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False)
     """Given a decision's outcome, its reasons, and whether its fee rate stays, return the reason that decided; None
     where it has none. That nothing is sent in observe mode decides nothing, where there are others.
     """
-    told = _told(reasons)
+    shown = told(reasons)
     groups = [_RAILS]
     if outcome != Outcome.CHANGE:
         groups.insert(0, _GATES)
-    if same_ppm and (outcome == Outcome.CHANGE or len(told) < len(reasons)):
+    if same_ppm and (outcome == Outcome.CHANGE or len(shown) < len(reasons)):
         groups.insert(0, _BESIDE_THE_RATE)
     for group in groups:
-        for reason in reversed(told):
+        for reason in reversed(shown):
             if reason.code in group:
                 return reason
-    return told[0] if told else None
+    return shown[0] if shown else None
 
 
 def shortened(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False) -> str:
@@ -73,11 +74,11 @@ def shortened(outcome: str, reasons: Sequence[Reason], *, same_ppm: bool = False
     reason = deciding(outcome, reasons, same_ppm=same_ppm)
     if reason is None:
         return ""
-    more = len(_told(reasons)) - 1
+    more = len(told(reasons)) - 1
     return f"{reason.sentence} (+{more})" if more else reason.sentence
 
 
-def _told(reasons: Sequence[Reason]) -> Sequence[Reason]:
+def told(reasons: Sequence[Reason]) -> Sequence[Reason]:
     """All but observe mode, which is the same on all rows, unless it stands alone."""
     return reasons[:-1] if len(reasons) > 1 and reasons[-1].code is ReasonCode.OBSERVE_MODE else reasons
 
@@ -89,6 +90,16 @@ def fee_step(outcome: str, old_ppm: int, new_ppm: int) -> str:
     if outcome == Outcome.CHANGE:
         return f"{old_ppm:,} -> {new_ppm:,} ppm"
     return f"{old_ppm:,} ppm ({new_ppm:,} wanted)"
+
+
+def amount_moved(decision: DecisionRecord) -> str:
+    """Given a decision, return the amount that it is about, of a splice also whether in or out; "" where it is about
+    none.
+    """
+    direction = decision.details.get("direction")
+    if not decision.amount_msat:
+        return ""
+    return f"{income(decision.amount_msat)} sat" + (f" {direction}" if direction else "")
 
 
 def pinned(pin: FeePin) -> str:

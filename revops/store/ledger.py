@@ -97,22 +97,30 @@ def reserve(
     take_fence(tx, run_key)
     _refuse_gaps(tx)
     daily_msat, weekly_msat = limits(tx, at) if callable(limits) else limits
-    sums = totals(tx, at, known)
-    windows = (("daily", daily_msat, sums.spent_day_msat), ("weekly", weekly_msat, sums.spent_week_msat))
-    for window, limit_msat, spent_msat in windows:
+    refused = refusal(tx, amount_msat, at, (daily_msat, weekly_msat), known)
+    if refused is not None:
+        raise BudgetExceededError(refused)
+    return _append(tx, "reserve", None, amount_msat, at, job_key, known, run_key)
+
+
+def refusal(tx: Tx, amount_msat: int, at: float, limits_msat: tuple[int, int], category: Category) -> Reason | None:
+    """Given an amount, the moment, and the daily and weekly limit of a category, return why the amount can't be
+    reserved; None where it can. Raise BugError for what is no limit.
+    """
+    sums = totals(tx, at, category)
+    spent_msat = (sums.spent_day_msat, sums.spent_week_msat)
+    for window, limit_msat, window_msat in zip(("daily", "weekly"), limits_msat, spent_msat, strict=True):
         if type(limit_msat) is not int:  # NaN is below nothing, and so no limit at all
             raise BugError(f"a {window} limit of {limit_msat!r} msat")
-        left_msat = limit_msat - spent_msat - sums.reserved_msat
+        left_msat = limit_msat - window_msat - sums.reserved_msat
         if amount_msat > left_msat:
-            raise BudgetExceededError(
-                why(
-                    ReasonCode.BUDGET_EXHAUSTED,
-                    left_sat=max(0, sat_floor(left_msat)),
-                    wanted_sat=sat_ceil(amount_msat),
-                    window=window,
-                )
+            return why(
+                ReasonCode.BUDGET_EXHAUSTED,
+                left_sat=max(0, sat_floor(left_msat)),
+                wanted_sat=sat_ceil(amount_msat),
+                window=window,
             )
-    return _append(tx, "reserve", None, amount_msat, at, job_key, known, run_key)
+    return None
 
 
 def _category(name: str) -> Category:

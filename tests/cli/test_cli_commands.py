@@ -375,7 +375,7 @@ def test_budget_check_with_something_left(cycle, capsys):
     assert main(["budget", "check"]) == 0
     assert capsys.readouterr() == ("", "")
     assert main(["budget", "check", "-v"]) == 0
-    assert "left for the next payment: 98 sat; synced 2 h ago" in capsys.readouterr().out
+    assert "left for the next rebalance: 98 sat; synced 2 h ago" in capsys.readouterr().out
 
 
 def test_budget_check_says_why_and_for_what(cycle, capsys):
@@ -404,8 +404,8 @@ def test_budget_check_says_why_and_for_what(cycle, capsys):
     assert ["splice", "week", "20", "1", "0", "19", "-", "splice.weekly_sat"] in lines
     assert ["rebalance 3: 1x1x1 to 2x2x2", "40.001", "2 h ago", "in_flight"] in lines
     assert ["rebalance 4", "1.000", "60 s ago", "no open job knows of it: please report this"] in lines
-    assert ["splice", "0.005", "10 s ago", "open"] in lines
-    assert ["left for the next payment: 43 sat; synced never"] in lines
+    assert ["splice", "0.005", "10 s ago", "open: `splice list`"] in lines
+    assert ["left for the next rebalance: 43 sat; synced never"] in lines
 
 
 @given(limit_msat=amounts, spent_msat=amounts, reserved_msat=amounts)
@@ -419,7 +419,7 @@ def test_the_rows_of_budget_check_add_up_and_promise_no_more_than_there_is(limit
     limit, spent, reserved, left = (int(cell.replace(",", "")) for cell in table.rows[0][2:6])
     assert left == max(0, limit - spent - reserved)
     assert left * 1_000 <= value.left_msat
-    assert line.text == f"left for the next payment: {left:,} sat; synced 0 s ago"
+    assert line.text == f"left for the next rebalance: {left:,} sat; synced 0 s ago"
 
 
 def test_report_rebalances_shows_the_latest_or_one(cycle, capsys):
@@ -507,7 +507,7 @@ def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, 
     limit, spent, reserved, left = (int(cell.replace(",", "")) for cell in table.rows[0][1:])
     assert left == max(0, limit - spent - reserved)
     assert left * 1_000 <= window.left_msat
-    assert line.text == f"left for the next payment: {left:,} sat"
+    assert line.text == f"left for the next rebalance: {left:,} sat"
 
 
 @pytest.mark.parametrize(
@@ -515,20 +515,20 @@ def test_the_budget_s_rows_add_up_and_promise_no_more_than_there_is(limit_msat, 
     [
         (
             budget_check(100_000),
-            "nothing is left to reserve: day limit 100 sat (daily_sat), spent 100, reserved 0",
+            "nothing is left to reserve for a rebalance: day limit 100 sat (daily_sat), spent 100, reserved 0",
         ),
         (
             budget_check(daily=Limit(100_000, 0)),
             (
-                "nothing is left to reserve: day limit 0 sat (revenue_share_ratio of 0 sat earned, less than daily_sat"
-                " of 100), spent 0, reserved 0"
+                "nothing is left to reserve for a rebalance: day limit 0 sat (revenue_share_ratio of 0 sat earned, "
+                "less than daily_sat of 100), spent 0, reserved 0"
             ),
         ),
         (
             budget_check(daily=Limit(0, 147_000)),
             (
-                "nothing is left to reserve: day limit 0 sat (daily_sat; the share of revenue would be 147 sat), spent"
-                " 0, reserved 0; set budget.daily_sat and budget.weekly_sat"
+                "nothing is left to reserve for a rebalance: day limit 0 sat (daily_sat; the share of revenue would be "
+                "147 sat), spent 0, reserved 0; set budget.daily_sat and budget.weekly_sat"
             ),
         ),
         (budget_check(0, why(ReasonCode.OBSERVE_MODE)), "nothing is left to reserve: observe mode: nothing is sent"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from sqlalchemy import insert, select
 
 from revops.cli.main import main
 from revops.cycle import splice_plan as cycle
-from revops.cycle import sync
+from revops.cycle import splice_run, sync
 from revops.domain.decision import Outcome
 from revops.domain.options import CommonOptions
 from revops.domain.reason import ReasonCode
-from revops.domain.splice import SpliceDirection, SplicePlan
+from revops.domain.splice import SpliceDirection, SplicePlan, SpliceRow, SpliceRows
+from revops.report.blocks import Legend, Table
+from revops.report.splices import splice_list as listed
 from revops.report.splices import splice_plan as page
 from revops.report.text import block_text
 from revops.sim.config import SimConfig
@@ -44,7 +48,7 @@ class Place:
         self.config.write_text(
             f'[node]\nrpc_path = "{folder / "rpc"}"\n[database]\nurl = "{self.url}"\n'
             "[classes]\nmin_open_days = 1\n[reserve]\nonchain_sat = 100000\n"
-            '[splice]\nmode = "act"\nmin_amount_sat = 10000\n',
+            '[splice]\nmode = "act"\nmin_amount_sat = 10000\ndaily_sat = 50_000\nweekly_sat = 100_000\n',
             encoding="utf-8",
         )
         upgrade(self.url)
@@ -149,6 +153,61 @@ def test_observing_is_the_default_and_stores_no_splice(place: Place, capsys: pyt
     assert ReasonCode.OBSERVE_MODE in {one.code for one in made.reasons}
     assert {one.outcome for one in made.decisions} == {Outcome.DEFER, Outcome.SKIP}
     assert (place.count("splice_plan"), place.count("splice_job")) == (1, 0)
+
+
+@pytest.mark.parametrize("keys", [("daily_sat",), ("daily_sat", "weekly_sat")])
+def test_a_plan_says_that_nobody_has_named_what_it_may_cost(place: Place, keys: tuple[str, ...]) -> None:
+    """It would never be begun; the ledger refuses it, a dry run of `splice run` says so, and nothing is asked."""
+    place.make_wanted()
+    text = place.config.read_text(encoding="utf-8")
+    for name in keys:
+        text = re.sub(f"{name} = .*\n", "", text)
+    place.config.write_text(text, encoding="utf-8")
+    made = place.plan()
+    assert len(made.jobs) == 1
+    assert ReasonCode.SPLICE_NO_BUDGET in {one.code for one in made.reasons}
+    would = splice_run.run(place.options(dry_run=True), clock=lambda: NOW)
+    assert ReasonCode.SPLICE_NO_BUDGET in {one.code for one in would.reasons}
+    assert [job.reason and job.reason.code for job in would.jobs] == [ReasonCode.BUDGET_EXHAUSTED]
+
+
+def test_with_a_budget_a_dry_run_would_begin(place: Place) -> None:
+    place.make_wanted()
+    assert ReasonCode.SPLICE_NO_BUDGET not in {one.code for one in place.plan().reasons}
+    would = splice_run.run(place.options(dry_run=True), clock=lambda: NOW)
+    assert [job.reason and job.reason.code for job in would.jobs] == [ReasonCode.SPLICE_WOULD]
+
+
+def test_an_observed_plan_says_how_to_go_on_and_its_decisions_which_way(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.make_wanted()
+    place.config.write_text(place.config.read_text().replace('mode = "act"\n', ""), encoding="utf-8")
+    made = place.plan()
+    text = "\n".join(block_text(block, whole=True) for block in page(made, each_skip=True, dry_run=False))
+    assert 'set splice.mode = "act", and a budget: splice.daily_sat and splice.weekly_sat' in text
+    assert "put off" in text
+    assert "left alone" in text
+    assert "defer" not in text
+    assert main(["report", "decisions", "--where", "outcome=defer", "--config", str(place.config)]) == 0
+    assert " sat in " in capsys.readouterr().out
+
+
+def test_a_list_of_splices_says_what_those_under_way_wait_for() -> None:
+    begun = SpliceRow(
+        channel="1x2x3", channel_id="aa", direction=SpliceDirection.IN, amount_sat=300_000, status="in_flight",
+        begun_at=NOW, finished_at=None, reserved_msat=881_478, cost_msat=None, expected_gain_msat=1_164_522, txid="ff",
+        why=None,
+    )  # fmt: skip
+    table, legend, _ = listed(SpliceRows(NOW, (begun,), more=False))
+    assert isinstance(table, Table)
+    assert "why" not in table.headings
+    assert isinstance(legend, Legend)
+    assert "in_flight: signed, and not locked in yet" in legend.text
+    ended = replace(begun, status="settled", reserved_msat=None, cost_msat=253_000, why="locked in")
+    table, _ = listed(SpliceRows(NOW, (ended,), more=False))
+    assert isinstance(table, Table)
+    assert (table.headings[-1], table.rows[0][-1]) == ("why", "locked in")
 
 
 def test_an_old_node_is_told_so(short_dir: Path) -> None:

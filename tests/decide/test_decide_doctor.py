@@ -30,6 +30,7 @@ from revops.domain.health import (
 )
 from revops.domain.node import NodeInfo
 from revops.domain.policy import (
+    AdsConfig,
     BudgetConfig,
     ClassesConfig,
     ClbossConfig,
@@ -231,7 +232,7 @@ def test_who_is_in_the_wrong_group_need_not_change_lightningd() -> None:
 def said_of(facts: NodeFacts, check: str, given: Config | None = None) -> Finding:
     parts = (
         node.answer(facts), node.version(facts), node.chain(facts), node.replies(facts), node.autoclean(facts),
-        node.plugins(facts, given or config()),
+        node.plugins(facts, given or config()), node.ads(facts, given or config()),
     )  # fmt: skip
     return worst([finding for part in parts for finding in part], check)
 
@@ -281,6 +282,9 @@ def test_the_node(check: str, facts: NodeFacts, severity: Severity, code: int, w
         (node.SLING, NODE, config(rebalance=RebalanceConfig(executor="sling")), ERROR),
         (node.SLING, replace(NODE, sling_fault="old"), config(rebalance=RebalanceConfig(executor="sling")), ERROR),
         (node.CLBOSS, NODE, config(clboss=ClbossConfig(unmanage=("lnfee",))), NOTE),
+        (node.ADS, NODE, config(), OK),
+        (node.ADS, NODE, config(ads=AdsConfig(mode="act")), WARNING),
+        (node.ADS, replace(NODE, dual_fund=True), config(ads=AdsConfig(mode="act")), OK),
         (
             node.CLBOSS, replace(NODE, methods=METHODS | {"clboss-status"}),
             config(clboss=ClbossConfig(unmanage=("lnfee",))), NOTE,

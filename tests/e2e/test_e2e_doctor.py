@@ -38,9 +38,9 @@ CHECKS: Final = frozenset(
     {
         "config", "config.budget", "config.fees", "config.reserve", "config.classes", "node.socket", "node.answer",
         "node.version", "node.chain", "node.replies", "node.autoclean", "node.router", "node.sling", "node.bookkeeper",
-        "node.clboss", "database", "database.integrity", "database.backup", "records.node", "records.ledger",
-        "records.fresh", "records.books", "records.spending", "records.under_way", "cron", "metrics.folder",
-        "metrics.exporter", "disk", "locks", "clock",
+        "node.clboss", "node.ads", "database", "database.integrity", "database.backup", "records.node",
+        "records.ledger", "records.fresh", "records.books", "records.spending", "records.under_way", "cron",
+        "metrics.folder", "metrics.exporter", "disk", "locks", "clock",
     }
 )  # fmt: skip
 

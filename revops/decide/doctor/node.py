@@ -30,9 +30,10 @@ ROUTER: Final = "node.router"
 SLING: Final = "node.sling"
 BOOKKEEPER: Final = "node.bookkeeper"
 CLBOSS: Final = "node.clboss"
+ADS: Final = "node.ads"
 AUTOCLEAN: Final = "node.autoclean"
 #: What a check of the node is called, where none could be made.
-OF_THE_NODE: Final = (VERSION, CHAIN, REPLIES, ROUTER, SLING, BOOKKEEPER, CLBOSS, AUTOCLEAN)
+OF_THE_NODE: Final = (VERSION, CHAIN, REPLIES, ROUTER, SLING, BOOKKEEPER, CLBOSS, ADS, AUTOCLEAN)
 
 #: A method that answers later than this makes runs slow; cron's lines give it minutes.
 _SLOW_SECONDS: Final = 2.0
@@ -196,6 +197,19 @@ def _clboss(facts: NodeFacts, config: Config) -> Iterator[Finding]:
         yield note(CLBOSS, "clboss.unmanage is set, and CLBOSS isn't there")
     else:
         yield ok(CLBOSS, "CLBOSS isn't there")
+
+
+def ads(facts: NodeFacts, config: Config) -> Iterator[Finding]:
+    """Given the node and the configuration, say whether it can lend what it is asked to offer."""
+    if facts.dual_fund:
+        yield ok(ADS, "lightningd runs with experimental-dual-fund")
+    elif config.ads.mode == "act":
+        yield warning(
+            ADS, 'ads.mode is "act", but lightningd runs without experimental-dual-fund: nothing will ever be offered',
+            'start lightningd with experimental-dual-fund, or set ads.mode = "observe"',
+        )  # fmt: skip
+    else:
+        yield ok(ADS, "lightningd runs without experimental-dual-fund, and it isn't needed")
 
 
 def autoclean(facts: NodeFacts) -> Iterator[Finding]:

@@ -9,9 +9,9 @@ from typing import Final
 from revops.domain.decision import Outcome
 from revops.domain.record import DecisionRecord
 from revops.domain.review import Review
-from revops.report.amounts import income, instant
+from revops.report.amounts import instant
 from revops.report.html.names import Name, cut, name_of
-from revops.report.words import OUTCOMES, deciding, fee_step
+from revops.report.words import OUTCOMES, amount_moved, deciding, fee_step
 
 _SENTENCE_LENGTH: Final = 600
 
@@ -72,4 +72,4 @@ def _row(one: DecisionRecord, names: Mapping[str, Name]) -> DecisionRow:
 def _what(one: DecisionRecord) -> str:
     if one.old_ppm is not None and one.new_ppm is not None:
         return fee_step(one.outcome, one.old_ppm, one.new_ppm).replace("->", "→")
-    return f"{income(one.amount_msat)} sat" if one.amount_msat else ""
+    return amount_moved(one)
