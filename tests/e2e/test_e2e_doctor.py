@@ -71,11 +71,12 @@ def lived(start: Start) -> Saved:
 
 
 @pytest.fixture
-def settled(start: Start, lived: Saved) -> Machine:
-    """The same, put back to how it was."""
+def settled(start: Start, lived: Saved) -> Iterator[Machine]:
+    """The same, put back to how it was; other tests find the configuration that they know."""
     start.machine.restore(lived)
     configure(start.machine)
-    return start.machine
+    yield start.machine
+    start.machine.write_config()
 
 
 def look(machine: Machine, options: CommonOptions | None = None, later_seconds: float = 0.0) -> DoctorReport:

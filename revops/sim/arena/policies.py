@@ -203,6 +203,7 @@ def _channel(number: int, market: Market) -> Channel:
         max_accepted_htlcs=SLOT_COUNT,
         opened_at=names.OPENED_AT,
         funding_txids=frozenset((names.channel_id(number),)),
+        funding_txid=names.channel_id(number),
     )
 
 
