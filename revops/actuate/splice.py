@@ -134,6 +134,8 @@ class Splicer:
         try:
             said = self.writer.preview_splice(*asked)
         except NodeError as error:
+            if error.code is None:  # the node is away: the run ends with that, and the next one releases
+                raise
             return why(ReasonCode.SPLICE_REFUSED, message=str(error))
         if said != transcript(*asked):
             return why(ReasonCode.SPLICE_REFUSED, message="asked what it would do, it says something else")

@@ -99,3 +99,18 @@ def test_one_that_has_cost_more_than_was_reserved_is_booked_and_told(
     assert codes(place.run()) == [ReasonCode.SPLICE_LOCKED]
     assert place.ledger_msat() == (place.booked_msat(), 0)
     assert "more than the 1000 that were reserved" in caplog.text
+
+
+def test_a_node_that_goes_before_it_is_asked_ends_the_run(place: Splices, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.plan()
+
+    def gone(*_: Any) -> None:
+        raise NodeError("dev-splice", "the connection dropped")
+
+    with monkeypatch.context() as away:
+        away.setattr(NodeWriter, "preview_splice", gone)
+        with pytest.raises(NodeError, match="dropped"):
+            place.run()
+    assert place.jobs() == [("in", "reserved", None)]
+    assert codes(place.run()) == [ReasonCode.SPLICE_NEVER_SENT]
+    assert (place.asked(), place.ledger_msat()) == ([], (0, 0))

@@ -100,6 +100,7 @@ def told(
         # signed, and let go of: the peer may still send it
         (job("in_flight"), state(), {"again": True, "after": 9e9}, "in_flight", ReasonCode.SPLICE_DROPPED),
         (job("in_flight"), state(state="ONCHAIN"), {}, "in_flight", ReasonCode.SPLICE_DROPPED),
+        (job("in_flight"), state(funding_txid=None), {}, "in_flight", ReasonCode.SPLICE_DROPPED),
         # the name that the node said isn't the one that it lists
         (job("in_flight", txid=OTHER), waiting(), {}, "in_flight", ReasonCode.SPLICE_WAITS),
         (job("in_flight", txid=OTHER), locked(), {}, "in_flight", ReasonCode.SPLICE_UNBOOKED),

@@ -64,10 +64,10 @@ def run(given: dict[str, Any]) -> int:
         return told(scene(*arguments), given["wanted"], given["wanted_sat"], given["dead"])
 
     for module in (splice_plan, splice_run):
-        module.splice_scene = seen  # type: ignore[attr-defined]
+        module.splice_scene = seen  # type: ignore[attr-defined]  # imported there, and only in this process
     splice_run.GRACE_SECONDS = given["patience"]
-    follow.PATIENCE_SECONDS = given["patience"]  # type: ignore[misc]
-    writer._SPLICE_SECONDS = given["patience"] or 60.0  # type: ignore[misc]
+    follow.PATIENCE_SECONDS = given["patience"]  # type: ignore[misc]  # final elsewhere: a test can't wait ten minutes
+    writer._SPLICE_SECONDS = given["patience"] or 60.0  # type: ignore[misc]  # as above
     if given["die"]:
         arm(given["die"])
     return main(given["arguments"])

@@ -89,7 +89,8 @@ def _heard(job: SpliceJob, start: SpliceStart, txid: str, seen: Evidence) -> Ver
             return _unclear(start, seen)
         waits = why(ReasonCode.SPLICE_WAITS, txid=txid, hours=hours, reserved_msat=start.worst_msat)
         return Verdict("in_flight", waits, txid)
-    if channel is not None and channel.funding_txid == start.funding_txid:
+    # A channel of which it isn't told what funds it has not been seen to be funded by anything else.
+    if channel is not None and channel.funding_txid in {start.funding_txid, None}:
         dropped = why(ReasonCode.SPLICE_DROPPED, txid=txid, hours=hours, reserved_msat=start.worst_msat)
         return Verdict("in_flight", dropped, txid)
     if cost_msat is not None:
